@@ -1,0 +1,58 @@
+"""State machine durability in two ideas: a checkpoint, and a snapshot stream (DESIGN: "one small idea").
+
+checkpoint: the state up to an index is on stable storage together with that index, atomically. The log may be compacted
+up to it. snapshot: a consistent stream of the state at one position, written by one node and restored by another while
+both go on working. The log keeps no snapshots: the checkpoint is the snapshot.
+"""
+
+from typing import Protocol
+
+
+class Checkpoint(Protocol):
+    """One checkpoint in the making. `write` and `commit` run in the Background, `finish` on the loop."""
+
+    @property
+    def index(self) -> Index:
+        """The state up to and including this index becomes durable."""
+
+    def write(self) -> bool:
+        """Write one bounded slice (about 1 ms). Returns True when nothing is left to write."""
+
+    def commit(self) -> None:
+        """Make data and position durable, atomically. May block on the disk.
+
+        Raises DiskFull: nothing was lost, the checkpoint may be tried again; DiskFailed: the node must stop.
+        """
+
+    def finish(self, *, committed: bool) -> None:
+        """Let readers see the committed state, or, if `committed` is false, give the changes back."""
+
+
+class SnapshotReader(Protocol):
+    """A consistent stream of the whole state at one position, while writes go on."""
+
+    @property
+    def position(self) -> bytes:
+        """The position (see StateMachine.apply) whose state this is."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`: the next bytes, or again the last ones read. b"" at the end."""
+
+    def close(self) -> None:
+        """Release what is held."""
+
+
+class SnapshotWriter(Protocol):
+    """Receives such a stream beside the present state. All methods but `swap` run in the Background."""
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes. Raises CorruptData when the stream is damaged."""
+
+    def commit(self) -> None:
+        """Check that the stream is whole and make it durable under its own name. Raises CorruptData otherwise."""
+
+    def swap(self) -> None:
+        """On the loop, after `commit`: make this the state, atomically and durably. Short."""
+
+    def abort(self) -> None:
+        """Forget what was received."""

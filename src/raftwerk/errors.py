@@ -1,0 +1,56 @@
+"""The errors of raftwerk: the type says whose fault it is, the text says what happened, where, and what to do.
+
+    RaftwerkError
+    +-- UsageError          the caller's: a wrong flag, a wrong setting, a wrong argument
+    +-- PeerProtocolError   the other side's: bytes that break the peer protocol
+    +-- DataDirError        the data folder cannot be used: in use, foreign, unreadable
+    |   +-- CorruptData     bytes on disk that fail their checksum or contradict each other
+    +-- DiskFull            no space left: refuse writes, keep what is there, try again later
+    +-- DiskFailed          a write or an fsync failed: fatal for this node, never retried on the same file
+
+An AssertionError is none of these: it is a bug of ours, and the node stops. Refusals that a client meets in ordinary
+operation (no leader, too many requests) are values, not exceptions: see raft/effects.py and kv/results.py.
+"""
+
+from pathlib import Path
+
+
+class RaftwerkError(Exception):
+    """Base of all errors that raftwerk raises on purpose."""
+
+
+class UsageError(RaftwerkError):
+    """The caller asked for something that cannot be: the text says what, and what is possible instead."""
+
+
+class PeerProtocolError(RaftwerkError):
+    """The other side of a peer connection broke the protocol; the connection ends, the node goes on."""
+
+
+class DataDirError(RaftwerkError):
+    """The data folder cannot be used by this node: in use, of another cluster or member, unreadable."""
+
+
+class CorruptData(DataDirError):  # noqa: N818  (a state of the disk, named as operators name it)
+    """Bytes on disk are damaged. The node refuses to start and never guesses.
+
+    path: the damaged file; offset: byte position of the first damaged record; reason: what is wrong there.
+    """
+
+    def __init__(self, path: Path | str, offset: int, reason: str) -> None:
+        self.path = Path(path)
+        self.offset = offset
+        self.reason = reason
+        super().__init__(
+            f"{path}: damaged at byte {offset}: {reason}. Nothing was changed. "
+            "Restore this folder from a copy, or remove the member from its cluster and add it again with an empty folder; "
+            f"'raftwerk inspect {self.path.parent}' shows what can still be read."
+        )
+
+
+class DiskFull(RaftwerkError):  # noqa: N818  (a state of the disk, named as operators name it)
+    """There is no room for more data. Nothing was lost; the same operation may succeed later."""
+
+
+class DiskFailed(RaftwerkError):  # noqa: N818  (a state of the disk, named as operators name it)
+    """A write or fsync failed for a reason other than space: what the file holds is unknown, so the node must stop."""

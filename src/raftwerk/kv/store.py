@@ -1,0 +1,69 @@
+"""The store port: ordered tables of bytes, as the key-value machine needs them.
+
+Two stores implement it (raftwerk.storage): LMDB with a memory overlay, and sorted dictionaries in memory. Both pass
+one contract test. Reads always see every earlier write. Used from the event loop's thread only, but for what Checkpoint
+and SnapshotWriter (durability.py) say of themselves.
+"""
+
+from collections.abc import Iterator
+from enum import IntEnum
+from typing import Protocol
+
+from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
+
+
+class Table(IntEnum):
+    """The tables. The numbers are on disk and in snapshots: never reused."""
+
+    META = 0
+    """Names to values: position, current revision, compacted revision."""
+    KEYS = 1
+    """User key to its newest version, deleted ones too until compacted (kv/rows.py)."""
+    REVISIONS = 2
+    """Revision to what happened in it (kv/rows.py)."""
+    MEMBERS = 3
+    """Node id to its published attributes."""
+
+
+class Store(Protocol):
+    """Ordered tables of bytes with checkpoints and snapshots."""
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        """The value of `key`, or None."""
+
+    def put(self, table: Table, key: bytes, value: bytes) -> None:
+        """Set `key`."""
+
+    def delete(self, table: Table, key: bytes) -> None:
+        """Remove `key` if it is there."""
+
+    def scan(
+        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        """Rows with start <= key < stop in key order (stop None: to the end).
+
+        The iterator is invalid after the next put, delete or checkpoint: use it up first, or scan again.
+        """
+
+    def begin_checkpoint(self, index: int) -> Checkpoint | None:
+        """Begin to make all present rows durable in one atomic step, as the state at `index`.
+
+        Writes may go on meanwhile; they belong to the next one. None if nothing changed, or if one is under way.
+        """
+
+    def open_snapshot(self) -> SnapshotReader:
+        """Open a stream of the last checkpoint's rows. Its position is the value of (META, b"position") in it."""
+
+    def begin_restore(self) -> SnapshotWriter:
+        """Prepare to receive such a stream; its `swap` replaces all rows."""
+
+    @property
+    def pending_bytes(self) -> int:
+        """Size of the writes that are in no checkpoint yet."""
+
+    @property
+    def size_bytes(self) -> tuple[int, int]:
+        """(allocated on disk, in use)."""
+
+    def close(self) -> None:
+        """Release files and memory. Writes after the last checkpoint are forgotten (the log has them)."""
