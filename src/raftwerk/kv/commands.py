@@ -1,0 +1,114 @@
+"""The commands of the key-value machine, as they stand in the log, and the query of a read.
+
+Values are those of etcd's v3 requests (KV service). Struct tags and field orders are on disk and on the wire: append
+fields with defaults, never reorder, never reuse a tag.
+"""
+
+from enum import IntEnum
+from typing import Final, TypeAlias
+
+import msgspec
+
+ALL_FROM_KEY: Final = b"\0"
+"""As range_end: every key >= key."""
+
+
+class SortOrder(IntEnum):
+    NONE = 0
+    ASCEND = 1
+    DESCEND = 2
+
+
+class SortTarget(IntEnum):
+    KEY = 0
+    VERSION = 1
+    CREATE = 2
+    MOD = 3
+    VALUE = 4
+
+
+class CompareResult(IntEnum):
+    EQUAL = 0
+    GREATER = 1
+    LESS = 2
+    NOT_EQUAL = 3
+
+
+class CompareTarget(IntEnum):
+    VERSION = 0
+    CREATE = 1
+    MOD = 2
+    VALUE = 3
+    LEASE = 4
+
+
+class _Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Base: immutable, encoded as an array that starts with the tag."""
+
+
+class RangeQuery(_Command, tag=1):
+    """Range. range_end b"": one key; ALL_FROM_KEY: every key >= key. revision <= 0: the newest. limit 0: none."""
+
+    key: bytes
+    range_end: bytes = b""
+    limit: int = 0
+    revision: int = 0
+    sort_order: SortOrder = SortOrder.NONE
+    sort_target: SortTarget = SortTarget.KEY
+    keys_only: bool = False
+    count_only: bool = False
+    min_mod_revision: int = 0
+    max_mod_revision: int = 0
+    min_create_revision: int = 0
+    max_create_revision: int = 0
+
+
+class Put(_Command, tag=2):
+    key: bytes
+    value: bytes = b""
+    lease: int = 0
+    prev_kv: bool = False
+    ignore_value: bool = False
+    ignore_lease: bool = False
+
+
+class DeleteRange(_Command, tag=3):
+    key: bytes
+    range_end: bytes = b""
+    prev_kv: bool = False
+
+
+class Compare(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """One comparison of a Txn. operand: bytes for VALUE, an integer for the others."""
+
+    target: CompareTarget
+    result: CompareResult
+    key: bytes
+    operand: int | bytes
+    range_end: bytes = b""
+
+
+class Txn(_Command, tag=4):
+    compares: tuple[Compare, ...] = ()
+    success: "tuple[RangeQuery | Put | DeleteRange | Txn, ...]" = ()
+    failure: "tuple[RangeQuery | Put | DeleteRange | Txn, ...]" = ()
+
+
+class Compact(_Command, tag=5):
+    revision: int
+
+
+class PublishMember(_Command, tag=6):
+    """A member makes its name and URLs known to all (etcd: "publish")."""
+
+    node_id: int
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+
+
+Operation: TypeAlias = RangeQuery | Put | DeleteRange | Txn
+Command: TypeAlias = Put | DeleteRange | Txn | Compact | PublishMember
+
+encode: Final = msgspec.msgpack.Encoder().encode
+decode: Final = msgspec.msgpack.Decoder(Command).decode

@@ -1,0 +1,65 @@
+"""What the key-value machine answers. Key-values are already in their wire form: serialized mvccpb.KeyValue.
+
+Every result carries `revision`: that of the store when the command was executed (for the response header). Expected
+refusals are KvError values: every member comes to the same one, so they are results and not exceptions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TypeAlias
+
+
+class KvError(StrEnum):
+    """Refusals. The values name them in logs; the exact texts of the API are in raftwerk.api."""
+
+    KEY_NOT_FOUND = "key not found"
+    LEASE_NOT_FOUND = "lease not found"
+    COMPACTED = "revision compacted"
+    FUTURE_REVISION = "future revision"
+    UNREADABLE = "command not understood"
+
+
+@dataclass(frozen=True, slots=True)
+class RangeResult:
+    """kvs: serialized KeyValues in the order asked for. count: all keys in the range, whatever limit and filters."""
+
+    revision: int
+    kvs: Sequence[bytes]
+    more: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class PutResult:
+    revision: int
+    prev_kv: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteRangeResult:
+    revision: int
+    deleted: int
+    prev_kvs: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class TxnResult:
+    """responses: one for each operation of the branch that was taken."""
+
+    revision: int
+    succeeded: bool
+    responses: "Sequence[RangeResult | PutResult | DeleteRangeResult | TxnResult]"
+
+
+@dataclass(frozen=True, slots=True)
+class CompactResult:
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class PublishResult:
+    revision: int
+
+
+Result: TypeAlias = RangeResult | PutResult | DeleteRangeResult | TxnResult | CompactResult | PublishResult | KvError
