@@ -70,14 +70,24 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class SendChunk:
-    """Read the snapshot for `to` at `offset` and send it in `header`'s terms (offset, data and done are to be filled in).
+    """Read the open snapshot for `to` at `offset`, and send what is there as an InstallSnapshot of `term`.
 
-    offset 0 opens a fresh snapshot when none is open for this peer. The chunk's last_included_* come from the reader.
+    last_included_index: of the snapshot that is meant. If that one is not open for this peer, or offset is 0: open a fresh
+    one and send its first bytes. A chunk without bytes is the last (`done`).
     """
 
     to: NodeId
     term: Term
+    last_included_index: Index
     offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """What an operator should read, to follow an election for example: an event in words, and its facts."""
+
+    event: str
+    facts: dict[str, int | str]
 
 
 @dataclass(slots=True)
@@ -98,5 +108,6 @@ class Effects:
     """Chunks to store, in order; offset 0 begins a new stream, `done` ends it (then SnapshotInstalled or -Rejected)."""
     compact_to: Index = 0
     """The log up to this index is dropped from memory; the journal may drop it from disk. 0: nothing."""
-    notices: list[str] = field(default_factory=list)
-    """What an operator should read: elections, role changes, refusals. Text of the form 'became leader term=3'."""
+    notices: list[Notice] = field(default_factory=list)
+    has_more: bool = False
+    """There is more to do at once: step again soon, with no event if there is none."""

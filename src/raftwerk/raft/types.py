@@ -29,7 +29,7 @@ class EntryKind(IntEnum):
 class Entry(NamedTuple):
     """One entry of the log: its place, the term of the leader that made it, and its command."""
 
-    index: Index
+    index: Index  # type: ignore[assignment]  # hides tuple.index, which nobody needs here
     term: Term
     kind: EntryKind
     command: bytes

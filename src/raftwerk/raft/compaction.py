@@ -1,0 +1,46 @@
+"""Log compaction (section 7): what a checkpoint holds may go, but for a tail that is cheaper than a snapshot."""
+
+from raftwerk.raft import reconfigure
+from raftwerk.raft.effects import Effects
+from raftwerk.raft.progress import Mode
+from raftwerk.raft.roles import Leader
+from raftwerk.raft.state import State
+from raftwerk.raft.types import Index
+
+
+def on_checkpointed(state: State, index: Index, out: Effects) -> None:
+    """The state machine's state up to `index` is durable."""
+    assert index <= state.last_applied
+    state.checkpoint_index = max(state.checkpoint_index, index)
+    compact_index = _compact_index(state)
+    if compact_index > state.log.snapshot_index:
+        state.log.compact_to(compact_index)
+        reconfigure.on_compacted(state, compact_index)
+        out.compact_to = compact_index
+
+
+def _compact_index(state: State) -> Index:
+    """The checkpoint, less the tail: bounded in entries, and in bytes when the entries are large."""
+    log, config = state.log, state.config
+    index = min(state.checkpoint_index, log.last_index - config.tail_entries)
+    entries_over = 0
+    size = log.size_bytes
+    if size > config.tail_bytes_max:
+        for entry in log.slice(log.snapshot_index + 1, state.checkpoint_index + 1):
+            if size <= config.tail_bytes_max:
+                break
+            size -= len(entry.command)
+            entries_over += 1
+    index = max(index, log.snapshot_index + entries_over)
+    return max(log.snapshot_index, min(index, _oldest_snapshot_under_way(state)))
+
+
+def _oldest_snapshot_under_way(state: State) -> Index:
+    """A follower that is receiving a snapshot needs the entries after it, or it would need the next snapshot at once."""
+    needed = state.checkpoint_index
+    if isinstance(state.role, Leader):
+        for progress in state.role.progress.values():
+            is_heard = progress.silent_ms < state.config.election_timeout_ms
+            if progress.mode is Mode.SNAPSHOT and progress.snapshot_index and is_heard:
+                needed = min(needed, progress.snapshot_index)
+    return needed

@@ -1,0 +1,106 @@
+"""Proposals: the leader appends them to its log; a follower hands those of its clients to the leader, in batches.
+
+The leader answers with their place in the log, and each node settles its own clients when it applies that place. So a
+forwarded command is in the log at most once, and the answer comes from the follower's own state machine.
+"""
+
+from collections.abc import Sequence
+
+from raftwerk.raft import stable
+from raftwerk.raft.effects import Effects, Proposed, Refusal, Refused
+from raftwerk.raft.events import Propose
+from raftwerk.raft.messages import ForwardCommands, ForwardCommandsReply
+from raftwerk.raft.roles import Leader
+from raftwerk.raft.state import RemoteRequest, State
+from raftwerk.raft.types import NOBODY, Entry, EntryKind, NodeId
+
+
+def propose(state: State, event: Propose, out: Effects) -> None:
+    """A client's commands, at this node."""
+    leader = state.role
+    if isinstance(leader, Leader):
+        if is_overloaded(state, leader):
+            out.refused.append(Refused(event.request, Refusal.OVERLOADED))
+            return
+        first_index = _append(state, leader, event.commands)
+        out.proposed.append(
+            Proposed(event.request, first_index, state.current_term, len(event.commands))
+        )
+    elif state.leader_id == NOBODY:
+        out.refused.append(Refused(event.request, Refusal.NO_LEADER))
+    else:
+        remote = state.remote
+        request_id = remote.next_request_id
+        remote.next_request_id += 1
+        remote.forwards[request_id] = RemoteRequest([event.request], len(event.commands))
+        message = ForwardCommands(state.current_term, request_id, event.commands)
+        stable.send(state, state.leader_id, message)
+
+
+def receive(state: State, sender: NodeId, rpc: ForwardCommands) -> None:
+    """The leader takes in a follower's commands, or says that nothing was done."""
+    leader = state.role
+    first_index = 0
+    refusal = ""
+    if not isinstance(leader, Leader):
+        refusal = Refusal.NOT_LEADER.value
+    elif is_overloaded(state, leader):
+        refusal = Refusal.OVERLOADED.value
+    else:
+        first_index = _append(state, leader, rpc.commands)
+    reply = ForwardCommandsReply(state.current_term, rpc.request_id, first_index, refusal)
+    stable.send(state, sender, reply)
+
+
+def on_reply(state: State, reply: ForwardCommandsReply, out: Effects) -> None:
+    """The places of this follower's commands. `term` is that of the leader that appended them."""
+    asked = state.remote.forwards.pop(reply.request_id, None)
+    if asked is None:
+        return  # given up already
+    for request in asked.requests:
+        if reply.refusal:
+            out.refused.append(Refused(request, Refusal(reply.refusal)))
+        else:
+            out.proposed.append(Proposed(request, reply.first_index, reply.term, asked.count))
+
+
+def refuse_all(state: State, out: Effects) -> None:
+    """The leader that was asked is gone: it may or may not have appended what it got."""
+    forwards = state.remote.forwards
+    for asked in forwards.values():
+        out.refused.extend(Refused(request, Refusal.OUTCOME_UNKNOWN) for request in asked.requests)
+    forwards.clear()
+
+
+def tick(state: State, elapsed_ms: int, out: Effects) -> None:
+    """Give up on what was not answered for an election timeout: the message or its answer was lost."""
+    forwards = state.remote.forwards
+    for request_id, asked in list(forwards.items()):
+        asked.age_ms += elapsed_ms
+        if asked.age_ms >= state.config.election_timeout_ms:
+            del forwards[request_id]
+            out.refused.extend(
+                Refused(request, Refusal.OUTCOME_UNKNOWN) for request in asked.requests
+            )
+
+
+def is_overloaded(state: State, leader: Leader) -> bool:
+    """Back-pressure: whether too much waits for commitment already."""
+    uncommitted = state.log.last_index - state.commit_index
+    return (
+        uncommitted >= state.config.uncommitted_entries_max
+        or leader.uncommitted_bytes >= state.config.uncommitted_bytes_max
+    )
+
+
+def _append(state: State, leader: Leader, commands: Sequence[bytes]) -> int:
+    # F2.LEA.2: if command received from client: append entry to local log, respond after entry applied to state machine
+    first_index = state.log.last_index + 1
+    term = state.current_term
+    kind = EntryKind.COMMAND
+    entries = [
+        Entry(index, term, kind, command) for index, command in enumerate(commands, first_index)
+    ]
+    state.log.append(entries)
+    leader.uncommitted_bytes += sum([len(command) for command in commands])
+    return first_index

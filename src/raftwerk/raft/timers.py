@@ -1,0 +1,94 @@
+"""What time does: Figure 2, "Rules for Servers", as far as a clock starts them. Time enters only as Tick.elapsed_ms."""
+
+from raftwerk.raft import forward, install_snapshot, quorum, read_index, replicate, request_vote
+from raftwerk.raft.effects import Effects
+from raftwerk.raft.progress import Mode
+from raftwerk.raft.roles import Candidate, Follower, Leader, PreCandidate
+from raftwerk.raft.state import State, notice
+from raftwerk.raft.transitions import become_follower, lose_leader
+from raftwerk.raft.types import NOBODY, NodeId
+
+
+def tick(state: State, elapsed_ms: int, out: Effects) -> None:
+    """Time went by."""
+    role = state.role
+    if isinstance(role, Leader):
+        _tick_leader(state, role, elapsed_ms, out)
+    else:
+        _tick_other(state, role, elapsed_ms, out)
+    forward.tick(state, elapsed_ms, out)
+    read_index.tick(state, elapsed_ms, out)
+
+
+def _tick_other(
+    state: State, role: Follower | PreCandidate | Candidate, elapsed_ms: int, out: Effects
+) -> None:
+    state.leader_silent_ms += elapsed_ms
+    role.elapsed_ms += elapsed_ms
+    # F2.FOL.2: if election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to
+    # candidate: convert to candidate. F2.CAN.4: if election timeout elapses: start new election. Both ask first (T9.6.1).
+    if role.elapsed_ms >= role.election_timeout_ms:
+        role.elapsed_ms = 0
+        if state.membership.is_voter(state.node_id):
+            request_vote.pre_campaign(state, out)
+
+
+def _tick_leader(state: State, leader: Leader, elapsed_ms: int, out: Effects) -> None:
+    config = state.config
+    for peer, progress in leader.progress.items():
+        progress.silent_ms += elapsed_ms
+        if progress.mode is Mode.SNAPSHOT:
+            progress.snapshot_silent_ms += elapsed_ms
+            if progress.snapshot_silent_ms >= config.election_timeout_ms:
+                install_snapshot.send_chunk(state, peer, progress, out)
+    # T6.2.1: a leader steps down if an election timeout elapses without a successful round of heartbeats to a majority
+    if not quorum.has_majority(state.membership, _heard(state, leader)):
+        notice(state, out, "lost contact with a majority")
+        become_follower(state, state.current_term, NOBODY, out)
+        return
+    leader.heartbeat_elapsed_ms += elapsed_ms
+    if leader.heartbeat_elapsed_ms >= config.heartbeat_interval_ms:
+        replicate.heartbeat(state, leader)
+
+
+def _heard(state: State, leader: Leader) -> set[NodeId]:
+    timeout_ms = state.config.election_timeout_ms
+    heard = {peer for peer, progress in leader.progress.items() if progress.silent_ms < timeout_ms}
+    heard.add(state.node_id)
+    return heard
+
+
+def link_closed(state: State, peer: NodeId, out: Effects) -> None:
+    """The peer's kernel closed the connection. Departure: if it was the leader's, do not wait for the whole timeout.
+
+    Its process is most likely dead. If it is not, the pre-vote is refused by those who hear it (T4.2.3), and nothing is
+    disturbed. Voters wait in turn, by rank, so that they do not collide.
+    """
+    role = state.role
+    if isinstance(role, Leader):
+        progress = role.progress.get(peer)
+        if progress is not None and progress.mode is Mode.REPLICATE:
+            progress.become_probe(progress.match_index + 1)  # what was in flight is lost
+    elif isinstance(role, Follower) and peer == state.leader_id:
+        notice(state, out, "leader's connection closed", leader=peer)
+        lose_leader(state, out)
+        state.role = Follower(early_campaign_pause_ms(state, without=peer))
+
+
+def link_opened(state: State, peer: NodeId, out: Effects) -> None:
+    """The connection to a peer stands: send at once what waited for the next heartbeat."""
+    role = state.role
+    progress = role.progress.get(peer) if isinstance(role, Leader) else None
+    if progress is not None and isinstance(role, Leader):
+        progress.is_waiting = False
+        replicate.send_heartbeat(state, role, peer, progress)
+        if progress.mode is Mode.SNAPSHOT:
+            install_snapshot.send_chunk(state, peer, progress, out)
+
+
+def early_campaign_pause_ms(state: State, without: NodeId) -> int:
+    """A short wait, different for each voter: its rank among the voters but `without`, in staggers, and a random part."""
+    stagger_ms = state.config.early_campaign_stagger_ms
+    voters = [voter for voter in state.membership.voters if voter != without]
+    rank = voters.index(state.node_id) if state.node_id in voters else len(voters)
+    return 1 + rank * stagger_ms + state.random.randrange(max(1, stagger_ms // 2))

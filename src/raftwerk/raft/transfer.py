@@ -1,0 +1,16 @@
+"""Leadership transfer, the receiving side (thesis 3.10): the leader asks a follower to start an election at once."""
+
+from raftwerk.raft import request_vote
+from raftwerk.raft.effects import Effects
+from raftwerk.raft.messages import TimeoutNow
+from raftwerk.raft.roles import Leader
+from raftwerk.raft.state import State
+
+
+def receive(state: State, rpc: TimeoutNow, out: Effects) -> None:
+    """Begin an election without waiting and without a pre-vote: the leader itself wants it."""
+    if rpc.term < state.current_term or isinstance(state.role, Leader):
+        return
+    if state.membership.is_voter(state.node_id):
+        # T3.10.1: the target starts a new election at once, its RequestVote tells that stickiness does not apply
+        request_vote.campaign(state, out, is_transfer=True)
