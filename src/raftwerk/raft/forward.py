@@ -52,11 +52,13 @@ def receive(state: State, sender: NodeId, rpc: ForwardCommands) -> None:
     stable.send(state, sender, reply)
 
 
-def on_reply(state: State, reply: ForwardCommandsReply, out: Effects) -> None:
+def on_reply(state: State, sender: NodeId, reply: ForwardCommandsReply, out: Effects) -> None:
     """The places of this follower's commands. `term` is that of the leader that appended them."""
     asked = state.remote.forwards.pop(reply.request_id, None)
     if asked is None:
         return  # given up already
+    if reply.refusal == Refusal.NOT_LEADER and sender == state.leader_id:
+        state.leader_id = NOBODY  # until somebody is heard to lead
     for request in asked.requests:
         if reply.refusal:
             out.refused.append(Refused(request, Refusal(reply.refusal)))

@@ -60,7 +60,7 @@ from raftwerk.raft.messages import (
 from raftwerk.raft.roles import Follower, Leader
 from raftwerk.raft.state import Remote, Stable, State
 from raftwerk.raft.transitions import become_follower
-from raftwerk.raft.types import NOBODY, EntryKind, Index, NodeId, Term
+from raftwerk.raft.types import NOBODY, EntryKind, Index, NodeId, Snapshot, Term
 
 
 class Raft:
@@ -77,14 +77,17 @@ class Raft:
         voted_for: NodeId = NOBODY,
         log: Log | None = None,
         last_applied: Index = 0,
+        is_log_superseded: bool = False,
         checks_invariants: bool = False,
     ) -> None:
         """Start, or start again, from what is on stable storage.
 
-        membership: the one in force at last_applied. log: all durable entries, from a snapshot_index not after last_applied.
-        last_applied: of the state machine's durable state. checks_invariants: check them all after each step (slow).
+        membership: the one in force at last_applied. log: all durable entries, from a snapshot_index not after
+        last_applied. last_applied: of the state machine's durable state. is_log_superseded: the durable log ends before
+        that state, or contradicts it (a crash just after a snapshot was installed), and is to be reset to `log`, which
+        is empty. checks_invariants: check them all after each step (slow).
         """
-        log = log or Log()
+        log = Log() if log is None else log
         assert log.snapshot_index <= last_applied <= log.last_index
         entries = log.slice(last_applied + 1, log.last_index + 1)
         self.state = State(
@@ -108,6 +111,10 @@ class Raft:
             remote=Remote(next_request_id=random.getrandbits(62)),
             checkpoint_index=last_applied,
         )
+        if is_log_superseded:
+            stable.on_reset(
+                self.state, Snapshot(log.snapshot_index, log.snapshot_term, membership.encode())
+            )
         # A node that starts knows of no leader; it asks for pre-votes early, which disturbs nobody
         pause_ms = timers.early_campaign_pause_ms(self.state, without=NOBODY)
         if len(self.state.membership.nodes) > 1:
@@ -127,7 +134,7 @@ class Raft:
             read_index.begin_round(state, state.role, out)
             replicate.broadcast(state, state.role, out)
         else:
-            read_index.ask_leader(state)
+            read_index.ask_leader(state, out)
         stable.flush(state, out)
         commit.take_ready(state, out)
         if before is not None:
@@ -180,7 +187,7 @@ class Raft:
         elif isinstance(message, ForwardCommands):
             forward.receive(state, sender, message)
         elif isinstance(message, ForwardCommandsReply):
-            forward.on_reply(state, message, out)
+            forward.on_reply(state, sender, message, out)
         elif isinstance(message, ReadIndex):
             read_index.receive(state, sender, message)
         elif isinstance(message, ReadIndexReply):

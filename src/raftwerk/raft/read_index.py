@@ -90,10 +90,13 @@ def confirm(state: State, leader: Leader, out: Effects) -> None:
             stable.send(state, follower, reply)
 
 
-def ask_leader(state: State) -> None:
+def ask_leader(state: State, out: Effects) -> None:
     """At the end of a follower's step: one message for all reads that wait."""
     remote = state.remote
     if not remote.waiting_reads or len(remote.reads) >= state.config.read_rounds_max:
+        return
+    if state.leader_id == NOBODY:
+        refuse_asked(state, out)
         return
     request_id = remote.next_request_id
     remote.next_request_id += 1

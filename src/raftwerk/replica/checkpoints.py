@@ -1,0 +1,90 @@
+"""Checkpoints of the state machine: when to make one, and how, without holding up the loop.
+
+Slices of about a millisecond are written while the loop waits; only the commit, which waits for the disk, runs beside it.
+"""
+
+from collections.abc import Callable
+
+from raftwerk.durability import Checkpoint
+from raftwerk.errors import DiskFull
+from raftwerk.raft.types import Index
+from raftwerk.replica.ports import Background, StateMachine
+
+INTERVAL_MS = 2_000
+"""At least so often while there is something new: a restart applies the log from the last one on."""
+PENDING_BYTES_MAX = 16 * 1024 * 1024
+"""At once when so much is new: it is held in memory until then."""
+RETRY_MS = 1_000
+"""After the disk was full."""
+
+
+class Checkpoints:
+    """Makes one checkpoint at a time."""
+
+    def __init__(
+        self, machine: StateMachine, background: Background, on_durable: Callable[[Index], None]
+    ) -> None:
+        self._machine = machine
+        self._background = background
+        self._on_durable = on_durable
+        self._current: Checkpoint | None = None
+        self._is_committing = False
+        self._not_before_ms = INTERVAL_MS
+        self._after: list[Callable[[], None]] = []
+        self.failure: Exception | None = None
+        """Why the store cannot be written any more: the node must stop."""
+        self.is_disk_full = False
+
+    @property
+    def is_under_way(self) -> bool:
+        return self._current is not None
+
+    def advance(self, now_ms: int) -> bool:
+        """Begin one if it is time; write one slice of the one under way. Returns whether there is more to write now."""
+        if self._current is None:
+            is_large = self._machine.pending_bytes >= PENDING_BYTES_MAX and not self.is_disk_full
+            if not is_large and now_ms < self._not_before_ms:
+                return False
+            self._not_before_ms = now_ms + INTERVAL_MS
+            self._current = self._machine.begin_checkpoint()
+            if self._current is None:
+                return False
+        if self._is_committing:
+            return False
+        checkpoint = self._current
+        try:
+            is_written = self._background.run_slice(checkpoint.write)
+        except Exception as error:  # noqa: BLE001  (settled below: a full disk is waited for, anything else stops the node)
+            self._finish(error, now_ms)
+            return False
+        if is_written:
+            self._is_committing = True
+            self._background.run(
+                checkpoint.commit,
+                lambda result: self._finish(result, self._not_before_ms - INTERVAL_MS),
+            )
+        return not is_written
+
+    def when_idle(self, action: Callable[[], None]) -> None:
+        """Run `action` now, or as soon as the checkpoint under way is finished."""
+        if self._current is None:
+            action()
+        else:
+            self._after.append(action)
+
+    def _finish(self, result: Exception | None, now_ms: int) -> None:
+        checkpoint = self._current
+        assert checkpoint is not None
+        self._current = None
+        self._is_committing = False
+        checkpoint.finish(committed=result is None)
+        self.is_disk_full = isinstance(result, DiskFull)
+        if result is None:
+            self._on_durable(checkpoint.index)
+        elif self.is_disk_full:
+            self._not_before_ms = now_ms + RETRY_MS
+        else:
+            self.failure = result
+        after, self._after = self._after, []
+        for action in after:
+            action()

@@ -1,0 +1,187 @@
+"""The clients' proposals, from the moment they arrive until each has exactly one answer.
+
+    queued --Propose--> asked --Proposed--> placed --applied at (index, term)--> result
+      ^                   |                   +--another term at that index----> NOT_COMMITTED
+      +--nothing was done-+                   +--deadline, or skipped by a snapshot--> outcome unknown
+
+A batch is what arrived between two steps; its commands stand next to each other in the log, so that it is settled
+without a look-up for each.
+"""
+
+from bisect import insort
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from raftwerk.raft.effects import Proposed, Refusal, Refused
+from raftwerk.raft.events import Propose
+from raftwerk.raft.types import Entry, Index, Term
+from raftwerk.replica.failure import Failure
+
+Done = Callable[[object], None]
+"""Called once, on the loop, with the state machine's result or a Failure."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """Commands that travel together. deadline_ms: on the replica's clock, of the oldest of them."""
+
+    commands: list[bytes]
+    dones: list[Done]
+    deadline_ms: int
+    first_index: Index = 0
+    term: Term = 0
+
+    @property
+    def last_index(self) -> Index:
+        return self.first_index + len(self.dones) - 1
+
+    def fail(self, failure: Failure) -> None:
+        for done in self.dones:
+            done(failure)
+
+
+class Proposals:
+    """All proposals of this node that wait. Invariant: every `done` is called exactly once, or is still held here."""
+
+    def __init__(self, timeout_ms: int, batch_bytes_max: int) -> None:
+        self._timeout_ms = timeout_ms
+        self._batch_bytes_max = batch_bytes_max
+        self._queued: deque[Batch] = deque()
+        self._queued_bytes = 0
+        self._asked: dict[int, Batch] = {}
+        self._placed: deque[Batch] = deque()
+        """In order of first_index; they do not overlap."""
+        self.waiting_count = 0
+        self.failed_total = 0
+
+    def add(self, command: bytes, done: Done, now_ms: int) -> None:
+        """Take in one command."""
+        queued = self._queued
+        self.waiting_count += 1
+        if queued and self._queued_bytes + len(command) <= self._batch_bytes_max:
+            batch = queued[-1]
+            batch.commands.append(command)
+            batch.dones.append(done)
+            self._queued_bytes += len(command)
+        else:
+            queued.append(Batch([command], [done], now_ms + self._timeout_ms))
+            self._queued_bytes = len(command)
+
+    @property
+    def has_queued(self) -> bool:
+        return bool(self._queued)
+
+    def take_queued(self, next_request: Callable[[], int]) -> list[Propose]:
+        """Everything that is queued, as events for the core."""
+        events = []
+        while self._queued:
+            batch = self._queued.popleft()
+            request = next_request()
+            self._asked[request] = batch
+            events.append(Propose(request, batch.commands))
+        self._queued_bytes = 0
+        return events
+
+    def fail_queued(self, failure: Failure) -> None:
+        """Nothing was done for any of these: say so."""
+        while self._queued:
+            self._fail(self._queued.popleft(), failure)
+
+    def on_proposed(self, proposed: Proposed) -> None:
+        """A batch has its place in the log."""
+        batch = self._asked.pop(proposed.request)
+        assert proposed.count == len(batch.dones)
+        batch.first_index = proposed.first_index
+        batch.term = proposed.term
+        batch.commands = []  # the log has them
+        placed = self._placed
+        if placed and placed[-1].last_index >= batch.first_index:
+            self._overtake(batch)
+        else:
+            placed.append(batch)
+
+    def _overtake(self, batch: Batch) -> None:
+        """A newer leader gave out indexes again: what an older one had put there was never committed."""
+        kept: list[Batch] = []
+        for other in self._placed:
+            overlaps = (
+                other.first_index <= batch.last_index and batch.first_index <= other.last_index
+            )
+            if overlaps and other.term < batch.term:
+                self._fail(other, Failure.NOT_COMMITTED)
+            elif overlaps:
+                self._fail(batch, Failure.NOT_COMMITTED)
+                return
+            else:
+                kept.append(other)
+        insort(kept, batch, key=lambda placed: placed.first_index)
+        self._placed = deque(kept)
+
+    def on_refused(self, refused: Refused) -> bool:
+        """A batch did not get its place. Returns False if the request is not one of these."""
+        batch = self._asked.pop(refused.request, None)
+        if batch is None:
+            return False
+        if refused.refusal is Refusal.OVERLOADED:
+            self._fail(batch, Failure.OVERLOADED)
+        elif refused.refusal is Refusal.OUTCOME_UNKNOWN:
+            self._fail(batch, Failure.TIMED_OUT_LEADER_FAILED)
+        else:  # nothing was done: wait for a leader, first in line
+            self._queued.appendleft(batch)
+            self._queued_bytes = self._batch_bytes_max
+        return True
+
+    def on_applied(self, entries: Sequence[Entry], results: Sequence[object]) -> None:
+        """Entries were executed; results holds one for each of them."""
+        placed = self._placed
+        first, last = entries[0].index, entries[-1].index
+        while placed and placed[0].first_index <= last:
+            batch = placed[0]
+            if batch.first_index < first:
+                placed.popleft()
+                self._fail(
+                    batch, Failure.TIMED_OUT
+                )  # answered late: its place was applied before it was known
+                continue
+            start = batch.first_index - first
+            count = min(len(batch.dones), last - batch.first_index + 1)
+            if entries[start].term == batch.term:
+                for done, result in zip(batch.dones, results[start : start + count], strict=False):
+                    done(result)
+            else:
+                for done in batch.dones[:count]:
+                    done(Failure.NOT_COMMITTED)
+                self.failed_total += count
+            self.waiting_count -= count
+            if count == len(batch.dones):
+                placed.popleft()
+            else:
+                del batch.dones[:count]
+                batch.first_index += count
+
+    def on_snapshot(self, last_included_index: Index) -> None:
+        """The state jumped ahead: what happened to the places in between is not known here."""
+        while self._placed and self._placed[0].first_index <= last_included_index:
+            self._fail(self._placed.popleft(), Failure.TIMED_OUT)
+
+    def expire(self, now_ms: int, *, has_leader: bool) -> None:
+        """Answer what has waited too long."""
+        lost = Failure.TIMED_OUT if has_leader else Failure.TIMED_OUT_CONNECTION_LOST
+        while self._placed and self._placed[0].deadline_ms <= now_ms:
+            self._fail(self._placed.popleft(), lost)
+        while self._queued and self._queued[0].deadline_ms <= now_ms:
+            self._fail(self._queued.popleft(), Failure.NO_LEADER)
+
+    def fail_all(self) -> None:
+        """The node stops."""
+        self.fail_queued(Failure.STOPPED)
+        for batch in [*self._asked.values(), *self._placed]:
+            self._fail(batch, Failure.TIMED_OUT)
+        self._asked.clear()
+        self._placed.clear()
+
+    def _fail(self, batch: Batch, failure: Failure) -> None:
+        self.waiting_count -= len(batch.dones)
+        self.failed_total += len(batch.dones)
+        batch.fail(failure)

@@ -1,0 +1,175 @@
+"""One node, but for its world: the core, its durable log, its state machine and its clients' requests.
+
+The world calls `propose`, `read` and `post` as things happen, and `step` soon after `wake` was called. Everything runs
+in one thread, never blocks but for the slices that ports.Background describes, and knows no clock but Tick.
+"""
+
+from collections.abc import Callable
+from itertools import count
+
+from raftwerk.raft import status
+from raftwerk.raft.effects import Effects, Notice
+from raftwerk.raft.events import Checkpointed, Event, SnapshotInstalled, SnapshotRejected, Tick
+from raftwerk.raft.messages import Message
+from raftwerk.raft.raft import Raft
+from raftwerk.raft.reconfigure import membership_at
+from raftwerk.raft.types import NOBODY, Entry, EntryKind, Index, NodeId
+from raftwerk.replica.checkpoints import Checkpoints
+from raftwerk.replica.failure import Failure
+from raftwerk.replica.ports import Background, Journal, Network, StateMachine
+from raftwerk.replica.position import Position
+from raftwerk.replica.proposals import Done, Proposals
+from raftwerk.replica.reads import ReadDone, Reads
+from raftwerk.replica.snapshots import SnapshotReceiver, SnapshotSender
+
+
+class Replica:
+    """Carries out what the core decides. See ports.py for what it stands on."""
+
+    def __init__(
+        self,
+        raft: Raft,
+        journal: Journal,
+        network: Network,
+        background: Background,
+        machine: StateMachine,
+        *,
+        wake: Callable[[], None],
+        on_notice: Callable[[Notice], None],
+        request_timeout_ms: int,
+    ) -> None:
+        """wake: called when there is something to step for. request_timeout_ms: how long clients' requests may wait."""
+        self.raft = raft
+        self.machine = machine
+        self._journal = journal
+        self._network = network
+        self._wake = wake
+        self._on_notice = on_notice
+        self._inbox: list[Event] = []
+        self._now_ms = 0
+        self._numbers = count(1)
+        self.proposals = Proposals(request_timeout_ms, raft.state.config.message_bytes_max)
+        self.reads = Reads(request_timeout_ms)
+        self.checkpoints = Checkpoints(machine, background, self._on_checkpointed)
+        self._sender = SnapshotSender(raft.state.node_id, machine)
+        self._receiver = SnapshotReceiver(
+            machine, background, self.checkpoints, lambda: self.last_applied, self._on_restored
+        )
+
+    @property
+    def last_applied(self) -> Index:
+        return self.raft.state.last_applied
+
+    @property
+    def has_leader(self) -> bool:
+        return self.raft.state.leader_id != NOBODY
+
+    def status(self) -> status.RaftStatus:
+        return status.of(self.raft.state)
+
+    def propose(self, command: bytes, done: Done) -> None:
+        """Replicate a command; `done` gets the state machine's result, or a Failure. Exactly once, later."""
+        self.proposals.add(command, done, self._now_ms)
+        self._wake()
+
+    def read(self, done: ReadDone) -> None:
+        """Call `done` when the state machine holds everything that was committed before this call, or can't."""
+        self.reads.add(done, self._now_ms)
+        self._wake()
+
+    def post(self, event: Event) -> None:
+        """Something happened."""
+        self._inbox.append(event)
+        self._wake()
+
+    def step(self) -> bool:
+        """Take in what came, step the core once, and carry out its effects. Returns whether to call again at once."""
+        events, self._inbox = self._inbox, []
+        for event in events:
+            if isinstance(event, Tick):
+                self._now_ms += event.elapsed_ms
+                self.proposals.expire(self._now_ms, has_leader=self.has_leader)
+                self.reads.expire(self._now_ms, has_leader=self.has_leader)
+        self._add_requests(events)
+        effects = self.raft.step(events)
+        self._carry_out(effects)
+        has_more = self.checkpoints.advance(self._now_ms)
+        return has_more or effects.has_more or bool(self._inbox)
+
+    def _add_requests(self, events: list[Event]) -> None:
+        """The clients' requests go last, after what the core learns from this batch; with no leader they wait."""
+        if self.proposals.has_queued:
+            if not self._journal.has_room or self._is_store_behind():
+                self.proposals.fail_queued(Failure.NO_SPACE)
+            elif self.has_leader:
+                events.extend(self.proposals.take_queued(self._next_request))
+        if self.reads.has_queued and self.has_leader:
+            events.extend(self.reads.take_queued(self._next_request))
+
+    def _is_store_behind(self) -> bool:
+        return self.checkpoints.is_disk_full
+
+    def _next_request(self) -> int:
+        return next(self._numbers)
+
+    def _carry_out(self, effects: Effects) -> None:
+        if effects.persist is not None:
+            self._journal.persist(effects.persist)
+        if effects.messages:
+            self._send(effects.messages)
+        for proposed in effects.proposed:
+            self.proposals.on_proposed(proposed)
+        for refused in effects.refused:
+            if not self.proposals.on_refused(refused):
+                self.reads.on_refused(refused)
+        for ready in effects.reads:
+            self.reads.on_ready(ready)
+        if effects.committed:
+            self._apply(effects.committed)
+        self.reads.release(self.last_applied)
+        for peer in effects.close_snapshots:
+            self._sender.close(peer)
+        for ask in effects.send_chunks:
+            self._network.send(ask.to, [self._sender.chunk(ask)])
+        for chunk in effects.received_chunks:
+            self._receiver.receive(chunk)
+        if effects.compact_to:
+            self._journal.compact(effects.compact_to)
+        for notice in effects.notices:
+            self._on_notice(notice)
+
+    def _send(self, messages: list[tuple[NodeId, Message]]) -> None:
+        by_receiver: dict[NodeId, list[Message]] = {}
+        for to, message in messages:
+            by_receiver.setdefault(to, []).append(message)
+        for to, batch in by_receiver.items():
+            self._network.send(to, batch)
+
+    def _apply(self, entries: list[Entry]) -> None:
+        last = entries[-1]
+        membership = membership_at(self.raft.state, last.index)
+        position = Position(last.index, last.term, membership.encode()).encode()
+        command = EntryKind.COMMAND
+        commands = [entry.command for entry in entries if entry.kind is command]
+        results = self.machine.apply(commands, last.index, position)
+        if len(commands) < len(entries):
+            for_machine = iter(results)
+            results = [next(for_machine) if entry.kind is command else None for entry in entries]
+        self.proposals.on_applied(entries, results)
+
+    def _on_checkpointed(self, index: Index) -> None:
+        self.post(Checkpointed(index))
+
+    def _on_restored(self, event: SnapshotInstalled | SnapshotRejected) -> None:
+        """First in line: the core must know of the new state before anything else happens to it."""
+        if isinstance(event, SnapshotInstalled):
+            self.proposals.on_snapshot(event.last_included_index)
+        self._inbox.insert(0, event)
+        self._wake()
+
+    def stop(self) -> None:
+        """Answer everybody, and release what is held."""
+        self.proposals.fail_all()
+        self.reads.fail_all()
+        self._sender.close_all()
+        self._receiver.abort()
