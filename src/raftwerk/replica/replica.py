@@ -31,14 +31,18 @@ class Replica:
         raft: Raft,
         journal: Journal,
         network: Network,
-        background: Background,
+        checkpoint_background: Background,
+        restore_background: Background,
         machine: StateMachine,
         *,
         wake: Callable[[], None],
         on_notice: Callable[[Notice], None],
         request_timeout_ms: int,
     ) -> None:
-        """wake: called when there is something to step for. request_timeout_ms: how long clients' requests may wait."""
+        """wake: called when there is something to step for. request_timeout_ms: how long clients' requests may wait.
+
+        The two backgrounds are apart, so that the chunks of a restore never wait behind the commit of a checkpoint.
+        """
         self.raft = raft
         self.machine = machine
         self._journal = journal
@@ -50,10 +54,14 @@ class Replica:
         self._numbers = count(1)
         self.proposals = Proposals(request_timeout_ms, raft.state.config.message_bytes_max)
         self.reads = Reads(request_timeout_ms)
-        self.checkpoints = Checkpoints(machine, background, self._on_checkpointed)
+        self.checkpoints = Checkpoints(machine, checkpoint_background, self._on_checkpointed)
         self._sender = SnapshotSender(raft.state.node_id, machine)
         self._receiver = SnapshotReceiver(
-            machine, background, self.checkpoints, lambda: self.last_applied, self._on_restored
+            machine,
+            restore_background,
+            self.checkpoints,
+            lambda: self.last_applied,
+            self._on_restored,
         )
 
     @property

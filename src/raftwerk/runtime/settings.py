@@ -1,8 +1,12 @@
 """The settings of one node: what `raftwerk serve` takes from its flags and environment, checked and typed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from raftwerk.errors import UsageError
 
 
 class Address(NamedTuple):
@@ -43,3 +47,22 @@ class Settings:
     def request_timeout_ms(self) -> int:
         """How long a request may wait: 5 s + 2 election timeouts (etcd's rule)."""
         return 5_000 + 2 * self.election_timeout_ms
+
+
+def address_of(url: str) -> Address:
+    """The address in a URL like http://127.0.0.1:2380. Raises UsageError for anything else."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"{url!r} is not a URL: {error}") from error
+    if parts.scheme != "http" or not host or port is None or parts.path.strip("/"):
+        raise UsageError(
+            f"{url!r} cannot be used: a URL of the form http://HOST:PORT is needed (TLS is not supported yet)."
+        )
+    return Address(host, port)
+
+
+def addresses_of(urls: Iterable[str]) -> tuple[Address, ...]:
+    """The addresses in several URLs."""
+    return tuple(address_of(url) for url in urls)

@@ -1,0 +1,54 @@
+"""One thread for what may block on the disk, beside the loop. Implements replica.ports.Background."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class BackgroundThread:
+    """Runs jobs one at a time, in order.
+
+    run_slice makes the loop wait while the job runs: a job that calls into LMDB gives the interpreter's lock away at each
+    call, and beside a busy loop would get it back 5 ms later each time. While the loop waits, it gets it back at once.
+    """
+
+    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def run(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        def call() -> None:
+            result = _result_of(job)
+            self._loop.call_soon_threadsafe(done, result)
+
+        self._jobs.put(call)
+
+    def run_slice(self, job: Callable[[], T]) -> T:
+        reply: SimpleQueue[Any] = SimpleQueue()
+        self._jobs.put(lambda: reply.put(_result_of(job)))
+        result = reply.get()
+        if isinstance(result, Exception):
+            raise result
+        return result  # type: ignore[no-any-return]  # of type T: what `job` returned
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+    def close(self) -> None:
+        """Finish what was handed over."""
+        self._jobs.put(None)
+        self._thread.join()
+
+
+def _result_of(job: Callable[[], T]) -> T | Exception:
+    try:
+        return job()
+    except Exception as error:  # noqa: BLE001  (handed to the loop, which settles it)
+        return error

@@ -1,0 +1,223 @@
+"""The links to the peers: TCP connections that come and go, behind replica.ports.Network.
+
+Each node dials each other node, and sends on the connections that it dialled; what it receives comes in on those that
+the others dialled. Snapshot chunks have a connection of their own, dialled when needed, so that no heartbeat ever waits
+behind one. Messages may be lost with a connection: the core expects that.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
+from random import Random
+from typing import Final
+
+from raftwerk.errors import UsageError
+from raftwerk.raft.events import Event, LinkClosed, LinkOpened, Received
+from raftwerk.raft.messages import InstallSnapshot, Message
+from raftwerk.raft.types import NodeId
+from raftwerk.runtime.connection import Inbound, Outbound
+from raftwerk.runtime.settings import Address
+from raftwerk.wire.codec import encode
+from raftwerk.wire.handshake import Stream
+
+RETRY_MS_MIN: Final = 20
+RETRY_MS_MAX: Final = 500
+CONNECT_TIMEOUT_S: Final = 2.0
+BUFFER_BYTES_MAX: Final = 64 * 1024 * 1024
+"""Not yet taken by the kernel: beyond this, messages to that peer are dropped."""
+SNAPSHOT_IDLE_S: Final = 30.0
+
+
+class Link:
+    """The dialled connection of one kind to one peer: kept up (messages) or made on demand (snapshots)."""
+
+    def __init__(self, links: "Links", peer: NodeId, addresses: Sequence[Address], stream: Stream) -> None:
+        self._links = links
+        self.peer = peer
+        self.stream = stream
+        self._addresses = addresses
+        self._connection: Outbound | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._unsent: list[bytes] = []
+        """Snapshot stream only: frames that wait for the connection."""
+        self.sent_bytes = 0
+        self.dropped_count = 0
+
+    @property
+    def is_up(self) -> bool:
+        return self._connection is not None
+
+    def start(self) -> None:
+        if self._task is None or self._task.done():
+            self._task = asyncio.get_running_loop().create_task(self._keep_connected())
+
+    async def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def send(self, frames: list[bytes]) -> None:
+        """Hand over, or drop if there is no connection."""
+        connection = self._connection
+        if connection is not None and connection.buffered_bytes < BUFFER_BYTES_MAX:
+            data = frames[0] if len(frames) == 1 else b"".join(frames)
+            self.sent_bytes += len(data)
+            connection.write(data)
+        elif connection is None and self.stream is Stream.SNAPSHOT:
+            self._unsent = frames[-1:]  # chunks are asked for one at a time
+            self.start()
+        else:
+            self.dropped_count += len(frames)
+
+    async def _keep_connected(self) -> None:
+        retry_ms = RETRY_MS_MIN
+        while True:
+            for address in self._addresses:
+                was_up = await self._connect(address)
+                retry_ms = RETRY_MS_MIN if was_up else min(2 * retry_ms, RETRY_MS_MAX)
+            if self.stream is Stream.SNAPSHOT:
+                return  # the next chunk dials again
+            pause_ms = retry_ms // 2 + self._links.random.randrange(retry_ms)
+            await asyncio.sleep(pause_ms / 1000)
+
+    async def _connect(self, address: Address) -> bool:
+        """One connection, from dialling to its end. Returns whether the handshake succeeded."""
+        links = self._links
+        outbound = Outbound(links.identity_for(self.peer, self.stream))
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await asyncio.get_running_loop().create_connection(
+                    lambda: outbound, address.host, address.port
+                )
+                refusal = await outbound.welcomed
+        except (OSError, TimeoutError):
+            outbound.close()
+            return False
+        if refusal:
+            links.on_refused(self.peer, refusal)
+            outbound.close()
+            return False
+        self._connection = outbound
+        if self.stream is Stream.MESSAGES:
+            links.post(LinkOpened(self.peer))
+        elif self._unsent:
+            frames, self._unsent = self._unsent, []
+            self.send(frames)
+        try:
+            await self._until_closed(outbound)
+        finally:
+            self._connection = None
+            outbound.close()
+        return True
+
+    async def _until_closed(self, outbound: Outbound) -> None:
+        if self.stream is Stream.SNAPSHOT:
+            with contextlib.suppress(TimeoutError):
+                while True:
+                    sent_bytes = self.sent_bytes
+                    try:
+                        async with asyncio.timeout(SNAPSHOT_IDLE_S):
+                            await asyncio.shield(outbound.closed)
+                        return
+                    except TimeoutError:
+                        if self.sent_bytes == sent_bytes:
+                            raise
+        elif await outbound.closed:
+            self._links.post(LinkClosed(self.peer))
+
+
+class Links:
+    """All connections of one node. Implements replica.ports.Network."""
+
+    def __init__(
+        self,
+        cluster_id: int,
+        node_id: NodeId,
+        peers: Mapping[NodeId, Sequence[Address]],
+        random: Random,
+        post: Callable[[Event], None],
+        on_refused: Callable[[NodeId, str], None],
+    ) -> None:
+        """post: takes LinkOpened, LinkClosed and Received. on_refused: a peer does not want to talk to us, and why."""
+        self.cluster_id = cluster_id
+        self.node_id = node_id
+        self.random = random
+        self.post = post
+        self.on_refused = on_refused
+        self._messages = {
+            peer: Link(self, peer, addresses, Stream.MESSAGES) for peer, addresses in peers.items()
+        }
+        self._snapshots = {
+            peer: Link(self, peer, addresses, Stream.SNAPSHOT) for peer, addresses in peers.items()
+        }
+        self._inbound: set[Inbound] = set()
+        self._servers: list[asyncio.Server] = []
+        self.received_bytes: dict[NodeId, int] = dict.fromkeys(peers, 0)
+        self._last: tuple[Message, bytes] | None = None
+
+    def identity_for(self, peer: NodeId, stream: Stream) -> tuple[int, NodeId, NodeId, Stream]:
+        """(cluster id, own id, the peer's id, stream): what a Hello says."""
+        return self.cluster_id, self.node_id, peer, stream
+
+    async def listen(self, addresses: Sequence[Address]) -> None:
+        """Accept the peers' connections. Raises UsageError if an address cannot be bound."""
+        loop = asyncio.get_running_loop()
+        for address in addresses:
+            try:
+                server = await loop.create_server(
+                    lambda: Inbound(self, self._messages), address.host, address.port
+                )
+            except OSError as error:
+                await self.stop()
+                raise UsageError(
+                    f"cannot listen for peers on {address.host}:{address.port}: {error.strerror or error}. Another process "
+                    "may use this port: stop it, or choose another one with --listen-peer-urls."
+                ) from error
+            self._servers.append(server)
+
+    def connect(self) -> None:
+        """Begin to dial all peers, for ever."""
+        for link in self._messages.values():
+            link.start()
+
+    def send(self, to: NodeId, messages: Sequence[Message]) -> None:
+        frames = []
+        for message in messages:
+            if isinstance(message, InstallSnapshot):
+                if to in self._snapshots:
+                    self._snapshots[to].send([encode(message)])
+            else:
+                frames.append(encode(message))
+        if frames and to in self._messages:
+            self._messages[to].send(frames)
+
+    def sent_bytes(self, peer: NodeId) -> int:
+        return self._messages[peer].sent_bytes + self._snapshots[peer].sent_bytes
+
+    def is_up(self, peer: NodeId) -> bool:
+        """Whether the dialled message connection stands."""
+        return self._messages[peer].is_up
+
+    # What inbound connections tell
+
+    def on_inbound(self, inbound: Inbound) -> None:
+        self._inbound.add(inbound)
+
+    def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None:
+        self.received_bytes[sender] += size
+        for message in messages:
+            self.post(Received(sender, message))
+
+    def on_inbound_closed(self, inbound: Inbound, sender: NodeId | None, *, by_peer: bool) -> None:
+        self._inbound.discard(inbound)
+        if sender is not None and by_peer:
+            self.post(LinkClosed(sender))
+
+    async def stop(self) -> None:
+        for server in self._servers:
+            server.close()
+        for link in [*self._messages.values(), *self._snapshots.values()]:
+            await link.stop()
+        for inbound in list(self._inbound):
+            inbound.close()

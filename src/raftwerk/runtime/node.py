@@ -1,0 +1,284 @@
+"""One node in the asyncio world: the composition root of everything below the client port.
+
+    node = Node.open(settings)      # data folder, log, store: raises what is wrong with them
+    await node.start()              # peers, clock
+    await node.wait_ready()         # a leader is known, and this member is published
+    node.propose(command, done); node.read(done)
+    await node.stop()
+
+All of it runs in one event loop. What happened is collected in an inbox; one step per turn of the loop takes it all.
+"""
+
+import asyncio
+from dataclasses import dataclass
+from random import Random, SystemRandom
+
+import structlog
+
+from raftwerk.kv.commands import PublishMember, encode
+from raftwerk.kv.machine import KvMachine
+from raftwerk.raft.config import Config
+from raftwerk.raft.effects import Notice
+from raftwerk.raft.events import Event, Persisted, Tick
+from raftwerk.raft.membership import Membership
+from raftwerk.raft.types import Index, NodeId, Term
+from raftwerk.replica.failure import Failure
+from raftwerk.replica.proposals import Done
+from raftwerk.replica.reads import ReadDone
+from raftwerk.replica.replica import Replica
+from raftwerk.runtime import data_dir, identifiers
+from raftwerk.runtime.background import BackgroundThread
+from raftwerk.runtime.clock import Clock
+from raftwerk.runtime.data_dir import DataDir
+from raftwerk.runtime.journal import WalJournal
+from raftwerk.runtime.links import Links
+from raftwerk.runtime.metrics import Metrics
+from raftwerk.runtime.settings import Settings, addresses_of
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeStatus:
+    """What the API and the metrics say of this node. Sizes in bytes; leader_id 0: nobody is known to lead."""
+
+    name: str
+    cluster_id: int
+    node_id: NodeId
+    leader_id: NodeId
+    role: str
+    current_term: Term
+    last_index: Index
+    commit_index: Index
+    last_applied: Index
+    is_learner: bool
+    store_bytes: int
+    store_in_use_bytes: int
+
+
+class Node:
+    """A member of a cluster: replicates, persists, applies. Serves nobody by itself (see server/)."""
+
+    def __init__(self, settings: Settings, folder: DataDir) -> None:
+        """Use Node.open."""
+        self.settings = settings
+        self.cluster_id = folder.cluster_id
+        self.node_id = folder.node_id
+        self.machine: KvMachine = folder.machine
+        self.metrics = Metrics()
+        self.failed: asyncio.Future[Exception]
+        """Set when the node cannot go on, to the reason."""
+        self._folder = folder
+        self._random = Random(SystemRandom().getrandbits(64))
+        self._is_step_due = False
+        self._is_stopped = False
+        self._replica: Replica
+
+    @classmethod
+    def open(cls, settings: Settings) -> "Node":
+        """Open, or create, the data folder.
+
+        Raises DataDirError (in use, foreign, parts missing), CorruptData (damaged), UsageError (settings).
+        """
+        return cls(settings, data_dir.open_data_dir(settings))
+
+    async def start(self) -> None:
+        """Join the cluster. Raises UsageError when a peer address cannot be bound."""
+        settings, folder = self.settings, self._folder
+        loop = asyncio.get_running_loop()
+        self._loop = loop
+        self.failed = loop.create_future()
+        ids = identifiers.node_ids(settings)
+        self._names = {number: name for name, number in ids.items()}
+        peers = {
+            number: addresses_of(settings.initial_cluster[name])
+            for name, number in ids.items()
+            if number != self.node_id
+        }
+        self._journal = WalJournal(
+            folder.wal,
+            loop,
+            lambda ticket: self._post(Persisted(ticket)),
+            self._fail,
+            self.metrics.observe_wal_sync_s,
+        )
+        self._store_thread = BackgroundThread("raftwerk-store", loop)
+        self._restore_thread = BackgroundThread("raftwerk-restore", loop)
+        self._links = Links(
+            self.cluster_id, self.node_id, peers, self._random, self._post, self._on_refused
+        )
+        config = Config(
+            heartbeat_interval_ms=settings.heartbeat_interval_ms,
+            election_timeout_ms=settings.election_timeout_ms,
+            tail_entries=settings.snapshot_count,
+        )
+        raft = folder.start_core(config, self._random, Membership(tuple(sorted(ids.values()))))
+        self._replica = Replica(
+            raft,
+            self._journal,
+            self._links,
+            self._store_thread,
+            self._restore_thread,
+            self.machine,
+            wake=self._wake,
+            on_notice=self._on_notice,
+            request_timeout_ms=settings.request_timeout_ms,
+        )
+        self._clock = Clock(
+            loop, max(1, min(10, settings.heartbeat_interval_ms // 4)), self._on_tick
+        )
+        await self._links.listen(settings.listen_peer)
+        self._links.connect()
+        self._clock.start()
+        log.info(
+            "node started",
+            name=settings.name,
+            node=f"{self.node_id:x}",
+            cluster=f"{self.cluster_id:x}",
+            term=raft.state.current_term,
+            applied=raft.state.last_applied,
+            last_index=raft.state.log.last_index,
+        )
+
+    async def wait_ready(self) -> None:
+        """Return once a leader is known and this member's name and URLs are in the replicated state.
+
+        Raises what `failed` holds if the node cannot go on before that.
+        """
+        while not self.failed.done():
+            published: asyncio.Future[object] = self._loop.create_future()
+            self.read(lambda failure, done=published: done.done() or done.set_result(failure))  # type: ignore[misc]
+            await asyncio.wait([published, self.failed], return_when=asyncio.FIRST_COMPLETED)
+            if published.done() and published.result() is None:
+                if self._is_published():
+                    return
+                await self._publish()
+        raise self.failed.result()
+
+    def _is_published(self) -> bool:
+        wanted = self._publication()
+        return any(
+            (member.node_id, member.name, member.peer_urls, member.client_urls)
+            == (wanted.node_id, wanted.name, wanted.peer_urls, wanted.client_urls)
+            for member in self.machine.members()
+        )
+
+    def _publication(self) -> PublishMember:
+        settings = self.settings
+        return PublishMember(
+            self.node_id,
+            settings.name,
+            settings.initial_advertise_peer_urls,
+            settings.advertise_client_urls,
+        )
+
+    async def _publish(self) -> None:
+        published: asyncio.Future[object] = self._loop.create_future()
+        self.propose(
+            encode(self._publication()), lambda result: published.done() or published.set_result(result)
+        )
+        await asyncio.wait([published, self.failed], return_when=asyncio.FIRST_COMPLETED)
+
+    # Requests
+
+    def propose(self, command: bytes, done: Done) -> None:
+        """Replicate a command of kv.commands; `done` gets its kv.results value or a Failure, once, later, on the loop."""
+        if self._is_stopped:
+            self._loop.call_soon(done, Failure.STOPPED)
+            return
+        self._replica.propose(command, done)
+
+    def read(self, done: ReadDone) -> None:
+        """Linearizable barrier: `done(None)` when the machine holds everything that was committed before this call."""
+        if self._is_stopped:
+            self._loop.call_soon(done, Failure.STOPPED)
+            return
+        self._replica.read(done)
+
+    def status(self) -> NodeStatus:
+        raft = self._replica.status()
+        allocated, in_use = self.machine.size_bytes
+        return NodeStatus(
+            name=self.settings.name,
+            cluster_id=self.cluster_id,
+            node_id=self.node_id,
+            leader_id=raft.leader_id,
+            role=raft.role,
+            current_term=raft.current_term,
+            last_index=raft.last_index,
+            commit_index=raft.commit_index,
+            last_applied=raft.last_applied,
+            is_learner=self.node_id in self._replica.raft.state.membership.learners,
+            store_bytes=allocated,
+            store_in_use_bytes=in_use,
+        )
+
+    # The loop
+
+    def _post(self, event: Event) -> None:
+        self._replica.post(event)
+
+    def _wake(self) -> None:
+        if not self._is_step_due:
+            self._is_step_due = True
+            self._loop.call_soon(self._step)
+
+    def _step(self) -> None:
+        self._is_step_due = False
+        if self._is_stopped:
+            return
+        try:
+            has_more = self._replica.step()
+        except Exception as error:  # noqa: BLE001  (a bug of ours, or a broken disk: this node must not go on)
+            self._fail(error)
+            return
+        if self._replica.checkpoints.failure is not None:
+            self._fail(self._replica.checkpoints.failure)
+        elif has_more:
+            self._wake()
+
+    def _on_tick(self, elapsed_ms: int) -> None:
+        self._post(Tick(elapsed_ms))
+        if self.machine.has_garbage:
+            self._store_maintenance()
+
+    def _store_maintenance(self) -> None:
+        """A bounded slice of physical compaction."""
+        self.machine.maintain(MAINTAIN_ROWS)
+
+    def _fail(self, error: Exception) -> None:
+        if not self.failed.done():
+            log.critical("node failed", reason=str(error) or repr(error), exc_info=error)
+            self.failed.set_result(error)
+
+    def _on_notice(self, notice: Notice) -> None:
+        facts = {
+            key: self._name(value) if key in ("leader", "peer", "candidate") else value
+            for key, value in notice.facts.items()
+        }
+        self.metrics.on_notice(notice.event)
+        log.info(notice.event, **facts)
+
+    def _on_refused(self, peer: NodeId, reason: str) -> None:
+        log.warning("peer refused our connection", peer=self._name(peer), reason=reason)
+
+    def _name(self, node_id: int | str) -> str:
+        return self._names.get(node_id, f"{node_id:x}") if isinstance(node_id, int) else node_id
+
+    async def stop(self) -> None:
+        """Leave quietly: no request is left without an answer, and what was persisted stays."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
+        self._clock.stop()
+        await self._links.stop()
+        self._replica.stop()
+        self._journal.close()
+        self._store_thread.close()
+        self._restore_thread.close()
+        self._folder.close()
+        log.info("node stopped", name=self.settings.name)
+
+
+MAINTAIN_ROWS = 500
+"""Rows of physical compaction for each tick: about a millisecond."""
