@@ -12,7 +12,7 @@ class Checkpoint(Protocol):
     """One checkpoint in the making. `write` and `commit` run in the Background, `finish` on the loop."""
 
     @property
-    def index(self) -> Index:
+    def index(self) -> int:
         """The state up to and including this index becomes durable."""
 
     def write(self) -> bool:

@@ -1,0 +1,155 @@
+"""A world for one Replica: ports that keep everything in memory and do nothing by themselves."""
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+from raftwerk.errors import CorruptData
+from raftwerk.raft.effects import Persist
+from raftwerk.raft.messages import Message
+
+T = TypeVar("T")
+
+
+class FakeJournal:
+    """Remembers persists; a test says when they are durable."""
+
+    def __init__(self) -> None:
+        self.persists: list[Persist] = []
+        self.compacted_to = 0
+        self.has_room = True
+
+    def persist(self, persist: Persist) -> None:
+        self.persists.append(persist)
+
+    def compact(self, index: int) -> None:
+        self.compacted_to = index
+
+
+class FakeNetwork:
+    """Keeps what was sent."""
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[int, Message]] = []
+
+    def send(self, to: int, messages: Sequence[Message]) -> None:
+        self.sent.extend((to, message) for message in messages)
+
+    def take(self) -> list[tuple[int, Message]]:
+        sent, self.sent = self.sent, []
+        return sent
+
+
+class FakeBackground:
+    """Runs slices at once, and jobs when the test calls run_jobs."""
+
+    def __init__(self) -> None:
+        self.jobs: list[tuple[Callable[[], object], Callable[..., None]]] = []
+
+    def run(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        self.jobs.append((job, done))
+
+    def run_slice(self, job: Callable[[], T]) -> T:
+        return job()
+
+    def run_jobs(self) -> None:
+        while self.jobs:
+            job, done = self.jobs.pop(0)
+            try:
+                result: object = job()
+            except Exception as error:
+                result = error
+            done(result)
+
+
+class ListMachine:
+    """A state machine that is the list of its commands. Durable is what the last checkpoint holds."""
+
+    def __init__(self) -> None:
+        self.commands: list[bytes] = []
+        self.position = b""
+        self.durable: tuple[list[bytes], bytes] = ([], b"")
+        self.pending_bytes = 0
+        self.write_errors: list[Exception] = []
+        self.open_readers = 0
+        self.chunk_bytes = 7
+        self._under_way: ListCheckpoint | None = None
+
+    def apply(self, commands: Sequence[bytes], index: int, position: bytes) -> list[object]:
+        results: list[object] = []
+        for command in commands:
+            self.commands.append(command)
+            self.pending_bytes += len(command)
+            results.append(("done", command))
+        self.position = position
+        return results
+
+    def begin_checkpoint(self) -> "ListCheckpoint | None":
+        if self._under_way is not None or self.durable[1] == self.position:
+            return None
+        self._under_way = ListCheckpoint(self)
+        return self._under_way
+
+    def open_snapshot(self) -> "ListReader":
+        self.open_readers += 1
+        return ListReader(self)
+
+    def begin_restore(self) -> "ListWriter":
+        return ListWriter(self)
+
+
+class ListCheckpoint:
+    def __init__(self, machine: ListMachine) -> None:
+        self._machine = machine
+        self._content = (list(machine.commands), machine.position)
+        self._slices = 2
+        self.index = int.from_bytes(machine.position[:8], "big")
+
+    def write(self) -> bool:
+        if self._machine.write_errors:
+            raise self._machine.write_errors.pop(0)
+        self._slices -= 1
+        return self._slices == 0
+
+    def commit(self) -> None:
+        self._machine.durable = self._content
+
+    def finish(self, *, committed: bool) -> None:
+        self._machine._under_way = None
+        if committed:
+            self._machine.pending_bytes = 0
+
+
+class ListReader:
+    def __init__(self, machine: ListMachine) -> None:
+        self._machine = machine
+        commands, self.position = machine.durable
+        self._data = b"\n".join([self.position.hex().encode(), *commands]) + b"\nEND"
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._data[offset : offset + min(size, self._machine.chunk_bytes)]
+
+    def close(self) -> None:
+        self._machine.open_readers -= 1
+
+
+class ListWriter:
+    def __init__(self, machine: ListMachine) -> None:
+        self._machine = machine
+        self._data = b""
+        self.is_aborted = False
+
+    def write(self, chunk: bytes) -> None:
+        self._data += chunk
+
+    def commit(self) -> None:
+        if not self._data.endswith(b"\nEND"):
+            raise CorruptData("snapshot", len(self._data), "the stream ends too early")
+
+    def swap(self) -> None:
+        position, *commands = self._data.removesuffix(b"\nEND").split(b"\n")
+        self._machine.commands = commands
+        self._machine.position = bytes.fromhex(position.decode())
+        self._machine.durable = (list(commands), self._machine.position)
+
+    def abort(self) -> None:
+        self.is_aborted = True

@@ -1,0 +1,94 @@
+"""Checkpoints: in slices, committed beside the loop, tried again when the disk was full."""
+
+from raftwerk.errors import DiskFailed, DiskFull
+from raftwerk.replica.checkpoints import INTERVAL_MS, PENDING_BYTES_MAX, RETRY_MS, Checkpoints
+from raftwerk.replica.position import Position
+from tests.replica.fakes import FakeBackground, ListMachine
+
+
+class Setting:
+    def __init__(self) -> None:
+        self.machine = ListMachine()
+        self.background = FakeBackground()
+        self.durable: list[int] = []
+        self.checkpoints = Checkpoints(self.machine, self.background, self.durable.append)
+
+    def apply(self, index: int, command: bytes = b"x") -> None:
+        self.machine.apply([command], index, Position(index, 1, b"").encode())
+
+    def run(self, now_ms: int) -> None:
+        while self.checkpoints.advance(now_ms):
+            pass
+        self.background.run_jobs()
+
+
+def test_nothing_is_written_before_the_interval_is_over() -> None:
+    setting = Setting()
+    setting.apply(1)
+    setting.run(INTERVAL_MS - 1)
+    assert setting.durable == []
+    setting.run(INTERVAL_MS)
+    assert setting.durable == [1]
+    assert setting.machine.durable[0] == [b"x"]
+
+
+def test_much_that_is_new_does_not_wait_for_the_interval() -> None:
+    setting = Setting()
+    setting.apply(1, b"x" * PENDING_BYTES_MAX)
+    setting.run(0)
+    assert setting.durable == [1]
+
+
+def test_one_slice_for_each_call_and_the_commit_beside_the_loop() -> None:
+    setting = Setting()
+    setting.apply(1)
+    assert setting.checkpoints.advance(INTERVAL_MS), "another slice is left"
+    assert not setting.checkpoints.advance(INTERVAL_MS), "all slices are written"
+    assert setting.checkpoints.is_under_way
+    assert setting.durable == [], "not durable before the commit"
+    assert not setting.checkpoints.advance(INTERVAL_MS), "one at a time"
+    setting.background.run_jobs()
+    assert setting.durable == [1]
+
+
+def test_an_unchanged_state_needs_no_checkpoint() -> None:
+    setting = Setting()
+    setting.apply(1)
+    setting.run(INTERVAL_MS)
+    setting.run(2 * INTERVAL_MS)
+    assert setting.durable == [1]
+
+
+def test_a_full_disk_is_waited_for() -> None:
+    setting = Setting()
+    setting.apply(1)
+    setting.machine.write_errors = [DiskFull("no space")]
+    setting.run(INTERVAL_MS)
+    assert setting.checkpoints.is_disk_full
+    assert setting.durable == []
+    setting.run(INTERVAL_MS + RETRY_MS)
+    assert not setting.checkpoints.is_disk_full
+    assert setting.durable == [1]
+    assert setting.checkpoints.failure is None
+
+
+def test_a_broken_disk_is_reported() -> None:
+    setting = Setting()
+    setting.apply(1)
+    error = DiskFailed("input/output error")
+    setting.machine.write_errors = [error]
+    setting.run(INTERVAL_MS)
+    assert setting.checkpoints.failure is error
+    assert setting.durable == []
+
+
+def test_what_waits_for_a_quiet_moment_runs_after_the_checkpoint_under_way() -> None:
+    setting = Setting()
+    ran: list[str] = []
+    setting.checkpoints.when_idle(lambda: ran.append("at once"))
+    setting.apply(1)
+    setting.checkpoints.advance(INTERVAL_MS)
+    setting.checkpoints.when_idle(lambda: ran.append("after"))
+    assert ran == ["at once"]
+    setting.run(INTERVAL_MS)
+    assert ran == ["at once", "after"]

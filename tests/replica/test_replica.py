@@ -1,0 +1,241 @@
+"""One replica and its ports: what a client asks goes through the log and comes back as the machine's result."""
+
+from random import Random
+
+import pytest
+
+from raftwerk.raft.config import Config
+from raftwerk.raft.effects import Notice
+from raftwerk.raft.events import LinkOpened, Persisted, Received, Tick
+from raftwerk.raft.membership import Membership
+from raftwerk.raft.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    InstallSnapshot,
+    InstallSnapshotReply,
+    PreVote,
+    PreVoteReply,
+    RequestVote,
+    RequestVoteReply,
+)
+from raftwerk.raft.raft import Raft
+from raftwerk.raft.types import Entry, EntryKind
+from raftwerk.replica.failure import Failure
+from raftwerk.replica.replica import Replica
+from tests.replica.fakes import FakeBackground, FakeJournal, FakeNetwork, ListMachine
+
+
+class World:
+    """A replica, its fake ports, and the answers of its clients."""
+
+    def __init__(self, voters: tuple[int, ...] = (1,), tail_entries: int = 5000) -> None:
+        config = Config(tail_entries=tail_entries)
+        raft = Raft(1, config, Random(1), membership=Membership(voters), checks_invariants=True)
+        self.journal = FakeJournal()
+        self.network = FakeNetwork()
+        self.background = FakeBackground()
+        self.machine = ListMachine()
+        self.notices: list[Notice] = []
+        self.wakes = 0
+        self.replica = Replica(
+            raft,
+            self.journal,
+            self.network,
+            self.background,
+            self.background,
+            self.machine,
+            wake=self._wake,
+            on_notice=self.notices.append,
+            request_timeout_ms=7000,
+        )
+        self._persisted = 0
+
+    def _wake(self) -> None:
+        self.wakes += 1
+
+    def run(self) -> None:
+        """Step until nothing is left to do, with a disk that answers at once."""
+        has_more = True
+        while has_more:
+            wakes = self.wakes
+            has_more = self.replica.step()
+            self.background.run_jobs()
+            new = self.journal.persists[self._persisted :]
+            self._persisted = len(self.journal.persists)
+            for persist in new:
+                self.replica.post(Persisted(persist.ticket))
+            has_more = has_more or self.wakes > wakes
+
+    def tick(self, elapsed_ms: int) -> None:
+        self.replica.post(Tick(elapsed_ms))
+        self.run()
+
+    def receive(self, sender: int, *messages: object) -> None:
+        for message in messages:
+            self.replica.post(Received(sender, message))  # type: ignore[arg-type]
+        self.run()
+
+    def propose(self, command: bytes) -> list[object]:
+        answers: list[object] = []
+        self.replica.propose(command, answers.append)
+        return answers
+
+    def read(self) -> list[Failure | None]:
+        answers: list[Failure | None] = []
+        self.replica.read(answers.append)
+        return answers
+
+
+def leader_of_three(tail_entries: int = 5000) -> World:
+    """Node 1 of 1, 2, 3, elected by 2 in term 1, with its no-op on 2."""
+    world = World((1, 2, 3), tail_entries)
+    world.tick(2000)
+    [pre_vote] = {m for _, m in world.network.take() if isinstance(m, PreVote)}
+    world.receive(2, PreVoteReply(0, pre_vote.next_term, True))
+    assert any(isinstance(message, RequestVote) for _, message in world.network.take())
+    world.receive(2, RequestVoteReply(1, True))
+    world.receive(2, AppendEntriesReply(1, True, 1))
+    world.network.take()
+    return world
+
+
+def test_a_single_node_answers_with_the_machines_result() -> None:
+    world = World()
+    answers = world.propose(b"a")
+    world.tick(100)
+    assert answers == [("done", b"a")]
+    assert world.machine.commands == [b"a"]
+
+
+def test_nothing_is_answered_before_it_is_durable_even_on_a_single_node() -> None:
+    """An acknowledged write survives: never acknowledge before the own fsync, one-node case included."""
+    world = World()
+    world.tick(100)
+    answers = world.propose(b"a")
+    world.replica.step()
+    world.replica.step()
+    assert answers == []
+    world.run()
+    assert answers == [("done", b"a")]
+
+
+def test_commands_between_two_steps_share_one_persist() -> None:
+    world = World()
+    world.tick(100)
+    before = len(world.journal.persists)
+    answers = [world.propose(bytes([number])) for number in range(50)]
+    world.run()
+    assert len(world.journal.persists) == before + 1
+    assert [answer[0] for answer in answers] == [("done", bytes([number])) for number in range(50)]
+
+
+def test_a_leader_answers_after_a_majority() -> None:
+    world = leader_of_three()
+    answers = world.propose(b"a")
+    world.run()
+    assert answers == []
+    world.receive(2, AppendEntriesReply(1, True, 2))
+    assert answers == [("done", b"a")]
+
+
+def test_a_read_waits_for_a_round_of_heartbeats() -> None:
+    world = leader_of_three()
+    answers = world.read()
+    world.run()
+    assert answers == []
+    sent = [m for to, m in world.network.take() if to == 2 and isinstance(m, AppendEntries)]
+    world.receive(2, AppendEntriesReply(1, True, 1, read_round=sent[-1].read_round))
+    assert answers == [None]
+
+
+def test_requests_wait_for_a_leader_and_then_fail_with_that_reason() -> None:
+    world = World((1, 2, 3))
+    write, read = world.propose(b"a"), world.read()
+    world.run()
+    world.tick(6999)
+    assert (write, read) == ([], [])
+    world.tick(1)
+    assert (write, read) == ([Failure.NO_LEADER], [Failure.NO_LEADER])
+    assert world.machine.commands == []
+
+
+def test_a_deposed_leaders_proposal_is_reported_as_not_committed_when_it_is_replaced() -> None:
+    world = leader_of_three()
+    answers = world.propose(b"lost")
+    world.run()
+    other = [Entry(2, 2, EntryKind.COMMAND, b"other")]
+    world.receive(3, AppendEntries(2, 3, 1, 1, other, 2))
+    assert answers == [Failure.NOT_COMMITTED]
+    assert world.machine.commands == [b"other"]
+
+
+def test_a_full_disk_refuses_writes_and_answers_reads() -> None:
+    world = World()
+    world.tick(100)
+    world.journal.has_room = False
+    write, read = world.propose(b"a"), world.read()
+    world.run()
+    assert (write, read) == ([Failure.NO_SPACE], [None])
+    world.journal.has_room = True
+    again = world.propose(b"b")
+    world.run()
+    assert again == [("done", b"b")]
+
+
+def test_checkpoints_let_the_log_be_compacted_and_a_follower_gets_a_snapshot() -> None:
+    world = leader_of_three(tail_entries=0)
+    for number in range(5):
+        world.propose(bytes([number]))
+    world.run()
+    world.receive(2, AppendEntriesReply(1, True, 6))
+    for _ in range(5):
+        world.tick(500)
+        world.receive(2, AppendEntriesReply(1, True, 6))
+    assert world.journal.compacted_to == 6
+    chunks = [m for to, m in world.network.take() if to == 3 and isinstance(m, InstallSnapshot)]
+    assert {(chunk.last_included_index, chunk.offset) for chunk in chunks} == {(6, 0)}
+    world.receive(3, InstallSnapshotReply(1, 6, len(chunks[0].data), False))
+    [second] = [m for to, m in world.network.take() if to == 3 and isinstance(m, InstallSnapshot)]
+    assert second.offset == len(chunks[0].data)
+    assert world.machine.open_readers == 1
+    world.receive(3, InstallSnapshotReply(1, 6, 0, True))
+    assert world.machine.open_readers == 0
+
+
+def test_a_follower_installs_a_snapshot_and_goes_on_from_there() -> None:
+    source = leader_of_three(tail_entries=0)
+    source.propose(b"a")
+    source.run()
+    source.receive(2, AppendEntriesReply(1, True, 2))
+    for _ in range(5):
+        source.tick(500)
+        source.receive(2, AppendEntriesReply(1, True, 2))
+    follower = World((1, 2, 3))  # plays node 3
+    for _ in range(20):
+        for to, message in source.network.take():
+            if to == 3 and isinstance(message, InstallSnapshot):
+                follower.receive(1, message)
+        for _, message in follower.network.take():
+            source.receive(3, message)
+    assert follower.machine.commands == [b"a"]
+    assert follower.replica.last_applied == 2
+    follower.receive(1, AppendEntries(1, 1, 2, 1, [Entry(3, 1, EntryKind.COMMAND, b"b")], 3))
+    assert follower.machine.commands == [b"a", b"b"]
+
+
+def test_stopping_answers_everybody() -> None:
+    world = leader_of_three()
+    placed, queued, read = world.propose(b"a"), [], world.read()
+    world.run()
+    world.replica.propose(b"b", queued.append)
+    world.replica.stop()
+    assert placed == [Failure.TIMED_OUT]
+    assert queued == [Failure.STOPPED]
+    assert read == [Failure.STOPPED]
+
+
+@pytest.mark.parametrize("event", [Tick(1), LinkOpened(2)], ids=["tick", "link"])
+def test_every_event_asks_for_a_step(event: Tick | LinkOpened) -> None:
+    world = World()
+    world.replica.post(event)
+    assert world.wakes == 1
