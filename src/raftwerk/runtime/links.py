@@ -31,7 +31,9 @@ SNAPSHOT_IDLE_S: Final = 30.0
 class Link:
     """The dialled connection of one kind to one peer: kept up (messages) or made on demand (snapshots)."""
 
-    def __init__(self, links: "Links", peer: NodeId, addresses: Sequence[Address], stream: Stream) -> None:
+    def __init__(
+        self, links: "Links", peer: NodeId, addresses: Sequence[Address], stream: Stream
+    ) -> None:
         self._links = links
         self.peer = peer
         self.stream = stream
@@ -84,7 +86,7 @@ class Link:
     async def _connect(self, address: Address) -> bool:
         """One connection, from dialling to its end. Returns whether the handshake succeeded."""
         links = self._links
-        outbound = Outbound(links.identity_for(self.peer, self.stream))
+        outbound = Outbound(links.cluster_id, links.node_id, self.peer, self.stream)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await asyncio.get_running_loop().create_connection(
@@ -112,19 +114,14 @@ class Link:
         return True
 
     async def _until_closed(self, outbound: Outbound) -> None:
-        if self.stream is Stream.SNAPSHOT:
-            with contextlib.suppress(TimeoutError):
-                while True:
-                    sent_bytes = self.sent_bytes
-                    try:
-                        async with asyncio.timeout(SNAPSHOT_IDLE_S):
-                            await asyncio.shield(outbound.closed)
-                        return
-                    except TimeoutError:
-                        if self.sent_bytes == sent_bytes:
-                            raise
-        elif await outbound.closed:
-            self._links.post(LinkClosed(self.peer))
+        if self.stream is Stream.MESSAGES:
+            if await outbound.closed:
+                self._links.post(LinkClosed(self.peer))
+            return
+        sent_bytes = -1
+        while sent_bytes != self.sent_bytes and not outbound.closed.done():
+            sent_bytes = self.sent_bytes
+            await asyncio.wait([outbound.closed], timeout=SNAPSHOT_IDLE_S)
 
 
 class Links:
@@ -154,19 +151,15 @@ class Links:
         self._inbound: set[Inbound] = set()
         self._servers: list[asyncio.Server] = []
         self.received_bytes: dict[NodeId, int] = dict.fromkeys(peers, 0)
-        self._last: tuple[Message, bytes] | None = None
-
-    def identity_for(self, peer: NodeId, stream: Stream) -> tuple[int, NodeId, NodeId, Stream]:
-        """(cluster id, own id, the peer's id, stream): what a Hello says."""
-        return self.cluster_id, self.node_id, peer, stream
 
     async def listen(self, addresses: Sequence[Address]) -> None:
         """Accept the peers' connections. Raises UsageError if an address cannot be bound."""
         loop = asyncio.get_running_loop()
+        known = frozenset(self._messages)
         for address in addresses:
             try:
                 server = await loop.create_server(
-                    lambda: Inbound(self, self._messages), address.host, address.port
+                    lambda: Inbound(self, known), address.host, address.port
                 )
             except OSError as error:
                 await self.stop()

@@ -175,7 +175,8 @@ class Node:
     async def _publish(self) -> None:
         published: asyncio.Future[object] = self._loop.create_future()
         self.propose(
-            encode(self._publication()), lambda result: published.done() or published.set_result(result)
+            encode(self._publication()),
+            lambda result: published.done() or published.set_result(result),
         )
         await asyncio.wait([published, self.failed], return_when=asyncio.FIRST_COMPLETED)
 
