@@ -1,0 +1,172 @@
+"""The disk port: the few things that the log asks of one directory, each durable when it returns.
+
+OsDisk is the real one. The simulator and the tests have their own (tests/fakes/disk.py), which crash, tear, fill and rot;
+all pass one contract test.
+"""
+
+import contextlib
+import errno
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, Protocol
+
+from raftwerk.errors import DiskFailed, DiskFull
+
+_NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+_ZEROS: Final = bytes(1024 * 1024)
+
+
+class File(Protocol):
+    """One open file of fixed size."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, offset: int, size: int) -> bytes:
+        """At most `size` bytes from `offset`; fewer at the end of the file."""
+
+    def write_durable(self, buffers: Sequence[bytes], offset: int) -> None:
+        """Write the buffers one after the other at `offset`: on stable storage when it returns.
+
+        Raises DiskFailed; what the file then holds there is unknown.
+        """
+
+    def close(self) -> None: ...
+
+
+class Disk(Protocol):
+    """One directory."""
+
+    def names(self) -> list[str]:
+        """The files in it, sorted."""
+
+    def create(self, name: str, size: int) -> File:
+        """A new file of `size` zeros, whose space is really there. It and its name are durable.
+
+        Raises DiskFull (nothing is left behind) or DiskFailed.
+        """
+
+    def open(self, name: str, *, read_only: bool = False) -> File: ...
+
+    def rename(self, old: str, new: str) -> None:
+        """Durably."""
+
+    def remove(self, name: str) -> None:
+        """Durably."""
+
+
+def _raise_translated(error: OSError, action: str, path: Path) -> None:
+    if error.errno in _NO_SPACE:
+        raise DiskFull(f"no space left to {action} {path}: {error.strerror}") from error
+    raise DiskFailed(
+        f"could not {action} {path}: {error.strerror or error}. The node stops, because what the disk holds there is "
+        "unknown; check the disk before it starts again."
+    ) from error
+
+
+class OsFile:
+    """A file of the operating system."""
+
+    def __init__(self, path: Path, flags: int) -> None:
+        self._path = path
+        self._fd = os.open(path, flags | os.O_CLOEXEC)
+        self._size = os.fstat(self._fd).st_size
+        self._dsync_flag = getattr(os, "RWF_DSYNC", 0)
+
+    @property
+    def size(self) -> int:
+        return self._size
+
+    def read(self, offset: int, size: int) -> bytes:
+        parts = []
+        while size > 0 and (part := os.pread(self._fd, size, offset)):
+            parts.append(part)
+            offset += len(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def write_durable(self, buffers: Sequence[bytes], offset: int) -> None:
+        try:
+            self._write(b"".join(buffers) if len(buffers) > 1 else buffers[0], offset)
+        except OSError as error:
+            _raise_translated(error, "write", self._path)
+
+    def _write(self, data: bytes, offset: int) -> None:
+        # One system call writes and syncs: the interpreter's lock changes hands once
+        while data:
+            if self._dsync_flag:
+                try:
+                    written = os.pwritev(self._fd, [data], offset, self._dsync_flag)
+                except OSError as error:
+                    if error.errno != errno.EOPNOTSUPP:
+                        raise
+                    self._dsync_flag = 0  # an older kernel or another file system: two calls
+                    continue
+            else:
+                written = os.pwrite(self._fd, data, offset)
+            data = data[written:]
+            offset += written
+        if not self._dsync_flag:
+            os.fdatasync(self._fd)
+
+    def close(self) -> None:
+        os.close(self._fd)
+
+
+class OsDisk:
+    """A directory of the operating system; it is made if it is not there."""
+
+    def __init__(self, directory: Path, *, read_only: bool = False) -> None:
+        self.directory = directory
+        if not read_only:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def names(self) -> list[str]:
+        return sorted(path.name for path in self.directory.iterdir())
+
+    def create(self, name: str, size: int) -> OsFile:
+        path = self.directory / name
+        draft = self.directory / f"{name}.new"
+        try:
+            fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+            try:
+                os.posix_fallocate(fd, 0, size)
+                for offset in range(
+                    0, size, len(_ZEROS)
+                ):  # blocks that were written once sync faster
+                    os.pwrite(fd, _ZEROS[: size - offset], offset)
+                os.fsync(fd)
+            finally:
+                os.close(fd)
+            draft.rename(path)
+            self._sync()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                draft.unlink()
+            _raise_translated(error, "create", path)
+        return self.open(name)
+
+    def open(self, name: str, *, read_only: bool = False) -> OsFile:
+        return OsFile(self.directory / name, os.O_RDONLY if read_only else os.O_RDWR)
+
+    def rename(self, old: str, new: str) -> None:
+        try:
+            (self.directory / old).rename(self.directory / new)
+            self._sync()
+        except OSError as error:
+            _raise_translated(error, "rename", self.directory / old)
+
+    def remove(self, name: str) -> None:
+        try:
+            (self.directory / name).unlink()
+            self._sync()
+        except OSError as error:
+            _raise_translated(error, "remove", self.directory / name)
+
+    def _sync(self) -> None:
+        fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)

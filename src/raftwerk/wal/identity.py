@@ -1,0 +1,134 @@
+"""Whose data folder this is, and that nobody else is using it.
+
+identity.json names the cluster and the member; LOCK is held, by flock, as long as a process uses the folder.
+"""
+
+import fcntl
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from raftwerk.errors import CorruptData, DataDirError
+from raftwerk.raft.types import NodeId
+
+IDENTITY: Final = "identity.json"
+LOCK: Final = "LOCK"
+FORMAT: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """format: of the folder as a whole."""
+
+    cluster_id: int
+    node_id: NodeId
+    name: str
+    format: int = FORMAT
+
+
+def read_identity(folder: Path) -> Identity | None:
+    """Whose folder it is; None if it is nobody's yet. Raises CorruptData, or DataDirError for a future format."""
+    path = folder / IDENTITY
+    try:
+        fields = json.loads(path.read_bytes())
+        identity = Identity(
+            int(fields["cluster_id"], 16),
+            int(fields["node_id"], 16),
+            str(fields["name"]),
+            int(fields["format"]),
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise CorruptData(
+            path, 0, f"the identity of the folder cannot be read ({error})"
+        ) from error
+    if identity.format != FORMAT:
+        raise DataDirError(
+            f"{path}: folder format {identity.format} is not known here (this version writes {FORMAT}). Was it written by a "
+            "newer raftwerk? Start it with that version."
+        )
+    return identity
+
+
+def claim(folder: Path, wanted: Identity) -> bool:
+    """Make sure that the folder is this member's. Returns whether it is new. Raises DataDirError if it is another's."""
+    found = read_identity(folder)
+    if found is None:
+        _check_unused(folder)
+        _write(folder, wanted)
+        return True
+    if found.cluster_id != wanted.cluster_id:
+        raise DataDirError(
+            f"{folder} is the data folder of another cluster: {found.cluster_id:x} (member {found.name!r}), but the settings "
+            f"describe cluster {wanted.cluster_id:x}. Use the --initial-cluster and --initial-cluster-token that it was made "
+            "with, or another --data-dir."
+        )
+    if found.node_id != wanted.node_id:
+        raise DataDirError(
+            f"{folder} is the data folder of another member of this cluster: {found.node_id:x} ({found.name!r}), but this is "
+            f"{wanted.node_id:x} ({wanted.name!r}). Each member needs a --data-dir of its own."
+        )
+    return False
+
+
+def _check_unused(folder: Path) -> None:
+    names = {path.name for path in folder.iterdir()} - {LOCK}
+    if "member" in names:
+        raise DataDirError(
+            f"{folder} is a data folder of etcd, which raftwerk cannot read. Use another --data-dir, and move the data with "
+            "'etcdctl make-mirror'."
+        )
+    foreign = sorted(names - {f"{IDENTITY}.new"})
+    if foreign:
+        raise DataDirError(
+            f"{folder} is not empty ({', '.join(foreign[:3])}), and not a data folder of raftwerk: {IDENTITY} is missing. Use "
+            "an empty folder, or restore the file."
+        )
+
+
+def _write(folder: Path, identity: Identity) -> None:
+    fields = asdict(identity)
+    fields["cluster_id"] = f"{identity.cluster_id:x}"
+    fields["node_id"] = f"{identity.node_id:x}"
+    draft = folder / f"{IDENTITY}.new"
+    with draft.open("w") as file:
+        json.dump(fields, file, indent=1)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    draft.rename(folder / IDENTITY)
+    for directory in (folder, folder.parent):
+        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+
+def lock(folder: Path) -> int:
+    """Take the folder for this process. Returns the file descriptor that holds it: closing it gives it back.
+
+    Raises DataDirError if a live process has it, or if the folder cannot be written.
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DataDirError(
+            f"{folder} cannot be used as data folder: {error.strerror}. Choose another --data-dir, or give this user the right "
+            "to write there."
+        ) from error
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        owner = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        os.close(fd)
+        raise DataDirError(
+            f"{folder} is in use by another process (pid {owner}). Stop it first, or choose another --data-dir."
+        ) from error
+    os.ftruncate(fd, 0)
+    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    return fd

@@ -1,0 +1,314 @@
+"""The durable log of one node: Persists in, jobs for the writer thread out.
+
+    wal, recovered = Wal.open(disk, ...)
+    job = wal.stage([persist, ...])     # on the loop: encode one group
+    job.run()                           # on the writer thread, in order: durable when it returns
+
+The loop's side knows where everything will stand (segment, offset, sequence) before it is written; the thread's side
+writes. They share nothing but the jobs and `_Files`, which only the thread touches once the log is open.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Protocol
+
+from raftwerk.errors import DiskFailed, DiskFull
+from raftwerk.raft.effects import Persist
+from raftwerk.raft.log import Log
+from raftwerk.raft.types import NOBODY, Index, NodeId, Term
+from raftwerk.wal import record, segment
+from raftwerk.wal.disk import Disk, File
+from raftwerk.wal.recovery import Recovery, recover
+from raftwerk.wal.segment import HEADER_BYTES, SPARE, SegmentHeader, encode_header, name_of
+
+SEGMENT_BYTES: Final = 16 * 1024 * 1024
+ROOM_BYTES: Final = 4 * 1024 * 1024
+"""With no spare segment, writes are refused when the present one has less than this left: what was accepted still fits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What was durable. is_new: there was no log yet."""
+
+    current_term: Term
+    voted_for: NodeId
+    log: Log
+    torn_bytes: int
+    is_new: bool
+
+
+class Job(Protocol):
+    """Work for the writer thread, to be run in the order in which jobs were made."""
+
+    last_ticket: int
+    """Of the Persists that are durable when it is done; 0 for none."""
+
+    def run(self) -> None:
+        """Raises DiskFull (may be run again, nothing was lost) or DiskFailed (nothing may be run any more)."""
+
+
+class _Files:
+    """The thread's side: the open segment and the spare one."""
+
+    def __init__(self, disk: Disk, current: File, segment_bytes: int, *, has_spare: bool) -> None:
+        self.disk = disk
+        self.current = current
+        self.segment_bytes = segment_bytes
+        self.has_spare = has_spare
+        self.failure: DiskFailed | None = None
+
+    def begin_segment(self, number: int, header: bytes, size: int) -> None:
+        """Go on in a new segment."""
+        name = name_of(number)
+        if name not in self.disk.names():  # else this job was tried before, and got so far
+            if self.has_spare and size <= self.segment_bytes:
+                spare = self.disk.open(SPARE)
+                spare.write_durable([header], 0)
+                spare.close()
+                self.disk.rename(SPARE, name)
+                self.has_spare = False
+            else:
+                draft = f"{number:016d}.draft"
+                file = self.disk.create(draft, size)
+                file.write_durable([header], 0)
+                file.close()
+                self.disk.rename(draft, name)
+        self.current.close()
+        self.current = self.disk.open(name)
+
+    def make_spare(self) -> None:
+        """Raises DiskFull."""
+        if not self.has_spare:
+            self.disk.create(SPARE, self.segment_bytes).close()
+            self.has_spare = True
+
+    def guard(self) -> None:
+        if self.failure is not None:
+            raise self.failure
+
+
+@dataclass(slots=True)
+class WriteJob:
+    """One group: perhaps a new segment, then one durable write."""
+
+    files: _Files
+    last_ticket: int
+    offset: int
+    records: list[bytes]
+    new_segment: tuple[int, bytes, int] | None = None
+    """(number, header, size)."""
+    is_segment_begun: bool = False
+
+    def run(self) -> None:
+        files = self.files
+        files.guard()
+        try:
+            if self.new_segment is not None and not self.is_segment_begun:
+                files.begin_segment(*self.new_segment)
+                self.is_segment_begun = True
+            files.current.write_durable(self.records, self.offset)
+        except DiskFailed as error:
+            files.failure = error
+            raise
+
+
+@dataclass(slots=True)
+class RemoveJob:
+    """Remove whole segments that are no longer needed, oldest first."""
+
+    files: _Files
+    names: list[str]
+    last_ticket: int = 0
+
+    def run(self) -> None:
+        self.files.guard()
+        while self.names:
+            self.files.disk.remove(self.names[0])
+            self.names.pop(0)
+
+
+@dataclass(slots=True)
+class ReserveJob:
+    """Have a spare segment ready, so that a full disk is noticed before it hurts."""
+
+    files: _Files
+    last_ticket: int = 0
+
+    def run(self) -> None:
+        self.files.guard()
+        try:
+            self.files.make_spare()
+        except DiskFull:
+            return  # has_room tells
+
+
+@dataclass(slots=True)
+class _Segment:
+    number: int
+    max_index: Index = 0
+    """The highest index of any entry ever written to it, truncated or not."""
+
+
+@dataclass(slots=True)
+class _Cursor:
+    """The loop's side: where the next group goes, and what the log is there."""
+
+    offset: int
+    size: int
+    next_sequence: int
+    current_term: Term
+    voted_for: NodeId
+    last_index: Index
+    last_term: Term
+    segments: list[_Segment] = field(default_factory=list)
+
+
+class Wal:
+    """See the module's text. One instance owns its directory: the data folder's lock sees to that."""
+
+    def __init__(self, files: _Files, cursor: _Cursor, cluster_id: int, node_id: NodeId) -> None:
+        """Use Wal.open."""
+        self._files = files
+        self._cursor = cursor
+        self._cluster_id = cluster_id
+        self._node_id = node_id
+
+    @staticmethod
+    def open(
+        disk: Disk,
+        directory: Path,
+        cluster_id: int,
+        node_id: NodeId,
+        *,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> "tuple[Wal, Recovered]":
+        """Recover the log in `disk`, or begin a new one. directory: for error texts.
+
+        Raises CorruptData (damage), DataDirError (another cluster's or member's, a gap), DiskFull, DiskFailed.
+        """
+        for name in disk.names():
+            if name.endswith((".new", ".draft")):
+                disk.remove(name)  # a crash left it half-made
+        recovery = recover(disk, str(directory), cluster_id, node_id)
+        has_spare = SPARE in disk.names()
+        if recovery is None:
+            header = SegmentHeader(segment.VERSION, cluster_id, node_id, 1, 1, 0, NOBODY, 0, 0)
+            file = disk.create("0000000000000001.draft", segment_bytes)
+            file.write_durable([encode_header(header)], 0)
+            file.close()
+            disk.rename("0000000000000001.draft", name_of(1))
+            files = _Files(disk, disk.open(name_of(1)), segment_bytes, has_spare=has_spare)
+            cursor = _Cursor(HEADER_BYTES, segment_bytes, 1, 0, NOBODY, 0, 0, [_Segment(1)])
+            recovered = Recovered(0, NOBODY, Log(), 0, is_new=True)
+        else:
+            number, last = next(reversed(recovery.scans.items()))
+            current = disk.open(name_of(number))
+            if recovery.torn_bytes:
+                # So that nothing of the torn group can ever be read again
+                current.write_durable([bytes(current.size - last.stop)], last.stop)
+            files = _Files(disk, current, segment_bytes, has_spare=has_spare)
+            cursor = _cursor_of(recovery, last.stop, current.size)
+            image = recovery.image
+            log = Log(image.base_index, image.base_term, image.entries)
+            recovered = Recovered(
+                image.current_term, image.voted_for, log, recovery.torn_bytes, is_new=False
+            )
+        wal = Wal(files, cursor, cluster_id, node_id)
+        wal.reserve().run()
+        return wal, recovered
+
+    @property
+    def has_room(self) -> bool:
+        """False while the disk is full and the present segment nearly is."""
+        cursor = self._cursor
+        return self._files.has_spare or cursor.size - cursor.offset >= min(
+            ROOM_BYTES, cursor.size // 2
+        )
+
+    def stage(self, persists: Sequence[Persist]) -> WriteJob:
+        """Encode one group; its job makes all of them durable at once, each one whole or not at all."""
+        cursor = self._cursor
+        payloads = [record.encode_payload(persist) for persist in persists]
+        size = sum(record.size_on_disk(len(payload)) for payload in payloads)
+        new_segment = None
+        if cursor.offset + size > cursor.size:
+            new_segment = self._next_segment(size)
+        number = cursor.segments[-1].number
+        group_offset = cursor.offset
+        records = []
+        for sequence, payload in enumerate(payloads, cursor.next_sequence):
+            records.append(record.encode_record(payload, number, sequence, group_offset))
+        cursor.offset += size
+        cursor.next_sequence += len(persists)
+        for persist in persists:
+            self._follow(persist)
+        return WriteJob(self._files, persists[-1].ticket, group_offset, records, new_segment)
+
+    def _next_segment(self, size: int) -> tuple[int, bytes, int]:
+        cursor = self._cursor
+        number = cursor.segments[-1].number + 1
+        header = SegmentHeader(
+            segment.VERSION,
+            self._cluster_id,
+            self._node_id,
+            number,
+            cursor.next_sequence,
+            cursor.current_term,
+            cursor.voted_for,
+            cursor.last_index,
+            cursor.last_term,
+        )
+        cursor.segments.append(_Segment(number))
+        cursor.offset = HEADER_BYTES
+        cursor.size = max(self._files.segment_bytes, HEADER_BYTES + size)
+        return number, encode_header(header), cursor.size
+
+    def _follow(self, persist: Persist) -> None:
+        """Keep the loop's idea of the log: what the next segment's header will say."""
+        assert persist.entries or not persist.truncate_from, "entries are only ever replaced"
+        cursor = self._cursor
+        cursor.current_term = persist.current_term
+        cursor.voted_for = persist.voted_for
+        if persist.reset_to is not None:
+            cursor.last_index = persist.reset_to.last_included_index
+            cursor.last_term = persist.reset_to.last_included_term
+        if persist.entries:
+            cursor.last_index = persist.entries[-1].index
+            cursor.last_term = persist.entries[-1].term
+            newest = cursor.segments[-1]
+            newest.max_index = max(newest.max_index, cursor.last_index)
+
+    def compact(self, index: Index) -> RemoveJob | None:
+        """Entries up to and including `index` are not needed any more: a job that removes segments, if any is free."""
+        segments = self._cursor.segments
+        names = []
+        while len(segments) > 1 and segments[0].max_index <= index:
+            names.append(name_of(segments.pop(0).number))
+        return RemoveJob(self._files, names) if names else None
+
+    def reserve(self) -> ReserveJob:
+        """A job that sees to it that a spare segment is there, if the disk has room for one."""
+        return ReserveJob(self._files)
+
+    @property
+    def needs_reserve(self) -> bool:
+        return not self._files.has_spare
+
+    def close(self) -> None:
+        """After the last job."""
+        self._files.current.close()
+
+
+def _cursor_of(recovery: Recovery, stop: int, size: int) -> _Cursor:
+    image = recovery.image
+    return _Cursor(
+        stop,
+        size,
+        recovery.next_sequence,
+        image.current_term,
+        image.voted_for,
+        image.last_index,
+        image.last_term,
+        [_Segment(number, found.max_index) for number, found in recovery.scans.items()],
+    )
