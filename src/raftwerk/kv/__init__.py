@@ -1,0 +1,1 @@
+"""The replicated key-value machine: etcd's semantics, multi-version, deterministic, pure over the store port."""

@@ -46,7 +46,7 @@ class _Command(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Base: immutable, encoded as an array that starts with the tag."""
 
 
-class RangeQuery(_Command, tag=1):
+class RangeQuery(_Command, frozen=True, tag=1):
     """Range. range_end b"": one key; ALL_FROM_KEY: every key >= key. revision <= 0: the newest. limit 0: none."""
 
     key: bytes
@@ -63,7 +63,7 @@ class RangeQuery(_Command, tag=1):
     max_create_revision: int = 0
 
 
-class Put(_Command, tag=2):
+class Put(_Command, frozen=True, tag=2):
     key: bytes
     value: bytes = b""
     lease: int = 0
@@ -72,7 +72,7 @@ class Put(_Command, tag=2):
     ignore_lease: bool = False
 
 
-class DeleteRange(_Command, tag=3):
+class DeleteRange(_Command, frozen=True, tag=3):
     key: bytes
     range_end: bytes = b""
     prev_kv: bool = False
@@ -88,17 +88,17 @@ class Compare(msgspec.Struct, frozen=True, array_like=True, gc=False):
     range_end: bytes = b""
 
 
-class Txn(_Command, tag=4):
+class Txn(_Command, frozen=True, tag=4):
     compares: tuple[Compare, ...] = ()
     success: "tuple[RangeQuery | Put | DeleteRange | Txn, ...]" = ()
     failure: "tuple[RangeQuery | Put | DeleteRange | Txn, ...]" = ()
 
 
-class Compact(_Command, tag=5):
+class Compact(_Command, frozen=True, tag=5):
     revision: int
 
 
-class PublishMember(_Command, tag=6):
+class PublishMember(_Command, frozen=True, tag=6):
     """A member makes its name and URLs known to all (etcd: "publish")."""
 
     node_id: int

@@ -62,4 +62,12 @@ class PublishResult:
     revision: int
 
 
-Result: TypeAlias = RangeResult | PutResult | DeleteRangeResult | TxnResult | CompactResult | PublishResult | KvError
+Result: TypeAlias = (
+    RangeResult
+    | PutResult
+    | DeleteRangeResult
+    | TxnResult
+    | CompactResult
+    | PublishResult
+    | KvError
+)

@@ -13,7 +13,7 @@ from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 
 
 class Table(IntEnum):
-    """The tables. The numbers are on disk and in snapshots: never reused."""
+    """The tables, numbered from 0 without gaps. The numbers are in snapshots, the names on disk: never reused."""
 
     META = 0
     """Names to values: position, current revision, compacted revision."""

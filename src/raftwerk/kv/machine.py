@@ -1,0 +1,282 @@
+"""The replicated key-value machine: commands in, results out, the same on every member.
+
+Implements replica.ports.StateMachine over a Store. Revisions are etcd's: an empty store is at 1, the first write makes 2,
+and all writes of one command share one revision.
+"""
+
+import itertools
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
+from raftwerk.kv import commands
+from raftwerk.kv.commands import (
+    Compact,
+    CompareTarget,
+    DeleteRange,
+    PublishMember,
+    Put,
+    RangeQuery,
+    Txn,
+)
+from raftwerk.kv.compaction import HashScan, compact_slice
+from raftwerk.kv.read import ALL_ROWS, RangeScan
+from raftwerk.kv.results import (
+    CompactResult,
+    KvError,
+    PublishResult,
+    PutResult,
+    RangeResult,
+    Result,
+    TxnResult,
+)
+from raftwerk.kv.store import Store, Table
+from raftwerk.kv.txn import Execution
+from raftwerk.kv.versions import Versions
+
+FIRST_REVISION: Final = 1
+_POSITION: Final = b"position"
+_REVISION: Final = b"revision"
+_COMPACTED: Final = b"compacted_revision"
+_REMOVED: Final = b"removed_revision"
+
+
+class KvMachine:
+    """See the module's text. Used from one thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._versions = Versions(store)
+        self._index = 0  # not known before the next apply, which is soon enough: older checkpoints tell nothing new
+        self._pins: dict[int, int] = {}
+        self._pin_numbers = itertools.count()
+        self._load()
+
+    def _load(self) -> None:
+        self.position = self._store.get(Table.META, _POSITION) or b""
+        """Where the log stands after the last command applied; opaque."""
+        self.revision = self._number(_REVISION, FIRST_REVISION)
+        """Of the newest write."""
+        self.compacted_revision = self._number(_COMPACTED, 0)
+        """Reads below it are refused."""
+        self.removed_revision = self._number(_REMOVED, 0)
+        """Physical compaction got so far."""
+
+    def _number(self, name: bytes, default: int) -> int:
+        data = self._store.get(Table.META, name)
+        return default if data is None else int.from_bytes(data, "big")
+
+    def _keep_number(self, name: bytes, number: int) -> None:
+        self._store.put(Table.META, name, number.to_bytes(8, "big"))
+
+    # Writing, through the log
+
+    def apply(self, batch: Sequence[bytes], index: int, position: bytes) -> list[Result]:
+        """Execute commands in order. index, position: of the log after them (position is kept with the data)."""
+        self._index = index
+        before = self.revision
+        results = [self._execute(data) for data in batch]
+        if self.revision != before:
+            self._keep_number(_REVISION, self.revision)
+        self.position = position
+        self._store.put(Table.META, _POSITION, position)
+        return results
+
+    def _execute(self, data: bytes) -> Result:
+        try:
+            command = commands.decode(data)
+        except (msgspec.MsgspecError, RecursionError):
+            return KvError.UNREADABLE  # the same bytes, so the same answer on every member
+        if isinstance(command, Put):
+            return self._put(command)
+        if isinstance(command, Txn):
+            return self._txn(command)
+        if isinstance(command, DeleteRange):
+            execution = self._execution()
+            deleted = execution.delete_range(command)
+            self.revision = execution.revision
+            return deleted
+        if isinstance(command, Compact):
+            return self._compact(command)
+        return self._publish(command)
+
+    def _execution(self) -> Execution:
+        return Execution(self._versions, self.revision, self.compacted_revision)
+
+    def _put(self, command: Put) -> Result:
+        if not (command.lease or command.prev_kv or command.ignore_value or command.ignore_lease):
+            # By far the most common command, without the general machinery
+            self.revision += 1
+            self._versions.put(command.key, command.value, 0, self.revision, 0)
+            return PutResult(self.revision, None)
+        execution = self._execution()
+        error = execution.check_put(command)
+        if error is not None:
+            return error
+        result = execution.put(command)
+        self.revision = execution.revision
+        return result
+
+    def _txn(self, command: Txn) -> TxnResult | KvError:
+        if not _is_sound(command):
+            return KvError.UNREADABLE
+        execution = self._execution()
+        succeeded, branch = execution.choose(command)
+        error = execution.check(branch)
+        if error is not None:
+            return error
+        result = execution.run(succeeded, branch)
+        self.revision = execution.revision
+        return TxnResult(self.revision, result.succeeded, result.responses)
+
+    def _compact(self, command: Compact) -> Result:
+        if command.revision <= self.compacted_revision:
+            return KvError.COMPACTED
+        if command.revision > self.revision:
+            return KvError.FUTURE_REVISION
+        self.compacted_revision = command.revision
+        self._keep_number(_COMPACTED, command.revision)
+        return CompactResult(self.revision)
+
+    def _publish(self, command: PublishMember) -> PublishResult:
+        self._store.put(Table.MEMBERS, command.node_id.to_bytes(8, "big"), commands.encode(command))
+        return PublishResult(self.revision)
+
+    # Reading
+
+    def range(self, query: RangeQuery) -> RangeResult | KvError:
+        """A range at once: for a few keys."""
+        scan = self.range_sliced(query)
+        if isinstance(scan, KvError):
+            return scan
+        result = scan.step(ALL_ROWS)
+        assert result is not None
+        return result
+
+    def range_sliced(self, query: RangeQuery) -> RangeScan | KvError:
+        """A range to be read with step(max_rows), at a revision that stays readable until it is complete or closed."""
+        error = self._execution().check_revision(query.revision)
+        if error is not None:
+            return error
+        revision = query.revision if query.revision > 0 else self.revision
+        pin = self._pin(revision)
+        return RangeScan(
+            self._versions,
+            query,
+            read_revision=revision,
+            header_revision=self.revision,
+            on_close=lambda: self._unpin(pin),
+        )
+
+    def txn_read_only(self, txn: Txn) -> TxnResult | KvError:
+        """A transaction that only reads, on the present state."""
+        execution = self._execution()
+        succeeded, branch = execution.choose(txn)
+        error = execution.check(branch)
+        if error is not None:
+            return error
+        result = execution.run(succeeded, branch)
+        assert execution.revision == self.revision, "a read-only transaction wrote"
+        return result
+
+    def members(self) -> list[PublishMember]:
+        """What the members made known of themselves, by node id."""
+        return [
+            msgspec.msgpack.decode(data, type=PublishMember)
+            for _, data in self._store.scan(Table.MEMBERS, b"", None)
+        ]
+
+    def hash_sliced(self, revision: int) -> HashScan | KvError:
+        """The hash over all versions at `revision` (<= 0: the present one), to be computed with step(max_rows)."""
+        error = self._execution().check_revision(revision)
+        if error is not None:
+            return error
+        at = revision if revision > 0 else self.revision
+        pin = self._pin(at)
+        return HashScan(self._store, at, self.compacted_revision, lambda: self._unpin(pin))
+
+    def _pin(self, revision: int) -> int:
+        pin = next(self._pin_numbers)
+        self._pins[pin] = revision
+        return pin
+
+    def _unpin(self, pin: int) -> None:
+        self._pins.pop(pin, None)
+
+    # Physical compaction
+
+    @property
+    def has_garbage(self) -> bool:
+        """Whether maintain has something to do."""
+        return self.removed_revision < self._removable_revision()
+
+    def maintain(self, max_rows: int) -> bool:
+        """Remove what is compacted, one slice. Returns whether there is more. A crash repeats at most some of it."""
+        upto = self._removable_revision()
+        if self.removed_revision < upto:
+            self.removed_revision = compact_slice(
+                self._store, self.removed_revision, upto, max_rows
+            )
+            self._keep_number(_REMOVED, self.removed_revision)
+        return self.has_garbage
+
+    def _removable_revision(self) -> int:
+        return (
+            min(self.compacted_revision, *self._pins.values())
+            if self._pins
+            else self.compacted_revision
+        )
+
+    # Durability: the store's
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._store.pending_bytes
+
+    @property
+    def size_bytes(self) -> tuple[int, int]:
+        """(allocated on disk, in use)."""
+        return self._store.size_bytes
+
+    def begin_checkpoint(self) -> Checkpoint | None:
+        return self._store.begin_checkpoint(self._index)
+
+    def open_snapshot(self) -> SnapshotReader:
+        return self._store.open_snapshot()
+
+    def begin_restore(self) -> SnapshotWriter:
+        return _Restore(self, self._store.begin_restore())
+
+    def reload(self) -> None:
+        """The store's rows were replaced."""
+        self._pins.clear()
+        self._load()
+
+
+class _Restore:
+    """The store's writer; lets the machine know of the swap."""
+
+    def __init__(self, machine: KvMachine, writer: SnapshotWriter) -> None:
+        self._machine = machine
+        self.write = writer.write
+        self.commit = writer.commit
+        self.abort = writer.abort
+        self._swap = writer.swap
+
+    def swap(self) -> None:
+        self._swap()
+        self._machine.reload()
+
+
+def _is_sound(txn: Txn) -> bool:
+    """Whether every comparison compares like with like: the types do not say so."""
+    return all(
+        isinstance(item.operand, bytes) == (item.target is CompareTarget.VALUE)
+        for item in txn.compares
+    ) and all(
+        _is_sound(operation)
+        for operation in (*txn.success, *txn.failure)
+        if isinstance(operation, Txn)
+    )

@@ -1,0 +1,146 @@
+"""Range: reading at one revision, at once or in slices, so that no read holds up the node.
+
+A slice leaves off at a key and goes on there later; what is written in between has newer revisions and is not seen.
+While a reader is open its revision is pinned: physical compaction leaves alone what it needs.
+"""
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any
+
+from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
+from raftwerk.kv.results import RangeResult
+from raftwerk.kv.rows import KeyRow, decode_key_value, encode_key_value
+from raftwerk.kv.store import Table
+from raftwerk.kv.versions import Versions, bounds
+
+ALL_ROWS = 2**63
+
+
+class RangeScan:
+    """One Range in progress."""
+
+    def __init__(
+        self,
+        versions: Versions,
+        query: RangeQuery,
+        *,
+        read_revision: int,
+        header_revision: int,
+        on_close: Callable[[], None] | None = None,
+    ) -> None:
+        """read_revision: the state to read. header_revision: of the store, for the answer. on_close: unpins."""
+        self._versions = versions
+        self._query = query
+        self._read_revision = read_revision
+        self._header_revision = header_revision
+        self._on_close = on_close
+        self._next_key, self._stop = bounds(query.key, query.range_end)
+        self._count = 0
+        self._rows: list[tuple[bytes, KeyRow]] = []
+        self._kvs: list[bytes] = []
+        self._is_counted: bool = False
+        self._has_more = False
+        target, order = query.sort_target, query.sort_order
+        if order is SortOrder.NONE and target is not SortTarget.KEY:
+            order = SortOrder.ASCEND
+        self._order = (
+            SortOrder.NONE if (target, order) == (SortTarget.KEY, SortOrder.ASCEND) else order
+        )
+        self._has_filters = bool(
+            query.min_mod_revision
+            or query.max_mod_revision
+            or query.min_create_revision
+            or query.max_create_revision
+        )
+        needs_all = self._has_filters or self._order is not SortOrder.NONE
+        self._keep_max = ALL_ROWS if needs_all or not query.limit else query.limit
+
+    def step(self, max_rows: int) -> RangeResult | None:
+        """Do at most about max_rows rows of work. Returns the answer when it is complete, else None: call again."""
+        if not self._is_counted:
+            max_rows = self._count_keys(max_rows)
+            if max_rows < 0:
+                return None
+            self._arrange()
+        if not self._query.count_only:
+            while len(self._kvs) < len(self._rows):
+                if max_rows <= 0:
+                    return None
+                key, row = self._rows[len(self._kvs)]
+                self._kvs.append(self._render(key, row))
+                max_rows -= 1
+        self.close()
+        return RangeResult(self._header_revision, self._kvs, self._has_more, self._count)
+
+    def close(self) -> None:
+        """Unpin, also when the reader gives up before the end."""
+        if self._on_close is not None:
+            on_close, self._on_close = self._on_close, None
+            on_close()
+
+    def _count_keys(self, max_rows: int) -> int:
+        """Collect the keys of the range, from where it left off. Returns the rows of work left; -1: not done yet."""
+        at, revision, keep_max = self._versions.at, self._read_revision, self._keep_max
+        decode = KeyRow.decode
+        rows = self._rows
+        for key, data in self._versions.store.scan(Table.KEYS, self._next_key, self._stop):
+            if max_rows <= 0:
+                self._next_key = key
+                return -1
+            max_rows -= 1
+            row = at(decode(data), revision)
+            if row is not None:
+                self._count += 1
+                if len(rows) < keep_max:
+                    rows.append((key, row))
+        self._is_counted = True
+        return max_rows
+
+    def _arrange(self) -> None:
+        """Filter, sort and cut, in etcd's order."""
+        query = self._query
+        rows = self._rows
+        if self._has_filters:
+            rows = [item for item in rows if self._passes(item[1])]
+        if self._order is not SortOrder.NONE:
+            rows.sort(key=self._sort_key(), reverse=self._order is SortOrder.DESCEND)
+        self._has_more = bool(query.limit) and (
+            len(rows) > query.limit if self._keep_max == ALL_ROWS else self._count > query.limit
+        )
+        if query.count_only:
+            rows = []
+            self._has_more = False
+        self._rows = rows[: query.limit] if query.limit else rows
+
+    def _passes(self, row: KeyRow) -> bool:
+        query = self._query
+        return (
+            (not query.min_mod_revision or row.mod_revision >= query.min_mod_revision)
+            and (not query.max_mod_revision or row.mod_revision <= query.max_mod_revision)
+            and (not query.min_create_revision or row.create_revision >= query.min_create_revision)
+            and (not query.max_create_revision or row.create_revision <= query.max_create_revision)
+        )
+
+    def _sort_key(self) -> Callable[[tuple[bytes, KeyRow]], Any]:
+        target = self._query.sort_target
+        if target is SortTarget.KEY:
+            return lambda item: item[0]
+        if target is SortTarget.VALUE:
+            versions = self._versions
+            return lambda item: decode_key_value(versions.key_value(item[1])).value
+        field = attrgetter(
+            {
+                SortTarget.VERSION: "version",
+                SortTarget.CREATE: "create_revision",
+                SortTarget.MOD: "mod_revision",
+            }[target]
+        )
+        return lambda item: field(item[1])
+
+    def _render(self, key: bytes, row: KeyRow) -> bytes:
+        if self._query.keys_only:
+            return encode_key_value(
+                key, row.create_revision, row.mod_revision, row.version, b"", row.lease
+            )
+        return self._versions.key_value(row)

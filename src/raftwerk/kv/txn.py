@@ -1,0 +1,128 @@
+"""Execution of Put, DeleteRange and Txn: all checks first, then all writes, under one revision.
+
+Every member runs the same checks on every operation of the branch that is taken, reads too: they come to the same answer
+or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
+"""
+
+from raftwerk.kv import compare
+from raftwerk.kv.commands import DeleteRange, Operation, Put, RangeQuery, Txn
+from raftwerk.kv.read import ALL_ROWS, RangeScan
+from raftwerk.kv.results import DeleteRangeResult, KvError, PutResult, RangeResult, TxnResult
+from raftwerk.kv.versions import NEWEST, Versions, bounds
+
+Branch = list["Operation | tuple[Txn, bool, Branch]"]
+"""The operations of the branch that is taken; a nested Txn with what its comparison gave, and its own branch."""
+
+
+class Execution:
+    """One command that may write. revision: of the store before it."""
+
+    def __init__(self, versions: Versions, revision: int, compacted_revision: int) -> None:
+        self._versions = versions
+        self._before = revision
+        self._compacted = compacted_revision
+        self._sub = 0
+
+    @property
+    def revision(self) -> int:
+        """Of the store after what has been written so far."""
+        return self._before + 1 if self._sub else self._before
+
+    # Checks: nothing is written before all of them have passed
+
+    def choose(self, txn: Txn) -> tuple[bool, Branch]:
+        """Which operations will run: all comparisons, nested ones too, are made on the state before the first write."""
+        succeeded = all(compare.holds(self._versions, item) for item in txn.compares)
+        branch: Branch = []
+        for operation in txn.success if succeeded else txn.failure:
+            branch.append(
+                (operation, *self.choose(operation)) if isinstance(operation, Txn) else operation
+            )
+        return succeeded, branch
+
+    def check(self, branch: Branch) -> KvError | None:
+        """The first reason why the branch cannot run."""
+        for operation in branch:
+            if isinstance(operation, tuple):
+                error = self.check(operation[2])
+            elif isinstance(operation, RangeQuery):
+                error = self.check_revision(operation.revision)
+            elif isinstance(operation, Put):
+                error = self.check_put(operation)
+            else:
+                error = None
+            if error is not None:
+                return error
+        return None
+
+    def check_revision(self, revision: int) -> KvError | None:
+        if revision > self._before:
+            return KvError.FUTURE_REVISION
+        if 0 < revision < self._compacted:
+            return KvError.COMPACTED
+        return None
+
+    def check_put(self, put: Put) -> KvError | None:
+        if (put.ignore_value or put.ignore_lease) and self._versions.newest(put.key) is None:
+            return KvError.KEY_NOT_FOUND
+        if put.lease:
+            return (
+                KvError.LEASE_NOT_FOUND
+            )  # no lease can have been granted: the service is not built yet
+        return None
+
+    # Execution
+
+    def run(self, succeeded: bool, branch: Branch) -> TxnResult:
+        responses: list[RangeResult | PutResult | DeleteRangeResult | TxnResult] = []
+        for operation in branch:
+            if isinstance(operation, tuple):
+                responses.append(self.run(operation[1], operation[2]))
+            elif isinstance(operation, RangeQuery):
+                responses.append(self.range(operation))
+            elif isinstance(operation, Put):
+                responses.append(self.put(operation))
+            else:
+                assert isinstance(operation, DeleteRange)
+                responses.append(self.delete_range(operation))
+        return TxnResult(self.revision, succeeded, responses)
+
+    def range(self, query: RangeQuery) -> RangeResult:
+        read_revision = query.revision if query.revision > 0 else NEWEST
+        scan = RangeScan(
+            self._versions, query, read_revision=read_revision, header_revision=self.revision
+        )
+        result = scan.step(ALL_ROWS)
+        assert result is not None
+        return result
+
+    def put(self, put: Put) -> PutResult:
+        versions = self._versions
+        value, lease = put.value, put.lease
+        prev_kv = None
+        if put.prev_kv or put.ignore_value or put.ignore_lease:
+            row = versions.newest(put.key)
+            if row is not None:
+                if put.prev_kv:
+                    prev_kv = versions.key_value(row)
+                if put.ignore_value:
+                    value = versions.decoded(row).value
+                if put.ignore_lease:
+                    lease = row.lease
+        versions.put(put.key, value, lease, self._before + 1, self._sub)
+        self._sub += 1
+        return PutResult(self.revision, prev_kv)
+
+    def delete_range(self, delete: DeleteRange) -> DeleteRangeResult:
+        versions = self._versions
+        start, stop = bounds(delete.key, delete.range_end)
+        if delete.range_end:
+            doomed = list(versions.scan(start, stop))
+        else:
+            row = versions.newest(delete.key)
+            doomed = [(delete.key, row)] if row is not None else []
+        prev_kvs = [versions.key_value(row) for _, row in doomed] if delete.prev_kv else []
+        for key, row in doomed:
+            versions.delete(key, row, self._before + 1, self._sub)
+            self._sub += 1
+        return DeleteRangeResult(self.revision, len(doomed), prev_kvs)

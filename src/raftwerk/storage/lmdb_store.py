@@ -1,0 +1,323 @@
+"""The store on disk: LMDB, with what is not written yet in memory over it.
+
+Writes go to an overlay; a checkpoint freezes it and writes it out in one synced transaction, while a new overlay takes
+the next writes. Reads look into the overlay, the frozen one, and LMDB, in this order. So reads always see every write,
+and what is on disk is always a whole state with its position: LMDB's copy-on-write tree survives a power cut at any
+point.
+
+The environment lives in a folder of its own, named by the file CURRENT; a restored snapshot is built in another folder
+and takes its place by replacing CURRENT.
+"""
+
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import lmdb
+
+from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull, RaftwerkError
+from raftwerk.kv.store import Table
+from raftwerk.storage.lmdb_rows import LmdbRows
+from raftwerk.storage.overlay import Overlay
+from raftwerk.storage.reader import StreamReader
+from raftwerk.storage.stream import Row, StreamDecoder
+
+MAP_BYTES: Final = 256 * 1024**3
+"""Address space, not memory or disk: the largest store. LMDB's file grows as it is filled."""
+SLICE_ROWS: Final = 300
+"""Written while the loop waits: about a millisecond."""
+CURRENT: Final = "CURRENT"
+
+
+def translated(error: Exception, path: Path) -> RaftwerkError:
+    """LMDB's error as one of ours: full (nothing is lost) or failed (stop)."""
+    no_space = os.strerror(errno.ENOSPC)
+    if isinstance(error, lmdb.MapFullError) or no_space in str(error):
+        return DiskFull(f"no space left to write the store {path}: {error}")
+    return DiskFailed(
+        f"the store {path} cannot be written: {error}. The node stops; check the disk before it starts again."
+    )
+
+
+def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = False) -> Any:
+    """An LMDB environment. is_draft: do not sync until told to. Raises CorruptData when it cannot be one."""
+    if not read_only:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        environment = lmdb.open(
+            str(path),
+            map_size=MAP_BYTES,
+            max_dbs=len(Table) + 1,
+            sync=not is_draft,
+            readonly=read_only,
+            meminit=False,
+            readahead=False,
+            mode=0o600,
+        )
+    except lmdb.Error as error:
+        if "Cannot allocate" in str(error) or isinstance(error, lmdb.LockError):
+            raise DataDirError(f"{path} cannot be opened: {error}") from error
+        raise CorruptData(path / "data.mdb", 0, f"LMDB says: {error}") from error
+    # LMDB maps the file: a page beyond its end would end the process, so that a cut-off file is refused here
+    size = (path / "data.mdb").stat().st_size
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if size < needed and environment.stat()["entries"]:
+        environment.close()
+        raise CorruptData(path / "data.mdb", size, f"the file ends here, {needed} bytes are needed")
+    return environment
+
+
+class LmdbStore:
+    """Implements kv.store.Store. One instance owns its folder: the data folder's lock sees to that."""
+
+    def __init__(self, folder: Path) -> None:
+        """Open the store in `folder`, or make a new one. Raises CorruptData or DataDirError."""
+        self._folder = folder
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path = folder / self._read_current()
+        self._remove_leftovers()
+        self._open()
+        self._under_way: LmdbCheckpoint | None = None
+
+    def _read_current(self) -> str:
+        path = self._folder / CURRENT
+        try:
+            name = path.read_text().strip()
+        except FileNotFoundError:
+            self._write_current("data-000001")
+            return "data-000001"
+        if not name.startswith("data-") or not (self._folder / name).is_dir():
+            raise CorruptData(path, 0, f"it names {name!r}, which is not there")
+        return name
+
+    def _write_current(self, name: str) -> None:
+        (self._folder / name).mkdir(mode=0o700, exist_ok=True)
+        draft = self._folder / f"{CURRENT}.new"
+        with draft.open("w") as file:
+            file.write(name + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+        draft.rename(self._folder / CURRENT)
+        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def _remove_leftovers(self) -> None:
+        for path in self._folder.iterdir():
+            if path.name.startswith("data-") and path != self._path:
+                shutil.rmtree(path)
+
+    def _open(self) -> None:
+        self._environment = open_environment(self._path)
+        self._base = LmdbRows(self._environment)
+        self._overlay = Overlay()
+        self._frozen: Overlay | None = None
+
+    # Rows
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        rows = self._overlay.tables[table].rows
+        if key in rows:
+            return rows[key]
+        if self._frozen is not None:
+            rows = self._frozen.tables[table].rows
+            if key in rows:
+                return rows[key]
+        return self._base.get(table, key)
+
+    def put(self, table: Table, key: bytes, value: bytes) -> None:
+        self._overlay.put(table, key, value)
+
+    def delete(self, table: Table, key: bytes) -> None:
+        self._overlay.put(table, key, None)
+
+    def scan(
+        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        rows: Iterator[tuple[bytes, bytes | None]] = self._base.scan(
+            table, start, stop, reverse=reverse
+        )
+        for overlay in (self._frozen, self._overlay):
+            if overlay is not None and overlay.tables[table].rows:
+                newer = overlay.tables[table]
+                keys = newer.keys(start, stop, reverse=reverse)
+                rows = _merge(((key, newer.rows[key]) for key in keys), rows, reverse=reverse)
+        for key, value in rows:
+            if value is not None:
+                yield key, value
+
+    # Checkpoints and snapshots
+
+    def begin_checkpoint(self, index: int) -> "LmdbCheckpoint | None":
+        if self._under_way is not None or self._overlay.is_empty():
+            return None
+        assert self._frozen is None
+        self._frozen, self._overlay = self._overlay, Overlay()
+        self._under_way = LmdbCheckpoint(self, self._environment, self._path, self._frozen, index)
+        return self._under_way
+
+    def end_checkpoint(self, *, committed: bool) -> None:
+        """Called by the checkpoint."""
+        frozen = self._frozen
+        assert frozen is not None
+        self._under_way = None
+        self._frozen = None
+        if committed:
+            self._base.renew()
+        else:
+            self._overlay.add_older(frozen)
+
+    def open_snapshot(self) -> StreamReader:
+        rows = LmdbRows(self._environment)
+        position = rows.get(Table.META, b"position") or b""
+
+        def all_rows() -> Iterator[Row]:
+            for table in Table:
+                for key, value in rows.scan(table, b"", None):
+                    yield int(table), key, value
+
+        return StreamReader(all_rows(), position, rows.close)
+
+    def begin_restore(self) -> "LmdbRestore":
+        number = int(self._path.name.removeprefix("data-")) + 1
+        path = self._folder / f"data-{number:06d}"
+        shutil.rmtree(path, ignore_errors=True)
+        return LmdbRestore(self, path)
+
+    def switch_to(self, path: Path) -> None:
+        """Called by the restore: use this environment from now on, durably. The overlay belongs to the old state."""
+        assert self._under_way is None, "a checkpoint is under way"
+        self._write_current(path.name)
+        old = self._path
+        self._base.close()
+        self._environment.close()
+        self._path = path
+        self._open()
+        shutil.rmtree(old, ignore_errors=True)
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._overlay.size_bytes
+
+    @property
+    def size_bytes(self) -> tuple[int, int]:
+        return self._base.size_bytes
+
+    def close(self) -> None:
+        self._base.close()
+        self._environment.close()
+
+
+def _merge(
+    newer: Iterator[tuple[bytes, bytes | None]],
+    older: Iterator[tuple[bytes, bytes | None]],
+    *,
+    reverse: bool,
+) -> Iterator[tuple[bytes, bytes | None]]:
+    """Both in order; of equal keys, the newer one's row."""
+    ours, theirs = next(newer, None), next(older, None)
+    while ours is not None and theirs is not None:
+        if ours[0] == theirs[0]:
+            theirs = next(older, None)
+        elif (ours[0] < theirs[0]) is not reverse:
+            yield ours
+            ours = next(newer, None)
+        else:
+            yield theirs
+            theirs = next(older, None)
+    if ours is not None:
+        yield ours
+        yield from newer
+    elif theirs is not None:
+        yield theirs
+        yield from older
+
+
+class LmdbCheckpoint:
+    """Implements durability.Checkpoint. The write transaction belongs to the thread that calls write and commit."""
+
+    def __init__(
+        self, store: LmdbStore, environment: Any, path: Path, frozen: Overlay, index: int
+    ) -> None:
+        self.index = index
+        self._store = store
+        self._environment = environment
+        self._path = path
+        self._frozen = frozen
+        self._rows = self._all_rows()
+        self._transaction: Any = None
+        self._writer: LmdbRows
+
+    def _all_rows(self) -> Iterator[tuple[Table, bytes, bytes | None]]:
+        for table in Table:
+            rows = self._frozen.tables[table]
+            for key in rows.keys(b"", None):
+                yield table, key, rows.rows[key]
+
+    def write(self) -> bool:
+        try:
+            if self._transaction is None:
+                self._transaction = self._environment.begin(write=True)
+                self._writer = LmdbRows(self._environment, self._transaction)
+            for count, (table, key, value) in enumerate(self._rows, 1):
+                self._writer.write(table, key, value)
+                if count >= SLICE_ROWS:
+                    return False
+        except lmdb.Error as error:
+            self._transaction.abort()
+            raise translated(error, self._path) from error
+        return True
+
+    def commit(self) -> None:
+        try:
+            self._transaction.commit()
+        except lmdb.Error as error:
+            raise translated(error, self._path) from error
+
+    def finish(self, *, committed: bool) -> None:
+        self._store.end_checkpoint(committed=committed)
+
+
+class LmdbRestore:
+    """Implements durability.SnapshotWriter: builds an environment that is not in use yet."""
+
+    def __init__(self, store: LmdbStore, path: Path) -> None:
+        self._store = store
+        self._path = path
+        self._decoder = StreamDecoder(f"snapshot for {path}")
+        self._environment: Any = None
+
+    def write(self, chunk: bytes) -> None:
+        rows = self._decoder.feed(chunk)
+        try:
+            if self._environment is None:
+                self._environment = open_environment(self._path, is_draft=True)
+            with self._environment.begin(write=True) as transaction:
+                writer = LmdbRows(self._environment, transaction)
+                for table, key, value in rows:
+                    writer.write(Table(table), key, value)
+        except lmdb.Error as error:
+            raise translated(error, self._path) from error
+
+    def commit(self) -> None:
+        self._decoder.check_complete()
+        try:
+            self._environment.sync(True)
+        except lmdb.Error as error:
+            raise translated(error, self._path) from error
+        self._environment.close()
+        self._environment = None
+
+    def swap(self) -> None:
+        self._store.switch_to(self._path)
+
+    def abort(self) -> None:
+        if self._environment is not None:
+            self._environment.close()
+            self._environment = None
+        shutil.rmtree(self._path, ignore_errors=True)

@@ -1,0 +1,37 @@
+"""A SnapshotReader over any iterator of rows: byte offsets on top of an encoded stream."""
+
+from collections.abc import Callable, Iterator
+
+from raftwerk.storage.stream import Row, encode_stream
+
+
+class StreamReader:
+    """Reads forward; the last bytes read can be read again."""
+
+    def __init__(self, rows: Iterator[Row], position: bytes, on_close: Callable[[], None]) -> None:
+        """on_close: releases what `rows` stands on."""
+        self.position = position
+        self._pieces = encode_stream(rows)
+        self._on_close = on_close
+        self._buffer = b""
+        self._buffer_offset = 0
+        """Where the buffer starts in the stream."""
+
+    def read(self, offset: int, size: int) -> bytes:
+        """See durability.SnapshotReader. Raises ValueError for an offset that is neither the next nor the last one."""
+        start = offset - self._buffer_offset
+        if not 0 <= start <= len(self._buffer):
+            raise ValueError(f"offset {offset} of the snapshot is gone or not reached yet")
+        self._buffer = self._buffer[start:]
+        self._buffer_offset = offset
+        parts = [self._buffer]
+        missing = size - len(self._buffer)
+        while missing > 0 and (piece := next(self._pieces, b"")):
+            parts.append(piece)
+            missing -= len(piece)
+        self._buffer = b"".join(parts)
+        return self._buffer[:size]
+
+    def close(self) -> None:
+        self._pieces = iter(())
+        self._on_close()
