@@ -31,7 +31,8 @@ class LmdbRows:
         self._tables: list[Any] = []
         for table in Table:
             name = table.name.lower().encode()
-            handle = environment.open_db(name, txn=transaction, create=not is_read_only)
+            db = environment.open_db(name, txn=transaction, create=not is_read_only)
+            self._tables.append(db)
         self._transaction = environment.begin() if transaction is None else transaction
 
     def get(self, table: Table, key: bytes) -> bytes | None:
