@@ -1,0 +1,225 @@
+"""The client side: calls out, answers in.
+
+connection = ClientConnection("127.0.0.1:2379", Limits())
+connection.call("/etcdserverpb.KV/Put", request, on_done)     # unary
+stream = connection.open("/etcdserverpb.Watch/Watch", ...)    # streaming: stream.send, stream.half_close
+"""
+
+from collections.abc import Callable
+from typing import ClassVar, NamedTuple
+
+from raftwerk.http2 import frames, grpc
+from raftwerk.http2.connection import Connection, Stream
+from raftwerk.http2.errors import ConnectionFault, ErrorCode
+from raftwerk.http2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, frame
+from raftwerk.http2.grpc import MessageFault, MessageReader
+from raftwerk.http2.headers import HeaderDecoder, Headers, literal, literal_indexed_name
+from raftwerk.http2.limits import Limits
+
+
+class Answer(NamedTuple):
+    """How a call ended. message: of a unary call with status 0."""
+
+    status: int
+    text: str
+    message: bytes = b""
+
+
+Done = Callable[[Answer], None]
+
+
+class ClientCall(Stream):
+    """One call from this side."""
+
+    __slots__ = ("_connection", "_has_headers", "_last_message", "on_done", "on_message")
+
+    def __init__(
+        self,
+        connection: "ClientConnection",
+        stream_id: int,
+        send_window: int,
+        on_done: Done,
+        on_message: Callable[[bytes], None] | None,
+    ) -> None:
+        super().__init__(stream_id, send_window, MessageReader(connection.limits.message_bytes_max))
+        self._connection = connection
+        self._has_headers = False
+        self._last_message = b""
+        self.on_done: Done | None = on_done
+        self.on_message = on_message
+
+    def send(self, message: bytes) -> None:
+        """One more message of a streaming call."""
+        if not self.is_local_closed:
+            self._connection.send_data(self, grpc.frame_message(message))
+
+    def half_close(self) -> None:
+        """No more messages from this side."""
+        if not self.is_local_closed:
+            self._connection.end(self, frame(DATA, END_STREAM, self.stream_id, b""))
+
+    def cancel(self) -> None:
+        """Give up: no callback comes any more."""
+        self.on_done = self.on_message = None
+        if self.stream_id in self._connection.streams:
+            self._connection.reset(self.stream_id, ErrorCode.CANCEL)
+
+    def on_messages(self, messages: list[bytes], *, is_last: bool) -> None:
+        for message in messages:
+            if self.on_message is not None:
+                self.on_message(message)
+            else:
+                self._last_message = message
+        if is_last:
+            self._end(Answer(grpc.INTERNAL, "the answer ended without a status"))
+
+    def on_message_fault(self, fault: MessageFault) -> None:
+        on_done = self.on_done
+        self.cancel()
+        if on_done is not None:
+            on_done(Answer(fault.status, fault.text))
+
+    def on_reset(self, code: int) -> None:
+        status, text = grpc.UNAVAILABLE, "connection lost"
+        if not self._connection.is_closed:
+            status, text = grpc.UNAVAILABLE, f"the server ended the call (code {code})"
+        self._end(Answer(status, text))
+
+    def on_headers(self, headers: Headers, *, end_stream: bool) -> None:
+        """Response headers, or trailers."""
+        fields = dict(headers)
+        http_status = fields.get(b":status")
+        if http_status not in (b"200", None) and b"grpc-status" not in fields:
+            self._end(Answer(grpc.UNKNOWN, f"unexpected HTTP status {http_status!r}"))
+            return
+        self._has_headers = True
+        if end_stream:
+            try:
+                status = int(fields.get(b"grpc-status", b"2"))
+            except ValueError:
+                status = grpc.UNKNOWN
+            text = grpc.decode_text(fields.get(b"grpc-message", b""))
+            self._end(Answer(status, text, self._last_message if status == grpc.OK else b""))
+
+    def _end(self, answer: Answer) -> None:
+        on_done, self.on_done = self.on_done, None
+        self.on_message = None
+        self.is_remote_closed = True
+        if on_done is not None:
+            on_done(answer)
+
+
+class ClientConnection(Connection[ClientCall]):
+    """One connection to a server. May be written at once: nothing waits for the server's settings."""
+
+    IS_CLIENT: ClassVar[bool] = True
+
+    def __init__(self, authority: str, limits: Limits) -> None:
+        """authority: host:port, as the server is addressed."""
+        super().__init__(limits)
+        self._out.insert(0, PREFACE)
+        self._decoder: HeaderDecoder[Headers] = HeaderDecoder(limits.header_list_bytes_max)
+        self._authority = authority.encode()
+        self._blocks: dict[tuple[str, bytes], bytes] = {}
+        self._next_stream_id = 1
+
+    @property
+    def can_call(self) -> bool:
+        """Whether a new call may be made: not closed, not told to go away, and room among the streams."""
+        return (
+            not self.is_closed
+            and self.peer_goaway is None
+            and len(self.streams) < self._peer_streams_max
+        )
+
+    def call(
+        self,
+        path: str,
+        message: bytes,
+        on_done: Done,
+        on_message: Callable[[bytes], None] | None = None,
+        *,
+        metadata: bytes = b"",
+    ) -> ClientCall:
+        """A call with one request message. metadata: further headers, encoded with headers.literal."""
+        call = self._open(path, on_done, on_message, metadata)
+        size = len(message) + 5
+        if size <= min(self._send_window, call.send_window, self._peer_frame_max):
+            self._send_window -= size
+            payload = grpc.frame_message(message)
+            self._out.append(frame(DATA, END_STREAM, call.stream_id, payload))
+            call.is_local_closed = True
+        else:
+            call.send(message)
+            call.half_close()
+        return call
+
+    def open(
+        self,
+        path: str,
+        on_done: Done,
+        on_message: Callable[[bytes], None],
+        *,
+        metadata: bytes = b"",
+    ) -> ClientCall:
+        """A streaming call: messages go out with send, come in with on_message."""
+        return self._open(path, on_done, on_message, metadata)
+
+    def _open(
+        self,
+        path: str,
+        on_done: Done,
+        on_message: Callable[[bytes], None] | None,
+        metadata: bytes,
+    ) -> ClientCall:
+        assert self.can_call, "look at can_call first"
+        stream_id = self._next_stream_id
+        self._next_stream_id += 2
+        call = ClientCall(self, stream_id, self._peer_stream_window, on_done, on_message)
+        self.streams[stream_id] = call
+        block = self._blocks.get((path, metadata))
+        if block is None:
+            block = self._blocks[path, metadata] = self._encode_request(path) + metadata
+        self._out.append(frame(HEADERS, END_HEADERS, stream_id, block))
+        return call
+
+    def _encode_request(self, path: str) -> bytes:
+        return (
+            b"\x83\x86"  # :method POST, :scheme http
+            + literal_indexed_name(4, path.encode())
+            + literal_indexed_name(1, self._authority)
+            + literal(b"te", b"trailers")
+            + literal_indexed_name(31, b"application/grpc")
+            + literal_indexed_name(58, b"raftwerk")  # user-agent
+        )
+
+    def _was_opened(self, stream_id: int) -> bool:
+        return bool(stream_id % 2) and stream_id < self._next_stream_id
+
+    def _on_headers(self, stream_id: int, block: bytes, *, end_stream: bool) -> None:
+        headers = self._decoder.cached(block)
+        if headers is None:
+            headers = self._decoder.decode(block)
+            self._decoder.keep(block, headers)
+        call = self.streams.get(stream_id)
+        if call is None:
+            if not self._was_opened(stream_id):
+                raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, f"stream {stream_id} is idle")
+            return
+        call.on_headers(headers, end_stream=end_stream)
+        if end_stream:
+            call.is_remote_closed = True
+            self._finish(call)
+
+    def _finish(self, call: ClientCall) -> None:
+        if not call.is_local_closed:
+            self._out.append(frames.rst_stream(call.stream_id, ErrorCode.NO_ERROR))
+            self._drop_queue(call)
+        self._forget_if_done(call)
+
+    def _on_goaway(self, last_stream_id: int) -> None:
+        """Calls that the server will not look at can be made again elsewhere: they end as UNAVAILABLE."""
+        for stream_id in [number for number in self.streams if number > last_stream_id]:
+            call = self.streams.pop(stream_id)
+            self._drop_queue(call)
+            call.on_reset(ErrorCode.REFUSED_STREAM)

@@ -1,0 +1,37 @@
+"""What can be wrong on an HTTP/2 connection, with the code that goes on the wire (RFC 9113, section 7)."""
+
+from enum import IntEnum
+
+
+class ErrorCode(IntEnum):
+    NO_ERROR = 0x0
+    PROTOCOL_ERROR = 0x1
+    INTERNAL_ERROR = 0x2
+    FLOW_CONTROL_ERROR = 0x3
+    SETTINGS_TIMEOUT = 0x4
+    STREAM_CLOSED = 0x5
+    FRAME_SIZE_ERROR = 0x6
+    REFUSED_STREAM = 0x7
+    CANCEL = 0x8
+    COMPRESSION_ERROR = 0x9
+    CONNECT_ERROR = 0xA
+    ENHANCE_YOUR_CALM = 0xB
+
+
+class ConnectionFault(Exception):  # noqa: N818  (a fault of the other side, not of this program)
+    """The other side broke the protocol for the whole connection: GOAWAY with this code, and the end."""
+
+    def __init__(self, code: ErrorCode, text: str) -> None:
+        self.code = code
+        self.text = text
+        super().__init__(f"{code.name}: {text}")
+
+
+class StreamFault(Exception):  # noqa: N818  (as above)
+    """The other side broke the protocol within one stream: RST_STREAM with this code; the connection goes on."""
+
+    def __init__(self, stream_id: int, code: ErrorCode, text: str) -> None:
+        self.stream_id = stream_id
+        self.code = code
+        self.text = text
+        super().__init__(f"stream {stream_id}: {code.name}: {text}")
