@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: run test verify fix bench setup clean
+.PHONY: proto run test verify fix bench setup clean
 
 run: $(VENV)/.installed
 	$(BIN)/raftwerk dev
@@ -40,3 +40,8 @@ $(VENV)/.dev: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+# After a change to src/raftwerk/api/*.proto; a test checks that it was done
+proto: $(VENV)/.dev
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Isrc --python_out=src --mypy_out=quiet:src \
+		src/raftwerk/api/kv.proto src/raftwerk/api/rpc.proto src/raftwerk/api/health.proto

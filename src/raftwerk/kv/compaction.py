@@ -67,8 +67,12 @@ class HashScan:
                 return None
             max_rows -= 1
             self._take(revision, RevisionRow.decode(data))
-        self._on_close()
+        self.close()
         return self._sum % 2**64
+
+    def close(self) -> None:
+        """Unpin, when the reader gives up before the end."""
+        self._on_close()
 
     def _take(self, revision: bytes, row: RevisionRow) -> None:
         is_compacted = REVISION.unpack(revision)[0] <= self._compacted

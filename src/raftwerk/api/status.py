@@ -1,0 +1,56 @@
+"""The refusals of the etcd v3 API: code and exact text. Clients match on the text, so it is the contract."""
+
+from typing import Final, NamedTuple
+
+# gRPC status codes (google.rpc.Code)
+OK: Final = 0
+CANCELLED: Final = 1
+UNKNOWN: Final = 2
+INVALID_ARGUMENT: Final = 3
+DEADLINE_EXCEEDED: Final = 4
+NOT_FOUND: Final = 5
+PERMISSION_DENIED: Final = 7
+RESOURCE_EXHAUSTED: Final = 8
+FAILED_PRECONDITION: Final = 9
+OUT_OF_RANGE: Final = 11
+UNIMPLEMENTED: Final = 12
+INTERNAL: Final = 13
+UNAVAILABLE: Final = 14
+DATA_LOSS: Final = 15
+
+
+class Status(NamedTuple):
+    """A refusal as it goes on the wire."""
+
+    code: int
+    text: str
+
+
+EMPTY_KEY: Final = Status(INVALID_ARGUMENT, "etcdserver: key is not provided")
+KEY_NOT_FOUND: Final = Status(INVALID_ARGUMENT, "etcdserver: key not found")
+VALUE_PROVIDED: Final = Status(INVALID_ARGUMENT, "etcdserver: value is provided")
+LEASE_PROVIDED: Final = Status(INVALID_ARGUMENT, "etcdserver: lease is provided")
+TOO_MANY_OPS: Final = Status(INVALID_ARGUMENT, "etcdserver: too many operations in txn request")
+DUPLICATE_KEY: Final = Status(INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request")
+INVALID_SORT_OPTION: Final = Status(INVALID_ARGUMENT, "etcdserver: invalid sort option")
+REQUEST_TOO_LARGE: Final = Status(INVALID_ARGUMENT, "etcdserver: request is too large")
+COMPACTED: Final = Status(OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")
+FUTURE_REVISION: Final = Status(
+    OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"
+)
+NO_SPACE: Final = Status(RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded")
+TOO_MANY_REQUESTS: Final = Status(RESOURCE_EXHAUSTED, "etcdserver: too many requests")
+LEASE_NOT_FOUND: Final = Status(NOT_FOUND, "etcdserver: requested lease not found")
+NO_LEADER: Final = Status(UNAVAILABLE, "etcdserver: no leader")
+LEADER_CHANGED: Final = Status(UNAVAILABLE, "etcdserver: leader changed")
+STOPPED: Final = Status(UNAVAILABLE, "etcdserver: server stopped")
+TIMED_OUT: Final = Status(UNAVAILABLE, "etcdserver: request timed out")
+TIMED_OUT_LEADER_FAILED: Final = Status(
+    UNAVAILABLE, "etcdserver: request timed out, possibly due to previous leader failure"
+)
+TIMED_OUT_CONNECTION_LOST: Final = Status(
+    UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost"
+)
+DEADLINE: Final = Status(DEADLINE_EXCEEDED, "context deadline exceeded")
+UNREADABLE: Final = Status(INTERNAL, "etcdserver: the request cannot be read")
+NOT_SUPPORTED_YET: Final = Status(UNIMPLEMENTED, "etcdserver: not supported by raftwerk yet")

@@ -1,0 +1,174 @@
+"""The small services: etcdserverpb.Cluster and Maintenance as far as they are built, and grpc.health.v1.Health."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Final
+
+from raftwerk.api import health_pb2, rpc_pb2, status
+from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
+from raftwerk.kv.compaction import HashScan
+from raftwerk.kv.results import KvError
+from raftwerk.replica.failure import Failure
+from raftwerk.server.errors import status_of
+from raftwerk.server.kv_service import fail, parse
+from raftwerk.server.port import Node
+
+ETCD_VERSION: Final = "3.5.21"
+"""What the API is compatible with. Clients parse it as a semantic version, and choose features by it."""
+HASH_SLICE_ROWS: Final = 500
+
+
+class ClusterServices:
+    """The handlers, by name."""
+
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._loop = loop
+
+    def methods(self) -> dict[str, Method]:
+        return {
+            "/etcdserverpb.Cluster/MemberList": UnaryMethod(self.member_list),
+            "/etcdserverpb.Maintenance/Status": UnaryMethod(self.status),
+            "/etcdserverpb.Maintenance/Alarm": UnaryMethod(self.alarm),
+            "/etcdserverpb.Maintenance/HashKV": UnaryMethod(self.hash_kv),
+            "/grpc.health.v1.Health/Check": UnaryMethod(self.health_check),
+            "/grpc.health.v1.Health/Watch": StreamMethod(self.health_watch),
+        }
+
+    def _header(self, *, with_revision: bool = True) -> rpc_pb2.ResponseHeader:
+        node = self._node
+        return rpc_pb2.ResponseHeader(
+            cluster_id=node.cluster_id,
+            member_id=node.node_id,
+            revision=node.machine.revision if with_revision else 0,
+            raft_term=node.current_term,
+        )
+
+    def member_list(self, call: Call, data: bytes) -> None:
+        request = parse(call, rpc_pb2.MemberListRequest, data)
+        if request is None:
+            return
+
+        def answer() -> None:
+            members = [
+                rpc_pb2.Member(
+                    ID=member.node_id,
+                    name=member.name,
+                    peerURLs=member.peer_urls,
+                    clientURLs=member.client_urls,
+                    isLearner=member.is_learner,
+                )
+                for member in self._node.members()
+            ]
+            header = self._header(with_revision=False)
+            call.reply(
+                rpc_pb2.MemberListResponse(header=header, members=members).SerializeToString()
+            )
+
+        if request.linearizable:
+            self._read(call, answer)
+        else:
+            answer()
+
+    def _read(self, call: Call, answer: Callable[[], None]) -> None:
+        def done(failure: Failure | None) -> None:
+            if failure is None:
+                answer()
+            else:
+                fail(call, status_of(failure))
+
+        if call.request.timeout_s is not None:
+            deadline = status.DEADLINE
+            self._loop.call_later(
+                call.request.timeout_s, call.finish, deadline.code, deadline.text
+            )
+        self._node.read(done)
+
+    def status(self, call: Call, _: bytes) -> None:
+        node = self._node.status()
+        response = rpc_pb2.StatusResponse(
+            header=self._header(),
+            version=ETCD_VERSION,
+            dbSize=node.store_bytes,
+            dbSizeInUse=node.store_in_use_bytes,
+            leader=node.leader_id,
+            raftIndex=node.commit_index,
+            raftTerm=node.current_term,
+            raftAppliedIndex=node.last_applied,
+            isLearner=node.is_learner,
+            errors=[] if node.leader_id else [status.NO_LEADER.text],
+        )
+        call.reply(response.SerializeToString())
+
+    def alarm(self, call: Call, data: bytes) -> None:
+        """No alarm is ever raised yet; clients ask for the list to see that all is well."""
+        request = parse(call, rpc_pb2.AlarmRequest, data)
+        if request is None:
+            return
+        if request.action == rpc_pb2.AlarmRequest.GET:
+            call.reply(rpc_pb2.AlarmResponse(header=self._header()).SerializeToString())
+        else:
+            fail(call, status.NOT_SUPPORTED_YET)
+
+    def hash_kv(self, call: Call, data: bytes) -> None:
+        request = parse(call, rpc_pb2.HashKVRequest, data)
+        if request is None:
+            return
+        machine = self._node.machine
+        revision = request.revision if request.revision > 0 else machine.revision
+        compacted = machine.compacted_revision
+        scan = machine.hash_sliced(revision)
+        if isinstance(scan, KvError):
+            fail(call, status_of(scan))
+        else:
+            self._step_hash(call, scan, revision, compacted)
+
+    def _step_hash(self, call: Call, scan: HashScan, revision: int, compacted: int) -> None:
+        if call.is_over:
+            scan.close()
+            return
+        total = scan.step(HASH_SLICE_ROWS)
+        if total is None:
+            self._loop.call_soon(self._step_hash, call, scan, revision, compacted)
+            return
+        response = rpc_pb2.HashKVResponse(
+            header=self._header(),
+            hash=total & 0xFFFFFFFF,
+            compact_revision=compacted,
+            hash_revision=revision,
+        )
+        call.reply(response.SerializeToString())
+
+    def _health(self, service: str) -> int:
+        if service:
+            return health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+        serving = health_pb2.HealthCheckResponse.SERVING
+        return serving if self._node.has_leader else health_pb2.HealthCheckResponse.NOT_SERVING
+
+    def health_check(self, call: Call, data: bytes) -> None:
+        request = parse(call, health_pb2.HealthCheckRequest, data)
+        if request is None:
+            return
+        if request.service:
+            call.finish(status.NOT_FOUND, "unknown service")
+            return
+        state = self._health("")
+        call.reply(health_pb2.HealthCheckResponse(status=state).SerializeToString())
+
+    def health_watch(self, call: Call) -> None:
+        """Tell the state, and then each change, until the client leaves."""
+
+        def on_message(data: bytes) -> None:
+            request = parse(call, health_pb2.HealthCheckRequest, data)
+            if request is not None:
+                self._tell_health(call, request.service, -1)
+
+        call.on_message = on_message
+
+    def _tell_health(self, call: Call, service: str, told: int) -> None:
+        if call.is_over:
+            return
+        state = self._health(service)
+        if state != told:
+            call.send(health_pb2.HealthCheckResponse(status=state).SerializeToString())
+        self._loop.call_later(1.0, self._tell_health, call, service, state)

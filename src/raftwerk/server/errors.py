@@ -1,0 +1,32 @@
+"""The only place where inner refusals become the API's codes and texts."""
+
+from typing import Final
+
+from raftwerk.api import status
+from raftwerk.api.status import Status
+from raftwerk.kv.results import KvError
+from raftwerk.replica.failure import Failure
+
+_FAILURES: Final[dict[Failure, Status]] = {
+    Failure.NO_LEADER: status.NO_LEADER,
+    Failure.OVERLOADED: status.TOO_MANY_REQUESTS,
+    Failure.NO_SPACE: status.NO_SPACE,
+    Failure.STOPPED: status.STOPPED,
+    Failure.NOT_COMMITTED: status.LEADER_CHANGED,
+    Failure.TIMED_OUT: status.TIMED_OUT,
+    Failure.TIMED_OUT_LEADER_FAILED: status.TIMED_OUT_LEADER_FAILED,
+    Failure.TIMED_OUT_CONNECTION_LOST: status.TIMED_OUT_CONNECTION_LOST,
+}
+
+_KV_ERRORS: Final[dict[KvError, Status]] = {
+    KvError.KEY_NOT_FOUND: status.KEY_NOT_FOUND,
+    KvError.LEASE_NOT_FOUND: status.LEASE_NOT_FOUND,
+    KvError.COMPACTED: status.COMPACTED,
+    KvError.FUTURE_REVISION: status.FUTURE_REVISION,
+    KvError.UNREADABLE: status.UNREADABLE,
+}
+
+
+def status_of(refusal: Failure | KvError) -> Status:
+    """The status to answer."""
+    return _FAILURES[refusal] if isinstance(refusal, Failure) else _KV_ERRORS[refusal]

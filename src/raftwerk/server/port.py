@@ -1,0 +1,79 @@
+"""What the server needs of a node (runtime.node.Node has it; tests have a small one)."""
+
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
+
+from raftwerk.kv.machine import KvMachine
+from raftwerk.replica.failure import Failure
+from raftwerk.runtime.metrics import Metrics
+from raftwerk.runtime.settings import Settings
+
+
+class MemberInfo(NamedTuple):
+    """One member of the cluster. name "" and no client_urls: it has not published itself yet."""
+
+    node_id: int
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+    is_learner: bool
+
+
+class StatusInfo(Protocol):
+    """See runtime.node.NodeStatus."""
+
+    @property
+    def cluster_id(self) -> int: ...
+    @property
+    def node_id(self) -> int: ...
+    @property
+    def leader_id(self) -> int: ...
+    @property
+    def current_term(self) -> int: ...
+    @property
+    def last_index(self) -> int: ...
+    @property
+    def commit_index(self) -> int: ...
+    @property
+    def last_applied(self) -> int: ...
+    @property
+    def is_learner(self) -> bool: ...
+    @property
+    def store_bytes(self) -> int: ...
+    @property
+    def store_in_use_bytes(self) -> int: ...
+
+
+class Node(Protocol):
+    """A member of a cluster, as the services use it."""
+
+    settings: Settings
+    cluster_id: int
+    node_id: int
+    machine: KvMachine
+    metrics: Metrics
+
+    def propose(self, command: bytes, done: Callable[[object], None]) -> None:
+        """`done` gets the kv.results value or a Failure, once, later."""
+
+    def read(self, done: Callable[[Failure | None], None]) -> None:
+        """`done(None)`, later, when the machine holds everything committed before this call."""
+
+    def status(self) -> StatusInfo: ...
+
+    @property
+    def has_leader(self) -> bool: ...
+
+    @property
+    def current_term(self) -> int: ...
+
+    @property
+    def waiting_proposals(self) -> int: ...
+
+    @property
+    def failed_proposals_total(self) -> int: ...
+
+    def members(self) -> list[MemberInfo]: ...
+
+    def peer_traffic(self) -> dict[int, tuple[int, int]]:
+        """(bytes sent, bytes received) by peer."""

@@ -1,0 +1,191 @@
+"""Between the API's messages and the machine's commands and results.
+
+Answers are put together from bytes: key-values come out of the store already serialized, and the header is the same for
+all answers at one revision. What results is what protobuf would have written.
+"""
+
+from raftwerk.api import rpc_pb2
+from raftwerk.kv.commands import (
+    Compare,
+    CompareResult,
+    CompareTarget,
+    DeleteRange,
+    Operation,
+    Put,
+    RangeQuery,
+    SortOrder,
+    SortTarget,
+    Txn,
+)
+from raftwerk.kv.results import DeleteRangeResult, PutResult, RangeResult, TxnResult
+from raftwerk.kv.rows import varint
+
+_SORT_ORDERS = tuple(SortOrder)
+_SORT_TARGETS = tuple(SortTarget)
+
+
+def range_query(request: rpc_pb2.RangeRequest) -> RangeQuery:
+    return RangeQuery(
+        request.key,
+        request.range_end,
+        request.limit,
+        request.revision,
+        _SORT_ORDERS[request.sort_order],
+        _SORT_TARGETS[request.sort_target],
+        request.keys_only,
+        request.count_only,
+        request.min_mod_revision,
+        request.max_mod_revision,
+        request.min_create_revision,
+        request.max_create_revision,
+    )
+
+
+def put_command(request: rpc_pb2.PutRequest) -> Put:
+    return Put(
+        request.key,
+        request.value,
+        request.lease,
+        request.prev_kv,
+        request.ignore_value,
+        request.ignore_lease,
+    )
+
+
+def delete_command(request: rpc_pb2.DeleteRangeRequest) -> DeleteRange:
+    return DeleteRange(request.key, request.range_end, request.prev_kv)
+
+
+def txn_command(request: rpc_pb2.TxnRequest) -> Txn:
+    return Txn(
+        tuple(_compare(item) for item in request.compare),
+        tuple(_operation(item) for item in request.success),
+        tuple(_operation(item) for item in request.failure),
+    )
+
+
+def _operation(operation: rpc_pb2.RequestOp) -> Operation:
+    kind = operation.WhichOneof("request")
+    if kind == "request_range":
+        return range_query(operation.request_range)
+    if kind == "request_put":
+        return put_command(operation.request_put)
+    if kind == "request_delete_range":
+        return delete_command(operation.request_delete_range)
+    assert kind == "request_txn", "validate.py lets nothing else through"
+    return txn_command(operation.request_txn)
+
+
+_OPERANDS = {
+    CompareTarget.VERSION: "version",
+    CompareTarget.CREATE: "create_revision",
+    CompareTarget.MOD: "mod_revision",
+    CompareTarget.VALUE: "value",
+    CompareTarget.LEASE: "lease",
+}
+
+
+def _compare(item: rpc_pb2.Compare) -> Compare:
+    target = CompareTarget(item.target)
+    operand: int | bytes = getattr(item, _OPERANDS[target])
+    return Compare(target, CompareResult(item.result), item.key, operand, item.range_end)
+
+
+def has_known_enums(request: rpc_pb2.TxnRequest) -> bool:
+    """Whether every comparison, nested ones too, uses targets and results that exist."""
+    return all(
+        0 <= item.target <= CompareTarget.LEASE and 0 <= item.result <= CompareResult.NOT_EQUAL
+        for item in request.compare
+    ) and all(
+        has_known_enums(operation.request_txn)
+        for operation in (*request.success, *request.failure)
+        if operation.HasField("request_txn")
+    )
+
+
+def is_read_only(request: rpc_pb2.TxnRequest) -> bool:
+    """Whether no operation, nested ones too, can write."""
+    return all(
+        operation.HasField("request_range")
+        or (operation.HasField("request_txn") and is_read_only(operation.request_txn))
+        for operation in (*request.success, *request.failure)
+    )
+
+
+def is_serializable(request: rpc_pb2.TxnRequest) -> bool:
+    """Whether every read is content with this member's state."""
+    return all(
+        operation.request_range.serializable
+        if operation.HasField("request_range")
+        else is_serializable(operation.request_txn)
+        for operation in (*request.success, *request.failure)
+    )
+
+
+class Headers:
+    """Serialized ResponseHeader fields of one member; the last one made is kept."""
+
+    def __init__(self, cluster_id: int, node_id: int) -> None:
+        self._ids = b"\x08" + varint(cluster_id) + b"\x10" + varint(node_id)
+        self._last: tuple[int, int] | None = None
+        self._data = b""
+
+    def field(self, revision: int, term: int) -> bytes:
+        """Field 1 of any response."""
+        if self._last != (revision, term):
+            header = self._ids
+            if revision:
+                header += b"\x18" + varint(revision)
+            if term:
+                header += b"\x20" + varint(term)
+            self._data = b"\x0a" + varint(len(header)) + header
+            self._last = (revision, term)
+        return self._data
+
+
+def _nested_header(revision: int) -> bytes:
+    header = b"\x18" + varint(revision)
+    return b"\x0a" + varint(len(header)) + header
+
+
+def range_response(header: bytes, result: RangeResult) -> bytes:
+    parts = [header]
+    for kv in result.kvs:
+        parts += (b"\x12", varint(len(kv)), kv)
+    if result.more:
+        parts.append(b"\x18\x01")
+    if result.count:
+        parts += (b"\x20", varint(result.count))
+    return b"".join(parts)
+
+
+def put_response(header: bytes, result: PutResult) -> bytes:
+    prev_kv = result.prev_kv
+    return header if prev_kv is None else header + b"\x12" + varint(len(prev_kv)) + prev_kv
+
+
+def delete_response(header: bytes, result: DeleteRangeResult) -> bytes:
+    parts = [header]
+    if result.deleted:
+        parts += (b"\x10", varint(result.deleted))
+    for kv in result.prev_kvs:
+        parts += (b"\x1a", varint(len(kv)), kv)
+    return b"".join(parts)
+
+
+def txn_response(header: bytes, result: TxnResult) -> bytes:
+    parts = [header]
+    if result.succeeded:
+        parts.append(b"\x10\x01")
+    for response in result.responses:
+        if isinstance(response, RangeResult):
+            tag, data = b"\x0a", range_response(_nested_header(response.revision), response)
+        elif isinstance(response, PutResult):
+            tag, data = b"\x12", put_response(_nested_header(response.revision), response)
+        elif isinstance(response, DeleteRangeResult):
+            tag, data = b"\x1a", delete_response(_nested_header(response.revision), response)
+        else:
+            tag, data = b"\x22", txn_response(b"\x0a\x00", response)
+        operation = tag + varint(len(data)) + data
+        parts += (b"\x1a", varint(len(operation)), operation)
+    return b"".join(parts)
