@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 import structlog
 
@@ -52,7 +52,7 @@ class Outbound(asyncio.Protocol):
         """Resolves when the connection ends: whether the peer's kernel ended it (and not this side, or a timeout)."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)
         self._transport = transport
         _tune(transport)
         transport.write(self._hello)
@@ -122,7 +122,7 @@ class Inbound(asyncio.Protocol):
         self._is_closed_here = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast("asyncio.Transport", transport)
         self._transport = transport
         _tune(transport)
         self._owner.on_inbound(self)

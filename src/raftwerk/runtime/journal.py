@@ -19,6 +19,7 @@ from raftwerk.wal.log import Job, Wal
 
 JOBS_MAX: Final = 2
 """Handed to the thread and not yet done: one on the disk, one ready."""
+RESERVE_MS: Final = 500
 RETRY_S: Final = 1.0
 """After the disk was full."""
 
@@ -43,6 +44,7 @@ class WalJournal:
         self._waiting: list[Persist] = []
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._job_count = 0
+        self._silent_ms = 0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="raftwerk-wal", daemon=True)
         self._thread.start()
@@ -61,6 +63,15 @@ class WalJournal:
             self._job_count += 1
             self._jobs.put(job)
 
+    def tick(self, elapsed_ms: int) -> None:
+        """See to it from time to time that a spare segment is ready: a full disk may have room again."""
+        self._silent_ms += elapsed_ms
+        if self._silent_ms >= RESERVE_MS and not self._job_count:
+            self._silent_ms = 0
+            if self._wal.needs_reserve:
+                self._job_count += 1
+                self._jobs.put(self._wal.reserve())
+
     def _stage(self) -> None:
         if self._waiting and self._job_count < JOBS_MAX:
             job = self._wal.stage(self._waiting)
@@ -70,9 +81,9 @@ class WalJournal:
 
     def _done(self, ticket: int, elapsed_s: float) -> None:
         self._job_count -= 1
-        self._observe_sync_s(elapsed_s)
         self._stage()
         if ticket:
+            self._observe_sync_s(elapsed_s)
             self._on_persisted(ticket)
 
     def _run(self) -> None:

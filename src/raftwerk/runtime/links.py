@@ -185,8 +185,12 @@ class Links:
         if frames and to in self._messages:
             self._messages[to].send(frames)
 
-    def sent_bytes(self, peer: NodeId) -> int:
-        return self._messages[peer].sent_bytes + self._snapshots[peer].sent_bytes
+    def traffic(self) -> dict[NodeId, tuple[int, int]]:
+        """(bytes sent, bytes received) by peer."""
+        return {
+            peer: (link.sent_bytes + self._snapshots[peer].sent_bytes, self.received_bytes[peer])
+            for peer, link in self._messages.items()
+        }
 
     def is_up(self, peer: NodeId) -> bool:
         """Whether the dialled message connection stands."""

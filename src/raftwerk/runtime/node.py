@@ -10,8 +10,10 @@ All of it runs in one event loop. What happened is collected in an inbox; one st
 """
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random, SystemRandom
+from typing import Any, Final, NamedTuple
 
 import structlog
 
@@ -37,6 +39,9 @@ from raftwerk.runtime.settings import Settings, addresses_of
 
 log = structlog.get_logger()
 
+MAINTAIN_ROWS: Final = 100
+"""Rows of physical compaction for each tick: about a millisecond."""
+
 
 @dataclass(frozen=True, slots=True)
 class NodeStatus:
@@ -54,6 +59,16 @@ class NodeStatus:
     is_learner: bool
     store_bytes: int
     store_in_use_bytes: int
+
+
+class MemberInfo(NamedTuple):
+    """One member of the cluster. name "" and no client_urls: it has not published itself yet."""
+
+    node_id: NodeId
+    name: str
+    peer_urls: tuple[str, ...]
+    client_urls: tuple[str, ...]
+    is_learner: bool
 
 
 class Node:
@@ -145,15 +160,28 @@ class Node:
 
         Raises what `failed` holds if the node cannot go on before that.
         """
-        while not self.failed.done():
-            published: asyncio.Future[object] = self._loop.create_future()
-            self.read(lambda failure, done=published: done.done() or done.set_result(failure))  # type: ignore[misc]
-            await asyncio.wait([published, self.failed], return_when=asyncio.FIRST_COMPLETED)
-            if published.done() and published.result() is None:
+        command = encode(self._publication())
+        while True:
+            failure = await self._asked(self.read)
+            if failure is None:
                 if self._is_published():
                     return
-                await self._publish()
-        raise self.failed.result()
+                await self._asked(lambda done: self.propose(command, done))
+
+    async def _asked(self, ask: Callable[[Callable[[object], None]], None]) -> object:
+        """What `ask` calls back with."""
+        answer: asyncio.Future[object] = self._loop.create_future()
+
+        def settle(result: object) -> None:
+            if not answer.done():
+                answer.set_result(result)
+
+        ask(settle)
+        waiting: list[asyncio.Future[Any]] = [answer, self.failed]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if self.failed.done():
+            raise self.failed.result()
+        return answer.result()
 
     def _is_published(self) -> bool:
         wanted = self._publication()
@@ -172,14 +200,6 @@ class Node:
             settings.advertise_client_urls,
         )
 
-    async def _publish(self) -> None:
-        published: asyncio.Future[object] = self._loop.create_future()
-        self.propose(
-            encode(self._publication()),
-            lambda result: published.done() or published.set_result(result),
-        )
-        await asyncio.wait([published, self.failed], return_when=asyncio.FIRST_COMPLETED)
-
     # Requests
 
     def propose(self, command: bytes, done: Done) -> None:
@@ -195,6 +215,45 @@ class Node:
             self._loop.call_soon(done, Failure.STOPPED)
             return
         self._replica.read(done)
+
+    @property
+    def has_leader(self) -> bool:
+        return self._replica.has_leader
+
+    @property
+    def current_term(self) -> Term:
+        return self._replica.raft.state.current_term
+
+    @property
+    def waiting_proposals(self) -> int:
+        return self._replica.proposals.waiting_count
+
+    @property
+    def failed_proposals_total(self) -> int:
+        return self._replica.proposals.failed_total
+
+    def peer_traffic(self) -> dict[NodeId, tuple[int, int]]:
+        """(bytes sent, bytes received) by peer."""
+        return self._links.traffic()
+
+    def members(self) -> list[MemberInfo]:
+        """The members of the cluster, by node id, as far as they have published themselves."""
+        published = {member.node_id: member for member in self.machine.members()}
+        membership = self._replica.raft.state.membership
+        infos = []
+        for number in membership.nodes:
+            member = published.get(number)
+            is_learner = number in membership.learners
+            if member is None:
+                urls = self.settings.initial_cluster.get(self._names.get(number, ""), ())
+                infos.append(MemberInfo(number, "", urls, (), is_learner))
+            else:
+                infos.append(
+                    MemberInfo(
+                        number, member.name, member.peer_urls, member.client_urls, is_learner
+                    )
+                )
+        return infos
 
     def status(self) -> NodeStatus:
         raft = self._replica.status()
@@ -240,12 +299,9 @@ class Node:
 
     def _on_tick(self, elapsed_ms: int) -> None:
         self._post(Tick(elapsed_ms))
+        self._journal.tick(elapsed_ms)
         if self.machine.has_garbage:
-            self._store_maintenance()
-
-    def _store_maintenance(self) -> None:
-        """A bounded slice of physical compaction."""
-        self.machine.maintain(MAINTAIN_ROWS)
+            self.machine.maintain(MAINTAIN_ROWS)
 
     def _fail(self, error: Exception) -> None:
         if not self.failed.done():
@@ -279,7 +335,3 @@ class Node:
         self._restore_thread.close()
         self._folder.close()
         log.info("node stopped", name=self.settings.name)
-
-
-MAINTAIN_ROWS = 500
-"""Rows of physical compaction for each tick: about a millisecond."""

@@ -79,9 +79,7 @@ class ClusterServices:
 
         if call.request.timeout_s is not None:
             deadline = status.DEADLINE
-            self._loop.call_later(
-                call.request.timeout_s, call.finish, deadline.code, deadline.text
-            )
+            self._loop.call_later(call.request.timeout_s, call.finish, deadline.code, deadline.text)
         self._node.read(done)
 
     def status(self, call: Call, _: bytes) -> None:
@@ -139,7 +137,7 @@ class ClusterServices:
         )
         call.reply(response.SerializeToString())
 
-    def _health(self, service: str) -> int:
+    def _health(self, service: str) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:
         if service:
             return health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
         serving = health_pb2.HealthCheckResponse.SERVING

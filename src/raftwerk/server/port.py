@@ -1,22 +1,13 @@
 """What the server needs of a node (runtime.node.Node has it; tests have a small one)."""
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.metrics import Metrics
+from raftwerk.runtime.node import MemberInfo
 from raftwerk.runtime.settings import Settings
-
-
-class MemberInfo(NamedTuple):
-    """One member of the cluster. name "" and no client_urls: it has not published itself yet."""
-
-    node_id: int
-    name: str
-    peer_urls: tuple[str, ...]
-    client_urls: tuple[str, ...]
-    is_learner: bool
 
 
 class StatusInfo(Protocol):

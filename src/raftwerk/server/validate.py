@@ -1,5 +1,6 @@
 """The checks that need no state: what is refused before anything is proposed, in etcd's order and words."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from raftwerk.api import rpc_pb2, status
@@ -76,7 +77,7 @@ class _Writes:
         self.puts: set[bytes] = set()
         self.deletes: list[tuple[bytes, bytes | None]] = []
 
-    def collect(self, operations: "list[rpc_pb2.RequestOp]") -> "_Writes | None":
+    def collect(self, operations: Sequence[rpc_pb2.RequestOp]) -> "_Writes | None":
         """Take in the operations of a branch; None if they collide."""
         for operation in operations:
             if operation.HasField("request_delete_range"):
@@ -86,7 +87,9 @@ class _Writes:
             if operation.HasField("request_txn"):
                 # Only one branch of a nested transaction runs: they may write the same keys, but none that others write
                 nested = operation.request_txn
-                branches = [_Writes().collect(branch) for branch in (nested.success, nested.failure)]
+                branches = [
+                    _Writes().collect(branch) for branch in (nested.success, nested.failure)
+                ]
                 if not self._add_branches(branches):
                     return None
         for operation in operations:

@@ -1,0 +1,96 @@
+"""`raftwerk serve`: one member as a process. The composition root of node and server."""
+
+import asyncio
+import contextlib
+import gc
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+import uvloop
+
+from raftwerk import __version__
+from raftwerk.cli import flags, logs
+from raftwerk.errors import RaftwerkError, UsageError
+from raftwerk.runtime.node import Node
+from raftwerk.runtime.settings import Settings
+from raftwerk.server.app import Server
+from raftwerk.server.cluster_services import ETCD_VERSION
+
+log = structlog.get_logger()
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until a signal ends it. Returns the exit code: 0 after a clean stop, 1 after an error, 2 for wrong usage."""
+    if any(argument in ("-h", "--help", "-help") for argument in arguments):
+        print(flags.help_text())
+        return 0
+    if any(argument in ("--version", "-version") for argument in arguments):
+        print(f"raftwerk Version: {__version__}\netcd Version: {ETCD_VERSION}")
+        return 0
+    try:
+        settings, warnings = flags.parse(arguments, os.environ)
+    except UsageError as error:
+        print(f"raftwerk serve: {error}", file=sys.stderr)
+        return 2
+    if not __debug__:
+        print(
+            "raftwerk serve: refuses to run without assertions (python -O): they guard the data",
+            file=sys.stderr,
+        )
+        return 2
+    logs.configure(settings.log_level, settings.log_format)
+    for warning in warnings:
+        log.warning(warning)
+    try:
+        return uvloop.run(_serve(settings))
+    except RaftwerkError as error:
+        print(f"raftwerk serve: {error}", file=sys.stderr)
+        return 1
+
+
+async def _serve(settings: Settings) -> int:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    node = Node.open(settings)
+    server = Server(node)
+    try:
+        await node.start()
+        await server.start()
+        _tune_process()
+        async with asyncio.TaskGroup() as group:
+            ready = group.create_task(_announce(node))
+            stop = group.create_task(stopping.wait())
+            waiting: list[asyncio.Future[Any]] = [stop, node.failed]
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            ready.cancel()
+            stop.cancel()
+    finally:
+        await server.stop()
+        with contextlib.suppress(AttributeError):  # it had not started
+            await node.stop()
+    return 1 if node.failed.done() else 0
+
+
+async def _announce(node: Node) -> None:
+    with contextlib.suppress(Exception):  # node.failed has it, and ends the process
+        await node.wait_ready()
+        urls = ",".join(node.settings.advertise_client_urls)
+        log.info("ready to serve client requests", name=node.settings.name, client_urls=urls)
+
+
+def _tune_process() -> None:
+    """What a server process wants of the interpreter.
+
+    The disk threads need its lock only for moments: let them have it soon. What was loaded lives as long as the process:
+    take it out of the garbage collector's sight, and let that look less often.
+    """
+    sys.setswitchinterval(0.0005)
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)

@@ -1,0 +1,144 @@
+"""The client port: listens, sniffs, and hands each connection to gRPC or to HTTP/1.1.
+
+server = Server(node)
+await server.start()
+await server.stop()
+"""
+
+import asyncio
+from typing import Final, cast
+
+import structlog
+
+from raftwerk.errors import UsageError
+from raftwerk.http2.frames import PREFACE
+from raftwerk.http2.server import Limits
+from raftwerk.server.cluster_services import ClusterServices
+from raftwerk.server.grpc_shell import GrpcProtocol
+from raftwerk.server.http1 import Http1, Pages
+from raftwerk.server.kv_service import KvService
+from raftwerk.server.methods import MethodTable
+from raftwerk.server.metrics import MetricsPage, Traffic
+from raftwerk.server.port import Node
+
+log = structlog.get_logger()
+
+SNIFF_TIMEOUT_S: Final = 10.0
+"""A connection that has not said what it speaks by then is closed."""
+DRAIN_S: Final = 1.0
+QUOTA_CHECK_S: Final = 0.5
+GRPC_OVERHEAD_BYTES: Final = 512 * 1024
+"""A received message may be larger than the request it carries by so much (etcd's allowance)."""
+
+
+class Server:
+    """See the module's text. Raises UsageError from start when an address cannot be bound."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._loop = asyncio.get_running_loop()
+        self._traffic = Traffic()
+        self._connections: set[GrpcProtocol] = set()
+        self._servers: list[asyncio.Server] = []
+        self._is_over_quota = False
+        self._quota_check: asyncio.TimerHandle | None = None
+        kv = KvService(node, self._loop, lambda: self._is_over_quota)
+        cluster = ClusterServices(node, self._loop)
+        self._methods = MethodTable(kv.methods(), cluster.methods())
+        self._limits = Limits(
+            message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
+        )
+        self._http1 = Http1(Pages(node, MetricsPage(node, self._traffic)).application())
+
+    async def start(self) -> None:
+        """Listen for clients."""
+        for address in self._node.settings.listen_client:
+            try:
+                server = await self._loop.create_server(
+                    lambda: Sniffer(self), address.host, address.port, backlog=1024
+                )
+            except OSError as error:
+                await self.stop()
+                raise UsageError(
+                    f"cannot listen for clients on {address.host}:{address.port}: {error.strerror or error}. Another process "
+                    "may use this port: stop it, or choose another one with --listen-client-urls."
+                ) from error
+            self._servers.append(server)
+        self._check_quota()
+
+    def _check_quota(self) -> None:
+        quota = self._node.settings.quota_backend_bytes
+        is_over = 0 < quota < self._node.machine.size_bytes[1]
+        if is_over and not self._is_over_quota:
+            log.warning("store is over its quota: writes are refused", quota_bytes=quota)
+        self._is_over_quota = is_over
+        self._quota_check = self._loop.call_later(QUOTA_CHECK_S, self._check_quota)
+
+    async def stop(self) -> None:
+        """Take no new connections and calls, let open calls end for a moment, and close."""
+        if self._quota_check is not None:
+            self._quota_check.cancel()
+        for server in self._servers:
+            server.close()
+        for connection in list(self._connections):
+            connection.drain()
+        self._http1.stop()
+        deadline = self._loop.time() + DRAIN_S
+        while self._loop.time() < deadline and any(one.has_calls for one in self._connections):
+            await asyncio.sleep(0.01)
+        for connection in list(self._connections):
+            connection.abort()
+
+    # For the connections
+
+    def choose(self, is_http2: bool) -> asyncio.Protocol:
+        """The protocol that goes on with a sniffed connection."""
+        if is_http2:
+            return GrpcProtocol(self, self._methods, self._limits, self._loop)
+        return self._http1.protocol(self._loop)
+
+    def on_opened(self, connection: GrpcProtocol) -> None:
+        self._connections.add(connection)
+        self._traffic.connections = len(self._connections)
+
+    def on_closed(self, connection: GrpcProtocol) -> None:
+        self._connections.discard(connection)
+        self._traffic.connections = len(self._connections)
+
+    def on_bytes(self, received: int, sent: int) -> None:
+        self._traffic.received_bytes += received
+        self._traffic.sent_bytes += sent
+
+
+class Sniffer(asyncio.Protocol):
+    """Looks at the first bytes: HTTP/2's preface, or HTTP/1.1."""
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self._data = b""
+        self._transport: asyncio.Transport | None = None
+        self._timeout: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport = cast("asyncio.Transport", transport)
+        self._transport = transport
+        self._timeout = asyncio.get_running_loop().call_later(SNIFF_TIMEOUT_S, transport.abort)
+
+    def data_received(self, data: bytes) -> None:
+        self._data += data
+        size = min(len(self._data), len(PREFACE))
+        is_http2 = self._data[:size] == PREFACE[:size]
+        if is_http2 and size < 4:
+            return  # "PRI" might still become something else
+        transport = self._transport
+        assert transport is not None
+        assert self._timeout is not None
+        self._timeout.cancel()
+        protocol = self._server.choose(is_http2)
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        protocol.data_received(self._data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._timeout is not None:
+            self._timeout.cancel()

@@ -1,0 +1,103 @@
+"""The HTTP/1.1 side of the client port: an ordinary ASGI application, run by uvicorn's protocol on a sniffed connection."""
+
+import asyncio
+from typing import Any, Final
+
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+from uvicorn import Config
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.server import ServerState
+
+from raftwerk.kv.commands import RangeQuery
+from raftwerk.replica.failure import Failure
+from raftwerk.server.cluster_services import ETCD_VERSION
+from raftwerk.server.metrics import MetricsPage
+from raftwerk.server.port import Node
+
+CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+
+
+class Pages:
+    """The handlers."""
+
+    def __init__(self, node: Node, metrics: MetricsPage) -> None:
+        self._node = node
+        self._metrics = metrics
+
+    def application(self) -> Starlette:
+        return Starlette(
+            routes=[
+                Route("/health", self.health, methods=["GET"]),
+                Route("/version", self.version, methods=["GET"]),
+                Route("/metrics", self.metrics, methods=["GET"]),
+                Route("/{path:path}", self.not_found, methods=["GET", "POST", "PUT", "DELETE"]),
+            ]
+        )
+
+    async def health(self, request: Request) -> Response:
+        """etcd's /health: 200 with "true", or 503 with the reason."""
+        is_serializable = request.query_params.get("serializable") == "true"
+        reason = ""
+        if not is_serializable:
+            reason = await self._linearizable_problem()
+        if not reason:
+            self._node.machine.range(RangeQuery(b"health"))
+        body = {"health": "false" if reason else "true", "reason": reason}
+        return JSONResponse(body, status_code=503 if reason else 200)
+
+    async def _linearizable_problem(self) -> str:
+        if not self._node.has_leader:
+            return "RAFT NO LEADER"
+        done: asyncio.Future[Failure | None] = asyncio.get_running_loop().create_future()
+
+        def settle(failure: Failure | None) -> None:
+            if not done.done():
+                done.set_result(failure)
+
+        self._node.read(settle)
+        failure = await done
+        return "" if failure is None else f"RANGE ERROR:{failure.value}"
+
+    async def version(self, _: Request) -> Response:
+        """etcd's /version: what the API is compatible with."""
+        major_minor = ".".join(ETCD_VERSION.split(".")[:2])
+        return JSONResponse({"etcdserver": ETCD_VERSION, "etcdcluster": f"{major_minor}.0"})
+
+    async def metrics(self, _: Request) -> Response:
+        """Prometheus's text format."""
+        return Response(self._metrics.render(), media_type=CONTENT_TYPE)
+
+    async def not_found(self, request: Request) -> Response:
+        text = (
+            f"{request.method} {request.url.path}: there is no such page here. There are /health, /version and /metrics; "
+            "everything else on this port is gRPC.\n"
+        )
+        return Response(text, status_code=404, media_type="text/plain")
+
+
+class Http1:
+    """Makes protocols for sniffed connections."""
+
+    def __init__(self, application: Any) -> None:
+        self._config = Config(
+            application,
+            lifespan="off",
+            access_log=False,
+            log_config=None,
+            ws="none",
+            server_header=False,
+            timeout_keep_alive=30,
+            h11_max_incomplete_event_size=64 * 1024,
+        )
+        self._config.load()
+        self._state = ServerState()
+
+    def protocol(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
+        return H11Protocol(self._config, self._state, {}, loop)
+
+    def stop(self) -> None:
+        for connection in list(self._state.connections):
+            connection.shutdown()

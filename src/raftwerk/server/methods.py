@@ -1,0 +1,34 @@
+"""What there is to call on the client port."""
+
+from raftwerk.http2.server import Method
+
+_NOT_BUILT_YET = frozenset(
+    (
+        "etcdserverpb.Watch",
+        "etcdserverpb.Lease",
+        "etcdserverpb.Auth",
+        "v3lockpb.Lock",
+        "v3electionpb.Election",
+    )
+)
+
+
+class MethodTable:
+    """Implements http2.server.Methods."""
+
+    def __init__(self, *groups: dict[str, Method]) -> None:
+        self._methods: dict[str, Method] = {}
+        for group in groups:
+            self._methods |= group
+        self._services = {path.split("/")[1] for path in self._methods}
+
+    def find(self, path: str) -> Method | str:
+        method = self._methods.get(path)
+        if method is not None:
+            return method
+        service, _, name = path.removeprefix("/").rpartition("/")
+        if service in _NOT_BUILT_YET:
+            return f"{service} is not supported by raftwerk yet"
+        if service in self._services:
+            return f"unknown method {name} for service {service}"
+        return f"unknown service {service}"

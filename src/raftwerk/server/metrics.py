@@ -1,0 +1,115 @@
+"""/metrics: the node's counters in the format that scrapers read, under the names that etcd's dashboards use."""
+
+from collections.abc import Iterator
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from raftwerk import __version__
+from raftwerk.runtime.metrics import DURATION_BOUNDS_S, Durations
+from raftwerk.server.port import Node
+
+
+class Traffic:
+    """What went through the client port."""
+
+    def __init__(self) -> None:
+        self.received_bytes = 0
+        self.sent_bytes = 0
+        self.connections = 0
+
+
+class NodeCollector(Collector):
+    """Reads the counters when a scraper asks."""
+
+    def __init__(self, node: Node, traffic: Traffic) -> None:
+        self._node = node
+        self._traffic = traffic
+
+    def collect(self) -> Iterator[Metric]:
+        yield from self._of_consensus()
+        yield from self._of_storage()
+        yield from self._of_network()
+
+    def _of_consensus(self) -> Iterator[Metric]:
+        node, status = self._node, self._node.status()
+        yield _gauge("etcd_server_has_leader", "Whether a leader is known", int(node.has_leader))
+        is_leader = int(status.leader_id == status.node_id)
+        yield _gauge("etcd_server_is_leader", "Whether this member leads", is_leader)
+        changes = node.metrics.leader_changes_seen_total
+        yield _counter("etcd_server_leader_changes_seen", "Changes of leader seen", changes)
+        yield _counter("etcd_server_proposals_committed", "Commit index", status.commit_index)
+        yield _counter("etcd_server_proposals_applied", "Last index applied", status.last_applied)
+        yield _gauge("etcd_server_proposals_pending", "Proposals waiting", node.waiting_proposals)
+        failed = node.failed_proposals_total
+        yield _counter("etcd_server_proposals_failed", "Proposals that failed", failed)
+        yield _gauge("raftwerk_raft_term", "Current term", status.current_term)
+        yield _gauge("raftwerk_raft_last_index", "Last index of the log", status.last_index)
+        info = GaugeMetricFamily("raftwerk_build_info", "Version", labels=["version"])
+        info.add_metric([__version__], 1)
+        yield info
+
+    def _of_storage(self) -> Iterator[Metric]:
+        node, status = self._node, self._node.status()
+        sync = node.metrics.wal_sync
+        yield _histogram("etcd_disk_wal_fsync_duration_seconds", "Write and sync of the log", sync)
+        quota = node.settings.quota_backend_bytes
+        yield _gauge("etcd_server_quota_backend_bytes", "Size limit of the store", quota)
+        name = "etcd_mvcc_db_total_size_in_bytes"
+        yield _gauge(name, "Size of the store on disk", status.store_bytes)
+        name = "etcd_mvcc_db_total_size_in_use_in_bytes"
+        yield _gauge(name, "Of that, in use", status.store_in_use_bytes)
+        revision = node.machine.revision
+        yield _gauge("etcd_debugging_mvcc_current_revision", "Revision of the store", revision)
+
+    def _of_network(self) -> Iterator[Metric]:
+        traffic = self._traffic
+        name = "etcd_network_client_grpc_received_bytes"
+        yield _counter(name, "Bytes from gRPC clients", traffic.received_bytes)
+        name = "etcd_network_client_grpc_sent_bytes"
+        yield _counter(name, "Bytes to gRPC clients", traffic.sent_bytes)
+        yield _gauge("raftwerk_client_connections", "Open gRPC connections", traffic.connections)
+        sent = CounterMetricFamily("etcd_network_peer_sent_bytes", "Bytes to peers", labels=["To"])
+        received = CounterMetricFamily(
+            "etcd_network_peer_received_bytes", "Bytes from peers", labels=["From"]
+        )
+        for peer, (out, into) in sorted(self._node.peer_traffic().items()):
+            sent.add_metric([f"{peer:x}"], out)
+            received.add_metric([f"{peer:x}"], into)
+        yield sent
+        yield received
+
+
+def _gauge(name: str, text: str, value: float) -> Metric:
+    return GaugeMetricFamily(name, text, value=value)
+
+
+def _counter(name: str, text: str, value: float) -> Metric:
+    return CounterMetricFamily(name, text, value=value)
+
+
+def _histogram(name: str, text: str, durations: Durations) -> Metric:
+    buckets = []
+    total = 0
+    bounds = [*(str(bound) for bound in DURATION_BOUNDS_S), "+Inf"]
+    for bound, count in zip(bounds, durations.counts, strict=True):
+        total += count
+        buckets.append((bound, total))
+    return HistogramMetricFamily(name, text, buckets=buckets, sum_value=durations.sum_s)
+
+
+class MetricsPage:
+    """The text of /metrics."""
+
+    def __init__(self, node: Node, traffic: Traffic) -> None:
+        self._registry = CollectorRegistry()
+        self._registry.register(NodeCollector(node, traffic))
+
+    def render(self) -> bytes:
+        return generate_latest(self._registry)
