@@ -1,11 +1,13 @@
 """The command `raftwerk`."""
 
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from raftwerk import __version__
-from raftwerk.cli import serve
+from raftwerk.cli import dev, serve
 
 app = typer.Typer(
     help="Raft for Python: a replicated, durable key-value store that etcd v3 clients use unchanged.",
@@ -27,6 +29,20 @@ app = typer.Typer(
 def serve_command(context: typer.Context) -> None:
     """Run one member (takes etcd's flags)."""
     raise typer.Exit(serve.main(context.args))
+
+
+@app.command("dev")
+def dev_command(
+    nodes: Annotated[int, typer.Option(help="How many nodes.")] = 3,
+    data_dir: Annotated[Path, typer.Option(help="Data and logs; kept for the next start.")] = Path(
+        "raftwerk-data"
+    ),
+    base_port: Annotated[
+        int, typer.Option(help="Client port of the first node; the others: +20000, +30000, ...")
+    ] = 2379,
+) -> None:
+    """Run a cluster of real processes on this machine, until Ctrl-C."""
+    raise typer.Exit(dev.run(nodes, data_dir, base_port))
 
 
 @app.command("version")

@@ -1,0 +1,90 @@
+"""`raftwerk dev`: a cluster on this machine, for development."""
+
+import signal
+import threading
+from pathlib import Path
+
+from rich.console import Console
+
+from raftwerk.cli.cluster import LocalCluster, Member
+from raftwerk.errors import RaftwerkError, UsageError
+
+NODES_MAX = 7
+
+
+def ports_of(base_port: int, nodes: int) -> list[tuple[int, int]]:
+    """(client, peer) ports: base, base + 20000, base + 30000, ...; peers one above. As in etcd's own local cluster."""
+    clients = [base_port, *(base_port + 10_000 * number for number in range(2, nodes + 1))]
+    if not 1 <= nodes <= NODES_MAX:
+        raise UsageError(f"--nodes must be 1 to {NODES_MAX}")
+    if not base_port >= 1024 or clients[-1] + 1 > 65_535:
+        raise UsageError(
+            f"--base-port {base_port} with {nodes} nodes needs ports up to {clients[-1] + 1}; 1024 to 65535 exist"
+        )
+    return [(port, port + 1) for port in clients]
+
+
+def run(nodes: int, data_dir: Path, base_port: int) -> int:
+    """Start, tell, wait for Ctrl-C, stop. Returns the exit code."""
+    console = Console(highlight=False, soft_wrap=True)
+    stopping = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stopping.set())
+    cluster: LocalCluster | None = None
+    try:
+        cluster = LocalCluster(data_dir.absolute(), ports_of(base_port, nodes))
+        cluster.check_ports()
+        console.print(
+            f"Starting {nodes} node{'s' if nodes > 1 else ''}; data and logs are in {data_dir} ..."
+        )
+        cluster.start_all()
+        cluster.wait_ready()
+        _tell(console, cluster, cluster.wait_leader())
+        _watch(console, cluster, stopping)
+    except RaftwerkError as error:
+        console.print(f"[red]raftwerk dev:[/red] {error}")
+        return 1
+    finally:
+        if cluster is not None:
+            cluster.stop_all()
+    console.print("Stopped. The next start finds the data again.")
+    return 0
+
+
+def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:
+    for member in cluster.members:
+        role = "leads" if member is leader else "follows"
+        assert member.process is not None
+        console.print(
+            f"  [bold]{member.name}[/bold]  clients {member.client_url}  peers :{member.peer_port}  "
+            f"pid {member.process.pid}  {role}"
+        )
+    endpoints = ",".join(f"127.0.0.1:{member.client_port}" for member in cluster.members)
+    other = cluster.members[-1].client_port
+    console.print(f"\n[green]{leader.name} leads.[/green] In another terminal, type:\n")
+    console.print("  raftwerk put greeting hello")
+    console.print(f"  raftwerk --endpoints 127.0.0.1:{other} get greeting")
+    console.print(f"  raftwerk --endpoints {endpoints} status")
+    console.print("or with etcd's own client:")
+    console.print("  export ETCDCTL_API=3")
+    console.print("  etcdctl put greeting hello")
+    console.print(f"  etcdctl --endpoints {endpoints} endpoint status -w table")
+    assert leader.process is not None
+    console.print(f"and see what happens when the leader dies:\n  kill -9 {leader.process.pid}")
+    console.print("\nCtrl-C stops everything.")
+
+
+def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -> None:
+    """Until told to stop: report members that end."""
+    gone: set[str] = set()
+    while not stopping.wait(0.2):
+        for member in cluster.members:
+            if not member.is_running and member.name not in gone:
+                gone.add(member.name)
+                assert member.process is not None
+                code = member.process.returncode
+                console.print(
+                    f"[yellow]{member.name} ended (exit code {code}).[/yellow] Its log ends with:\n{member.last_log_lines()}"
+                )
+        if len(gone) == len(cluster.members):
+            raise UsageError("all nodes have ended")
