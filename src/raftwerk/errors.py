@@ -31,7 +31,7 @@ class DataDirError(RaftwerkError):
     """The data folder cannot be used by this node: in use, of another cluster or member, unreadable."""
 
 
-class CorruptData(DataDirError):  # noqa: N818  (a state of the disk, named as operators name it)
+class CorruptData(DataDirError):
     """Bytes on disk are damaged. The node refuses to start and never guesses.
 
     path: the damaged file; offset: byte position of the first damaged record; reason: what is wrong there.
@@ -48,9 +48,9 @@ class CorruptData(DataDirError):  # noqa: N818  (a state of the disk, named as o
         )
 
 
-class DiskFull(RaftwerkError):  # noqa: N818  (a state of the disk, named as operators name it)
+class DiskFull(RaftwerkError):
     """There is no room for more data. Nothing was lost; the same operation may succeed later."""
 
 
-class DiskFailed(RaftwerkError):  # noqa: N818  (a state of the disk, named as operators name it)
+class DiskFailed(RaftwerkError):
     """A write or fsync failed for a reason other than space: what the file holds is unknown, so the node must stop."""

@@ -63,8 +63,8 @@ def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:
     other = cluster.members[-1].client_port
     console.print(f"\n[green]{leader.name} leads.[/green] In another terminal, type:\n")
     console.print("  raftwerk put greeting hello")
-    console.print(f"  raftwerk --endpoints 127.0.0.1:{other} get greeting")
-    console.print(f"  raftwerk --endpoints {endpoints} status")
+    console.print(f"  raftwerk get greeting --endpoints 127.0.0.1:{other}")
+    console.print(f"  raftwerk status --endpoints {endpoints}")
     console.print("or with etcd's own client:")
     console.print("  export ETCDCTL_API=3")
     console.print("  etcdctl put greeting hello")

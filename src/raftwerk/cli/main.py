@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from raftwerk import __version__
-from raftwerk.cli import dev, serve
+from raftwerk.cli import ctl, demo, dev, inspect, serve
 
 app = typer.Typer(
     help="Raft for Python: a replicated, durable key-value store that etcd v3 clients use unchanged.",
@@ -43,6 +43,28 @@ def dev_command(
 ) -> None:
     """Run a cluster of real processes on this machine, until Ctrl-C."""
     raise typer.Exit(dev.run(nodes, data_dir, base_port))
+
+
+@app.command("demo")
+def demo_command() -> None:
+    """A tour that ends by itself: three nodes, real records, a crash half-way, nothing lost."""
+    raise typer.Exit(demo.run())
+
+
+@app.command("inspect")
+def inspect_command(
+    folder: Annotated[Path, typer.Argument(help="A member's data folder.")],
+    entries: Annotated[int, typer.Option(help="How many of the last entries to print.")] = 20,
+) -> None:
+    """Look into a data folder, read-only: what is there, and what is damaged."""
+    raise typer.Exit(inspect.run(folder, entries_max=entries))
+
+
+app.command("put")(ctl.put)
+app.command("get")(ctl.get)
+app.command("del")(ctl.delete)
+app.command("status")(ctl.status)
+app.command("members")(ctl.members)
 
 
 @app.command("version")

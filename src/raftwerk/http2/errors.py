@@ -18,7 +18,7 @@ class ErrorCode(IntEnum):
     ENHANCE_YOUR_CALM = 0xB
 
 
-class ConnectionFault(Exception):  # noqa: N818  (a fault of the other side, not of this program)
+class ConnectionFault(Exception):
     """The other side broke the protocol for the whole connection: GOAWAY with this code, and the end."""
 
     def __init__(self, code: ErrorCode, text: str) -> None:
@@ -27,7 +27,7 @@ class ConnectionFault(Exception):  # noqa: N818  (a fault of the other side, not
         super().__init__(f"{code.name}: {text}")
 
 
-class StreamFault(Exception):  # noqa: N818  (as above)
+class StreamFault(Exception):
     """The other side broke the protocol within one stream: RST_STREAM with this code; the connection goes on."""
 
     def __init__(self, stream_id: int, code: ErrorCode, text: str) -> None:

@@ -21,7 +21,7 @@ UNAVAILABLE: Final = 14
 _UNITS_S: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
 
 
-class MessageFault(Exception):  # noqa: N818  (a fault of the other side)
+class MessageFault(Exception):
     """A message that cannot be taken: status and text for the caller."""
 
     def __init__(self, status: int, text: str) -> None:

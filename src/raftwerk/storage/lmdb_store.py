@@ -73,12 +73,20 @@ def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = Fa
 class LmdbStore:
     """Implements kv.store.Store. One instance owns its folder: the data folder's lock sees to that."""
 
-    def __init__(self, folder: Path) -> None:
-        """Open the store in `folder`, or make a new one. Raises CorruptData or DataDirError."""
+    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+        """Open the store in `folder`, or make a new one. Raises CorruptData or DataDirError.
+
+        read_only: look at the last checkpoint of a folder that may be in use; nothing can be written.
+        """
         self._folder = folder
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._is_read_only = read_only
+        if not read_only:
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not (folder / CURRENT).exists():
+                self._write_current("data-000001")
         self._path = folder / self._read_current()
-        self._remove_leftovers()
+        if not read_only:
+            self._remove_leftovers()
         self._open()
         self._under_way: LmdbCheckpoint | None = None
 
@@ -86,9 +94,8 @@ class LmdbStore:
         path = self._folder / CURRENT
         try:
             name = path.read_text().strip()
-        except FileNotFoundError:
-            self._write_current("data-000001")
-            return "data-000001"
+        except OSError as error:
+            raise DataDirError(f"{path} cannot be read: {error.strerror}") from error
         if not name.startswith("data-") or not (self._folder / name).is_dir():
             raise CorruptData(path, 0, f"it names {name!r}, which is not there")
         return name
@@ -113,7 +120,7 @@ class LmdbStore:
                 shutil.rmtree(path)
 
     def _open(self) -> None:
-        self._environment = open_environment(self._path)
+        self._environment = open_environment(self._path, read_only=self._is_read_only)
         self._base = LmdbRows(self._environment)
         self._overlay = Overlay()
         self._frozen: Overlay | None = None

@@ -1,0 +1,140 @@
+"""`raftwerk inspect DIR`: what a data folder holds, read-only, in words."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from raftwerk.errors import RaftwerkError
+from raftwerk.kv import commands
+from raftwerk.kv.machine import KvMachine
+from raftwerk.kv.store import Table
+from raftwerk.raft.types import Entry, EntryKind
+from raftwerk.replica.position import Position
+from raftwerk.storage.lmdb_store import LmdbStore
+from raftwerk.wal.identity import read_identity
+from raftwerk.wal.inspect import SegmentReport, inspect_log
+
+TEXT_MAX = 60
+
+
+def run(folder: Path, *, entries_max: int) -> int:
+    """Print. Returns the exit code: 1 when something is damaged or missing."""
+    console = Console(highlight=False, soft_wrap=True)
+    problems: list[str] = []
+    if not folder.is_dir():
+        console.print(f"{folder} is not a folder")
+        return 1
+    _identity(console, folder, problems)
+    _log(console, folder / "wal", problems, entries_max)
+    _store(console, folder / "store", problems)
+    if problems:
+        console.print("\n[red]Damaged:[/red]")
+        for problem in problems:
+            console.print(f"  - {problem}", markup=False)
+        console.print(
+            "A node refuses to start on this. Restore the folder from a copy, or remove the member from its cluster and add it "
+            "again with an empty folder."
+        )
+        return 1
+    console.print("\nEvery checksum is right.")
+    return 0
+
+
+def _identity(console: Console, folder: Path, problems: list[str]) -> None:
+    try:
+        identity = read_identity(folder)
+    except RaftwerkError as error:
+        problems.append(str(error))
+        return
+    if identity is None:
+        problems.append(
+            f"{folder}/identity.json is missing: this is no data folder of raftwerk, or it is incomplete"
+        )
+        return
+    console.print(
+        f"Member {identity.name} ({identity.node_id:x}) of cluster {identity.cluster_id:x}"
+    )
+
+
+def _log(console: Console, directory: Path, problems: list[str], entries_max: int) -> None:
+    if not directory.is_dir():
+        problems.append(f"{directory} is missing: the log was lost")
+        return
+    reports = list(inspect_log(directory))
+    entries: list[Entry] = []
+    for report in reports:
+        _segment(console, report)
+        if report.problem:
+            problems.append(f"{directory}/{report.name}: {report.problem}")
+        for _, _, change in report.changes:
+            if change.truncate_from:
+                entries = [entry for entry in entries if entry.index < change.truncate_from]
+            if change.reset_to is not None:
+                entries = []
+            entries.extend(change.entries)
+    last = next(
+        (changes[-1][2] for report in reversed(reports) if (changes := report.changes)), None
+    )
+    if last is not None:
+        voted_for = f"{last.voted_for:x}" if last.voted_for else "nobody"
+        console.print(f"Hard state: term {last.current_term}, voted for {voted_for}")
+    if entries:
+        console.print(
+            f"Entries: {entries[0].index} to {entries[-1].index}; the last {min(entries_max, len(entries))}:"
+        )
+    for entry in entries[-entries_max:] if entries_max else []:
+        console.print(f"  {entry.index:>8}  term {entry.term}  {_describe(entry)}", markup=False)
+
+
+def _segment(console: Console, report: SegmentReport) -> None:
+    torn = f", a torn tail of {report.torn_bytes} bytes (was never acknowledged; is cut off at the next start)"
+    console.print(
+        f"Segment {report.name}: {report.size} bytes, {len(report.changes)} records from {report.first_sequence}, after index "
+        f"{report.prev_index} of term {report.prev_term}{torn if report.torn_bytes else ''}"
+    )
+
+
+def _describe(entry: Entry) -> str:
+    if entry.kind is not EntryKind.COMMAND:
+        return entry.kind.name.lower().replace("_", "-")
+    try:
+        text = repr(commands.decode(entry.command))
+    except ValueError as error:
+        return f"{len(entry.command)} bytes that are no command: {error}"
+    return (
+        text
+        if len(text) <= 2 * TEXT_MAX
+        else f"{text[: 2 * TEXT_MAX]}... ({len(entry.command)} bytes)"
+    )
+
+
+def _store(console: Console, folder: Path, problems: list[str]) -> None:
+    if not folder.is_dir():
+        console.print("Store: none yet")
+        return
+    try:
+        store = LmdbStore(folder, read_only=True)
+    except RaftwerkError as error:
+        problems.append(str(error))
+        return
+    try:
+        machine = KvMachine(store)
+        keys = sum(1 for _ in store.scan(Table.KEYS, b"", None))
+        if machine.position:
+            position = Position.decode(machine.position)
+            console.print(
+                f"Store: applied up to index {position.last_index} of term {position.last_term}",
+                end="",
+            )
+        else:
+            console.print("Store: no checkpoint yet", end="")
+        console.print(
+            f"; revision {machine.revision}, compacted up to {machine.compacted_revision}, {keys} keys, "
+            f"{store.size_bytes[0]} bytes ({store.size_bytes[1]} in use)"
+        )
+        for member in machine.members():
+            console.print(
+                f"  member {member.name} ({member.node_id:x}): clients {', '.join(member.client_urls)}"
+            )
+    finally:
+        store.close()

@@ -1,0 +1,6 @@
+"""The asyncio client: key-values and status so far. It speaks to raftwerk and to etcd."""
+
+from raftwerk.client.client import Client
+from raftwerk.client.errors import CallFailed, OutcomeUnknown
+
+__all__ = ["CallFailed", "Client", "OutcomeUnknown"]

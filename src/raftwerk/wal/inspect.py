@@ -1,0 +1,55 @@
+"""A look into a log without touching it: what is there, record by record, and what is damaged, in words."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from raftwerk.errors import CorruptData, DataDirError, DiskFailed
+from raftwerk.wal import segment
+from raftwerk.wal.disk import OsDisk
+from raftwerk.wal.record import Change
+from raftwerk.wal.recovery import scan
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentReport:
+    """One segment. problem: "" or what is wrong, and from where on it cannot be read."""
+
+    name: str
+    size: int
+    changes: list[tuple[int, int, Change]]
+    """(offset, sequence, change)."""
+    first_sequence: int = 0
+    prev_index: int = 0
+    prev_term: int = 0
+    torn_bytes: int = 0
+    problem: str = ""
+
+
+def inspect_log(directory: Path) -> Iterator[SegmentReport]:
+    """A report for each segment, oldest first. Takes no lock, changes nothing."""
+    disk = OsDisk(directory, read_only=True)
+    names = [name for name in disk.names() if segment.number_of(name) is not None]
+    for name in names:
+        number = segment.number_of(name)
+        assert number is not None
+        size = (directory / name).stat().st_size
+        try:
+            found = scan(disk, str(directory), number, is_last=name == names[-1])
+        except CorruptData as error:
+            yield SegmentReport(
+                name, size, [], problem=f"damaged at byte {error.offset}: {error.reason}"
+            )
+        except (DataDirError, DiskFailed, OSError) as error:
+            yield SegmentReport(name, size, [], problem=str(error))
+        else:
+            header = found.header
+            yield SegmentReport(
+                name,
+                size,
+                found.changes,
+                header.first_sequence,
+                header.prev_index,
+                header.prev_term,
+                found.torn_bytes,
+            )
