@@ -1,0 +1,29 @@
+"""Clusters of real processes for the tests here."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from raftwerk.cli.cluster import LocalCluster, free_ports
+
+FAST = ["--heartbeat-interval=50", "--election-timeout=400"]
+
+StartCluster = Callable[..., LocalCluster]
+
+
+@pytest.fixture
+def start_cluster(tmp_path: Path) -> Iterator[StartCluster]:
+    """start_cluster(nodes, *flags): a running cluster, stopped at the end of the test."""
+    clusters: list[LocalCluster] = []
+
+    def start(nodes: int = 3, *flags: str, folder: Path = tmp_path) -> LocalCluster:
+        cluster = LocalCluster(folder, free_ports(nodes), [*FAST, *flags])
+        clusters.append(cluster)
+        cluster.start_all()
+        cluster.wait_ready()
+        return cluster
+
+    yield start
+    for cluster in clusters:
+        cluster.stop_all()

@@ -1,0 +1,164 @@
+"""SIGKILL, SIGSTOP, and silence: what was acknowledged stays, whatever dies."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from raftwerk.api import status
+from raftwerk.cli.cluster import LocalCluster
+from raftwerk.client import CallFailed, Client, OutcomeUnknown
+from tests.crash.conftest import StartCluster
+from tests.crash.load import Load, check_equal
+
+
+def restart(cluster: LocalCluster) -> None:
+    for member in cluster.members:
+        if not member.is_running:
+            cluster.start(member)
+    cluster.wait_ready()
+
+
+def test_leader_killed_under_load(start_cluster: StartCluster) -> None:
+    """No acknowledged write is lost, none is applied twice; the killed node catches up."""
+    cluster = start_cluster(3)
+    load = Load(cluster.members)
+    asyncio.run(load.run_during(lambda: cluster.kill(cluster.wait_leader())))
+    restart(cluster)
+    asyncio.run(load.check(cluster.members))
+
+
+def test_killed_node_catches_up_by_snapshot(start_cluster: StartCluster) -> None:
+    """The log that it needs is compacted away meanwhile (section 7)."""
+    cluster = start_cluster(3, "--snapshot-count=10")
+    victim = cluster.members[0]
+    rest = cluster.members[1:]
+    load = Load(rest)
+    asyncio.run(load.run_during(lambda: cluster.kill(victim), before=100, after=3000))
+    # A checkpoint is made at least every two seconds, and the log compacted with it
+    cluster.wait_leader()
+    asyncio.run(_until_compacted(cluster))
+    cluster.start(victim)
+    cluster.wait_ready()
+    asyncio.run(load.check(cluster.members))
+    assert "installed snapshot" in victim.log.read_text()
+
+
+async def _until_compacted(cluster: LocalCluster) -> None:
+    """Until every running member has made a checkpoint of what was written."""
+    async with asyncio.timeout(20), Client([cluster.members[1].client_url]) as client:
+        for number in range(50):
+            await client.put(b"more", str(number).encode())
+            await asyncio.sleep(0.06)
+
+
+def test_all_killed_at_once_in_a_loop(start_cluster: StartCluster) -> None:
+    """Everything acknowledged is there afterwards, and all three stores are equal."""
+    cluster = start_cluster(3)
+    loads = []
+    for round_number in range(3):
+        load = Load(cluster.members, name=f"round{round_number}")
+        loads.append(load)
+
+        def kill_all() -> None:
+            for member in cluster.members:
+                assert member.process is not None
+                os.kill(member.process.pid, signal.SIGKILL)
+            for member in cluster.members:
+                assert member.process is not None
+                member.process.wait()
+            restart(cluster)
+
+        asyncio.run(load.run_during(kill_all, before=150, after=20))
+    for load in loads:
+        asyncio.run(load.check(cluster.members))
+
+
+def test_paused_leader_steps_down_and_answers_no_stale_read(start_cluster: StartCluster) -> None:
+    """SIGSTOP for several election timeouts, then SIGCONT (thesis 6.2, 6.4)."""
+    cluster = start_cluster(3)
+    leader = cluster.wait_leader()
+    others = [member for member in cluster.members if member is not leader]
+    assert leader.process is not None
+
+    async def scenario() -> None:
+        async with Client([one.client_url for one in cluster.members]) as client:
+            await client.put(b"key", b"old")
+        os.kill(leader.process.pid, signal.SIGSTOP)  # type: ignore[union-attr]
+        try:
+            async with Client([one.client_url for one in others], timeout_s=20) as client:
+                await _put_until_known(client, b"key", b"new")
+        finally:
+            os.kill(leader.process.pid, signal.SIGCONT)  # type: ignore[union-attr]
+        async with Client([leader.client_url]) as client:
+            for _ in range(50):
+                assert await client.get(b"key") == b"new", "a stale read"
+        await check_equal(cluster.members)
+
+    asyncio.run(scenario())
+    log = leader.log.read_text()
+    assert "stepped down" in log or "following" in log
+
+
+async def _put_until_known(client: Client, key: bytes, value: bytes) -> None:
+    while True:
+        try:
+            await client.put(key, value)
+        except OutcomeUnknown:
+            continue
+        return
+
+
+def test_single_node_keeps_an_acknowledged_write(start_cluster: StartCluster) -> None:
+    """Never acknowledge before the own fsync: no peer holds a copy."""
+    cluster = start_cluster(1)
+    for round_number in range(3):
+        load = Load(cluster.members, name=f"single{round_number}")
+
+        def kill() -> None:
+            cluster.kill(cluster.members[0])
+            restart(cluster)
+
+        asyncio.run(load.run_during(kill, before=100, after=10))
+        asyncio.run(load.check(cluster.members))
+
+
+def test_a_write_whose_fate_is_unknown_is_reported_as_such(start_cluster: StartCluster) -> None:
+    """A leader without followers cannot tell: Unavailable, with etcd's text, never a plain failure."""
+    cluster = start_cluster(3)
+    leader = cluster.wait_leader()
+    for member in cluster.members:
+        if member is not leader:
+            cluster.kill(member)
+
+    async def write() -> None:
+        async with Client([leader.client_url], timeout_s=20) as client:
+            with pytest.raises(OutcomeUnknown) as caught:
+                await client.put(b"key", b"value")
+            assert caught.value.code == status.UNAVAILABLE
+            assert caught.value.text in (
+                status.TIMED_OUT.text,
+                status.TIMED_OUT_CONNECTION_LOST.text,
+                status.TIMED_OUT_LEADER_FAILED.text,
+            )
+
+    asyncio.run(write())
+
+
+def test_a_minority_answers_no_linearizable_read_and_every_serializable_one(
+    start_cluster: StartCluster,
+) -> None:
+    cluster = start_cluster(3)
+    survivor = cluster.members[0]
+
+    async def scenario() -> None:
+        async with Client([survivor.client_url], timeout_s=3) as client:
+            await client.put(b"key", b"value")
+            for member in cluster.members[1:]:
+                cluster.kill(member)
+            with pytest.raises(CallFailed):
+                await client.get(b"key")
+            assert await client.get(b"key", serializable=True) == b"value"
+
+    asyncio.run(scenario())
