@@ -9,7 +9,7 @@ import pytest
 from raftwerk.api import status
 from raftwerk.cli.cluster import LocalCluster
 from raftwerk.client import CallFailed, Client, OutcomeUnknown
-from tests.crash.conftest import StartCluster
+from tests.conftest import StartCluster
 from tests.crash.load import Load, check_equal
 
 

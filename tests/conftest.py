@@ -1,4 +1,4 @@
-"""Clusters of real processes for the tests here."""
+"""Clusters of real processes for the tests that need them."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
