@@ -27,3 +27,5 @@ def start_cluster(tmp_path: Path) -> Iterator[StartCluster]:
     yield start
     for cluster in clusters:
         cluster.stop_all()
+        for member in cluster.members:  # shown when the test fails
+            print(f"--- log of {member.name}\n{member.last_log_lines(40)}")

@@ -20,6 +20,7 @@ class Load:
         self._name = name
         self._writers = writers
         self._is_stopping = False
+        self._acknowledged_more = asyncio.Event()
         self.acknowledged: set[bytes] = set()
         self.unknown: set[bytes] = set()
         self.failed: set[bytes] = set()
@@ -38,7 +39,8 @@ class Load:
     async def _until(self, count: int) -> None:
         async with asyncio.timeout(30):
             while len(self.acknowledged) < count:
-                await asyncio.sleep(0)
+                self._acknowledged_more.clear()
+                await self._acknowledged_more.wait()
 
     async def _write(self, writer: int) -> None:
         urls = self._urls[writer % len(self._urls) :] + self._urls[: writer % len(self._urls)]
@@ -50,6 +52,7 @@ class Load:
                 try:
                     await client.put(key, key)
                     self.acknowledged.add(key)
+                    self._acknowledged_more.set()
                 except OutcomeUnknown:
                     self.unknown.add(key)
                 except CallFailed:
