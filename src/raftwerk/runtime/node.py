@@ -285,8 +285,8 @@ class Node:
 
     def _step(self) -> None:
         self._is_step_due = False
-        if self._is_stopped:
-            return
+        if self._is_stopped or self.failed.done():
+            return  # nothing may follow a step that broke off: the state could be half changed
         try:
             has_more = self._replica.step()
         except Exception as error:  # noqa: BLE001  (a bug of ours, or a broken disk: this node must not go on)
