@@ -25,7 +25,9 @@ class Load:
         self.unknown: set[bytes] = set()
         self.failed: set[bytes] = set()
 
-    async def run_during(self, hurt: Callable[[], None], before: int = 200, after: int = 200) -> None:
+    async def run_during(
+        self, hurt: Callable[[], None], before: int = 200, after: int = 200
+    ) -> None:
         """Write; when `before` writes are acknowledged, hurt the cluster; stop after `after` more."""
         tasks = [asyncio.create_task(self._write(number)) for number in range(self._writers)]
         try:

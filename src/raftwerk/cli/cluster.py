@@ -128,7 +128,7 @@ class LocalCluster:
     def leader(self) -> Member | None:
         """Who leads, by its own word."""
         for member in self.members:
-            if member.is_running and _metric(member, "etcd_server_is_leader") == 1:
+            if member.is_running and metric(member, "etcd_server_is_leader") == 1:
                 return member
         return None
 
@@ -172,7 +172,8 @@ def is_healthy(member: Member) -> bool:
         return False
 
 
-def _metric(member: Member, name: str) -> float | None:
+def metric(member: Member, name: str) -> float | None:
+    """The value of a metric without labels, or None while the member does not answer."""
     try:
         with urllib.request.urlopen(f"{member.client_url}/metrics", timeout=1) as answer:
             for line in answer.read().decode().splitlines():

@@ -53,6 +53,7 @@ class NodeStatus:
     leader_id: NodeId
     role: str
     current_term: Term
+    snapshot_index: Index
     last_index: Index
     commit_index: Index
     last_applied: Index
@@ -265,6 +266,7 @@ class Node:
             leader_id=raft.leader_id,
             role=raft.role,
             current_term=raft.current_term,
+            snapshot_index=raft.snapshot_index,
             last_index=raft.last_index,
             commit_index=raft.commit_index,
             last_applied=raft.last_applied,

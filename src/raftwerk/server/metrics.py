@@ -50,6 +50,8 @@ class NodeCollector(Collector):
         failed = node.failed_proposals_total
         yield _counter("etcd_server_proposals_failed", "Proposals that failed", failed)
         yield _gauge("raftwerk_raft_term", "Current term", status.current_term)
+        compacted = status.snapshot_index
+        yield _gauge("raftwerk_raft_snapshot_index", "Entries up to here are compacted", compacted)
         yield _gauge("raftwerk_raft_last_index", "Last index of the log", status.last_index)
         info = GaugeMetricFamily("raftwerk_build_info", "Version", labels=["version"])
         info.add_metric([__version__], 1)
