@@ -26,7 +26,9 @@ class MethodTable:
         method = self._methods.get(path)
         if method is not None:
             return method
-        service, _, name = path.removeprefix("/").rpartition("/")
+        service, slash, name = path.removeprefix("/").rpartition("/")
+        if not slash:
+            return f'malformed method name: "{path}"'
         if service in _NOT_BUILT_YET:
             return f"{service} is not supported by raftwerk yet"
         if service in self._services:

@@ -1,11 +1,11 @@
 """The checks that need no state: what is refused before anything is proposed, in etcd's order and words."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from typing import Final
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.api.status import Status
-from raftwerk.kv.versions import bounds
 
 _SORT_ORDERS: Final = frozenset(rpc_pb2.RangeRequest.SortOrder.values())
 _SORT_TARGETS: Final = frozenset(rpc_pb2.RangeRequest.SortTarget.values())
@@ -71,44 +71,43 @@ def _check_operation(operation: rpc_pb2.RequestOp, ops_max: int) -> Status | Non
 
 
 class _Writes:
-    """The keys that one branch writes: none may be put twice, or put and deleted."""
+    """The keys that one branch writes: none may be put twice, or deleted and put."""
 
     def __init__(self) -> None:
         self.puts: set[bytes] = set()
-        self.deletes: list[tuple[bytes, bytes | None]] = []
+        self.deletes = _Spans()
 
     def collect(self, operations: Sequence[rpc_pb2.RequestOp]) -> "_Writes | None":
         """Take in the operations of a branch; None if they collide."""
         for operation in operations:
             if operation.HasField("request_delete_range"):
                 delete = operation.request_delete_range
-                self.deletes.append(bounds(delete.key, delete.range_end))
+                # As etcd does here: a range_end of "\0" is a plain end, so that nothing lies before it
+                self.deletes.add(delete.key, delete.range_end or delete.key + b"\0")
         for operation in operations:
-            if operation.HasField("request_txn"):
-                # Only one branch of a nested transaction runs: they may write the same keys, but none that others write
-                nested = operation.request_txn
-                branches = [
-                    _Writes().collect(branch) for branch in (nested.success, nested.failure)
-                ]
-                if not self._add_branches(branches):
-                    return None
+            if operation.HasField("request_txn") and not self._add_txn(operation.request_txn):
+                return None
         for operation in operations:
             if operation.HasField("request_put") and not self._add_put(operation.request_put.key):
                 return None
         return self
 
-    def _add_branches(self, branches: "list[_Writes | None]") -> bool:
-        puts: set[bytes] = set()
-        deletes: list[tuple[bytes, bytes | None]] = []
-        for branch in branches:
-            if branch is None or any(self._collides(key) for key in branch.puts):
-                return False
-            if any(_covers(span, key) for span in branch.deletes for key in self.puts):
-                return False
-            puts |= branch.puts
-            deletes += branch.deletes
+    def _add_txn(self, nested: rpc_pb2.TxnRequest) -> bool:
+        """Only one branch of a nested transaction runs: they may write the same keys, but put none that others write.
+
+        What others before it put may be deleted: etcd lets that through, though not the reverse.
+        """
+        success, failure = (
+            _Writes().collect(branch) for branch in (nested.success, nested.failure)
+        )
+        if success is None or failure is None:
+            return False
+        puts = success.puts | failure.puts
+        if any(self._collides(key) for key in puts):
+            return False
         self.puts |= puts
-        self.deletes += deletes
+        self.deletes.add_all(success.deletes)
+        self.deletes.add_all(failure.deletes)
         return True
 
     def _add_put(self, key: bytes) -> bool:
@@ -118,9 +117,30 @@ class _Writes:
         return True
 
     def _collides(self, key: bytes) -> bool:
-        return key in self.puts or any(_covers(span, key) for span in self.deletes)
+        return key in self.puts or self.deletes.covers(key)
 
 
-def _covers(span: tuple[bytes, bytes | None], key: bytes) -> bool:
-    start, stop = span
-    return start <= key and (stop is None or key < stop)
+class _Spans:
+    """A union of ranges of keys: the sorted edges of disjoint ones, so that starts stand at even places.
+
+    A request may nest tens of thousands of deletions: comparing each with each would hold up the node.
+    """
+
+    def __init__(self) -> None:
+        self._edges: list[bytes] = []
+
+    def add(self, start: bytes, stop: bytes) -> None:
+        """start <= key < stop; nothing if it ends before it starts."""
+        if start >= stop:
+            return
+        edges = self._edges
+        first, last = bisect_left(edges, start), bisect_right(edges, stop)
+        start_is_outside, stop_is_outside = first % 2 == 0, last % 2 == 0
+        edges[first:last] = [start] * start_is_outside + [stop] * stop_is_outside
+
+    def add_all(self, other: "_Spans") -> None:
+        for start, stop in zip(other._edges[::2], other._edges[1::2], strict=True):
+            self.add(start, stop)
+
+    def covers(self, key: bytes) -> bool:
+        return bisect_right(self._edges, key) % 2 == 1

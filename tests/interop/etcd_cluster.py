@@ -1,0 +1,63 @@
+"""A cluster of real etcd processes, to compare with: the same names of members, ports of its own."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from raftwerk.cli.cluster import Member, free_ports, is_healthy
+
+ETCD = Path(sys.executable).parent / "etcd"
+READY_S = 30.0
+
+
+@contextmanager
+def running_etcd(folder: Path, nodes: int) -> Iterator[list[Member]]:
+    """The members of a cluster that answers; ended with the block."""
+    members = [
+        Member(
+            f"node{number}", client, peer, folder / f"etcd{number}", folder / f"etcd{number}.log"
+        )
+        for number, (client, peer) in enumerate(free_ports(nodes), 1)
+    ]
+    try:
+        for member in members:
+            _start(member, members)
+        _wait_ready(members)
+        yield members
+    finally:
+        for member in members:
+            if member.process is not None:
+                member.process.kill()
+                member.process.wait()
+
+
+def _start(member: Member, members: list[Member]) -> None:
+    peer_url = f"http://127.0.0.1:{member.peer_port}"
+    cluster = ",".join(f"{one.name}=http://127.0.0.1:{one.peer_port}" for one in members)
+    command = [
+        str(ETCD),
+        f"--name={member.name}",
+        f"--data-dir={member.folder}",
+        f"--listen-client-urls={member.client_url}",
+        f"--advertise-client-urls={member.client_url}",
+        f"--listen-peer-urls={peer_url}",
+        f"--initial-advertise-peer-urls={peer_url}",
+        f"--initial-cluster={cluster}",
+        "--heartbeat-interval=50",
+        "--election-timeout=400",
+        "--unsafe-no-fsync",
+    ]
+    with member.log.open("ab") as log:
+        member.process = subprocess.Popen(command, stdout=log, stderr=log, env={})
+
+
+def _wait_ready(members: list[Member]) -> None:
+    deadline = time.monotonic() + READY_S
+    for member in members:
+        while not is_healthy(member):
+            assert member.is_running, f"etcd ended at its start:\n{member.last_log_lines()}"
+            assert time.monotonic() < deadline, f"etcd is late:\n{member.last_log_lines()}"
+            time.sleep(0.05)
