@@ -15,6 +15,7 @@ from raftwerk.errors import DiskFailed, DiskFull
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ZEROS: Final = bytes(1024 * 1024)
+RWF_DSYNC: Final = getattr(os, "RWF_DSYNC", 0)
 
 
 class File(Protocol):
@@ -65,14 +66,32 @@ def _raise_translated(error: OSError, action: str, path: Path) -> None:
     ) from error
 
 
+def make_directory(directory: Path) -> None:
+    """A new directory, and those above it, with durable names; nothing if it is there."""
+    if not directory.is_dir():
+        make_directory(directory.parent)
+        directory.mkdir(mode=0o700, exist_ok=True)
+        sync_directory(directory.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in it durable."""
+    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 class OsFile:
     """A file of the operating system."""
 
-    def __init__(self, path: Path, flags: int) -> None:
+    def __init__(self, path: Path, flags: int, *, dsync_flag: int = RWF_DSYNC) -> None:
+        """dsync_flag: of pwritev, writes and syncs in one call; 0: two calls."""
         self._path = path
         self._fd = os.open(path, flags | os.O_CLOEXEC)
         self._size = os.fstat(self._fd).st_size
-        self._dsync_flag = getattr(os, "RWF_DSYNC", 0)
+        self._dsync_flag = dsync_flag
 
     @property
     def size(self) -> int:
@@ -120,7 +139,7 @@ class OsDisk:
     def __init__(self, directory: Path, *, read_only: bool = False) -> None:
         self.directory = directory
         if not read_only:
-            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(directory)
 
     def names(self) -> list[str]:
         return sorted(path.name for path in self.directory.iterdir())
@@ -132,15 +151,14 @@ class OsDisk:
             fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(fd, 0, size)
-                for offset in range(
-                    0, size, len(_ZEROS)
-                ):  # blocks that were written once sync faster
+                # Blocks that were written once sync faster
+                for offset in range(0, size, len(_ZEROS)):
                     os.pwrite(fd, _ZEROS[: size - offset], offset)
                 os.fsync(fd)
             finally:
                 os.close(fd)
             draft.rename(path)
-            self._sync()
+            sync_directory(self.directory)
         except OSError as error:
             with contextlib.suppress(OSError):
                 draft.unlink()
@@ -153,20 +171,13 @@ class OsDisk:
     def rename(self, old: str, new: str) -> None:
         try:
             (self.directory / old).rename(self.directory / new)
-            self._sync()
+            sync_directory(self.directory)
         except OSError as error:
             _raise_translated(error, "rename", self.directory / old)
 
     def remove(self, name: str) -> None:
         try:
             (self.directory / name).unlink()
-            self._sync()
+            sync_directory(self.directory)
         except OSError as error:
             _raise_translated(error, "remove", self.directory / name)
-
-    def _sync(self) -> None:
-        fd = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)

@@ -3,6 +3,7 @@
 identity.json names the cluster and the member; LOCK is held, by flock, as long as a process uses the folder.
 """
 
+import contextlib
 import fcntl
 import json
 import os
@@ -12,6 +13,7 @@ from typing import Final
 
 from raftwerk.errors import CorruptData, DataDirError
 from raftwerk.raft.types import NodeId
+from raftwerk.wal.disk import make_directory, sync_directory
 
 IDENTITY: Final = "identity.json"
 LOCK: Final = "LOCK"
@@ -100,12 +102,7 @@ def _write(folder: Path, identity: Identity) -> None:
         file.flush()
         os.fsync(file.fileno())
     draft.rename(folder / IDENTITY)
-    for directory in (folder, folder.parent):
-        fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+    sync_directory(folder)
 
 
 def lock(folder: Path) -> int:
@@ -114,7 +111,7 @@ def lock(folder: Path) -> int:
     Raises DataDirError if a live process has it, or if the folder cannot be written.
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_directory(folder)
         fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DataDirError(
@@ -129,6 +126,6 @@ def lock(folder: Path) -> int:
         raise DataDirError(
             f"{folder} is in use by another process (pid {owner}). Stop it first, or choose another --data-dir."
         ) from error
-    os.ftruncate(fd, 0)
-    os.pwrite(fd, f"{os.getpid()}\n".encode(), 0)
+    with contextlib.suppress(OSError):  # a full disk: it is only for the text above
+        os.pwrite(fd, f"{os.getpid():<31}\n".encode(), 0)
     return fd

@@ -22,6 +22,7 @@ from raftwerk.wal.disk import Disk, File
 from raftwerk.wal.recovery import Recovery, recover
 from raftwerk.wal.segment import HEADER_BYTES, SPARE, SegmentHeader, encode_header, name_of
 
+DRAFT: Final = ".draft"
 SEGMENT_BYTES: Final = 16 * 1024 * 1024
 ROOM_BYTES: Final = 4 * 1024 * 1024
 """With no spare segment, writes are refused when the present one has less than this left: what was accepted still fits."""
@@ -63,17 +64,11 @@ class _Files:
         name = name_of(number)
         if name not in self.disk.names():  # else this job was tried before, and got so far
             if self.has_spare and size <= self.segment_bytes:
-                spare = self.disk.open(SPARE)
-                spare.write_durable([header], 0)
-                spare.close()
+                _write_header(self.disk.open(SPARE), header)
                 self.disk.rename(SPARE, name)
                 self.has_spare = False
             else:
-                draft = f"{number:016d}.draft"
-                file = self.disk.create(draft, size)
-                file.write_durable([header], 0)
-                file.close()
-                self.disk.rename(draft, name)
+                make_segment(self.disk, number, header, size)
         self.current.close()
         self.current = self.disk.open(name)
 
@@ -86,6 +81,20 @@ class _Files:
     def guard(self) -> None:
         if self.failure is not None:
             raise self.failure
+
+
+def make_segment(disk: Disk, number: int, header: bytes, size: int) -> None:
+    """Without a spare one: it gets its name when its header is durable."""
+    draft = f"{number:016d}{DRAFT}"
+    _write_header(disk.create(draft, size), header)
+    disk.rename(draft, name_of(number))
+
+
+def _write_header(file: File, header: bytes) -> None:
+    try:
+        file.write_durable([header], 0)
+    finally:
+        file.close()
 
 
 @dataclass(slots=True)
@@ -188,16 +197,15 @@ class Wal:
         Raises CorruptData (damage), DataDirError (another cluster's or member's, a gap), DiskFull, DiskFailed.
         """
         for name in disk.names():
-            if name.endswith((".new", ".draft")):
+            if name.endswith((".new", DRAFT)):
                 disk.remove(name)  # a crash left it half-made
         recovery = recover(disk, str(directory), cluster_id, node_id)
-        has_spare = SPARE in disk.names()
+        has_spare = _has_spare(disk, segment_bytes)
         if recovery is None:
-            header = SegmentHeader(segment.VERSION, cluster_id, node_id, 1, 1, 0, NOBODY, 0, 0)
-            file = disk.create("0000000000000001.draft", segment_bytes)
-            file.write_durable([encode_header(header)], 0)
-            file.close()
-            disk.rename("0000000000000001.draft", name_of(1))
+            header = SegmentHeader(
+                segment.VERSION, cluster_id, node_id, 1, segment_bytes, 1, 0, NOBODY, 0, 0
+            )
+            make_segment(disk, 1, encode_header(header), segment_bytes)
             files = _Files(disk, disk.open(name_of(1)), segment_bytes, has_spare=has_spare)
             cursor = _Cursor(HEADER_BYTES, segment_bytes, 1, 0, NOBODY, 0, 0, [_Segment(1)])
             recovered = Recovered(0, NOBODY, Log(), 0, is_new=True)
@@ -205,8 +213,7 @@ class Wal:
             number, last = next(reversed(recovery.scans.items()))
             current = disk.open(name_of(number))
             if recovery.torn_bytes:
-                # So that nothing of the torn group can ever be read again
-                current.write_durable([bytes(current.size - last.stop)], last.stop)
+                _cut_off(current, last.stop)
             files = _Files(disk, current, segment_bytes, has_spare=has_spare)
             cursor = _cursor_of(recovery, last.stop, current.size)
             image = recovery.image
@@ -248,11 +255,13 @@ class Wal:
     def _next_segment(self, size: int) -> tuple[int, bytes, int]:
         cursor = self._cursor
         number = cursor.segments[-1].number + 1
+        segment_size = max(self._files.segment_bytes, HEADER_BYTES + size)
         header = SegmentHeader(
             segment.VERSION,
             self._cluster_id,
             self._node_id,
             number,
+            segment_size,
             cursor.next_sequence,
             cursor.current_term,
             cursor.voted_for,
@@ -261,7 +270,7 @@ class Wal:
         )
         cursor.segments.append(_Segment(number))
         cursor.offset = HEADER_BYTES
-        cursor.size = max(self._files.segment_bytes, HEADER_BYTES + size)
+        cursor.size = segment_size
         return number, encode_header(header), cursor.size
 
     def _follow(self, persist: Persist) -> None:
@@ -298,6 +307,24 @@ class Wal:
     def close(self) -> None:
         """After the last job."""
         self._files.current.close()
+
+
+def _has_spare(disk: Disk, segment_bytes: int) -> bool:
+    if SPARE not in disk.names():
+        return False
+    file = disk.open(SPARE, read_only=True)
+    is_right = file.size == segment_bytes
+    file.close()
+    if not is_right:
+        disk.remove(SPARE)  # of a version with segments of another size
+    return is_right
+
+
+def _cut_off(file: File, stop: int) -> None:
+    """Make sure that nothing of a torn group can ever be read again. A crash in between leaves a torn group, as before."""
+    payload = min(stop + record.HEADER.size, file.size)
+    file.write_durable([bytes(file.size - payload)], payload)
+    file.write_durable([bytes(payload - stop)], stop)
 
 
 def _cursor_of(recovery: Recovery, stop: int, size: int) -> _Cursor:

@@ -5,8 +5,10 @@ still hold the zeros that they were created with. It was never vouched for, and 
 read is damage. The two are told apart by three facts:
 
 1. A readable record whose durable_offset lies behind the bad place proves that the bad place had been durable: damage.
-2. A torn record has a sector that is still all zeros. A record without one was written whole: damage.
-3. Records are aligned to 8 bytes, so length and checksum are never torn apart: an impossible length is damage.
+2. A torn write left a sector all zeros, or stopped before its last byte, which is then zero, as written it never is. What
+   shows neither was written whole: damage. This is asked of the head alone if its checksum is wrong (the first byte of the
+   payload tells that it was written to its end), else of the whole record.
+3. Segments have their full size before they are used: a shorter file is damage.
 
 What cannot be told apart: damage inside the very last group, in a record whose data happens to contain a sector of zeros.
 """
@@ -100,15 +102,12 @@ def scan(disk: Disk, directory: str, number: int, *, is_last: bool) -> SegmentSc
     finally:
         file.close()
     sequence = found.header.first_sequence
-    while record.is_intact(data, found.stop, number):
-        head = record.read_head(data, found.stop)
+    while (read := record.read_record(data, found.stop, number)) is not None:
+        head, payload = read
         if head.sequence != sequence:
             raise CorruptData(
                 path, found.stop, f"record {sequence} was expected, {head.sequence} is here"
             )
-        payload = data[
-            found.stop + record.HEADER.size : found.stop + record.HEADER.size + head.length
-        ]
         try:
             change = record.decode_payload(payload)
         except msgspec.MsgspecError as error:
@@ -127,45 +126,46 @@ def scan(disk: Disk, directory: str, number: int, *, is_last: bool) -> SegmentSc
 def _judge_rest(data: bytes, path: str, number: int, found: SegmentScan, *, is_last: bool) -> None:
     """What follows the last readable record: nothing, a torn tail, or damage."""
     stop = found.stop
-    next_sequence = found.header.first_sequence + len(found.changes)
-    rest = data[stop:].rstrip(b"\0")
-    if not rest:
+    found.torn_bytes = len(data[stop:].rstrip(b"\0"))
+    if not found.torn_bytes:
         return
     if not is_last:
         raise CorruptData(path, stop, "a record is damaged, and a later segment follows")
-    for offset in range(stop + record.ALIGNMENT, stop + len(rest), record.ALIGNMENT):
-        sequence = int.from_bytes(data[offset + 8 : offset + 16], "big")
-        is_plausible = next_sequence < sequence <= next_sequence + len(rest)
-        if is_plausible and record.is_intact(data, offset, number):
-            if record.read_head(data, offset).durable_offset > stop:
-                raise CorruptData(
-                    path, stop, f"a record is damaged, a later one (byte {offset}) is whole"
-                )
-            break
-    else:
-        _judge_last_record(data, path, stop)
-    found.torn_bytes = len(rest)
-
-
-def _judge_last_record(data: bytes, path: str, stop: int) -> None:
-    head = record.read_head(data.ljust(stop + record.HEADER.size, b"\0"), stop)
-    if data[stop : stop + record.HEADER.size] == bytes(record.HEADER.size):
-        return  # its head never reached the disk
-    end = stop + record.HEADER.size + head.length
-    if end > len(data):
-        raise CorruptData(
-            path, stop, f"a record claims {head.length} bytes, more than the segment has"
-        )
-    if head.length == 0 or not _has_unwritten_sector(data, stop, end):
+    vouched = _find_vouching_record(data, number, found)
+    if vouched:
+        raise CorruptData(path, stop, f"a record is damaged, a later one (byte {vouched}) is whole")
+    head = record.read_head(data, stop, number)
+    if head is None:
+        if not _looks_torn(data, stop, stop + record.HEADER.size + 1):
+            raise CorruptData(path, stop, "the head of the last record has a wrong checksum")
+        return
+    end = stop + record.HEADER.size + head.length + len(record.END)
+    if not _looks_torn(data, stop, end):
         raise CorruptData(
             path, stop, "the last record was written whole, but its checksum is wrong"
         )
 
 
-def _has_unwritten_sector(data: bytes, start: int, end: int) -> bool:
+def _find_vouching_record(data: bytes, number: int, found: SegmentScan) -> int:
+    """The offset of a readable record behind the bad place that proves that it had been durable; 0 if there is none."""
+    next_sequence = found.header.first_sequence + len(found.changes)
+    first = found.stop + record.ALIGNMENT
+    for offset in range(first, found.stop + found.torn_bytes, record.ALIGNMENT):
+        sequence = int.from_bytes(data[offset + 8 : offset + 16], "big")
+        if not next_sequence < sequence <= next_sequence + found.torn_bytes:
+            continue  # not worth a checksum
+        read = record.read_record(data, offset, number)
+        if read is not None:
+            return offset if read[0].durable_offset > found.stop else 0
+    return 0
+
+
+def _looks_torn(data: bytes, start: int, end: int) -> bool:
+    """Whether a write of start..end, whose last byte was not zero, was not carried out whole."""
+    if not data[end - 1 : end].strip(b"\0"):
+        return True
     for sector in range(start - start % SECTOR, end, SECTOR):
-        part = data[max(start, sector) : min(end, sector + SECTOR)]
-        if not part.strip(b"\0"):
+        if not data[max(start, sector) : min(end, sector + SECTOR)].strip(b"\0"):
             return True
     return False
 
@@ -201,17 +201,14 @@ def recover(disk: Disk, directory: str, cluster_id: int, node_id: NodeId) -> Rec
         number: scan(disk, directory, number, is_last=number == numbers[-1]) for number in numbers
     }
     first = scans[numbers[0]].header
-    _check_owner(first, f"{directory}/{segment.name_of(numbers[0])}", cluster_id, node_id)
     image = LogImage(first.current_term, first.voted_for, first.prev_index, first.prev_term)
     sequence = first.first_sequence
     for number, found in scans.items():
         path = f"{directory}/{segment.name_of(number)}"
-        if found.header.first_sequence != sequence:
-            raise CorruptData(
-                path,
-                0,
-                f"it begins with record {found.header.first_sequence}, {sequence} was expected",
-            )
+        _check_owner(found.header, path, cluster_id, node_id)
+        problem = _contradiction(found.header, sequence, image)
+        if problem:
+            raise CorruptData(path, 0, problem)
         for offset, _, change in found.changes:
             problem = image.take(change)
             if problem:
@@ -219,6 +216,17 @@ def recover(disk: Disk, directory: str, cluster_id: int, node_id: NodeId) -> Rec
             sequence += 1
     torn_bytes = scans[numbers[-1]].torn_bytes
     return Recovery(image, scans, sequence, torn_bytes)
+
+
+def _contradiction(header: SegmentHeader, sequence: int, image: LogImage) -> str:
+    """How a segment's header contradicts the segments before it, or ""."""
+    if header.first_sequence != sequence:
+        return f"it begins with record {header.first_sequence}, {sequence} was expected"
+    said = (header.prev_index, header.prev_term, header.current_term, header.voted_for)
+    found = (image.last_index, image.last_term, image.current_term, image.voted_for)
+    if said != found:
+        return f"it goes on from (index, term, current term, vote) {said}, the segments before it end at {found}"
+    return ""
 
 
 def _check_owner(header: SegmentHeader, path: str, cluster_id: int, node_id: NodeId) -> None:

@@ -1,7 +1,8 @@
 """Segments: the files of the log, preallocated, each readable without those before it.
 
 A segment begins with a header: magic, then one record (sequence and durable_offset tell nothing there) that names the
-format, the cluster, the node and the segment, and says what the log was when the segment began.
+format, the cluster, the node and the segment, and says what the log was when the segment began. Zeros follow up to
+HEADER_BYTES.
 """
 
 from typing import Final
@@ -22,12 +23,15 @@ HEADER_BYTES: Final = 512
 
 
 class SegmentHeader(msgspec.Struct, frozen=True):
-    """prev_index, prev_term: the last entry of the log when the segment began; first_sequence: of its first record."""
+    """size: of the file, in bytes. first_sequence: of its first record. current_term, voted_for, prev_index, prev_term: the
+    hard state and the last entry of the log when the segment began.
+    """
 
     version: int
     cluster_id: int
     node_id: NodeId
     number: int
+    size: int
     first_sequence: int
     current_term: Term
     voted_for: NodeId
@@ -63,11 +67,10 @@ def read_header(file: File, path: str, number: int) -> SegmentHeader:
     data = file.read(0, HEADER_BYTES)
     if not data.startswith(MAGIC):
         raise CorruptData(path, 0, "this is not a log segment of raftwerk")
-    if not record.is_intact(data, len(MAGIC), number):
+    found = record.read_record(data, len(MAGIC), number)
+    if found is None or data[len(MAGIC) + record.size_on_disk(found[0].length) :].strip(b"\0"):
         raise CorruptData(path, len(MAGIC), "the segment header has a wrong checksum")
-    head = record.read_head(data, len(MAGIC))
-    start = len(MAGIC) + record.HEADER.size
-    payload = data[start : start + head.length]
+    payload = found[1]
     version = msgspec.msgpack.decode(payload)["version"]
     if version != VERSION:
         raise DataDirError(
@@ -75,6 +78,8 @@ def read_header(file: File, path: str, number: int) -> SegmentHeader:
             "newer raftwerk? Start it with that version."
         )
     header = msgspec.msgpack.decode(payload, type=SegmentHeader)
-    if header.number != number:
-        raise CorruptData(path, len(MAGIC), f"this is segment {header.number} under a wrong name")
+    if header.size != file.size:
+        raise CorruptData(
+            path, file.size, f"the file ends here, it was made {header.size} bytes long"
+        )
     return header
