@@ -18,7 +18,8 @@ def receive(state: State, sender: NodeId, rpc: AppendEntries, out: Effects) -> N
         return
     assert rpc.term == state.current_term
     assert not isinstance(state.role, Leader), "Election Safety: two leaders in one term"
-    # F2.CAN.3: if AppendEntries RPC received from new leader: convert to follower
+    # F2.CAN.3: if AppendEntries RPC received from new leader: convert to follower. F2.FOL.2a: AppendEntries from the
+    # current leader starts the wait for the election timeout anew
     become_follower(state, rpc.term, rpc.leader_id, out)
     if state.incoming is not None and state.incoming.is_complete:
         # The state machine is being replaced: only the leadership is acknowledged
@@ -53,6 +54,7 @@ def _append_new(state: State, rpc: AppendEntries, skipped: int, out: Effects) ->
     """Receiver rules 3 and 4, in one pass over the entries that are not under the snapshot."""
     entries = rpc.entries[skipped:] if skipped else rpc.entries
     for position, entry in enumerate(entries):
+        # P5.5.1: RPCs are idempotent: entries already in the log are ignored, and nothing after them is deleted
         if state.log.matches(entry.index, entry.term):
             continue
         # F2.AE.3: if an existing entry conflicts with a new one (same index but different terms), delete the existing
@@ -82,9 +84,10 @@ def _reply_match(state: State, sender: NodeId, rpc: AppendEntries, match_index: 
 def _reply_conflict(
     state: State, sender: NodeId, rpc: AppendEntries, prev_log_index: Index
 ) -> None:
-    """Where to go back to, a whole term at a time (end of section 5.3)."""
+    """Where to go back to, a whole term at a time."""
     conflict_index: Index = state.log.last_index + 1
     conflict_term: Term = 0
+    # P5.3.1: a refusal names the conflicting term and where it begins here, so that the leader can pass over it whole
     if prev_log_index <= state.log.last_index:
         conflict_term = state.log.term_at(prev_log_index)
         conflict_index = state.log.first_index_of_term_at(prev_log_index)
@@ -134,6 +137,8 @@ def _on_conflict(state: State, leader: Leader, sender: NodeId, reply: AppendEntr
         return  # an answer that was overtaken
     # F2.LEA.3b: if AppendEntries fails because of log inconsistency: decrement next_index and retry (5.3)
     next_index = reply.conflict_index
+    # P5.3.2: the leader goes back past a conflicting term at once: a repair takes a round trip for each term, not for each
+    # entry
     if reply.conflict_term:
         shared = state.log.last_index_of_term(reply.conflict_term, progress.next_index - 1)
         has_term = shared > 0 and state.log.term_at(shared) == reply.conflict_term

@@ -11,6 +11,7 @@ def advance(state: State, leader: Leader) -> None:
     """Let the leader's commit_index follow what a majority holds durably."""
 
     def match_index(node_id: NodeId) -> Index:
+        # F2.STA.1c: the leader's own entries count for it once they are on stable storage
         if node_id == state.node_id:
             return state.durable_index
         return leader.progress[node_id].match_index

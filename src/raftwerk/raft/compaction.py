@@ -12,6 +12,8 @@ def on_checkpointed(state: State, index: Index, out: Effects) -> None:
     """The state machine's state up to `index` is durable."""
     assert index <= state.last_applied
     state.checkpoint_index = max(state.checkpoint_index, index)
+    # P7.1: once the state is on stable storage, the log up to that point is discarded; the index and term of the last
+    # entry that went are kept, for the consistency check of AppendEntries
     compact_index = _compact_index(state)
     if compact_index > state.log.snapshot_index:
         state.log.compact_to(compact_index)

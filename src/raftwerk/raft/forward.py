@@ -97,6 +97,7 @@ def is_overloaded(state: State, leader: Leader) -> bool:
 
 def _append(state: State, leader: Leader, commands: Sequence[bytes]) -> int:
     # F2.LEA.2: if command received from client: append entry to local log, respond after entry applied to state machine
+    # (Proposed tells the shell which entry to wait for)
     first_index = state.log.last_index + 1
     term = state.current_term
     kind = EntryKind.COMMAND

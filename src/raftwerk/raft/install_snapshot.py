@@ -143,6 +143,7 @@ def on_reply(state: State, sender: NodeId, reply: InstallSnapshotReply, out: Eff
 
 def send_chunk(state: State, peer: NodeId, progress: Progress, out: Effects) -> None:
     """Send the bytes that this follower asked for last (again)."""
+    # P7.3: the leader always sends chunks in order; each goes until the follower asks for the next
     progress.snapshot_silent_ms = 0
     out.send_chunks.append(
         SendChunk(peer, state.current_term, progress.snapshot_index, progress.snapshot_offset)

@@ -79,7 +79,7 @@ class Log:
         self.size_bytes += sum([len(entry.command) for entry in entries])
 
     def truncate_from(self, index: Index) -> None:
-        """Delete the entry at `index` and all that follow it (F2.AE.3 decides when)."""
+        """Delete the entry at `index` and all that follow it (AppendEntries rule 3 decides when)."""
         assert self.snapshot_index < index <= self.last_index
         position = index - self.snapshot_index - 1
         self.size_bytes -= sum([len(entry.command) for entry in self._entries[position:]])

@@ -60,12 +60,13 @@ class Progress:
             self.is_waiting = True
         else:
             assert self.mode is Mode.REPLICATE
+            # T10.2.2: pipelining: next_index moves on when the message is sent, without waiting for the answer
             self.next_index = last_index + 1
             self.in_flight.append((last_index, size))
             self.in_flight_bytes += size
 
     def on_match(self, match_index: Index) -> bool:
-        """The follower's log matches, durably, up to match_index (F2.LEA.3). Returns whether that is news."""
+        """The follower's log matches, durably, up to match_index. Returns whether that is news."""
         while self.in_flight and self.in_flight[0][0] <= match_index:
             self.in_flight_bytes -= self.in_flight.popleft()[1]
         is_news = match_index > self.match_index

@@ -14,6 +14,7 @@ def has_majority(membership: Membership, granted: Container[NodeId]) -> bool:
     >>> has_majority(Membership((1, 2, 3), outgoing=(1, 4, 5)), {1, 2, 3})
     False
     """
+    # T4.3.1: in a joint configuration nobody is elected without a majority of the old voters and one of the new
     return _is_majority(membership.voters, granted) and (
         not membership.outgoing or _is_majority(membership.outgoing, granted)
     )
@@ -31,6 +32,8 @@ def majority_value(membership: Membership, value: Callable[[NodeId], int]) -> in
     >>> majority_value(Membership((1, 2, 3)), {1: 9, 2: 4, 3: 7}.__getitem__)
     7
     """
+    # T4.2.1: a learner gets the log, but does not count. T4.3.2: in a joint configuration nothing commits without a
+    # majority of the old voters and one of the new
     highest = _majority_value(membership.voters, value)
     if membership.outgoing:
         highest = min(highest, _majority_value(membership.outgoing, value))

@@ -25,6 +25,7 @@ def read(state: State, request: int, out: Effects) -> None:
 
 def receive(state: State, sender: NodeId, rpc: ReadIndex) -> None:
     """A follower asks."""
+    # T6.4.5: followers too answer reads: they ask the leader for a read index, which it confirms as for its own
     if isinstance(state.role, Leader):
         state.role.waiting_remote_reads.append((sender, rpc.request_id))
     else:
@@ -84,6 +85,7 @@ def confirm(state: State, leader: Leader, out: Effects) -> None:
     confirmed_round = quorum.majority_value(state.membership, read_round)
     while leader.read_batches and leader.read_batches[0].read_round <= confirmed_round:
         batch = leader.read_batches.pop(0)
+        # T6.4.4: the state machine must have advanced as far as read_index before the read is answered
         out.reads.extend(ReadReady(request, batch.read_index) for request in batch.requests)
         for follower, request_id in batch.remote_requests:
             reply = ReadIndexReply(state.current_term, request_id, batch.read_index)
@@ -107,6 +109,7 @@ def ask_leader(state: State, out: Effects) -> None:
 
 def refuse_waiting(leader: Leader, out: Effects) -> None:
     """The leader steps down: none of its reads can be confirmed any more (its followers learn it by themselves)."""
+    # P8.2: a leader that has been deposed must not answer from information that may be stale
     for batch in leader.read_batches:
         out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in batch.requests)
     out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in leader.waiting_reads)

@@ -19,8 +19,7 @@ def broadcast(state: State, leader: Leader, out: Effects) -> None:
 
 def heartbeat(state: State, leader: Leader) -> None:
     """To everybody: keep the leadership, and find out what was lost on the way."""
-    # F2.LEA.1: upon election: send initial empty AppendEntries RPCs (heartbeat) to each server; repeat during idle
-    # periods to prevent election timeouts (5.2)
+    # F2.LEA.1: a heartbeat is an empty AppendEntries RPC to each server
     leader.heartbeat_elapsed_ms = 0
     for peer, progress in leader.progress.items():
         progress.is_waiting = False
@@ -55,7 +54,8 @@ def send_entries(state: State, peer: NodeId, progress: Progress, out: Effects) -
 
 
 def start_snapshot(state: State, peer: NodeId, progress: Progress, out: Effects) -> None:
-    """The entries it needs are gone: send the state machine's state instead (section 7)."""
+    """The entries it needs are gone: send the state machine's state instead."""
+    # P7.2: when the leader has already discarded the next entry that a follower needs, it sends a snapshot
     progress.become_snapshot()
     out.send_chunks.append(SendChunk(peer, state.current_term, 0, 0))
     notice(state, out, "sending snapshot", peer=peer, next_index=progress.next_index)

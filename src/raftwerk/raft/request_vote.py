@@ -17,11 +17,12 @@ from raftwerk.raft.types import NOBODY, Index, NodeId, Term
 def is_up_to_date(
     last_log_index: Index, last_log_term: Term, own_last_index: Index, own_last_term: Term
 ) -> bool:
-    """Whether a candidate's log is at least as up-to-date as the own: the later last term, then the longer (5.4.1).
+    """Whether a candidate's log is at least as up-to-date as the own: the later last term, then the longer.
 
     >>> is_up_to_date(1, 3, 9, 2), is_up_to_date(8, 2, 9, 2)
     (True, False)
     """
+    # P5.4.1: the log with the later last term is more up-to-date; if the terms are the same, the longer one is
     return (last_log_term, last_log_index) >= (own_last_term, own_last_index)
 
 
@@ -29,11 +30,12 @@ def hears_leader(state: State) -> bool:
     """Whether a leader of the current term was heard within the minimum election timeout, or is this node itself."""
     if isinstance(state.role, Leader):
         return True  # check-quorum makes it step down when it is no longer true
+    # T4.2.3a: a server hears a current leader until the minimum election timeout went by without a message from it
     return state.leader_id != NOBODY and state.leader_silent_ms < state.config.election_timeout_ms
 
 
 def pre_campaign(state: State, out: Effects) -> None:
-    """Ask whether an election could be won, without disturbing anybody (T9.6)."""
+    """Ask whether an election could be won, without disturbing anybody."""
     become_pre_candidate(state, out)
     if quorum.has_majority(state.membership, {state.node_id}):
         campaign(state, out)
@@ -54,7 +56,7 @@ def pre_campaign(state: State, out: Effects) -> None:
 def campaign(state: State, out: Effects, *, is_transfer: bool = False) -> None:
     """Start an election. The own vote counts when it is durable: count_own_vote."""
     become_candidate(state, out)
-    # F2.CAN.1b: send RequestVote RPCs to all other servers (held back until the own vote is durable, stable.py)
+    # F2.CAN.1d: send RequestVote RPCs to all other servers (held back until the own vote is durable, stable.py)
     _ask(
         state,
         RequestVote(
@@ -75,7 +77,7 @@ def _ask(state: State, message: PreVote | RequestVote) -> None:
 
 def receive_pre_vote(state: State, sender: NodeId, rpc: PreVote) -> None:
     """Would we vote for the sender in next_term? Changes nothing here."""
-    # T9.6.2: grant if next_term is new, the log is at least as up-to-date, and no leader was heard (T4.2.3)
+    # T9.6.2: grant if next_term is new, the log is at least as up-to-date, and no leader was heard lately
     vote_granted = (
         rpc.next_term > state.current_term
         and not hears_leader(state)
@@ -93,7 +95,7 @@ def receive(state: State, sender: NodeId, rpc: RequestVote, out: Effects) -> Non
         stable.send(state, sender, RequestVoteReply(state.current_term, False))
         return
     if rpc.term > state.current_term:
-        # T4.2.3: a server that hears a current leader neither updates its term nor grants its vote. Departure: it says so,
+        # T4.2.3c: a server that hears a current leader neither updates its term nor grants its vote. Departure: it says so,
         # in its own term, so that the candidate need not wait.
         assert hears_leader(state)
         assert not rpc.is_transfer
@@ -107,7 +109,8 @@ def receive(state: State, sender: NodeId, rpc: RequestVote, out: Effects) -> Non
     if vote_granted and state.voted_for == NOBODY:
         state.voted_for = rpc.candidate_id
         stable.on_hard_state_changed(state, is_new_term=False)
-        start_follower_wait(state)  # granting a vote starts the wait anew (F2.FOL.2)
+        # F2.FOL.2b: granting a vote to a candidate starts the wait for the election timeout anew
+        start_follower_wait(state)
         notice(state, out, "voted", candidate=rpc.candidate_id)
     stable.send(state, sender, RequestVoteReply(state.current_term, vote_granted))
 
@@ -118,6 +121,7 @@ def on_pre_vote_reply(state: State, sender: NodeId, reply: PreVoteReply, out: Ef
     if not isinstance(role, PreCandidate) or reply.next_term != state.current_term + 1:
         return
     role.votes[sender] = reply.vote_granted
+    # T9.6.3: with a majority of pre-votes, the real election starts
     if quorum.has_majority(state.membership, _granted(role)):
         campaign(state, out)
     elif quorum.is_lost(state.membership, _refused(role)):
@@ -127,6 +131,7 @@ def on_pre_vote_reply(state: State, sender: NodeId, reply: PreVoteReply, out: Ef
 def on_reply(state: State, sender: NodeId, reply: RequestVoteReply, out: Effects) -> None:
     """Count a vote, if it was given in the term of this candidacy."""
     role = state.role
+    # P5.2.2: a candidate wins with votes from a majority for the same term: its present one
     if not isinstance(role, Candidate) or reply.term != state.current_term:
         return
     role.votes[sender] = reply.vote_granted
@@ -136,6 +141,7 @@ def on_reply(state: State, sender: NodeId, reply: RequestVoteReply, out: Effects
 def count_own_vote(state: State, out: Effects) -> None:
     """The vote for oneself counts once it is on stable storage."""
     role = state.role
+    # F2.STA.1d: a candidate's vote for itself counts once it is on stable storage
     if (
         isinstance(role, Candidate)
         and state.stable.is_vote_durable
@@ -150,6 +156,7 @@ def _lead_if_elected(state: State, role: Candidate, out: Effects) -> None:
     # F2.CAN.2: if votes received from majority of servers: become leader
     if quorum.has_majority(state.membership, _granted(role)):
         leader = become_leader(state, out)
+        # F2.LEA.1a: upon election: send initial empty AppendEntries RPCs to each server
         replicate.heartbeat(state, leader)
 
 

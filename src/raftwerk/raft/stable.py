@@ -4,7 +4,7 @@
 (b) A message that vouches for entries (a success reply, an installed snapshot) also waits for those entries; the
     self-vote and the leader's own match_index read `is_vote_durable` and `durable_index` here.
 
-Only AppendEntries may overtake the leader's own entries (T10.2.1): it vouches for nothing of the leader's.
+Only AppendEntries may overtake the leader's own entries: it vouches for nothing of the leader's.
 
 All changes of one step go into one Persist with one ticket. The shell answers tickets in order; each Persisted raises
 persisted_ticket and lets the messages go that waited for it. Messages of an older term that still wait are dropped:
@@ -73,7 +73,9 @@ def flush(state: State, out: Effects) -> None:
     stable = state.stable
     _stage(state, out)
     for vouched_index, to, message in stable.queued:
+        # F2.STA.1a: current_term and voted_for are updated on stable storage before responding to RPCs
         needed = stable.hard_state_ticket
+        # F2.STA.1b: the entries that a response vouches for are on stable storage before it leaves
         if vouched_index > stable.durable_index:
             needed = max(needed, _ticket_that_covers(stable, vouched_index))
         if needed <= stable.persisted_ticket:

@@ -26,7 +26,8 @@ def _tick_other(
     state.leader_silent_ms += elapsed_ms
     role.elapsed_ms += elapsed_ms
     # F2.FOL.2: if election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to
-    # candidate: convert to candidate. F2.CAN.4: if election timeout elapses: start new election. Both ask first (T9.6.1).
+    # candidate: convert to candidate. F2.CAN.4: if election timeout elapses: start new election. (Both ask for pre-votes
+    # first.) T4.2.2: but a server that is no voter starts no election
     if role.elapsed_ms >= role.election_timeout_ms:
         role.elapsed_ms = 0
         if state.membership.is_voter(state.node_id):
@@ -47,6 +48,7 @@ def _tick_leader(state: State, leader: Leader, elapsed_ms: int, out: Effects) ->
         become_follower(state, state.current_term, NOBODY, out)
         return
     leader.heartbeat_elapsed_ms += elapsed_ms
+    # F2.LEA.1b: repeat heartbeats during idle periods to prevent election timeouts (5.2)
     if leader.heartbeat_elapsed_ms >= config.heartbeat_interval_ms:
         replicate.heartbeat(state, leader)
 
@@ -61,7 +63,7 @@ def _heard(state: State, leader: Leader) -> set[NodeId]:
 def link_closed(state: State, peer: NodeId, out: Effects) -> None:
     """The peer's kernel closed the connection. Departure: if it was the leader's, do not wait for the whole timeout.
 
-    Its process is most likely dead. If it is not, the pre-vote is refused by those who hear it (T4.2.3), and nothing is
+    Its process is most likely dead. If it is not, the pre-vote is refused by those who hear it, and nothing is
     disturbed. Voters wait in turn, by rank, so that they do not collide.
     """
     role = state.role

@@ -9,8 +9,9 @@ from raftwerk.raft.state import State
 
 def receive(state: State, rpc: TimeoutNow, out: Effects) -> None:
     """Begin an election without waiting and without a pre-vote: the leader itself wants it."""
+    # T3.10.3: a request that comes too late, of an older term or after the election was won, starts nothing
     if rpc.term < state.current_term or isinstance(state.role, Leader):
         return
     if state.membership.is_voter(state.node_id):
-        # T3.10.1: the target starts a new election at once, its RequestVote tells that stickiness does not apply
+        # T3.10.1: the target starts a new election at once, and its RequestVote tells that its leader asked for it
         request_vote.campaign(state, out, is_transfer=True)

@@ -9,7 +9,8 @@ from raftwerk.raft.types import NOBODY, Entry, EntryKind, NodeId, Term
 
 
 def draw_election_timeout_ms(state: State) -> int:
-    """A wait from [election_timeout_ms, 2 * election_timeout_ms): randomized, so that split votes are rare (5.2)."""
+    """A wait from [election_timeout_ms, 2 * election_timeout_ms)."""
+    # P5.2.1: election timeouts are chosen randomly from a fixed interval, so that split votes are rare
     minimum = state.config.election_timeout_ms
     return minimum + state.random.randrange(minimum)
 
@@ -62,14 +63,16 @@ def become_pre_candidate(state: State, out: Effects) -> PreCandidate:
 
 
 def become_candidate(state: State, out: Effects) -> Candidate:
-    """Begin an election: F2.CAN.1 is carried out here and in request_vote.ask."""
+    """Begin an election; request_vote.campaign asks for the votes."""
     assert state.membership.is_voter(state.node_id)
     assert not isinstance(state.role, Leader)
     lose_leader(state, out)
-    # F2.CAN.1: on conversion to candidate, start election: increment current_term, vote for self, reset election timer
+    # F2.CAN.1a: on conversion to candidate, start election: increment current_term
     state.current_term += 1
+    # F2.CAN.1b: vote for self
     state.voted_for = state.node_id
     stable.on_hard_state_changed(state, is_new_term=True)
+    # F2.CAN.1c: reset election timer
     role = Candidate(draw_election_timeout_ms(state))
     state.role = role
     notice(state, out, "became candidate")
@@ -77,11 +80,12 @@ def become_candidate(state: State, out: Effects) -> Candidate:
 
 
 def become_leader(state: State, out: Effects) -> Leader:
-    """Lead the current term, and append the no-op entry that lets older entries be committed (section 8, P5.4.2)."""
+    """Lead the current term, and append the no-op entry that lets older entries be committed."""
     assert isinstance(state.role, Candidate)
     assert state.voted_for == state.node_id, "a leader won the election of its own candidacy"
     no_op = Entry(state.log.last_index + 1, state.current_term, EntryKind.NO_OP, b"")
     uncommitted = state.log.slice(state.commit_index + 1, state.log.last_index + 1)
+    # F2.STA.2: next_index and match_index, reinitialized after election: the last log index + 1, and 0
     role = Leader(
         term_start_index=no_op.index,
         progress={
@@ -93,6 +97,7 @@ def become_leader(state: State, out: Effects) -> Leader:
     )
     state.role = role
     state.leader_id = state.node_id
+    # P8.1: each leader commits a blank no-op entry into the log at the start of its term
     state.log.append([no_op])
     notice(state, out, "became leader", last_index=no_op.index)
     return role
