@@ -1,44 +1,48 @@
 """Physical compaction and the hash over all versions: both walk the revisions in bounded slices.
 
-After Compact(C) the newest version of each key at C stays, unless it is a deletion; every older one may go. A version is
-superseded at C exactly if a later one at or below C links back to it. So one walk over the revisions since the last
-compaction finds everything: for each, drop what it links to, and drop it if it is a deletion.
+After Compact(C) the newest version of each key at C stays; every older one may go, and so may a deletion before C (one
+at C stays for those who watch from C on, until the next compaction). A version is superseded at C exactly if a later one
+at or below C links back to it. So one walk over the revisions since the last compaction, that one included, finds
+everything: for each version, drop what it links to, and drop it if it is a deletion before C.
 """
 
 import hashlib
 from collections.abc import Callable
+from itertools import islice
 
-from raftwerk.kv.rows import REVISION, KeyRow, RevisionRow, decode_key_value
+from raftwerk.kv.rows import LINK_BYTES, NO_LINK, REVISION, RevisionRow, decode_key_value
 from raftwerk.kv.store import Store, Table
 
 
-def compact_slice(store: Store, after: int, upto: int, max_rows: int) -> int:
-    """Remove what is superseded by revisions in (after, upto]. Returns the last revision that is done; == upto: all."""
-    start = REVISION.pack(after + 1, 0)
-    stop = REVISION.pack(upto + 1, 0)
-    rows: list[tuple[bytes, bytes]] = []
-    is_whole = True
-    for row in store.scan(Table.REVISIONS, start, stop):
-        if len(rows) >= max_rows and row[0][:8] != rows[-1][0][:8]:
-            is_whole = False  # slices end between revisions
-            break
-        rows.append(row)
-    for revision, data in rows:
-        _compact_row(store, revision, RevisionRow.decode(data))
-    return upto if is_whole else REVISION.unpack(rows[-1][0])[0]
+class Removal:
+    """The removal of what one compaction superseded, in slices. A crash repeats at most some of it."""
 
+    def __init__(self, store: Store, done: int, upto: int) -> None:
+        """done: everything that revisions before it superseded is gone. upto: the compacted revision."""
+        self._store = store
+        self._next = REVISION.pack(done, 0)
+        self._upto = upto
+        self._stop = REVISION.pack(upto + 1, 0)
 
-def _compact_row(store: Store, revision: bytes, row: RevisionRow) -> None:
-    if row.prev_main:
-        store.delete(Table.REVISIONS, REVISION.pack(row.prev_main, row.prev_sub))
-    if row.is_delete:
-        store.delete(Table.REVISIONS, revision)
-        key = decode_key_value(row.key_value).key
-        data = store.get(Table.KEYS, key)
-        if data is not None:
-            newest = KeyRow.decode(data)
-            if (newest.mod_revision, newest.sub) == REVISION.unpack(revision):
-                store.delete(Table.KEYS, key)
+    def step(self, max_rows: int) -> tuple[int, bool]:
+        """Look at max_rows versions. Returns the revision up to which all is done, and whether that is the last one."""
+        rows = list(islice(self._store.scan(Table.REVISIONS, self._next, self._stop), max_rows + 1))
+        for revision, data in rows[:max_rows]:
+            self._look_at(revision, RevisionRow.decode(data))
+        if len(rows) <= max_rows:
+            return self._upto, True
+        self._next = rows[-1][0]
+        return revision_of(self._next) - 1, False
+
+    def _look_at(self, revision: bytes, row: RevisionRow) -> None:
+        if row.prev != NO_LINK:
+            self._store.delete(Table.REVISIONS, row.prev)
+        if row.is_delete and revision_of(revision) < self._upto:
+            self._store.delete(Table.REVISIONS, revision)
+            key = decode_key_value(row.key_value).key
+            data = self._store.get(Table.KEYS, key)
+            if data is not None and data[:LINK_BYTES] == revision:
+                self._store.delete(Table.KEYS, key)
 
 
 class HashScan:
@@ -75,18 +79,19 @@ class HashScan:
         self._on_close()
 
     def _take(self, revision: bytes, row: RevisionRow) -> None:
-        is_compacted = REVISION.unpack(revision)[0] <= self._compacted
-        if is_compacted and row.prev_main:
-            prev = REVISION.pack(row.prev_main, row.prev_sub)
-            data = self._store.get(Table.REVISIONS, prev)
+        if revision_of(revision) <= self._compacted and row.prev != NO_LINK:
+            data = self._store.get(Table.REVISIONS, row.prev)
             if data is not None:
-                before = RevisionRow.decode(data)
-                if not before.is_delete:
-                    self._sum -= _hash(prev, before)
-        if not (is_compacted and row.is_delete):
-            self._sum += _hash(revision, row)
+                self._sum -= self._hash(row.prev, RevisionRow.decode(data))
+        self._sum += self._hash(revision, row)
+
+    def _hash(self, revision: bytes, row: RevisionRow) -> int:
+        if row.is_delete and revision_of(revision) < self._compacted:
+            return 0
+        content = revision + bytes((row.is_delete,)) + row.key_value
+        return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
 
 
-def _hash(revision: bytes, row: RevisionRow) -> int:
-    content = revision + bytes((row.is_delete,)) + row.key_value
-    return int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "big")
+def revision_of(link: bytes) -> int:
+    """The revision without the place in it."""
+    return int.from_bytes(link[:8], "big")

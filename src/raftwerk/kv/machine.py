@@ -21,8 +21,8 @@ from raftwerk.kv.commands import (
     RangeQuery,
     Txn,
 )
-from raftwerk.kv.compaction import HashScan, compact_slice
-from raftwerk.kv.read import ALL_ROWS, RangeScan
+from raftwerk.kv.compaction import HashScan, Removal
+from raftwerk.kv.read import ALL_ROWS, RangeScan, Reading, ReadyRange, read_key
 from raftwerk.kv.results import (
     CompactResult,
     KvError,
@@ -37,6 +37,9 @@ from raftwerk.kv.txn import Execution
 from raftwerk.kv.versions import Versions
 
 FIRST_REVISION: Final = 1
+NOT_COMPACTED: Final = -1
+NEVER_COMPACTED: Final = -1
+"""As the compacted revision: etcd takes one compaction at 0, and says -1 before it."""
 _POSITION: Final = b"position"
 _REVISION: Final = b"revision"
 _COMPACTED: Final = b"compacted_revision"
@@ -59,10 +62,11 @@ class KvMachine:
         """Where the log stands after the last command applied; opaque."""
         self.revision = self._number(_REVISION, FIRST_REVISION)
         """Of the newest write."""
-        self.compacted_revision = self._number(_COMPACTED, 0)
-        """Reads below it are refused."""
+        self.compacted_revision = self._number(_COMPACTED, NEVER_COMPACTED)
+        """Reads below it are refused. NOT_COMPACTED until the first Compact, whose revision may be 0."""
         self.removed_revision = self._number(_REMOVED, 0)
         """Physical compaction got so far."""
+        self._removal: Removal | None = None
 
     def _number(self, name: bytes, default: int) -> int:
         data = self._store.get(Table.META, name)
@@ -112,7 +116,7 @@ class KvMachine:
             self._versions.put(command.key, command.value, 0, self.revision, 0)
             return PutResult(self.revision, None)
         execution = self._execution()
-        error = execution.check_put(command)
+        error = execution.check_put(command, lease_first=True)
         if error is not None:
             return error
         result = execution.put(command)
@@ -155,20 +159,19 @@ class KvMachine:
         assert result is not None
         return result
 
-    def range_sliced(self, query: RangeQuery) -> RangeScan | KvError:
+    def range_sliced(self, query: RangeQuery) -> Reading | KvError:
         """A range to be read with step(max_rows), at a revision that stays readable until it is complete or closed."""
-        error = self._execution().check_revision(query.revision)
+        error = self._check_revision(query.revision)
         if error is not None:
             return error
         revision = query.revision if query.revision > 0 else self.revision
+        if not query.range_end:
+            return ReadyRange(read_key(self._versions, query, revision, self.revision))
         pin = self._pin(revision)
-        return RangeScan(
-            self._versions,
-            query,
-            read_revision=revision,
-            header_revision=self.revision,
-            on_close=lambda: self._unpin(pin),
-        )
+        return RangeScan(self._versions, query, revision, self.revision, lambda: self._unpin(pin))
+
+    def _check_revision(self, revision: int) -> KvError | None:
+        return self._execution().check_revision(revision) if revision > 0 else None
 
     def txn_read_only(self, txn: Txn) -> TxnResult | KvError:
         """A transaction that only reads, on the present state."""
@@ -190,11 +193,13 @@ class KvMachine:
 
     def hash_sliced(self, revision: int) -> HashScan | KvError:
         """The hash over all versions at `revision` (<= 0: the present one), to be computed with step(max_rows)."""
-        error = self._execution().check_revision(revision)
+        error = self._check_revision(revision)
         if error is not None:
             return error
         at = revision if revision > 0 else self.revision
-        pin = self._pin(at)
+        pin = self._pin(
+            0
+        )  # nothing may be removed: a version and the one that supersedes it are seen together
         return HashScan(self._store, at, self.compacted_revision, lambda: self._unpin(pin))
 
     def _pin(self, revision: int) -> int:
@@ -214,20 +219,18 @@ class KvMachine:
 
     def maintain(self, max_rows: int) -> bool:
         """Remove what is compacted, one slice. Returns whether there is more. A crash repeats at most some of it."""
-        upto = self._removable_revision()
-        if self.removed_revision < upto:
-            self.removed_revision = compact_slice(
-                self._store, self.removed_revision, upto, max_rows
-            )
+        if self.has_garbage:
+            if self._removal is None:
+                upto = self._removable_revision()
+                self._removal = Removal(self._store, self.removed_revision, upto)
+            self.removed_revision, is_complete = self._removal.step(max_rows)
             self._keep_number(_REMOVED, self.removed_revision)
+            if is_complete:
+                self._removal = None
         return self.has_garbage
 
     def _removable_revision(self) -> int:
-        return (
-            min(self.compacted_revision, *self._pins.values())
-            if self._pins
-            else self.compacted_revision
-        )
+        return min((self.compacted_revision, *self._pins.values()))
 
     # Durability: the store's
 

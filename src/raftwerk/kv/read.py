@@ -6,7 +6,7 @@ While a reader is open its revision is pinned: physical compaction leaves alone 
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final, TypeAlias
 
 from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
 from raftwerk.kv.results import RangeResult
@@ -14,17 +14,50 @@ from raftwerk.kv.rows import KeyRow, decode_key_value, encode_key_value
 from raftwerk.kv.store import Table
 from raftwerk.kv.versions import Versions, bounds
 
-ALL_ROWS = 2**63
+ALL_ROWS: Final = 2**63
+_SORT_FIELDS: Final = {
+    SortTarget.VERSION: "version",
+    SortTarget.CREATE: "create_revision",
+    SortTarget.MOD: "mod_revision",
+}
+
+
+def read_key(
+    versions: Versions, query: RangeQuery, read_revision: int, header_revision: int
+) -> RangeResult:
+    """A Range of a single key: there is nothing to scan, to order or to cut."""
+    data = versions.store.get(Table.KEYS, query.key)
+    row = None if data is None else versions.at(data, read_revision)
+    if row is None:
+        return RangeResult(header_revision, (), False, 0)
+    if query.count_only or (has_filters(query) and not passes(query, row)):
+        return RangeResult(header_revision, (), False, 1)
+    return RangeResult(header_revision, (render(versions, query, query.key, row),), False, 1)
+
+
+class ReadyRange:
+    """The answer of read_key where a RangeScan is asked for."""
+
+    __slots__ = ("_result",)
+
+    def __init__(self, result: RangeResult) -> None:
+        self._result = result
+
+    def step(self, max_rows: int) -> RangeResult:
+        """See RangeScan."""
+        return self._result
+
+    def close(self) -> None:
+        """See RangeScan."""
 
 
 class RangeScan:
-    """One Range in progress."""
+    """One Range of many keys in progress."""
 
     def __init__(
         self,
         versions: Versions,
         query: RangeQuery,
-        *,
         read_revision: int,
         header_revision: int,
         on_close: Callable[[], None] | None = None,
@@ -39,22 +72,13 @@ class RangeScan:
         self._count = 0
         self._rows: list[tuple[bytes, KeyRow]] = []
         self._kvs: list[bytes] = []
-        self._is_counted: bool = False
+        self._is_counted = False
         self._has_more = False
-        target, order = query.sort_target, query.sort_order
-        if order is SortOrder.NONE and target is not SortTarget.KEY:
-            order = SortOrder.ASCEND
-        self._order = (
-            SortOrder.NONE if (target, order) == (SortTarget.KEY, SortOrder.ASCEND) else order
-        )
-        self._has_filters = bool(
-            query.min_mod_revision
-            or query.max_mod_revision
-            or query.min_create_revision
-            or query.max_create_revision
-        )
-        needs_all = self._has_filters or self._order is not SortOrder.NONE
-        self._keep_max = ALL_ROWS if needs_all or not query.limit else query.limit
+        self._has_filters = has_filters(query)
+        self._limit = query.limit if query.limit > 0 else ALL_ROWS
+        needs_all = self._has_filters or query.sort_order is not SortOrder.NONE
+        # One more than asked for, as etcd has it: it counts when an order is implied by the target alone
+        self._keep_max = ALL_ROWS if needs_all else self._limit + 1
 
     def step(self, max_rows: int) -> RangeResult | None:
         """Do at most about max_rows rows of work. Returns the answer when it is complete, else None: call again."""
@@ -63,13 +87,12 @@ class RangeScan:
             if max_rows < 0:
                 return None
             self._arrange()
-        if not self._query.count_only:
-            while len(self._kvs) < len(self._rows):
-                if max_rows <= 0:
-                    return None
-                key, row = self._rows[len(self._kvs)]
-                self._kvs.append(self._render(key, row))
-                max_rows -= 1
+        while len(self._kvs) < len(self._rows):
+            if max_rows <= 0:
+                return None
+            key, row = self._rows[len(self._kvs)]
+            self._kvs.append(render(self._versions, self._query, key, row))
+            max_rows -= 1
         self.close()
         return RangeResult(self._header_revision, self._kvs, self._has_more, self._count)
 
@@ -82,14 +105,13 @@ class RangeScan:
     def _count_keys(self, max_rows: int) -> int:
         """Collect the keys of the range, from where it left off. Returns the rows of work left; -1: not done yet."""
         at, revision, keep_max = self._versions.at, self._read_revision, self._keep_max
-        decode = KeyRow.decode
         rows = self._rows
         for key, data in self._versions.store.scan(Table.KEYS, self._next_key, self._stop):
             if max_rows <= 0:
                 self._next_key = key
                 return -1
             max_rows -= 1
-            row = at(decode(data), revision)
+            row = at(data, revision)
             if row is not None:
                 self._count += 1
                 if len(rows) < keep_max:
@@ -100,27 +122,16 @@ class RangeScan:
     def _arrange(self) -> None:
         """Filter, sort and cut, in etcd's order."""
         query = self._query
+        if query.count_only:
+            self._rows = []
+            return
         rows = self._rows
         if self._has_filters:
-            rows = [item for item in rows if self._passes(item[1])]
-        if self._order is not SortOrder.NONE:
-            rows.sort(key=self._sort_key(), reverse=self._order is SortOrder.DESCEND)
-        self._has_more = bool(query.limit) and (
-            len(rows) > query.limit if self._keep_max == ALL_ROWS else self._count > query.limit
-        )
-        if query.count_only:
-            rows = []
-            self._has_more = False
-        self._rows = rows[: query.limit] if query.limit else rows
-
-    def _passes(self, row: KeyRow) -> bool:
-        query = self._query
-        return (
-            (not query.min_mod_revision or row.mod_revision >= query.min_mod_revision)
-            and (not query.max_mod_revision or row.mod_revision <= query.max_mod_revision)
-            and (not query.min_create_revision or row.create_revision >= query.min_create_revision)
-            and (not query.max_create_revision or row.create_revision <= query.max_create_revision)
-        )
+            rows = [item for item in rows if passes(query, item[1])]
+        if query.sort_order is SortOrder.DESCEND or query.sort_target is not SortTarget.KEY:
+            rows.sort(key=self._sort_key(), reverse=query.sort_order is SortOrder.DESCEND)
+        self._has_more = len(rows) > self._limit
+        self._rows = rows[: self._limit]
 
     def _sort_key(self) -> Callable[[tuple[bytes, KeyRow]], Any]:
         target = self._query.sort_target
@@ -129,18 +140,36 @@ class RangeScan:
         if target is SortTarget.VALUE:
             versions = self._versions
             return lambda item: decode_key_value(versions.key_value(item[1])).value
-        field = attrgetter(
-            {
-                SortTarget.VERSION: "version",
-                SortTarget.CREATE: "create_revision",
-                SortTarget.MOD: "mod_revision",
-            }[target]
-        )
+        field = attrgetter(_SORT_FIELDS[target])
         return lambda item: field(item[1])
 
-    def _render(self, key: bytes, row: KeyRow) -> bytes:
-        if self._query.keys_only:
-            return encode_key_value(
-                key, row.create_revision, row.mod_revision, row.version, b"", row.lease
-            )
-        return self._versions.key_value(row)
+
+Reading: TypeAlias = RangeScan | ReadyRange
+
+
+def has_filters(query: RangeQuery) -> bool:
+    return bool(
+        query.min_mod_revision
+        or query.max_mod_revision
+        or query.min_create_revision
+        or query.max_create_revision
+    )
+
+
+def passes(query: RangeQuery, row: KeyRow) -> bool:
+    """Whether a version passes the filters; 0: no filter."""
+    return (
+        (not query.min_mod_revision or row.mod_revision >= query.min_mod_revision)
+        and (not query.max_mod_revision or row.mod_revision <= query.max_mod_revision)
+        and (not query.min_create_revision or row.create_revision >= query.min_create_revision)
+        and (not query.max_create_revision or row.create_revision <= query.max_create_revision)
+    )
+
+
+def render(versions: Versions, query: RangeQuery, key: bytes, row: KeyRow) -> bytes:
+    """The serialized KeyValue that the answer holds."""
+    if query.keys_only:
+        return encode_key_value(
+            key, row.create_revision, row.mod_revision, row.version, b"", row.lease
+        )
+    return versions.key_value(row)

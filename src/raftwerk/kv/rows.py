@@ -1,8 +1,14 @@
-"""The rows of the key-value machine's tables: how versions of keys stand in the store.
+"""The rows of the key-value machine's tables: how versions of keys stand in the store (docs/store-format.md).
 
 KEYS: user key -> its newest version, deleted or not: where it is, and what can be said without its value. REVISIONS:
-(main, sub) -> what happened there, with a link to the version of the same key before it. So a put writes two rows, one
-of them at the end; the newest state is one scan; an older one follows the links.
+revision -> what happened there, linked to older versions of the same key. So a put writes two rows, one of them at the
+end; the newest state is one scan; an older one is found over the links.
+
+Each version has two links: `prev`, to the version before, and `jump`, to one much further back, so that any version is
+reached in a logarithmic number of steps. How far a jump goes follows the skew binary numbers (E. W. Myers, "An
+applicative random-access stack", 1983): the versions of a key form complete trees, whose sizes are known by their ranks;
+two trees of one rank and a new version make one of the next rank; a jump leads over the whole tree to the root of the
+next. The KEYS row lists these roots, which are few: writing a version reads no other row.
 
 A version is stored as a serialized mvccpb.KeyValue: answers and events are made of it without decoding.
 """
@@ -11,14 +17,12 @@ import struct
 from typing import Final, NamedTuple
 
 REVISION: Final = struct.Struct(">QI")
-"""(main, sub): the key of a REVISIONS row; orders as revisions do."""
-KEY_ROW: Final = struct.Struct(">QIQQq")
-VERSION_SLICE: Final = slice(20, 28)
-"""Of a KEYS row; zeros for a deleted key."""
+"""(main, sub): the key of a REVISIONS row, and a link to one. As bytes they order as revisions do."""
+LINK_BYTES: Final = REVISION.size
+NO_LINK: Final = bytes(LINK_BYTES)
+"""Older than all revisions: where the links of a key end."""
+NO_LINKS: Final = 2 * NO_LINK
 NO_VERSION: Final = bytes(8)
-REVISION_HEAD: Final = struct.Struct(">BQI")
-PUT: Final = 0
-DELETE: Final = 1
 
 
 class KeyRow(NamedTuple):
@@ -30,34 +34,53 @@ class KeyRow(NamedTuple):
     version: int
     lease: int
 
-    def encode(self) -> bytes:
-        return KEY_ROW.pack(*self)
-
     @staticmethod
     def decode(data: bytes) -> "KeyRow":
-        return KeyRow._make(KEY_ROW.unpack(data))
+        return KeyRow._make(KEY_ROW.unpack_from(data))
+
+
+KEY_ROW: Final = struct.Struct(">QIQQq")
+"""What a KEYS row begins with; its trees follow."""
+VERSION_SLICE: Final = slice(20, 28)
+"""Of a KEYS row; NO_VERSION for a deleted key."""
+FIRST_TREE: Final = b"\0"
+"""The trees of a key's first version: one, of rank 0."""
+OLDER_SLICE: Final = slice(1, 1 + LINK_BYTES)
+"""Of the trees: the root of the second one; empty if there is none."""
+
+
+def grown(data: bytes) -> bytes:
+    """The trees of a key after a newer version: the rank of the first, then root and rank of each further one."""
+    trees = data[KEY_ROW.size :]
+    if len(trees) > 1 and trees[0] == trees[1 + LINK_BYTES]:
+        return _RANKS[trees[0] + 1] + trees[2 + LINK_BYTES :]
+    return FIRST_TREE + data[:LINK_BYTES] + trees
+
+
+_RANKS: Final = tuple(bytes((rank,)) for rank in range(64))
 
 
 class RevisionRow(NamedTuple):
-    """What happened at a revision. prev_main 0: the key was never there before."""
+    """What happened at a revision, with links to the version before and to one far back (NO_LINK: there is none)."""
 
     is_delete: bool
-    prev_main: int
-    prev_sub: int
+    prev: bytes
+    jump: bytes
     key_value: bytes
-
-    def encode(self) -> bytes:
-        kind = DELETE if self.is_delete else PUT
-        return REVISION_HEAD.pack(kind, self.prev_main, self.prev_sub) + self.key_value
 
     @staticmethod
     def decode(data: bytes) -> "RevisionRow":
-        kind, prev_main, prev_sub = REVISION_HEAD.unpack_from(data)
-        return RevisionRow(kind == DELETE, prev_main, prev_sub, data[REVISION_HEAD.size :])
+        return RevisionRow(
+            data[:1] == DELETE, data[PREV_SLICE], data[JUMP_SLICE], data[KEY_VALUE_FROM:]
+        )
 
 
-KEY_VALUE_FROM: Final = REVISION_HEAD.size
-"""Where the KeyValue starts in an encoded RevisionRow."""
+PUT: Final = b"\x00"
+DELETE: Final = b"\x01"
+PREV_SLICE: Final = slice(1, 1 + LINK_BYTES)
+JUMP_SLICE: Final = slice(PREV_SLICE.stop, PREV_SLICE.stop + LINK_BYTES)
+KEY_VALUE_FROM: Final = JUMP_SLICE.stop
+"""Where the KeyValue starts in an encoded RevisionRow: after the kind and the links."""
 
 
 class KeyValue(NamedTuple):

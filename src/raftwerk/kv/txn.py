@@ -4,9 +4,12 @@ Every member runs the same checks on every operation of the branch that is taken
 or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
+import itertools
+from collections.abc import Iterator
+
 from raftwerk.kv import compare
 from raftwerk.kv.commands import DeleteRange, Operation, Put, RangeQuery, Txn
-from raftwerk.kv.read import ALL_ROWS, RangeScan
+from raftwerk.kv.read import ALL_ROWS, RangeScan, read_key
 from raftwerk.kv.results import DeleteRangeResult, KvError, PutResult, RangeResult, TxnResult
 from raftwerk.kv.versions import NEWEST, Versions, bounds
 
@@ -41,35 +44,30 @@ class Execution:
         return succeeded, branch
 
     def check(self, branch: Branch) -> KvError | None:
-        """The first reason why the branch cannot run."""
-        for operation in branch:
-            if isinstance(operation, tuple):
-                error = self.check(operation[2])
-            elif isinstance(operation, RangeQuery):
-                error = self.check_revision(operation.revision)
-            elif isinstance(operation, Put):
-                error = self.check_put(operation)
-            else:
-                error = None
-            if error is not None:
-                return error
-        return None
+        """The first reason why the branch cannot run. As in etcd: all puts are looked at before all ranges."""
+        operations = list(_flat(branch))
+        puts = (self.check_put(item) for item in operations if isinstance(item, Put))
+        ranges = (self._check_range(item) for item in operations if isinstance(item, RangeQuery))
+        return next(filter(None, itertools.chain(puts, ranges)), None)
+
+    def _check_range(self, query: RangeQuery) -> KvError | None:
+        # Here etcd does not take a negative revision for the newest one
+        return self.check_revision(query.revision) if query.revision else None
 
     def check_revision(self, revision: int) -> KvError | None:
         if revision > self._before:
             return KvError.FUTURE_REVISION
-        if 0 < revision < self._compacted:
-            return KvError.COMPACTED
-        return None
+        return KvError.COMPACTED if revision < self._compacted else None
 
-    def check_put(self, put: Put) -> KvError | None:
-        if (put.ignore_value or put.ignore_lease) and self._versions.newest(put.key) is None:
-            return KvError.KEY_NOT_FOUND
-        if put.lease:
-            return (
-                KvError.LEASE_NOT_FOUND
-            )  # no lease can have been granted: the service is not built yet
-        return None
+    def check_put(self, put: Put, *, lease_first: bool = False) -> KvError | None:
+        """lease_first: etcd's order for a Put by itself; in a Txn it looks for the key first."""
+        # No lease can have been granted: the service is not built yet
+        lease_error = KvError.LEASE_NOT_FOUND if put.lease else None
+        needs_key = put.ignore_value or put.ignore_lease
+        key_error = (
+            KvError.KEY_NOT_FOUND if needs_key and self._versions.newest(put.key) is None else None
+        )
+        return lease_error or key_error if lease_first else key_error or lease_error
 
     # Execution
 
@@ -89,10 +87,9 @@ class Execution:
 
     def range(self, query: RangeQuery) -> RangeResult:
         read_revision = query.revision if query.revision > 0 else NEWEST
-        scan = RangeScan(
-            self._versions, query, read_revision=read_revision, header_revision=self.revision
-        )
-        result = scan.step(ALL_ROWS)
+        if not query.range_end:
+            return read_key(self._versions, query, read_revision, self.revision)
+        result = RangeScan(self._versions, query, read_revision, self.revision).step(ALL_ROWS)
         assert result is not None
         return result
 
@@ -109,6 +106,7 @@ class Execution:
                     value = versions.decoded(row).value
                 if put.ignore_lease:
                     lease = row.lease
+            # else a deletion "from key on" in the same Txn, which validation lets pass as etcd's does: etcd crashes here
         versions.put(put.key, value, lease, self._before + 1, self._sub)
         self._sub += 1
         return PutResult(self.revision, prev_kv)
@@ -122,7 +120,16 @@ class Execution:
             row = versions.newest(delete.key)
             doomed = [(delete.key, row)] if row is not None else []
         prev_kvs = [versions.key_value(row) for _, row in doomed] if delete.prev_kv else []
-        for key, row in doomed:
-            versions.delete(key, row, self._before + 1, self._sub)
+        for key, _ in doomed:
+            versions.delete(key, self._before + 1, self._sub)
             self._sub += 1
         return DeleteRangeResult(self.revision, len(doomed), prev_kvs)
+
+
+def _flat(branch: Branch) -> Iterator[RangeQuery | Put | DeleteRange | Txn]:
+    """The operations, those of nested transactions in their places."""
+    for operation in branch:
+        if isinstance(operation, tuple):
+            yield from _flat(operation[2])
+        else:
+            yield operation

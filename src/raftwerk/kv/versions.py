@@ -5,18 +5,26 @@ from typing import Final
 
 from raftwerk.kv.commands import ALL_FROM_KEY
 from raftwerk.kv.rows import (
+    DELETE,
+    FIRST_TREE,
+    JUMP_SLICE,
     KEY_ROW,
     KEY_VALUE_FROM,
+    LINK_BYTES,
+    NO_LINK,
+    NO_LINKS,
     NO_VERSION,
+    OLDER_SLICE,
+    PREV_SLICE,
     PUT,
     REVISION,
-    REVISION_HEAD,
     VERSION_SLICE,
     KeyRow,
     KeyValue,
     RevisionRow,
     decode_key_value,
     encode_key_value,
+    grown,
 )
 from raftwerk.kv.store import Store, Table
 
@@ -43,40 +51,43 @@ class Versions:
 
     def newest(self, key: bytes) -> KeyRow | None:
         """The newest version of a key that is there; None for a deleted or unknown one."""
-        data = self.store.get(Table.KEYS, key)
+        data = self.store.get(_KEYS, key)
         if data is None or data[VERSION_SLICE] == NO_VERSION:
             return None
         return KeyRow.decode(data)
 
     def scan(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, KeyRow]]:
         """Keys that are there now, in order."""
-        for key, data in self.store.scan(Table.KEYS, start, stop):
+        for key, data in self.store.scan(_KEYS, start, stop):
             if data[VERSION_SLICE] != NO_VERSION:
                 yield key, KeyRow.decode(data)
 
-    def at(self, row: KeyRow, revision: int) -> KeyRow | None:
-        """The version that was the newest at `revision`, found from the newest of all; None if the key was not there."""
-        if row.mod_revision <= revision:
-            return row if row.version else None
-        main, sub = row.mod_revision, row.sub
-        while main > revision:
-            data = self.store.get(Table.REVISIONS, REVISION.pack(main, sub))
-            if data is None:
+    def at(self, data: bytes, revision: int) -> KeyRow | None:
+        """The version that was the newest at `revision`, from the KEYS row of its key; None if the key was not there."""
+        after = REVISION.pack(revision + 1, 0)
+        link = data[:LINK_BYTES]
+        if link < after:
+            return KeyRow.decode(data) if data[VERSION_SLICE] != NO_VERSION else None
+        get = self.store.get
+        while link >= after:
+            row = get(_REVISIONS, link)
+            if row is None:
                 return None  # a deletion that was compacted away
-            link = RevisionRow.decode(data)
-            main, sub = link.prev_main, link.prev_sub
-        data = self.store.get(Table.REVISIONS, REVISION.pack(main, sub)) if main else None
-        if data is None:
+            jump = row[JUMP_SLICE]
+            link = jump if jump >= after else row[PREV_SLICE]
+        row = get(_REVISIONS, link) if link != NO_LINK else None
+        if row is None:
             return None
-        found = RevisionRow.decode(data)
+        found = RevisionRow.decode(row)
         if found.is_delete:
             return None
+        main, sub = REVISION.unpack(link)
         kv = decode_key_value(found.key_value)
         return KeyRow(main, sub, kv.create_revision, kv.version, kv.lease)
 
     def key_value(self, row: KeyRow) -> bytes:
         """The serialized KeyValue of a version."""
-        data = self.store.get(Table.REVISIONS, REVISION.pack(row.mod_revision, row.sub))
+        data = self.store.get(_REVISIONS, REVISION.pack(row.mod_revision, row.sub))
         assert data is not None, f"revision {row.mod_revision}.{row.sub} is missing"
         return data[KEY_VALUE_FROM:]
 
@@ -85,24 +96,28 @@ class Versions:
 
     def put(self, key: bytes, value: bytes, lease: int, main: int, sub: int) -> None:
         """Write a new version of a key."""
-        store = self.store
-        data = store.get(_KEYS, key)
-        prev_main = prev_sub = 0
+        data = self.store.get(_KEYS, key)
         create_revision, version = main, 1
-        if data is not None:
-            prev_main, prev_sub, prev_create, prev_version, _ = KEY_ROW.unpack(data)
-            if prev_version:
-                create_revision, version = prev_create, prev_version + 1
-        store.put(_KEYS, key, KEY_ROW.pack(main, sub, create_revision, version, lease))
-        key_value = encode_key_value(key, create_revision, main, version, value, lease)
-        row = REVISION_HEAD.pack(PUT, prev_main, prev_sub) + key_value
-        store.put(_REVISIONS, REVISION.pack(main, sub), row)
+        if data is not None and data[VERSION_SLICE] != NO_VERSION:
+            _, _, create_revision, version, _ = KEY_ROW.unpack_from(data)
+            version += 1
+        self._write(key, data, PUT, value, KeyRow(main, sub, create_revision, version, lease))
 
-    def delete(self, key: bytes, prev: KeyRow, main: int, sub: int) -> None:
-        """Write the deletion of a key whose newest version is `prev`."""
-        store = self.store
-        store.put(Table.KEYS, key, KeyRow(main, sub, 0, 0, 0).encode())
-        row = RevisionRow(
-            True, prev.mod_revision, prev.sub, encode_key_value(key, 0, main, 0, b"", 0)
-        )
-        store.put(Table.REVISIONS, REVISION.pack(main, sub), row.encode())
+    def delete(self, key: bytes, main: int, sub: int) -> None:
+        """Write the deletion of a key that is there."""
+        self._write(key, self.store.get(_KEYS, key), DELETE, b"", KeyRow(main, sub, 0, 0, 0))
+
+    def _write(
+        self, key: bytes, data: bytes | None, kind: bytes, value: bytes, row: KeyRow
+    ) -> None:
+        """Write both rows of a version. data: the KEYS row that it replaces."""
+        if data is None:
+            trees, links = FIRST_TREE, NO_LINKS
+        else:
+            trees = grown(data)
+            links = data[:LINK_BYTES] + (trees[OLDER_SLICE] or NO_LINK)
+        main, sub, create_revision, version, lease = row
+        key_row = KEY_ROW.pack(main, sub, create_revision, version, lease)
+        self.store.put(_KEYS, key, key_row + trees)
+        key_value = encode_key_value(key, create_revision, main, version, value, lease)
+        self.store.put(_REVISIONS, key_row[:LINK_BYTES], kind + links + key_value)

@@ -6,58 +6,47 @@ given in a callback: no task, future or timer belongs to a request, but for a de
 
 import asyncio
 from collections.abc import Callable
-from typing import Final, TypeVar
-
-from google.protobuf.message import DecodeError, Message
+from typing import Final
 
 from raftwerk.api import rpc_pb2, status
-from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, UnaryMethod
-from raftwerk.kv.commands import Compact, encode
-from raftwerk.kv.read import RangeScan
+from raftwerk.kv.commands import Compact, RangeQuery, encode
 from raftwerk.kv.results import (
     CompactResult,
     DeleteRangeResult,
     KvError,
     PutResult,
-    RangeResult,
     TxnResult,
 )
 from raftwerk.replica.failure import Failure
 from raftwerk.server import translate, validate
+from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
+from raftwerk.server.slices import Slices, Steps
 
 SLICE_ROWS: Final = 200
 """Rows of a range that are read in one turn of the loop: about two milliseconds."""
+SLICE_KVS: Final = 5_000
+"""Key-values that are put into the answer in one turn."""
 POLL_S: Final = 0.01
-
-M = TypeVar("M", bound=Message)
-
-
-def fail(call: Call, refusal: Status) -> None:
-    """Answer with a refusal."""
-    call.finish(refusal.code, refusal.text)
-
-
-def parse(call: Call, message_type: type[M], data: bytes) -> M | None:
-    """The request, or None after the call has been refused."""
-    try:
-        return message_type.FromString(data)
-    except DecodeError as error:
-        call.finish(status.INTERNAL, f"grpc: error unmarshalling request: {error}")
-        return None
 
 
 class KvService:
     """The handlers, by name."""
 
     def __init__(
-        self, node: Node, loop: asyncio.AbstractEventLoop, is_over_quota: Callable[[], bool]
+        self,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        slices: Slices,
+        is_over_quota: Callable[[], bool],
     ) -> None:
         self._node = node
         self._machine = node.machine
         self._loop = loop
+        self._slices = slices
+        self._waiting = Waiting(node, loop)
         self._is_over_quota = is_over_quota
         self._settings = node.settings
         self._headers = translate.Headers(node.cluster_id, node.node_id)
@@ -118,7 +107,7 @@ class KvService:
             return
         refusal = validate.check_txn(request, self._settings.max_txn_ops)
         if refusal is None and not translate.has_known_enums(request):
-            refusal = status.UNREADABLE
+            refusal = status.UNKNOWN_COMPARE
         is_read_only = refusal is None and translate.is_read_only(request)
         if refusal is None and not is_read_only and self._is_over_quota() and _has_put(request):
             refusal = status.NO_SPACE
@@ -138,7 +127,7 @@ class KvService:
         elif translate.is_serializable(request):
             done(self._machine.txn_read_only(command))
         else:
-            self._read(call, lambda: done(self._machine.txn_read_only(command)))
+            self._waiting.read(call, lambda: done(self._machine.txn_read_only(command)))
 
     def compact(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.CompactionRequest, data)
@@ -164,8 +153,8 @@ class KvService:
     def _propose(self, call: Call, command: bytes, done: Callable[[object], None]) -> None:
         if len(command) > self._settings.max_request_bytes:
             fail(call, status.REQUEST_TOO_LARGE)
-        elif self._may_wait(call):
-            self._node.propose(command, done)
+        else:
+            self._waiting.propose(call, command, done)
 
     # Reads
 
@@ -179,52 +168,39 @@ class KvService:
         elif request.serializable:
             self._answer_range(call, request)
         else:
-            self._read(call, lambda: self._answer_range(call, request))
-
-    def _read(self, call: Call, answer: Callable[[], None]) -> None:
-        """Answer after the linearizable barrier."""
-
-        def done(failure: Failure | None) -> None:
-            if failure is None:
-                answer()
-            else:
-                self._fail(call, failure)
-
-        if self._may_wait(call):
-            self._node.read(done)
+            self._waiting.read(call, lambda: self._answer_range(call, request))
 
     def _answer_range(self, call: Call, request: rpc_pb2.RangeRequest) -> None:
-        scan = self._machine.range_sliced(translate.range_query(request))
+        if call.is_over:
+            return
+        query = translate.range_query(request)
+        if request.range_end:
+            self._slices.start(call, self._range_steps(call, query))
+            return
+        result = self._machine.range(query)
+        if isinstance(result, KvError):
+            self._fail(call, result)
+        else:
+            call.reply(translate.range_response(self.header(result.revision), result))
+
+    def _range_steps(self, call: Call, query: RangeQuery) -> Steps:
+        """A range of many keys."""
+        scan = self._machine.range_sliced(query)
         if isinstance(scan, KvError):
             self._fail(call, scan)
-        else:
-            self._step_range(call, scan)
-
-    def _step_range(self, call: Call, scan: RangeScan) -> None:
-        if call.is_over:
-            scan.close()
             return
-        result = scan.step(SLICE_ROWS)
-        if result is None:
-            self._loop.call_soon(self._step_range, call, scan)
-        else:
-            self._reply_range(call, result)
-
-    def _reply_range(self, call: Call, result: RangeResult) -> None:
-        call.reply(translate.range_response(self.header(result.revision), result))
-
-    # Both
-
-    def _may_wait(self, call: Call) -> bool:
-        """Heed what the client said of waiting: a deadline, and whether it wants to wait for a leader."""
-        request = call.request
-        if request.timeout_s is not None:
-            deadline = status.DEADLINE
-            self._loop.call_later(request.timeout_s, call.finish, deadline.code, deadline.text)
-        if not self._node.has_leader and (b"hasleader", b"true") in request.headers:
-            fail(call, status.NO_LEADER)
-            return False
-        return True
+        try:
+            while (result := scan.step(SLICE_ROWS)) is None:
+                yield
+        finally:
+            scan.close()
+        kvs, parts = result.kvs, [self.header(result.revision)]
+        for start in range(0, len(kvs), SLICE_KVS):
+            if start:
+                yield
+            parts.append(translate.kvs_field(kvs[start : start + SLICE_KVS]))
+        parts.append(translate.range_tail(result))
+        call.reply(b"".join(parts))
 
     @staticmethod
     def _fail(call: Call, result: object) -> None:
