@@ -33,6 +33,10 @@ LEASE_PROVIDED: Final = Status(INVALID_ARGUMENT, "etcdserver: lease is provided"
 TOO_MANY_OPS: Final = Status(INVALID_ARGUMENT, "etcdserver: too many operations in txn request")
 DUPLICATE_KEY: Final = Status(INVALID_ARGUMENT, "etcdserver: duplicate key given in txn request")
 INVALID_SORT_OPTION: Final = Status(INVALID_ARGUMENT, "etcdserver: invalid sort option")
+UNKNOWN_COMPARE: Final = Status(
+    INVALID_ARGUMENT, "etcdserver: unknown compare target or result in txn request"
+)
+"""Not one of etcd's: it takes such a comparison for true."""
 REQUEST_TOO_LARGE: Final = Status(INVALID_ARGUMENT, "etcdserver: request is too large")
 COMPACTED: Final = Status(OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")
 FUTURE_REVISION: Final = Status(

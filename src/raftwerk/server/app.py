@@ -20,6 +20,7 @@ from raftwerk.server.kv_service import KvService
 from raftwerk.server.methods import MethodTable
 from raftwerk.server.metrics import MetricsPage, Traffic
 from raftwerk.server.port import Node
+from raftwerk.server.slices import Slices
 
 log = structlog.get_logger()
 
@@ -42,8 +43,9 @@ class Server:
         self._servers: list[asyncio.Server] = []
         self._is_over_quota = False
         self._quota_check: asyncio.TimerHandle | None = None
-        kv = KvService(node, self._loop, lambda: self._is_over_quota)
-        cluster = ClusterServices(node, self._loop)
+        slices = Slices(self._loop)
+        kv = KvService(node, self._loop, slices, lambda: self._is_over_quota)
+        cluster = ClusterServices(node, self._loop, slices)
         self._methods = MethodTable(kv.methods(), cluster.methods())
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES

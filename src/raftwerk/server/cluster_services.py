@@ -1,17 +1,15 @@
 """The small services: etcdserverpb.Cluster and Maintenance as far as they are built, and grpc.health.v1.Health."""
 
 import asyncio
-from collections.abc import Callable
 from typing import Final
 
 from raftwerk.api import health_pb2, rpc_pb2, status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
-from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.results import KvError
-from raftwerk.replica.failure import Failure
+from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.errors import status_of
-from raftwerk.server.kv_service import fail, parse
 from raftwerk.server.port import Node
+from raftwerk.server.slices import Slices, Steps
 
 ETCD_VERSION: Final = "3.5.21"
 """What the API is compatible with. Clients parse it as a semantic version, and choose features by it."""
@@ -21,9 +19,11 @@ HASH_SLICE_ROWS: Final = 500
 class ClusterServices:
     """The handlers, by name."""
 
-    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop, slices: Slices) -> None:
         self._node = node
         self._loop = loop
+        self._slices = slices
+        self._waiting = Waiting(node, loop)
 
     def methods(self) -> dict[str, Method]:
         return {
@@ -66,21 +66,9 @@ class ClusterServices:
             )
 
         if request.linearizable:
-            self._read(call, answer)
+            self._waiting.read(call, answer)
         else:
             answer()
-
-    def _read(self, call: Call, answer: Callable[[], None]) -> None:
-        def done(failure: Failure | None) -> None:
-            if failure is None:
-                answer()
-            else:
-                fail(call, status_of(failure))
-
-        if call.request.timeout_s is not None:
-            deadline = status.DEADLINE
-            self._loop.call_later(call.request.timeout_s, call.finish, deadline.code, deadline.text)
-        self._node.read(done)
 
     def status(self, call: Call, _: bytes) -> None:
         node = self._node.status()
@@ -112,23 +100,22 @@ class ClusterServices:
         request = parse(call, rpc_pb2.HashKVRequest, data)
         if request is None:
             return
+        self._slices.start(call, self._hash_steps(call, request.revision))
+
+    def _hash_steps(self, call: Call, revision: int) -> Steps:
         machine = self._node.machine
-        revision = request.revision if request.revision > 0 else machine.revision
+        if revision <= 0:
+            revision = machine.revision
         compacted = machine.compacted_revision
         scan = machine.hash_sliced(revision)
         if isinstance(scan, KvError):
             fail(call, status_of(scan))
-        else:
-            self._step_hash(call, scan, revision, compacted)
-
-    def _step_hash(self, call: Call, scan: HashScan, revision: int, compacted: int) -> None:
-        if call.is_over:
+            return
+        try:
+            while (total := scan.step(HASH_SLICE_ROWS)) is None:
+                yield
+        finally:
             scan.close()
-            return
-        total = scan.step(HASH_SLICE_ROWS)
-        if total is None:
-            self._loop.call_soon(self._step_hash, call, scan, revision, compacted)
-            return
         response = rpc_pb2.HashKVResponse(
             header=self._header(),
             hash=total & 0xFFFFFFFF,

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -28,14 +28,16 @@ class Pages:
         self._metrics = metrics
 
     def application(self) -> Starlette:
-        return Starlette(
+        application = Starlette(
             routes=[
-                Route("/health", self.health, methods=["GET"]),
-                Route("/version", self.version, methods=["GET"]),
-                Route("/metrics", self.metrics, methods=["GET"]),
-                Route("/{path:path}", self.not_found, methods=["GET", "POST", "PUT", "DELETE"]),
-            ]
+                Route("/health", self.health),
+                Route("/version", self.version),
+                Route("/metrics", self.metrics),
+            ],
+            exception_handlers={404: self.not_found, 405: self.wrong_method},
         )
+        application.router.redirect_slashes = False
+        return application
 
     async def health(self, request: Request) -> Response:
         """etcd's /health: 200 with "true", or 503 with the reason."""
@@ -70,12 +72,17 @@ class Pages:
         """Prometheus's text format."""
         return Response(self._metrics.render(), media_type=CONTENT_TYPE)
 
-    async def not_found(self, request: Request) -> Response:
+    async def not_found(self, request: Request, _: Exception) -> Response:
         text = (
             f"{request.method} {request.url.path}: there is no such page here. There are /health, /version and /metrics; "
             "everything else on this port is gRPC.\n"
         )
-        return Response(text, status_code=404, media_type="text/plain")
+        return PlainTextResponse(text, status_code=404)
+
+    async def wrong_method(self, _: Request, __: Exception) -> Response:
+        return PlainTextResponse(
+            "Method Not Allowed\n", status_code=405, headers={"Allow": "GET, HEAD"}
+        )
 
 
 class Http1:

@@ -44,8 +44,10 @@ class NodeCollector(Collector):
         yield _gauge("etcd_server_is_leader", "Whether this member leads", is_leader)
         changes = node.metrics.leader_changes_seen_total
         yield _counter("etcd_server_leader_changes_seen", "Changes of leader seen", changes)
-        yield _counter("etcd_server_proposals_committed", "Commit index", status.commit_index)
-        yield _counter("etcd_server_proposals_applied", "Last index applied", status.last_applied)
+        name = "etcd_server_proposals_committed_total"  # etcd says gauge, in spite of the name
+        yield _gauge(name, "Commit index", status.commit_index)
+        name = "etcd_server_proposals_applied_total"
+        yield _gauge(name, "Last index applied", status.last_applied)
         yield _gauge("etcd_server_proposals_pending", "Proposals waiting", node.waiting_proposals)
         failed = node.failed_proposals_total
         yield _counter("etcd_server_proposals_failed", "Proposals that failed", failed)

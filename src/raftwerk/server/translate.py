@@ -4,6 +4,8 @@ Answers are put together from bytes: key-values come out of the store already se
 all answers at one revision. What results is what protobuf would have written.
 """
 
+from collections.abc import Sequence
+
 from raftwerk.api import rpc_pb2
 from raftwerk.kv.commands import (
     Compare,
@@ -149,14 +151,21 @@ def _nested_header(revision: int) -> bytes:
 
 
 def range_response(header: bytes, result: RangeResult) -> bytes:
-    parts = [header]
-    for kv in result.kvs:
+    return header + kvs_field(result.kvs) + range_tail(result)
+
+
+def kvs_field(kvs: Sequence[bytes]) -> bytes:
+    """The kvs of a RangeResponse, or some of them."""
+    parts: list[bytes] = []
+    for kv in kvs:
         parts += (b"\x12", varint(len(kv)), kv)
-    if result.more:
-        parts.append(b"\x18\x01")
-    if result.count:
-        parts += (b"\x20", varint(result.count))
     return b"".join(parts)
+
+
+def range_tail(result: RangeResult) -> bytes:
+    """What follows the kvs of a RangeResponse."""
+    count = b"\x20" + varint(result.count) if result.count else b""
+    return b"\x18\x01" + count if result.more else count
 
 
 def put_response(header: bytes, result: PutResult) -> bytes:

@@ -1,0 +1,75 @@
+"""What every handler does with a call: read its request, refuse it, let it wait for the node."""
+
+import asyncio
+from collections.abc import Callable
+from typing import TypeVar
+
+from google.protobuf.message import DecodeError, Message
+
+from raftwerk.api import status
+from raftwerk.api.status import Status
+from raftwerk.http2.server import Call
+from raftwerk.replica.failure import Failure
+from raftwerk.server.errors import status_of
+from raftwerk.server.port import Node
+
+M = TypeVar("M", bound=Message)
+
+
+def fail(call: Call, refusal: Status) -> None:
+    """Answer with a refusal."""
+    call.finish(refusal.code, refusal.text)
+
+
+def parse(call: Call, message_type: type[M], data: bytes) -> M | None:
+    """The request, or None after the call has been refused."""
+    try:
+        return message_type.FromString(data)
+    except DecodeError as error:
+        call.finish(status.INTERNAL, f"grpc: error unmarshalling request: {error}")
+        return None
+
+
+class Waiting:
+    """Calls that wait for the node: no longer than the client wants, and for a leader only if it wants that."""
+
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._loop = loop
+
+    def propose(self, call: Call, command: bytes, done: Callable[[object], None]) -> None:
+        """Replicate a command; `done` gets its result or a Failure, unless the call is refused at once."""
+        if self._may_wait(call):
+            self._node.propose(command, self._in_time(call, done))
+
+    def read(self, call: Call, answer: Callable[[], None]) -> None:
+        """Call `answer` after the linearizable barrier; refuse the call if there is none."""
+
+        def done(failure: object) -> None:
+            if failure is None:
+                answer()
+            else:
+                assert isinstance(failure, Failure), f"unexpected result {failure!r}"
+                fail(call, status_of(failure))
+
+        if self._may_wait(call):
+            self._node.read(self._in_time(call, done))
+
+    def _may_wait(self, call: Call) -> bool:
+        if not self._node.has_leader and (b"hasleader", b"true") in call.request.headers:
+            fail(call, status.NO_LEADER)
+            return False
+        return True
+
+    def _in_time(self, call: Call, done: Callable[[object], None]) -> Callable[[object], None]:
+        """`done`, with the client's deadline for as long as it has not been called."""
+        timeout_s = call.request.timeout_s
+        if timeout_s is None:
+            return done
+        deadline = self._loop.call_later(timeout_s, fail, call, status.DEADLINE)
+
+        def settle(result: object) -> None:
+            deadline.cancel()
+            done(result)
+
+        return settle

@@ -1,0 +1,107 @@
+"""The pages on the client port: what etcd has there looks the same."""
+
+import http.client
+import json
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from raftwerk.cli.cluster import LocalCluster, Member
+
+
+class Answer(NamedTuple):
+    status: int
+    content_type: str | None
+    body: str
+
+
+def ask(member: Member, method: str, path: str) -> Answer:
+    connection = http.client.HTTPConnection("127.0.0.1", member.client_port, timeout=10)
+    try:
+        connection.request(method, path)
+        answer = connection.getresponse()
+        body = answer.read().decode()
+        return Answer(answer.status, answer.getheader("Content-Type"), body)
+    finally:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/health"),
+        ("GET", "/health?serializable=true"),
+        ("GET", "/health?serializable=false"),
+        ("GET", "/health?exclude=NOSPACE"),
+        ("GET", "/health?exclude=NOSPACE&exclude=CORRUPT&serializable=true"),
+        ("GET", "/health?unknown=1"),
+        ("POST", "/health"),
+        ("PUT", "/health"),
+        ("DELETE", "/version"),
+        ("POST", "/version"),
+    ],
+)
+def test_page_is_the_same(
+    cluster: LocalCluster, etcd: Sequence[Member], method: str, path: str
+) -> None:
+    ours, theirs = ask(cluster.members[1], method, path), ask(etcd[1], method, path)
+    assert (ours.status, ours.body) == (theirs.status, theirs.body)
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("path", ["/nonsense", "/health/", "/healthy", "/v2/keys"])
+def test_unknown_page_is_not_found(
+    cluster: LocalCluster, etcd: Sequence[Member], method: str, path: str
+) -> None:
+    """As on etcd; our text says more."""
+    assert ask(cluster.members[1], method, path).status == ask(etcd[1], method, path).status == 404
+
+
+def test_version_has_etcds_fields(cluster: LocalCluster, etcd: Sequence[Member]) -> None:
+    ours, theirs = (
+        json.loads(ask(one[0], "GET", "/version").body) for one in (cluster.members, etcd)
+    )
+    assert ours.keys() == theirs.keys()
+    assert ours["etcdcluster"] == theirs["etcdcluster"] == "3.5.0"
+    assert all(part.isdigit() for part in ours["etcdserver"].split("."))
+
+
+WANTED = {
+    "etcd_server_has_leader",
+    "etcd_server_is_leader",
+    "etcd_server_leader_changes_seen",
+    "etcd_server_proposals_failed",
+    "etcd_server_proposals_pending",
+    "etcd_server_proposals_committed_total",
+    "etcd_server_proposals_applied_total",
+    "etcd_server_quota_backend_bytes",
+    "etcd_disk_wal_fsync_duration_seconds",
+    "etcd_mvcc_db_total_size_in_bytes",
+    "etcd_mvcc_db_total_size_in_use_in_bytes",
+    "etcd_network_peer_sent_bytes",
+    "etcd_network_peer_received_bytes",
+    "etcd_network_client_grpc_sent_bytes",
+    "etcd_network_client_grpc_received_bytes",
+}
+
+
+@pytest.mark.parametrize("name", sorted(WANTED))
+def test_metric_has_etcds_name_type_and_labels(
+    cluster: LocalCluster, etcd: Sequence[Member], name: str
+) -> None:
+    found = []
+    for members in (cluster.members, etcd):
+        answer = ask(members[0], "GET", "/metrics")
+        families = {family.name: family for family in text_string_to_metric_families(answer.body)}
+        family = families[name]
+        samples = {(sample.name, *sorted(sample.labels)) for sample in family.samples}
+        found.append((family.type, samples))
+    assert found[0] == found[1]
+
+
+def test_metrics_are_prometheus_text(cluster: LocalCluster) -> None:
+    answer = ask(cluster.members[0], "GET", "/metrics")
+    assert answer.content_type == "text/plain; version=0.0.4; charset=utf-8"
+    assert answer.body.endswith("\n")
