@@ -47,6 +47,18 @@ def membership_entry(index: Index, term: Term, membership: Membership) -> Entry:
     return Entry(index, term, EntryKind.MEMBERSHIP, membership.encode())
 
 
+def append_entries(
+    term: Term,
+    leader: NodeId,
+    prev: tuple[Index, Term] = (0, 0),
+    new: str = "",
+    commit: Index = 0,
+    read_round: int = 0,
+) -> AppendEntries:
+    """What the leader of `term` sends: entries of the terms `new` after prev, which is (index, term)."""
+    return AppendEntries(term, leader, *prev, entries(new, prev[0] + 1), commit, read_round)
+
+
 def sent(effects: Effects, kind: type[M], to: NodeId | None = None) -> list[M]:
     """The messages of this kind that leave (to this node)."""
     return [
@@ -196,7 +208,7 @@ def node(
         )
     )
     if leader:
-        built.receive(leader, AppendEntries(term, leader, *snapshot, [], 0))
+        built.receive(leader, append_entries(term, leader, snapshot))
     if role != "follower":
         _campaign(built)
     if role in ("candidate", "leader"):
