@@ -44,4 +44,4 @@ clean:
 # After a change to src/raftwerk/api/*.proto; a test checks that it was done
 proto: $(VENV)/.dev
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m grpc_tools.protoc -Isrc --python_out=src --mypy_out=quiet:src \
-		src/raftwerk/api/kv.proto src/raftwerk/api/rpc.proto src/raftwerk/api/health.proto
+		src/raftwerk/api/*.proto
