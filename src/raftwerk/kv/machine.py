@@ -59,7 +59,8 @@ class KvMachine:
 
     def _load(self) -> None:
         self.position = self._store.get(Table.META, _POSITION) or b""
-        """Where the log stands after the last command applied; opaque."""
+        """Where the log stands after the last command applied; opaque. The store gets it, and the revision, for a checkpoint."""
+        self._kept_position = self.position
         self.revision = self._number(_REVISION, FIRST_REVISION)
         """Of the newest write."""
         self.compacted_revision = self._number(_COMPACTED, NEVER_COMPACTED)
@@ -80,12 +81,8 @@ class KvMachine:
     def apply(self, batch: Sequence[bytes], index: int, position: bytes) -> list[Result]:
         """Execute commands in order. index, position: of the log after them (position is kept with the data)."""
         self._index = index
-        before = self.revision
         results = [self._execute(data) for data in batch]
-        if self.revision != before:
-            self._keep_number(_REVISION, self.revision)
         self.position = position
-        self._store.put(Table.META, _POSITION, position)
         return results
 
     def _execute(self, data: bytes) -> Result:
@@ -244,6 +241,10 @@ class KvMachine:
         return self._store.size_bytes
 
     def begin_checkpoint(self) -> Checkpoint | None:
+        if self.position != self._kept_position:
+            self._kept_position = self.position
+            self._store.put(Table.META, _POSITION, self.position)
+            self._keep_number(_REVISION, self.revision)
         return self._store.begin_checkpoint(self._index)
 
     def open_snapshot(self) -> SnapshotReader:

@@ -10,9 +10,9 @@ from typing import Any, Final, TypeAlias
 
 from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
 from raftwerk.kv.results import RangeResult
-from raftwerk.kv.rows import KeyRow, decode_key_value, encode_key_value
+from raftwerk.kv.rows import NO_VERSION, VERSION_SLICE, KeyRow, decode_key_value, encode_key_value
 from raftwerk.kv.store import Table
-from raftwerk.kv.versions import Versions, bounds
+from raftwerk.kv.versions import Versions, bound, bounds
 
 ALL_ROWS: Final = 2**63
 _SORT_FIELDS: Final = {
@@ -27,7 +27,7 @@ def read_key(
 ) -> RangeResult:
     """A Range of a single key: there is nothing to scan, to order or to cut."""
     data = versions.store.get(Table.KEYS, query.key)
-    row = None if data is None else versions.at(data, read_revision)
+    row = None if data is None else versions.at(data, bound(read_revision))
     if row is None:
         return RangeResult(header_revision, (), False, 0)
     if query.count_only or (has_filters(query) and not passes(query, row)):
@@ -65,7 +65,7 @@ class RangeScan:
         """read_revision: the state to read. header_revision: of the store, for the answer. on_close: unpins."""
         self._versions = versions
         self._query = query
-        self._read_revision = read_revision
+        self._bound = bound(read_revision)
         self._header_revision = header_revision
         self._on_close = on_close
         self._next_key, self._stop = bounds(query.key, query.range_end)
@@ -104,15 +104,16 @@ class RangeScan:
 
     def _count_keys(self, max_rows: int) -> int:
         """Collect the keys of the range, from where it left off. Returns the rows of work left; -1: not done yet."""
-        at, revision, keep_max = self._versions.at, self._read_revision, self._keep_max
+        at, bound, keep_max = self._versions.at, self._bound, self._keep_max
         rows = self._rows
         for key, data in self._versions.store.scan(Table.KEYS, self._next_key, self._stop):
             if max_rows <= 0:
                 self._next_key = key
                 return -1
             max_rows -= 1
-            row = at(data, revision)
-            if row is not None:
+            if len(rows) >= keep_max and data < bound:
+                self._count += data[VERSION_SLICE] != NO_VERSION  # as `at`, but only counted
+            elif (row := at(data, bound)) is not None:
                 self._count += 1
                 if len(rows) < keep_max:
                     rows.append((key, row))

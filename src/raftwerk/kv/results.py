@@ -5,9 +5,10 @@ refusals are KvError values: every member comes to the same one, so they are res
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
+
+import msgspec
 
 
 class KvError(StrEnum):
@@ -20,8 +21,7 @@ class KvError(StrEnum):
     UNREADABLE = "command not understood"
 
 
-@dataclass(frozen=True, slots=True)
-class RangeResult:
+class RangeResult(msgspec.Struct, frozen=True, gc=False):
     """kvs: serialized KeyValues in the order asked for. count: all keys in the range, whatever limit and filters."""
 
     revision: int
@@ -30,21 +30,18 @@ class RangeResult:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class PutResult:
+class PutResult(msgspec.Struct, frozen=True, gc=False):
     revision: int
     prev_kv: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class DeleteRangeResult:
+class DeleteRangeResult(msgspec.Struct, frozen=True, gc=False):
     revision: int
     deleted: int
     prev_kvs: Sequence[bytes]
 
 
-@dataclass(frozen=True, slots=True)
-class TxnResult:
+class TxnResult(msgspec.Struct, frozen=True, gc=False):
     """responses: one for each operation of the branch that was taken."""
 
     revision: int
@@ -52,13 +49,11 @@ class TxnResult:
     responses: "Sequence[RangeResult | PutResult | DeleteRangeResult | TxnResult]"
 
 
-@dataclass(frozen=True, slots=True)
-class CompactResult:
+class CompactResult(msgspec.Struct, frozen=True, gc=False):
     revision: int
 
 
-@dataclass(frozen=True, slots=True)
-class PublishResult:
+class PublishResult(msgspec.Struct, frozen=True, gc=False):
     revision: int
 
 

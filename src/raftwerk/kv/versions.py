@@ -43,6 +43,11 @@ def bounds(key: bytes, range_end: bytes) -> tuple[bytes, bytes | None]:
     return key, range_end
 
 
+def bound(revision: int) -> bytes:
+    """The first link that is too new for a reader at `revision`."""
+    return REVISION.pack(revision + 1, 0)
+
+
 class Versions:
     """The multi-version view of a store. Knows nothing of commands."""
 
@@ -62,19 +67,18 @@ class Versions:
             if data[VERSION_SLICE] != NO_VERSION:
                 yield key, KeyRow.decode(data)
 
-    def at(self, data: bytes, revision: int) -> KeyRow | None:
-        """The version that was the newest at `revision`, from the KEYS row of its key; None if the key was not there."""
-        after = REVISION.pack(revision + 1, 0)
-        link = data[:LINK_BYTES]
-        if link < after:
+    def at(self, data: bytes, bound: bytes) -> KeyRow | None:
+        """The newest version before a bound (see `bound`), from the KEYS row of its key; None if the key was not there."""
+        if data < bound:  # so is the link that it begins with
             return KeyRow.decode(data) if data[VERSION_SLICE] != NO_VERSION else None
         get = self.store.get
-        while link >= after:
+        link = data[:LINK_BYTES]
+        while link >= bound:
             row = get(_REVISIONS, link)
             if row is None:
                 return None  # a deletion that was compacted away
             jump = row[JUMP_SLICE]
-            link = jump if jump >= after else row[PREV_SLICE]
+            link = jump if jump >= bound else row[PREV_SLICE]
         row = get(_REVISIONS, link) if link != NO_LINK else None
         if row is None:
             return None

@@ -21,7 +21,7 @@ import lmdb
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull, RaftwerkError
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_rows import LmdbRows
-from raftwerk.storage.overlay import Overlay
+from raftwerk.storage.overlay import Overlay, SortedTable
 from raftwerk.storage.reader import StreamReader
 from raftwerk.storage.stream import Row, StreamDecoder
 
@@ -138,25 +138,18 @@ class LmdbStore:
         return self._base.get(table, key)
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
-        self._overlay.put(table, key, value)
+        self._overlay.tables[table].put(key, value)
 
     def delete(self, table: Table, key: bytes) -> None:
-        self._overlay.put(table, key, None)
+        self._overlay.tables[table].put(key, None)
 
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        rows: Iterator[tuple[bytes, bytes | None]] = self._base.scan(
-            table, start, stop, reverse=reverse
-        )
-        for overlay in (self._frozen, self._overlay):
-            if overlay is not None and overlay.tables[table].rows:
-                newer = overlay.tables[table]
-                keys = newer.keys(start, stop, reverse=reverse)
-                rows = _merge(((key, newer.rows[key]) for key in keys), rows, reverse=reverse)
-        for key, value in rows:
-            if value is not None:
-                yield key, value
+        base = self._base.scan(table, start, stop, reverse=reverse)
+        overlays = [layer for layer in (self._frozen, self._overlay) if layer is not None]
+        newer = [layer.tables[table] for layer in overlays if layer.tables[table].rows]
+        return _merged(base, newer, start, stop, reverse=reverse) if newer else base
 
     # Checkpoints and snapshots
 
@@ -220,6 +213,23 @@ class LmdbStore:
         self._environment.close()
 
 
+def _merged(
+    base: Iterator[tuple[bytes, bytes]],
+    newer: list[SortedTable],
+    start: bytes,
+    stop: bytes | None,
+    *,
+    reverse: bool,
+) -> Iterator[tuple[bytes, bytes]]:
+    """The base under the newer tables, the newest last."""
+    rows: Iterator[tuple[bytes, bytes | None]] = base
+    for table in newer:
+        rows = _merge(table.items(start, stop, reverse=reverse), rows, reverse=reverse)
+    for key, value in rows:
+        if value is not None:
+            yield key, value
+
+
 def _merge(
     newer: Iterator[tuple[bytes, bytes | None]],
     older: Iterator[tuple[bytes, bytes | None]],
@@ -262,9 +272,8 @@ class LmdbCheckpoint:
 
     def _all_rows(self) -> Iterator[tuple[Table, bytes, bytes | None]]:
         for table in Table:
-            rows = self._frozen.tables[table]
-            for key in rows.keys(b"", None):
-                yield table, key, rows.rows[key]
+            for key, value in self._frozen.tables[table].items(b"", None):
+                yield table, key, value
 
     def write(self) -> bool:
         try:

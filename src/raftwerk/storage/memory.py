@@ -21,7 +21,7 @@ class MemoryStore:
         self._rows = Overlay()
         for table, rows in self._durable.items():
             for key, value in rows.items():
-                self._rows.put(table, key, value)
+                self._rows.tables[table].put(key, value)
         self._under_way: MemoryCheckpoint | None = None
         self.pending_bytes = 0
 
@@ -33,7 +33,7 @@ class MemoryStore:
         return self._rows.tables[table].rows.get(key)
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
-        self._rows.put(table, key, value)
+        self._rows.tables[table].put(key, value)
         self.pending_bytes += len(key) + len(value)
 
     def delete(self, table: Table, key: bytes) -> None:
@@ -43,9 +43,7 @@ class MemoryStore:
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        rows = self._rows.tables[table]
-        for key in rows.keys(start, stop, reverse=reverse):
-            value = rows.rows[key]
+        for key, value in self._rows.tables[table].items(start, stop, reverse=reverse):
             assert value is not None
             yield key, value
 
