@@ -15,6 +15,7 @@ from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.server import Limits
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.grpc_shell import GrpcProtocol
+from raftwerk.server.health import Health
 from raftwerk.server.http1 import Http1, Pages
 from raftwerk.server.kv_service import KvService
 from raftwerk.server.methods import MethodTable
@@ -46,7 +47,8 @@ class Server:
         slices = Slices(self._loop)
         kv = KvService(node, self._loop, slices, lambda: self._is_over_quota)
         cluster = ClusterServices(node, self._loop, slices)
-        self._methods = MethodTable(kv.methods(), cluster.methods())
+        health = Health(node, self._loop)
+        self._methods = MethodTable(kv.methods(), cluster.methods(), health.methods())
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
         )

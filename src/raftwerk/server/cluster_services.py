@@ -1,10 +1,10 @@
-"""The small services: etcdserverpb.Cluster and Maintenance as far as they are built, and grpc.health.v1.Health."""
+"""The small services: etcdserverpb.Cluster and Maintenance as far as they are built."""
 
 import asyncio
 from typing import Final
 
-from raftwerk.api import health_pb2, rpc_pb2, status
-from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
+from raftwerk.api import rpc_pb2, status
+from raftwerk.http2.server import Call, Method, UnaryMethod
 from raftwerk.kv.results import KvError
 from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.errors import status_of
@@ -21,7 +21,6 @@ class ClusterServices:
 
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop, slices: Slices) -> None:
         self._node = node
-        self._loop = loop
         self._slices = slices
         self._waiting = Waiting(node, loop)
 
@@ -31,8 +30,6 @@ class ClusterServices:
             "/etcdserverpb.Maintenance/Status": UnaryMethod(self.status),
             "/etcdserverpb.Maintenance/Alarm": UnaryMethod(self.alarm),
             "/etcdserverpb.Maintenance/HashKV": UnaryMethod(self.hash_kv),
-            "/grpc.health.v1.Health/Check": UnaryMethod(self.health_check),
-            "/grpc.health.v1.Health/Watch": StreamMethod(self.health_watch),
         }
 
     def _header(self, *, with_revision: bool = True) -> rpc_pb2.ResponseHeader:
@@ -123,37 +120,3 @@ class ClusterServices:
             hash_revision=revision,
         )
         call.reply(response.SerializeToString())
-
-    def _health(self, service: str) -> health_pb2.HealthCheckResponse.ServingStatus.ValueType:
-        if service:
-            return health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-        serving = health_pb2.HealthCheckResponse.SERVING
-        return serving if self._node.has_leader else health_pb2.HealthCheckResponse.NOT_SERVING
-
-    def health_check(self, call: Call, data: bytes) -> None:
-        request = parse(call, health_pb2.HealthCheckRequest, data)
-        if request is None:
-            return
-        if request.service:
-            call.finish(status.NOT_FOUND, "unknown service")
-            return
-        state = self._health("")
-        call.reply(health_pb2.HealthCheckResponse(status=state).SerializeToString())
-
-    def health_watch(self, call: Call) -> None:
-        """Tell the state, and then each change, until the client leaves."""
-
-        def on_message(data: bytes) -> None:
-            request = parse(call, health_pb2.HealthCheckRequest, data)
-            if request is not None:
-                self._tell_health(call, request.service, -1)
-
-        call.on_message = on_message
-
-    def _tell_health(self, call: Call, service: str, told: int) -> None:
-        if call.is_over:
-            return
-        state = self._health(service)
-        if state != told:
-            call.send(health_pb2.HealthCheckResponse(status=state).SerializeToString())
-        self._loop.call_later(1.0, self._tell_health, call, service, state)

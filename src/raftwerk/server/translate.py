@@ -115,12 +115,13 @@ def is_read_only(request: rpc_pb2.TxnRequest) -> bool:
 
 
 def is_serializable(request: rpc_pb2.TxnRequest) -> bool:
-    """Whether every read is content with this member's state."""
-    return all(
+    """Whether the transaction reads, and every read is content with this member's state."""
+    operations = (*request.success, *request.failure)
+    return bool(operations) and all(
         operation.request_range.serializable
         if operation.HasField("request_range")
         else is_serializable(operation.request_txn)
-        for operation in (*request.success, *request.failure)
+        for operation in operations
     )
 
 
