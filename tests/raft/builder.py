@@ -15,7 +15,7 @@ from typing import TypeVar
 
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects
-from raftwerk.raft.events import Event, Persisted, Propose, Read, Received, Tick
+from raftwerk.raft.events import Checkpointed, Event, Persisted, Propose, Read, Received, Tick
 from raftwerk.raft.log import Log
 from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import (
@@ -148,6 +148,10 @@ class Node:
     def read(self, request: int = 1) -> Effects:
         return self.step(Read(request))
 
+    def checkpoint(self, index: Index) -> Effects:
+        """The state machine's state up to `index` is durable."""
+        return self.step(Checkpointed(index))
+
     def ack(self, sender: NodeId, match_index: Index, read_round: int = 0) -> Effects:
         """A follower's success reply in the current term."""
         term = self.state.current_term
@@ -189,7 +193,8 @@ def node(
 
     log: the entries after `snapshot` (index, term). commit: those up to it are applied too. leader: whom a follower
     follows. role: "follower", "pre-candidate", "candidate" or "leader" of `term`. The first entry of a leader's own term
-    is its no-op, which it appends when `log` has none. acks: what the followers of a leader have acknowledged.
+    is its no-op, which it appends when `log` has none. acks: what the followers of a leader have acknowledged (and what
+    is committed by that).
     """
     all_entries = list(entries(log, snapshot[0] + 1) if isinstance(log, str) else log)
     is_elected = role in ("candidate", "leader")
@@ -217,7 +222,7 @@ def node(
         _lead(built, all_entries[len(old) + 1 :], commit, acks or {})
     assert built.role.lower() == role.replace("-", ""), f"{built.role}, not {role}"
     assert built.state.current_term == term
-    assert built.state.commit_index == max(commit, snapshot[0])
+    assert built.state.commit_index >= max(commit, snapshot[0])
     built.slow_disk = slow_disk
     return built
 

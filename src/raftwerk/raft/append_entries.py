@@ -141,6 +141,6 @@ def _on_conflict(state: State, leader: Leader, sender: NodeId, reply: AppendEntr
     # entry
     if reply.conflict_term:
         shared = state.log.last_index_of_term(reply.conflict_term, progress.next_index - 1)
-        has_term = shared > 0 and state.log.term_at(shared) == reply.conflict_term
+        has_term = state.log.matches(shared, reply.conflict_term)
         next_index = shared + 1 if has_term else min(next_index, shared + 1)
     progress.become_probe(max(1, min(next_index, progress.next_index)))
