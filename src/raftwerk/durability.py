@@ -9,7 +9,7 @@ from typing import Protocol
 
 
 class Checkpoint(Protocol):
-    """One checkpoint in the making. `write` and `commit` run in the Background, `finish` on the loop."""
+    """One checkpoint in the making. `write`, `commit` and `abort` run in the Background, `finish` on the loop."""
 
     @property
     def index(self) -> int:
@@ -23,6 +23,9 @@ class Checkpoint(Protocol):
 
         Raises DiskFull: nothing was lost, the checkpoint may be tried again; DiskFailed: the node must stop.
         """
+
+    def abort(self) -> None:
+        """Instead of further slices and the commit: forget what was written, since the state machine will be closed."""
 
     def finish(self, *, committed: bool) -> None:
         """Let readers see the committed state, or, if `committed` is false, give the changes back."""

@@ -71,6 +71,8 @@ class ListMachine:
         self.pending_bytes = 0
         self.write_errors: list[Exception] = []
         self.open_readers = 0
+        self.aborted = 0
+        """Checkpoints that were given up."""
         self.chunk_bytes = 7
         self._under_way: ListCheckpoint | None = None
 
@@ -112,6 +114,9 @@ class ListCheckpoint:
 
     def commit(self) -> None:
         self._machine.durable = self._content
+
+    def abort(self) -> None:
+        self._machine.aborted += 1
 
     def finish(self, *, committed: bool) -> None:
         self._machine._under_way = None

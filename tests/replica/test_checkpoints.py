@@ -92,3 +92,37 @@ def test_what_waits_for_a_quiet_moment_runs_after_the_checkpoint_under_way() -> 
     assert ran == ["at once"]
     setting.run(INTERVAL_MS)
     assert ran == ["at once", "after"]
+
+
+def test_stop_gives_up_what_is_being_written() -> None:
+    """A store cannot be closed while it is being written."""
+    setting = Setting()
+    setting.apply(1)
+    assert setting.checkpoints.advance(INTERVAL_MS)
+    setting.checkpoints.stop()
+    assert setting.machine.aborted == 1
+    setting.run(INTERVAL_MS)
+    assert setting.durable == []
+
+
+def test_stop_leaves_a_commit_to_the_background() -> None:
+    setting = Setting()
+    setting.apply(1)
+    while setting.checkpoints.advance(INTERVAL_MS):
+        pass
+    setting.checkpoints.stop()
+    setting.background.run_jobs()
+    assert setting.machine.aborted == 0
+    assert setting.machine.durable[0] == [b"x"]
+    assert setting.durable == [], "nobody is told any more"
+
+
+def test_nothing_is_begun_after_a_failure() -> None:
+    setting = Setting()
+    setting.machine.write_errors.append(DiskFailed("broken"))
+    setting.apply(1, b"x" * PENDING_BYTES_MAX)
+    setting.run(0)
+    assert isinstance(setting.checkpoints.failure, DiskFailed)
+    setting.run(2 * INTERVAL_MS)
+    assert not setting.checkpoints.is_under_way
+    assert setting.durable == []

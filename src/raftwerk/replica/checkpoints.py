@@ -41,6 +41,8 @@ class Checkpoints:
 
     def advance(self, now_ms: int) -> bool:
         """Begin one if it is time; write one slice of the one under way. Returns whether there is more to write now."""
+        if self.failure is not None:
+            return False
         if self._current is None:
             is_large = self._machine.pending_bytes >= PENDING_BYTES_MAX and not self.is_disk_full
             if not is_large and now_ms < self._not_before_ms:
@@ -72,9 +74,16 @@ class Checkpoints:
         else:
             self._after.append(action)
 
+    def stop(self) -> None:
+        """The state machine will be closed: give up the one under way. A commit is left to the Background."""
+        checkpoint, self._current = self._current, None
+        if checkpoint is not None and not self._is_committing:
+            self._background.run_slice(checkpoint.abort)
+
     def _finish(self, result: Exception | None, now_ms: int) -> None:
         checkpoint = self._current
-        assert checkpoint is not None
+        if checkpoint is None:
+            return  # stopped meanwhile
         self._current = None
         self._is_committing = False
         checkpoint.finish(committed=result is None)

@@ -181,3 +181,4 @@ class Replica:
         self.reads.fail_all()
         self._sender.close_all()
         self._receiver.abort()
+        self.checkpoints.stop()

@@ -27,6 +27,8 @@ from raftwerk.storage.stream import Row, StreamDecoder
 
 MAP_BYTES: Final = 256 * 1024**3
 """Address space, not memory or disk: the largest store. LMDB's file grows as it is filled."""
+SPACE_BYTES_MIN: Final = 32 * 1024 * 1024
+"""With less free space than this a checkpoint may not fit."""
 SLICE_ROWS: Final = 300
 """Written while the loop waits: about a millisecond."""
 CURRENT: Final = "CURRENT"
@@ -34,12 +36,20 @@ CURRENT: Final = "CURRENT"
 
 def translated(error: Exception, path: Path) -> RaftwerkError:
     """LMDB's error as one of ours: full (nothing is lost) or failed (stop)."""
-    no_space = os.strerror(errno.ENOSPC)
-    if isinstance(error, lmdb.MapFullError) or no_space in str(error):
+    if isinstance(error, lmdb.MapFullError) or _is_out_of_space(str(error), path):
         return DiskFull(f"no space left to write the store {path}: {error}")
     return DiskFailed(
         f"the store {path} cannot be written: {error}. The node stops; check the disk before it starts again."
     )
+
+
+def _is_out_of_space(text: str, path: Path) -> bool:
+    if os.strerror(errno.ENOSPC) in text or os.strerror(errno.EDQUOT) in text:
+        return True
+    # The disk became full in the middle of a write: LMDB calls a write that was cut short an I/O error. To try again
+    # is safe even if it was one: what a commit did not complete is written anew.
+    space = os.statvfs(path)
+    return os.strerror(errno.EIO) in text and space.f_bavail * space.f_frsize < SPACE_BYTES_MIN
 
 
 def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = False) -> Any:
@@ -285,7 +295,7 @@ class LmdbCheckpoint:
                 if count >= SLICE_ROWS:
                     return False
         except lmdb.Error as error:
-            self._transaction.abort()
+            self.abort()
             raise translated(error, self._path) from error
         return True
 
@@ -294,6 +304,11 @@ class LmdbCheckpoint:
             self._transaction.commit()
         except lmdb.Error as error:
             raise translated(error, self._path) from error
+
+    def abort(self) -> None:
+        # An environment cannot be closed while another thread has a write transaction
+        if self._transaction is not None:
+            self._transaction.abort()
 
     def finish(self, *, committed: bool) -> None:
         self._store.end_checkpoint(committed=committed)

@@ -101,6 +101,9 @@ class MemoryCheckpoint:
     def commit(self) -> None:
         self._is_committed = True
 
+    def abort(self) -> None:
+        """Nothing was written."""
+
     def finish(self, *, committed: bool) -> None:
         assert not committed or self._is_committed
         self._store.end_checkpoint(self._rows if committed else None)
