@@ -116,7 +116,7 @@ def _reply(
     installed: bool = False,
 ) -> None:
     reply = InstallSnapshotReply(state.current_term, last_included_index, next_offset, installed)
-    stable.send(state, to, reply)
+    stable.send(state, to, reply, vouches_for=last_included_index if installed else 0)
 
 
 def on_reply(state: State, sender: NodeId, reply: InstallSnapshotReply, out: Effects) -> None:
