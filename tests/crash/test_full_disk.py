@@ -1,0 +1,195 @@
+"""A full disk: writes are refused with the reason, reads go on, nothing is lost, and space that returns is enough.
+
+Each test has a small file system of its own (tmpfs), which a ballast file fills.
+"""
+
+import asyncio
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from raftwerk.api import status
+from raftwerk.cli.cluster import LocalCluster
+from raftwerk.client import CallFailed, Client
+from tests.conftest import StartCluster
+
+VALUE = b"v" * 100_000
+KEYS_MAX = 1000
+
+
+class SmallDisk:
+    """A mounted file system of a few megabytes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._ballast = folder / "ballast"
+
+    def fill(self) -> None:
+        """Not one block is left."""
+        with self._ballast.open("ab", buffering=0) as file:
+            for size in (1 << 20, 4096, 1):
+                try:
+                    while file.write(bytes(size)):
+                        pass
+                except OSError:
+                    continue
+
+    def free(self) -> None:
+        self._ballast.unlink()
+
+
+MountDisk = Callable[[int], SmallDisk]
+
+
+@pytest.fixture
+def mount_disk(tmp_path: Path) -> Iterator[MountDisk]:
+    """mount_disk(megabytes). To be asked for before start_cluster: unmounted when the processes on it have ended."""
+    folders: list[Path] = []
+
+    def mount(megabytes: int) -> SmallDisk:
+        folder = tmp_path / f"disk{len(folders)}"
+        folder.mkdir()
+        options = f"size={megabytes}m"
+        subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", options, "raftwerk-test", str(folder)], check=True
+        )
+        folders.append(folder)
+        return SmallDisk(folder)
+
+    yield mount
+    for folder in folders:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def restart(cluster: LocalCluster) -> None:
+    for member in cluster.members:
+        if member.is_running:
+            cluster.kill(member)
+        cluster.start(member)
+    cluster.wait_ready()
+
+
+def start_with_part_on(disk: SmallDisk, part: str, start_cluster: StartCluster) -> LocalCluster:
+    """A single node whose log, or whose store, or both, are on `disk`."""
+    if part == "folder":
+        return start_cluster(1, folder=disk.folder)
+    cluster = start_cluster(1)
+    cluster.kill(cluster.members[0])
+    folder = cluster.members[0].folder / part
+    shutil.move(folder, disk.folder / part)
+    folder.symlink_to(disk.folder / part)
+    restart(cluster)
+    return cluster
+
+
+async def write_until_refused(client: Client, name: str) -> list[bytes]:
+    """Returns the keys of what was acknowledged."""
+    written = []
+    for number in range(KEYS_MAX):
+        key = f"{name}{number}".encode()
+        try:
+            await client.put(key, VALUE + key)
+        except CallFailed as error:
+            assert (error.code, error.text) == status.NO_SPACE  # noqa: PT017  (the loop goes on until it is raised)
+            assert await client.get(key) is None
+            return written
+        written.append(key)
+    raise AssertionError(f"{KEYS_MAX} writes fitted")
+
+
+async def write_when_there_is_space(client: Client, key: bytes) -> None:
+    """A refused write certainly did not happen: it may be tried again, until the node has noticed the space."""
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await client.put(key, VALUE + key)
+            except CallFailed as error:
+                assert error.text == status.NO_SPACE.text  # noqa: PT017  (in a loop)
+                await asyncio.sleep(0)
+            else:
+                return
+
+
+async def check_all_there(client: Client, keys: list[bytes]) -> None:
+    """By linearizable reads."""
+    for key in keys:
+        assert await client.get(key) == VALUE + key
+
+
+PARTS = pytest.mark.parametrize("part", ["wal", "store", "folder"])
+
+
+@PARTS
+def test_writes_are_refused_reads_go_on_and_space_that_returns_is_enough(
+    mount_disk: MountDisk, start_cluster: StartCluster, part: str
+) -> None:
+    disk = mount_disk(128)
+    cluster = start_with_part_on(disk, part, start_cluster)
+
+    async def scenario() -> list[bytes]:
+        async with Client([cluster.members[0].client_url]) as client:
+            disk.fill()
+            written = await write_until_refused(client, "full")
+            await check_all_there(client, written)
+            disk.free()
+            await write_when_there_is_space(client, b"again")
+            return [*written, b"again"]
+
+    keys = asyncio.run(scenario())
+    restart(cluster)
+    asyncio.run(check_after(cluster, keys))
+
+
+@PARTS
+def test_kill_and_restart_on_a_full_disk_lose_nothing(
+    mount_disk: MountDisk, start_cluster: StartCluster, part: str
+) -> None:
+    disk = mount_disk(128)
+    cluster = start_with_part_on(disk, part, start_cluster)
+
+    async def fill() -> list[bytes]:
+        async with Client([cluster.members[0].client_url]) as client:
+            disk.fill()
+            return await write_until_refused(client, "full")
+
+    async def go_on(written: list[bytes]) -> list[bytes]:
+        async with Client([cluster.members[0].client_url]) as client:
+            await check_all_there(client, written)
+            more = await write_until_refused(client, "more")
+            disk.free()
+            await write_when_there_is_space(client, b"again")
+            return [*written, *more, b"again"]
+
+    keys = asyncio.run(fill())
+    restart(cluster)
+    keys = asyncio.run(go_on(keys))
+    restart(cluster)
+    asyncio.run(check_after(cluster, keys))
+
+
+async def check_after(cluster: LocalCluster, keys: list[bytes]) -> None:
+    async with Client([cluster.members[0].client_url]) as client:
+        await check_all_there(client, keys)
+
+
+@PARTS
+def test_stop_on_a_full_disk_ends_at_once_and_cleanly(
+    mount_disk: MountDisk, start_cluster: StartCluster, part: str
+) -> None:
+    """SIGTERM, while jobs wait for space."""
+    disk = mount_disk(128)
+    cluster = start_with_part_on(disk, part, start_cluster)
+
+    async def fill() -> None:
+        async with Client([cluster.members[0].client_url]) as client:
+            disk.fill()
+            await write_until_refused(client, "full")
+
+    asyncio.run(fill())
+    process = cluster.members[0].process
+    assert process is not None
+    process.terminate()
+    assert process.wait(timeout=5) == 0
