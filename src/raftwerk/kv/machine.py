@@ -55,6 +55,8 @@ class KvMachine:
         self._index = 0  # not known before the next apply, which is soon enough: older checkpoints tell nothing new
         self._pins: dict[int, int] = {}
         self._pin_numbers = itertools.count()
+        self.restores = 0
+        """How often a snapshot replaced the state: a read in slices that sees this change begins anew."""
         self._load()
 
     def _load(self) -> None:
@@ -255,6 +257,7 @@ class KvMachine:
 
     def reload(self) -> None:
         """The store's rows were replaced."""
+        self.restores += 1
         self._pins.clear()
         self._load()
 

@@ -9,7 +9,7 @@ from raftwerk.kv.results import KvError
 from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
-from raftwerk.server.slices import Slices, Steps
+from raftwerk.server.slices import Slices, Steps, read_in_slices
 
 ETCD_VERSION: Final = "3.5.21"
 """What the API is compatible with. Clients parse it as a semantic version, and choose features by it."""
@@ -104,15 +104,12 @@ class ClusterServices:
         if revision <= 0:
             revision = machine.revision
         compacted = machine.compacted_revision
-        scan = machine.hash_sliced(revision)
-        if isinstance(scan, KvError):
-            fail(call, status_of(scan))
+        total = yield from read_in_slices(
+            machine, lambda: machine.hash_sliced(revision), HASH_SLICE_ROWS
+        )
+        if isinstance(total, KvError):
+            fail(call, status_of(total))
             return
-        try:
-            while (total := scan.step(HASH_SLICE_ROWS)) is None:
-                yield
-        finally:
-            scan.close()
         response = rpc_pb2.HashKVResponse(
             header=self._header(),
             hash=total & 0xFFFFFFFF,

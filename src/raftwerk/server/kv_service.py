@@ -23,7 +23,7 @@ from raftwerk.server import translate, validate
 from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
-from raftwerk.server.slices import Slices, Steps
+from raftwerk.server.slices import Slices, Steps, read_in_slices
 
 SLICE_ROWS: Final = 200
 """Rows of a range that are read in one turn of the loop: about two milliseconds."""
@@ -185,15 +185,11 @@ class KvService:
 
     def _range_steps(self, call: Call, query: RangeQuery) -> Steps:
         """A range of many keys."""
-        scan = self._machine.range_sliced(query)
-        if isinstance(scan, KvError):
-            self._fail(call, scan)
+        machine = self._machine
+        result = yield from read_in_slices(machine, lambda: machine.range_sliced(query), SLICE_ROWS)
+        if isinstance(result, KvError):
+            self._fail(call, result)
             return
-        try:
-            while (result := scan.step(SLICE_ROWS)) is None:
-                yield
-        finally:
-            scan.close()
         kvs, parts = result.kvs, [self.header(result.revision)]
         for start in range(0, len(kvs), SLICE_KVS):
             if start:

@@ -2,10 +2,15 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
-from typing import TypeAlias
+from collections.abc import Callable, Generator
+from typing import Protocol, TypeAlias, TypeVar
 
 from raftwerk.http2.server import Call
+from raftwerk.kv.machine import KvMachine
+from raftwerk.kv.results import KvError
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
 
 Steps: TypeAlias = Generator[None, None, None]
 """Does the next slice of the work when it is asked for more, and answers the call at its end."""
@@ -37,3 +42,30 @@ class Slices:
         call, steps = self._waiting.popleft()
         self._wake()  # first: what goes wrong with one read does not hold up the others
         self.start(call, steps)
+
+
+class Scan(Protocol[T_co]):
+    """A read in progress (kv.read, kv.compaction)."""
+
+    def step(self, max_rows: int) -> T_co | None: ...
+
+    def close(self) -> None: ...
+
+
+def read_in_slices(
+    machine: KvMachine, begin: Callable[[], Scan[T] | KvError], rows: int
+) -> Generator[None, None, T | KvError]:
+    """The result of a read, `rows` rows a slice. If a snapshot replaces the state meanwhile, the read begins anew."""
+    while True:
+        restores = machine.restores
+        scan = begin()
+        if isinstance(scan, KvError):
+            return scan
+        try:
+            while machine.restores == restores:
+                result = scan.step(rows)
+                if result is not None:
+                    return result
+                yield
+        finally:
+            scan.close()

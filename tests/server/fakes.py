@@ -1,0 +1,229 @@
+"""A node of one member on the store in memory, a loop in virtual time, and a client on the other end of a connection."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from google.protobuf.message import Message
+
+from raftwerk.http2.client import ClientCall, ClientConnection
+from raftwerk.http2.headers import literal
+from raftwerk.http2.server import Limits, Method, ServerConnection
+from raftwerk.kv.machine import KvMachine
+from raftwerk.replica.failure import Failure
+from raftwerk.runtime.metrics import Metrics
+from raftwerk.runtime.node import MemberInfo, NodeStatus
+from raftwerk.runtime.settings import Settings
+from raftwerk.server.methods import MethodTable
+from raftwerk.storage.memory import MemoryStore
+
+CLUSTER_ID = 0xABC
+NODE_ID = 0x123
+TERM = 7
+
+
+class FakeLoop(asyncio.AbstractEventLoop):
+    """Runs what is due when it is told to; time is a number."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+        self.turns = 0
+        self._soon: list[asyncio.Handle] = []
+        self._timers: list[asyncio.TimerHandle] = []
+
+    def get_debug(self) -> bool:
+        return False
+
+    def time(self) -> float:
+        return self.now_s
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._soon.append(handle)
+        return handle
+
+    def call_later(
+        self, delay: float, callback: Any, *args: Any, context: Any = None
+    ) -> asyncio.TimerHandle:
+        handle = asyncio.TimerHandle(self.now_s + delay, callback, args, self, context)
+        self._timers.append(handle)
+        return handle
+
+    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+        """Cancelled timers are looked over when they are due."""
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        raise context["exception"]
+
+    @property
+    def timers(self) -> int:
+        """How many wait."""
+        return sum(not timer.cancelled() for timer in self._timers)
+
+    def turn(self) -> bool:
+        """Run what was called soon before this. Returns whether there was something."""
+        handles, self._soon = self._soon, []
+        for handle in handles:
+            if not handle.cancelled():
+                handle._run()
+        self.turns += bool(handles)
+        return bool(handles)
+
+    def settle(self) -> None:
+        """Turn until nothing is left to do at this time."""
+        while self.turn():
+            pass
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass, timer by timer."""
+        end_s = self.now_s + seconds
+        self.settle()
+        while due := [timer for timer in self._timers if timer.when() <= end_s]:
+            timer = min(due, key=asyncio.TimerHandle.when)
+            self._timers.remove(timer)
+            if not timer.cancelled():
+                self.now_s = max(self.now_s, timer.when())
+                timer._run()
+                self.settle()
+        self.now_s = end_s
+
+
+class FakeNode:
+    """Implements server.port.Node: applies at the next turn of the loop, or fails, or keeps requests waiting."""
+
+    def __init__(self, loop: FakeLoop, settings: Settings | None = None) -> None:
+        self._loop = loop
+        self.settings = settings or Settings()
+        self.cluster_id = CLUSTER_ID
+        self.node_id = NODE_ID
+        self.machine = KvMachine(MemoryStore())
+        self.metrics = Metrics()
+        self.has_leader = True
+        self.current_term = TERM
+        self.waiting_proposals = 0
+        self.failed_proposals_total = 0
+        self.failure: Failure | None = None
+        """Given to every request instead of a result."""
+        self.is_stuck = False
+        """Requests wait until `release`."""
+        self.commands: list[bytes] = []
+        self._waiting: list[Callable[[], None]] = []
+        self._index = 0
+
+    def propose(self, command: bytes, done: Callable[[object], None]) -> None:
+        self.commands.append(command)
+        self._later(lambda: done(self.failure or self.apply(command)))
+
+    def apply(self, command: bytes) -> object:
+        """Execute a command now."""
+        self._index += 1
+        return self.machine.apply([command], self._index, b"position")[0]
+
+    def read(self, done: Callable[[Failure | None], None]) -> None:
+        self._later(lambda: done(self.failure))
+
+    def _later(self, settle: Callable[[], None]) -> None:
+        if self.is_stuck:
+            self._waiting.append(settle)
+        else:
+            self._loop.call_soon(settle)
+
+    def release(self) -> None:
+        """Settle what waited."""
+        self.is_stuck = False
+        waiting, self._waiting = self._waiting, []
+        for settle in waiting:
+            settle()
+
+    def status(self) -> NodeStatus:
+        return NodeStatus(
+            name="node1",
+            cluster_id=CLUSTER_ID,
+            node_id=NODE_ID,
+            leader_id=NODE_ID if self.has_leader else 0,
+            role="leader",
+            current_term=TERM,
+            snapshot_index=5,
+            last_index=12,
+            commit_index=11,
+            last_applied=10,
+            is_learner=False,
+            store_bytes=8192,
+            store_in_use_bytes=4096,
+        )
+
+    def members(self) -> list[MemberInfo]:
+        return [
+            MemberInfo(NODE_ID, "node1", ("http://p1",), ("http://c1",), False),
+            MemberInfo(NODE_ID + 1, "", ("http://p2",), (), True),
+        ]
+
+    def peer_traffic(self) -> dict[int, tuple[int, int]]:
+        return {NODE_ID + 1: (100, 200)}
+
+
+class Outcome(NamedTuple):
+    """How a call ended."""
+
+    status: int
+    text: str
+    message: bytes
+
+
+class PendingCall:
+    """A call on the client's side. outcome: None while it is open."""
+
+    def __init__(self) -> None:
+        self.outcome: Outcome | None = None
+        self.messages: list[bytes] = []
+        self.client_call: ClientCall
+
+    def done(self, answer: Any) -> None:
+        self.outcome = Outcome(answer.status, answer.text, answer.message)
+
+
+class Rig:
+    """A service behind a connection in memory."""
+
+    def __init__(self, loop: FakeLoop, *groups: dict[str, Method]) -> None:
+        self.loop = loop
+        self._server = ServerConnection(MethodTable(*groups), Limits())
+        self._client = ClientConnection("rig", Limits())
+
+    def start(
+        self, path: str, request: Message | bytes, *, headers: dict[bytes, bytes] | None = None
+    ) -> PendingCall:
+        """Send a request; nothing on the loop runs yet."""
+        call = PendingCall()
+        data = request if isinstance(request, bytes) else request.SerializeToString()
+        metadata = b"".join(literal(name, value) for name, value in (headers or {}).items())
+        is_stream = path.endswith("/Watch")
+        on_message = call.messages.append if is_stream else None
+        call.client_call = self._client.call(path, data, call.done, on_message, metadata=metadata)
+        self.pump()
+        return call
+
+    def pump(self) -> None:
+        """Carry bytes both ways until there are none."""
+        while self._client.has_output or self._server.has_output:
+            self._server.receive(self._client.take_output())
+            self._client.receive(self._server.take_output())
+
+    def call(
+        self, path: str, request: Message | bytes, *, headers: dict[bytes, bytes] | None = None
+    ) -> Outcome:
+        """The whole call, without any time passing."""
+        pending = self.start(path, request, headers=headers)
+        self.loop.settle()
+        self.pump()
+        assert pending.outcome is not None, "the call was not answered"
+        return pending.outcome
+
+    def advance(self, seconds: float) -> None:
+        self.loop.advance(seconds)
+        self.pump()
+
+    @property
+    def open_calls(self) -> int:
+        """As the server counts them."""
+        return len(self._server.streams)

@@ -1,0 +1,79 @@
+"""/metrics holds the node's counters, in a form that Prometheus's own parser reads."""
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+
+from raftwerk.runtime.metrics import DURATION_BOUNDS_S
+from raftwerk.server.metrics import MetricsPage, Traffic
+from tests.server.fakes import NODE_ID, TERM, FakeLoop, FakeNode
+
+Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
+
+
+def scrape(node: FakeNode, traffic: Traffic | None = None) -> Samples:
+    text = MetricsPage(node, traffic or Traffic()).render().decode()
+    return {
+        (sample.name, tuple(sorted(sample.labels.items()))): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("etcd_server_has_leader", 1),
+        ("etcd_server_is_leader", 1),
+        ("etcd_server_leader_changes_seen_total", 1),
+        ("etcd_server_proposals_committed_total", 11),
+        ("etcd_server_proposals_applied_total", 10),
+        ("etcd_server_proposals_pending", 3),
+        ("etcd_server_proposals_failed_total", 4),
+        ("etcd_server_quota_backend_bytes", 2 * 1024**3),
+        ("etcd_mvcc_db_total_size_in_bytes", 8192),
+        ("etcd_mvcc_db_total_size_in_use_in_bytes", 4096),
+        ("etcd_debugging_mvcc_current_revision", 1),
+        ("etcd_network_client_grpc_received_bytes_total", 30),
+        ("etcd_network_client_grpc_sent_bytes_total", 40),
+        ("raftwerk_client_connections", 2),
+        ("raftwerk_raft_term", TERM),
+        ("raftwerk_raft_last_index", 12),
+        ("raftwerk_raft_snapshot_index", 5),
+    ],
+)
+def test_metric_has_the_nodes_value(name: str, value: float) -> None:
+    node = FakeNode(FakeLoop())
+    node.waiting_proposals = 3
+    node.failed_proposals_total = 4
+    node.metrics.on_notice("became leader")
+    traffic = Traffic()
+    traffic.received_bytes, traffic.sent_bytes, traffic.connections = 30, 40, 2
+    assert scrape(node, traffic)[name, ()] == value
+
+
+def test_node_without_leader_has_none() -> None:
+    node = FakeNode(FakeLoop())
+    node.has_leader = False
+    samples = scrape(node)
+    assert samples["etcd_server_has_leader", ()] == 0
+    assert samples["etcd_server_is_leader", ()] == 0
+
+
+def test_peer_traffic_is_labelled_with_the_peer() -> None:
+    samples = scrape(FakeNode(FakeLoop()))
+    peer = f"{NODE_ID + 1:x}"
+    assert samples["etcd_network_peer_sent_bytes_total", (("To", peer),)] == 100
+    assert samples["etcd_network_peer_received_bytes_total", (("From", peer),)] == 200
+
+
+def test_histogram_is_cumulative_and_ends_with_all() -> None:
+    node = FakeNode(FakeLoop())
+    durations_s = (DURATION_BOUNDS_S[0], DURATION_BOUNDS_S[2], 1000.0)
+    for duration_s in durations_s:
+        node.metrics.observe_wal_sync_s(duration_s)
+    samples = scrape(node)
+    name = "etcd_disk_wal_fsync_duration_seconds"
+    buckets = [value for (sample, _), value in samples.items() if sample == f"{name}_bucket"]
+    assert buckets == [1, 1] + [2] * (len(DURATION_BOUNDS_S) - 2) + [3]
+    assert samples[f"{name}_count", ()] == 3
+    assert samples[f"{name}_sum", ()] == pytest.approx(sum(durations_s))
