@@ -21,7 +21,7 @@ def receive(state: State, sender: NodeId, rpc: AppendEntries, out: Effects) -> N
     # F2.CAN.3: if AppendEntries RPC received from new leader: convert to follower. F2.FOL.2a: AppendEntries from the
     # current leader starts the wait for the election timeout anew
     become_follower(state, rpc.term, rpc.leader_id, out)
-    if state.incoming is not None and state.incoming.is_complete:
+    if state.is_installing:
         # The state machine is being replaced: only the leadership is acknowledged
         _reply_match(state, sender, rpc, min(rpc.prev_log_index, state.commit_index))
         return

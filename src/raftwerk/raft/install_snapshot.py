@@ -28,9 +28,9 @@ def receive(state: State, sender: NodeId, rpc: InstallSnapshot, out: Effects) ->
             state, sender, rpc.last_included_index, 0, installed=True
         )  # we have all that already
         return
+    if state.is_installing:
+        return  # the answer follows
     incoming = state.incoming
-    if incoming is not None and incoming.is_complete:
-        return  # being installed; the answer follows
     # F2.IS.2: create new snapshot file if first chunk (offset is 0)
     if not _continues(incoming, rpc):
         if rpc.offset:

@@ -5,7 +5,7 @@ The properties of Figure 3 that concern several nodes are checked where all node
 
 from dataclasses import dataclass
 
-from raftwerk.raft.roles import Candidate, Leader, PreCandidate
+from raftwerk.raft.roles import Candidate, Follower, Leader, PreCandidate
 from raftwerk.raft.state import State
 from raftwerk.raft.types import NOBODY, Index, NodeId, Term
 
@@ -53,6 +53,7 @@ def check_state(state: State) -> None:
     assert all(message.term == state.current_term for _, _, message in stable.held)
     if isinstance(state.role, Leader):
         _check_leader(state, state.role)
+    assert isinstance(state.role, Follower) or not state.is_installing
     if isinstance(state.role, Candidate | Leader):
         assert state.voted_for == state.node_id
     if isinstance(state.role, Candidate | PreCandidate):

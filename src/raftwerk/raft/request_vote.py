@@ -34,6 +34,11 @@ def hears_leader(state: State) -> bool:
     return state.leader_id != NOBODY and state.leader_silent_ms < state.config.election_timeout_ms
 
 
+def may_campaign(state: State) -> bool:
+    """Whether this node may lead: not while its state machine is being replaced, for it could apply nothing."""
+    return state.membership.is_voter(state.node_id) and not state.is_installing
+
+
 def pre_campaign(state: State, out: Effects) -> None:
     """Ask whether an election could be won, without disturbing anybody."""
     become_pre_candidate(state, out)

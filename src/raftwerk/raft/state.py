@@ -122,6 +122,11 @@ class State:
     def durable_index(self) -> Index:
         return self.stable.durable_index
 
+    @property
+    def is_installing(self) -> bool:
+        """Whether the state machine is being replaced by a snapshot: until then nothing is appended, and nobody led."""
+        return self.incoming is not None and self.incoming.is_complete
+
 
 def notice(state: State, out: Effects, event: str, **facts: int | str) -> None:
     """Tell the operator."""

@@ -30,7 +30,7 @@ def _tick_other(
     # first.) T4.2.2: but a server that is no voter starts no election
     if role.elapsed_ms >= role.election_timeout_ms:
         role.elapsed_ms = 0
-        if state.membership.is_voter(state.node_id):
+        if request_vote.may_campaign(state):
             request_vote.pre_campaign(state, out)
 
 

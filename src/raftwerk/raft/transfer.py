@@ -12,6 +12,6 @@ def receive(state: State, rpc: TimeoutNow, out: Effects) -> None:
     # T3.10.3: a request that comes too late, of an older term or after the election was won, starts nothing
     if rpc.term < state.current_term or isinstance(state.role, Leader):
         return
-    if state.membership.is_voter(state.node_id):
+    if request_vote.may_campaign(state):
         # T3.10.1: the target starts a new election at once, and its RequestVote tells that its leader asked for it
         request_vote.campaign(state, out, is_transfer=True)
