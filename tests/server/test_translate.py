@@ -1,0 +1,332 @@
+"""Requests become commands, results become answers: the bytes are what protobuf would have written."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raftwerk.api import kv_pb2, rpc_pb2
+from raftwerk.kv import commands
+from raftwerk.kv.commands import (
+    Compare,
+    CompareResult,
+    CompareTarget,
+    DeleteRange,
+    Put,
+    RangeQuery,
+    SortOrder,
+    SortTarget,
+    Txn,
+)
+from raftwerk.kv.results import DeleteRangeResult, PutResult, RangeResult, TxnResult
+from raftwerk.server import translate
+
+UINT64 = st.integers(0, 2**64 - 1)
+INT64 = st.integers(-(2**63), 2**63 - 1)
+REVISION = st.integers(0, 2**63 - 1)
+KEYS = st.binary(max_size=4)
+KVS = st.builds(
+    kv_pb2.KeyValue,
+    key=KEYS,
+    create_revision=REVISION,
+    mod_revision=REVISION,
+    version=REVISION,
+    value=st.binary(max_size=300),
+    lease=INT64,
+)
+
+# Requests
+
+RANGES = st.builds(
+    rpc_pb2.RangeRequest,
+    key=KEYS,
+    range_end=KEYS,
+    limit=INT64,
+    revision=INT64,
+    sort_order=st.integers(0, 2),
+    sort_target=st.integers(0, 4),
+    keys_only=st.booleans(),
+    count_only=st.booleans(),
+    min_mod_revision=INT64,
+    max_mod_revision=INT64,
+    min_create_revision=INT64,
+    max_create_revision=INT64,
+)
+PUTS = st.builds(
+    rpc_pb2.PutRequest,
+    key=KEYS,
+    value=KEYS,
+    lease=INT64,
+    prev_kv=st.booleans(),
+    ignore_value=st.booleans(),
+    ignore_lease=st.booleans(),
+)
+DELETES = st.builds(rpc_pb2.DeleteRangeRequest, key=KEYS, range_end=KEYS, prev_kv=st.booleans())
+
+
+@given(RANGES)
+def test_range_keeps_every_field(request: rpc_pb2.RangeRequest) -> None:
+    query = translate.range_query(request)
+    assert {name: getattr(query, name) for name in query.__struct_fields__} == {
+        name: getattr(request, name) for name in query.__struct_fields__
+    }
+    assert isinstance(query.sort_order, SortOrder)
+    assert isinstance(query.sort_target, SortTarget)
+
+
+@given(PUTS)
+def test_put_keeps_every_field(request: rpc_pb2.PutRequest) -> None:
+    command = translate.put_command(request)
+    assert {name: getattr(command, name) for name in command.__struct_fields__} == {
+        name: getattr(request, name) for name in command.__struct_fields__
+    }
+
+
+@given(DELETES)
+def test_delete_keeps_every_field(request: rpc_pb2.DeleteRangeRequest) -> None:
+    command = translate.delete_command(request)
+    assert command == DeleteRange(request.key, request.range_end, request.prev_kv)
+
+
+@pytest.mark.parametrize(
+    ("compare", "expected"),
+    [
+        (
+            rpc_pb2.Compare(key=b"k", target=0, result=0, version=3),
+            Compare(CompareTarget.VERSION, CompareResult.EQUAL, b"k", 3),
+        ),
+        (
+            rpc_pb2.Compare(key=b"k", target=1, result=1, create_revision=4),
+            Compare(CompareTarget.CREATE, CompareResult.GREATER, b"k", 4),
+        ),
+        (
+            rpc_pb2.Compare(key=b"k", target=2, result=2, mod_revision=5),
+            Compare(CompareTarget.MOD, CompareResult.LESS, b"k", 5),
+        ),
+        (
+            rpc_pb2.Compare(key=b"k", target=3, result=3, value=b"v", range_end=b"z"),
+            Compare(CompareTarget.VALUE, CompareResult.NOT_EQUAL, b"k", b"v", b"z"),
+        ),
+        (
+            rpc_pb2.Compare(key=b"k", target=4, result=0, lease=6),
+            Compare(CompareTarget.LEASE, CompareResult.EQUAL, b"k", 6),
+        ),
+        (
+            rpc_pb2.Compare(key=b"k", target=3, result=0, version=3),
+            Compare(CompareTarget.VALUE, CompareResult.EQUAL, b"k", b""),
+        ),
+    ],
+    ids=["version", "create", "mod", "value", "lease", "operand_of_another_target"],
+)
+def test_comparison_takes_the_operand_of_its_target(
+    compare: rpc_pb2.Compare, expected: Compare
+) -> None:
+    assert translate.txn_command(rpc_pb2.TxnRequest(compare=[compare])).compares == (expected,)
+
+
+def operations(depth: int) -> st.SearchStrategy[rpc_pb2.RequestOp]:
+    kinds = [
+        st.builds(rpc_pb2.RequestOp, request_range=RANGES),
+        st.builds(rpc_pb2.RequestOp, request_put=PUTS),
+        st.builds(rpc_pb2.RequestOp, request_delete_range=DELETES),
+    ]
+    if depth:
+        lists = st.lists(operations(depth - 1), max_size=2)
+        txns = st.builds(rpc_pb2.TxnRequest, success=lists, failure=lists)
+        kinds.append(st.builds(rpc_pb2.RequestOp, request_txn=txns))
+    return st.one_of(kinds)
+
+
+@given(success=st.lists(operations(2), max_size=3), failure=st.lists(operations(1), max_size=2))
+def test_txn_survives_the_log(
+    success: list[rpc_pb2.RequestOp], failure: list[rpc_pb2.RequestOp]
+) -> None:
+    """Kinds, order and nesting are those of the request, after encoding and decoding too."""
+    request = rpc_pb2.TxnRequest(success=success, failure=failure)
+    command = translate.txn_command(request)
+    assert commands.decode(commands.encode(command)) == command
+    assert shape(command) == shape_of_request(request)
+
+
+def shape(txn: Txn) -> object:
+    def of(operation: object) -> object:
+        return shape(operation) if isinstance(operation, Txn) else (type(operation), operation.key)
+
+    return [of(operation) for operation in txn.success], [of(item) for item in txn.failure]
+
+
+def shape_of_request(request: rpc_pb2.TxnRequest) -> object:
+    types = {"request_range": RangeQuery, "request_put": Put, "request_delete_range": DeleteRange}
+
+    def of(operation: rpc_pb2.RequestOp) -> object:
+        kind = operation.WhichOneof("request")
+        if kind == "request_txn":
+            return shape_of_request(operation.request_txn)
+        return types[kind], getattr(operation, kind).key
+
+    return [of(operation) for operation in request.success], [of(item) for item in request.failure]
+
+
+RANGE = rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=b"a"))
+LOCAL = rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=b"a", serializable=True))
+WRITE = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=b"a"))
+DELETE = rpc_pb2.RequestOp(request_delete_range=rpc_pb2.DeleteRangeRequest(key=b"a"))
+
+
+def nest(*success: rpc_pb2.RequestOp) -> rpc_pb2.RequestOp:
+    return rpc_pb2.RequestOp(request_txn=rpc_pb2.TxnRequest(success=success))
+
+
+@pytest.mark.parametrize(
+    ("ops", "is_read_only"),
+    [
+        ([], True),
+        ([RANGE, LOCAL], True),
+        ([RANGE, WRITE], False),
+        ([DELETE], False),
+        ([nest(RANGE)], True),
+        ([nest(RANGE, nest(WRITE))], False),
+    ],
+    ids=["empty", "ranges", "put", "delete", "nested_range", "nested_put"],
+)
+@pytest.mark.parametrize("branch", ["success", "failure"])
+def test_only_ranges_make_a_txn_read_only(
+    branch: str, ops: list[rpc_pb2.RequestOp], is_read_only: bool
+) -> None:
+    assert translate.is_read_only(rpc_pb2.TxnRequest(**{branch: ops})) is is_read_only
+
+
+@pytest.mark.parametrize(
+    ("success", "failure", "is_serializable"),
+    [
+        ([LOCAL], [LOCAL], True),
+        ([LOCAL], [], True),
+        ([LOCAL, RANGE], [], False),
+        ([LOCAL], [RANGE], False),
+        ([nest(LOCAL)], [], True),
+        ([nest(RANGE)], [], False),
+        ([], [], False),
+        ([nest()], [], False),
+    ],
+    ids=["all", "one_branch", "one_not", "other_branch", "nested", "nested_not", "none", "empty"],
+)
+def test_txn_is_serializable_if_all_its_reads_are(
+    success: list[rpc_pb2.RequestOp], failure: list[rpc_pb2.RequestOp], is_serializable: bool
+) -> None:
+    """One of comparisons alone is not: its answer is a statement on the present."""
+    request = rpc_pb2.TxnRequest(success=success, failure=failure)
+    assert translate.is_serializable(request) is is_serializable
+
+
+@pytest.mark.parametrize(
+    ("compare", "is_known"),
+    [
+        (rpc_pb2.Compare(target=4, result=3), True),
+        (rpc_pb2.Compare(target=5), False),
+        (rpc_pb2.Compare(result=4), False),
+        (rpc_pb2.Compare(target=-1), False),
+    ],
+)
+@pytest.mark.parametrize("depth", [0, 2])
+def test_unknown_comparison_is_found_at_any_depth(
+    depth: int, compare: rpc_pb2.Compare, is_known: bool
+) -> None:
+    request = rpc_pb2.TxnRequest(compare=[compare])
+    for _ in range(depth):
+        request = rpc_pb2.TxnRequest(failure=[rpc_pb2.RequestOp(request_txn=request)])
+    assert translate.has_known_enums(request) is is_known
+
+
+# Responses
+
+
+@given(cluster_id=UINT64, node_id=UINT64, revision=REVISION, term=UINT64)
+def test_header_is_protobufs(cluster_id: int, node_id: int, revision: int, term: int) -> None:
+    data = translate.Headers(cluster_id, node_id).field(revision, term)
+    header = rpc_pb2.ResponseHeader(
+        cluster_id=cluster_id, member_id=node_id, revision=revision, raft_term=term
+    )
+    assert rpc_pb2.PutResponse.FromString(data) == rpc_pb2.PutResponse(header=header)
+
+
+def test_header_follows_revision_and_term() -> None:
+    headers = translate.Headers(1, 2)
+    fields = [headers.field(*at) for at in ((5, 1), (6, 1), (6, 2), (5, 1))]
+    parsed = [rpc_pb2.PutResponse.FromString(field).header for field in fields]
+    assert [(header.revision, header.raft_term) for header in parsed] == [
+        (5, 1),
+        (6, 1),
+        (6, 2),
+        (5, 1),
+    ]
+
+
+HEADER = rpc_pb2.ResponseHeader(cluster_id=1, member_id=2, revision=9, raft_term=3)
+HEADER_FIELD = translate.Headers(1, 2).field(9, 3)
+
+
+def serialized(kvs: list[kv_pb2.KeyValue]) -> list[bytes]:
+    return [kv.SerializeToString() for kv in kvs]
+
+
+@given(kvs=st.lists(KVS, max_size=4), more=st.booleans(), count=REVISION)
+def test_range_response_is_protobufs(kvs: list[kv_pb2.KeyValue], more: bool, count: int) -> None:
+    result = RangeResult(9, serialized(kvs), more, count)
+    expected = rpc_pb2.RangeResponse(header=HEADER, kvs=kvs, more=more, count=count)
+    assert translate.range_response(HEADER_FIELD, result) == expected.SerializeToString()
+
+
+@given(kvs=st.lists(KVS, max_size=6), cut=st.integers(0, 6))
+def test_range_response_can_be_made_in_pieces(kvs: list[kv_pb2.KeyValue], cut: int) -> None:
+    result = RangeResult(9, serialized(kvs), True, 7)
+    pieces = [
+        HEADER_FIELD,
+        translate.kvs_field(result.kvs[:cut]),
+        translate.kvs_field(result.kvs[cut:]),
+        translate.range_tail(result),
+    ]
+    assert b"".join(pieces) == translate.range_response(HEADER_FIELD, result)
+
+
+@given(prev_kv=st.none() | KVS)
+def test_put_response_is_protobufs(prev_kv: kv_pb2.KeyValue | None) -> None:
+    result = PutResult(9, None if prev_kv is None else prev_kv.SerializeToString())
+    expected = rpc_pb2.PutResponse(header=HEADER, prev_kv=prev_kv)
+    assert translate.put_response(HEADER_FIELD, result) == expected.SerializeToString()
+
+
+@given(deleted=REVISION, prev_kvs=st.lists(KVS, max_size=3))
+def test_delete_response_is_protobufs(deleted: int, prev_kvs: list[kv_pb2.KeyValue]) -> None:
+    result = DeleteRangeResult(9, deleted, serialized(prev_kvs))
+    expected = rpc_pb2.DeleteRangeResponse(header=HEADER, deleted=deleted, prev_kvs=prev_kvs)
+    assert translate.delete_response(HEADER_FIELD, result) == expected.SerializeToString()
+
+
+@given(kv=KVS, succeeded=st.booleans(), depth=st.integers(0, 3))
+def test_txn_response_is_protobufs(kv: kv_pb2.KeyValue, succeeded: bool, depth: int) -> None:
+    """Responses inside carry a header with the revision alone, nested transactions an empty one."""
+    revision = rpc_pb2.ResponseHeader(revision=9)
+    data = kv.SerializeToString()
+    result = TxnResult(
+        9,
+        succeeded,
+        [RangeResult(9, [data], False, 1), PutResult(9, data), DeleteRangeResult(9, 1, [])],
+    )
+    expected = rpc_pb2.TxnResponse(
+        succeeded=succeeded,
+        responses=[
+            rpc_pb2.ResponseOp(
+                response_range=rpc_pb2.RangeResponse(header=revision, kvs=[kv], count=1)
+            ),
+            rpc_pb2.ResponseOp(response_put=rpc_pb2.PutResponse(header=revision, prev_kv=kv)),
+            rpc_pb2.ResponseOp(
+                response_delete_range=rpc_pb2.DeleteRangeResponse(header=revision, deleted=1)
+            ),
+        ],
+    )
+    for _ in range(depth):
+        expected.header.SetInParent()
+        result = TxnResult(9, True, [result])
+        inner = rpc_pb2.ResponseOp(response_txn=expected)
+        expected = rpc_pb2.TxnResponse(succeeded=True, responses=[inner])
+    expected.header.CopyFrom(HEADER)
+    assert translate.txn_response(HEADER_FIELD, result) == expected.SerializeToString()
