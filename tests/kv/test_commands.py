@@ -1,0 +1,67 @@
+"""Commands are on disk and on the wire: their bytes never change."""
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+
+from raftwerk.kv.commands import (
+    Command,
+    Compact,
+    Compare,
+    CompareResult,
+    CompareTarget,
+    DeleteRange,
+    Operation,
+    PublishMember,
+    Put,
+    RangeQuery,
+    SortOrder,
+    SortTarget,
+    Txn,
+    decode,
+    encode,
+)
+from tests.kv.strategies import COMMANDS
+
+KNOWN_BYTES: list[tuple[Command, str]] = [
+    (Put(b"k", b"v", 7, True, False, True), "9702c4016bc4017607c3c2c3"),
+    (DeleteRange(b"a", b"b", True), "9403c40161c40162c3"),
+    (Compact(300), "9205cd012c"),
+    (PublishMember(1, "n", ("p",), ("c",)), "950601a16e91a17091a163"),
+    (
+        Txn((Compare(CompareTarget.VALUE, CompareResult.LESS, b"k", b"v", b"z"),), (), ()),
+        "940491950302c4016bc40176c4017a9090",
+    ),
+    (
+        Txn((), (RangeQuery(b"k", b"l", 1, 2, SortOrder.DESCEND, SortTarget.MOD, True),), ()),
+        "940490919d01c4016bc4016c01020203c3c20000000090",
+    ),
+]
+
+
+@pytest.mark.parametrize(("command", "data"), KNOWN_BYTES, ids=[data for _, data in KNOWN_BYTES])
+def test_bytes_of_a_command_are_those_of_every_version(command: Command, data: str) -> None:
+    assert encode(command).hex() == data
+    assert decode(bytes.fromhex(data)) == command
+
+
+@given(COMMANDS)
+@settings(max_examples=100, deadline=None, database=None, derandomize=True)
+def test_decoded_command_is_the_one_encoded(command: Operation | Command) -> None:
+    if not isinstance(command, RangeQuery):
+        assert decode(encode(command)) == command
+
+
+def test_older_commands_lack_the_newer_fields() -> None:
+    """Fields are only ever appended, with defaults."""
+    assert decode(bytes.fromhex("9202c4016b")) == Put(b"k")
+
+
+@pytest.mark.parametrize(
+    "data",
+    ["", "c0", "92", "9209c4016b", "9102", "9202a16b", "9401c4016b0000"],
+    ids=["nothing", "nil", "cut off", "unknown tag", "no key", "text for bytes", "a bare range"],
+)
+def test_foreign_bytes_are_no_command(data: str) -> None:
+    with pytest.raises(msgspec.MsgspecError):
+        decode(bytes.fromhex(data))

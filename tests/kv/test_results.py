@@ -1,0 +1,28 @@
+"""Results are values."""
+
+import pytest
+
+from raftwerk.kv.results import KvError, PutResult, RangeResult
+
+
+def test_results_are_equal_by_content_and_cannot_be_changed() -> None:
+    result = PutResult(5, b"kv")
+    assert result == PutResult(5, b"kv") != PutResult(6, b"kv")
+    with pytest.raises(AttributeError):
+        result.revision = 7  # type: ignore[misc]
+
+
+def test_result_names_its_fields() -> None:
+    assert (
+        str(RangeResult(2, (), False, 0)) == "RangeResult(revision=2, kvs=(), more=False, count=0)"
+    )
+
+
+def test_refusals_say_what_happened() -> None:
+    assert {str(error) for error in KvError} == {
+        "key not found",
+        "lease not found",
+        "revision compacted",
+        "future revision",
+        "command not understood",
+    }
