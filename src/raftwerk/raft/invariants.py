@@ -79,6 +79,6 @@ def check_step(before: Before, state: State) -> None:
     if state.current_term == before.current_term:
         assert before.voted_for in (NOBODY, state.voted_for), "one vote in a term"
         if before.was_leader and isinstance(state.role, Leader):
-            # F3.2: Leader Append-Only: a leader never overwrites or deletes entries in its log; it only appends new entries
+            # F3.2: Leader Append-Only: during its term a leader's log only grows
             assert state.log.last_index >= before.last_index
             assert state.log.term_at(before.last_index) == before.last_term

@@ -170,8 +170,8 @@ class Raft:
     def _receive(self, sender: NodeId, message: Message, out: Effects) -> None:
         state = self.state
         # F2.ALL.2: if RPC request or response contains term T > current_term: set current_term = T, convert to follower.
-        # T9.6.4: not for a pre-vote, which changes nothing. T4.2.3b: and not for a candidate that would unseat a live
-        # leader, T3.10.2: unless the leader itself asked for that election
+        # T9.6.4: a pre-vote changes nothing, not even the term. T4.2.3b: a candidate does not unseat a leader that is heard.
+        # T3.10.2: an election that the leader itself asked for is no disruption
         if message.term > state.current_term and not isinstance(message, PreVote):
             is_disruptive = (
                 isinstance(message, RequestVote)

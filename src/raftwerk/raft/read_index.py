@@ -49,13 +49,13 @@ def begin_round(state: State, leader: Leader, out: Effects) -> None:
     """At the end of a leader's step: one new round for everything that waits."""
     if not (leader.waiting_reads or leader.waiting_remote_reads):
         return
-    # T6.4.1: if the leader has not yet marked an entry from its current term committed, it waits until it has done so
+    # T6.4.1: reads wait for the leader's first commit in its term: before, it may not know of all that is committed
     if state.commit_index < leader.term_start_index:
         return
     if len(leader.read_batches) >= state.config.read_rounds_max:
         return  # they share the next one
     leader.read_round += 1
-    # T6.4.2: the leader saves its current commit_index as read_index
+    # T6.4.2: the read index is the commit_index at the beginning of the round
     leader.read_batches.append(
         ReadBatch(
             state.commit_index,
@@ -66,7 +66,7 @@ def begin_round(state: State, leader: Leader, out: Effects) -> None:
     )
     leader.waiting_reads = []
     leader.waiting_remote_reads = []
-    # T6.4.3: it issues a new round of heartbeats and waits for acknowledgements from a majority
+    # T6.4.3: a round of heartbeats that a majority answers proves that nobody else led when the reads arrived
     for peer, progress in leader.progress.items():
         replicate.send_heartbeat(state, leader, peer, progress)
     confirm(state, leader, out)  # a single voter needs nobody
@@ -85,7 +85,7 @@ def confirm(state: State, leader: Leader, out: Effects) -> None:
     confirmed_round = quorum.majority_value(state.membership, read_round)
     while leader.read_batches and leader.read_batches[0].read_round <= confirmed_round:
         batch = leader.read_batches.pop(0)
-        # T6.4.4: the state machine must have advanced as far as read_index before the read is answered
+        # T6.4.4: a read is answered when the state machine has applied the read index
         out.reads.extend(ReadReady(request, batch.read_index) for request in batch.requests)
         for follower, request_id in batch.remote_requests:
             reply = ReadIndexReply(state.current_term, request_id, batch.read_index)
@@ -109,7 +109,7 @@ def ask_leader(state: State, out: Effects) -> None:
 
 def refuse_waiting(leader: Leader, out: Effects) -> None:
     """The leader steps down: none of its reads can be confirmed any more (its followers learn it by themselves)."""
-    # P8.2: a leader that has been deposed must not answer from information that may be stale
+    # P8.2: a leader that was deposed answers no read: what it knows may be stale
     for batch in leader.read_batches:
         out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in batch.requests)
     out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in leader.waiting_reads)

@@ -15,7 +15,7 @@ from raftwerk.raft.types import Entry, EntryKind, Index
 
 def adopt(state: State, entries: Sequence[Entry], out: Effects) -> None:
     """Use the configurations among newly appended entries."""
-    # T4.1.1: a server always uses the latest configuration in its log, regardless of whether the entry is committed
+    # T4.1.1: the newest configuration in the log is in force, committed or not
     for entry in entries:
         if entry.kind is EntryKind.MEMBERSHIP:
             state.memberships.append((entry.index, Membership.decode(entry.command)))
@@ -24,7 +24,7 @@ def adopt(state: State, entries: Sequence[Entry], out: Effects) -> None:
 
 def roll_back(state: State, index: Index, out: Effects) -> None:
     """Entries from `index` on were truncated: fall back to the configuration before them."""
-    # T4.1.2: a server must be prepared to fall back to the previous configuration in its log
+    # T4.1.2: when its entry is deleted, the configuration before it is in force again
     is_changed = False
     while state.memberships[-1][0] >= index and len(state.memberships) > 1:
         state.memberships.pop()

@@ -28,12 +28,8 @@ def heartbeat(state: State, leader: Leader) -> None:
 
 def send_heartbeat(state: State, leader: Leader, peer: NodeId, progress: Progress) -> None:
     """One empty AppendEntries. It carries the newest read round, and is answered without waiting for a disk."""
-    prev_log_index = progress.next_index - 1
-    if prev_log_index < state.log.snapshot_index:
-        # What precedes is compacted away: ask about the match, which is known to be right
-        prev_log_index = progress.match_index
-    if not state.log.has(prev_log_index):
-        prev_log_index = state.log.snapshot_index
+    # Where the next entry goes, or the oldest place that the log still knows
+    prev_log_index = max(progress.next_index - 1, state.log.snapshot_index)
     _send(state, peer, progress, prev_log_index, [], leader.read_round)
 
 
@@ -55,7 +51,7 @@ def send_entries(state: State, peer: NodeId, progress: Progress, out: Effects) -
 
 def start_snapshot(state: State, peer: NodeId, progress: Progress, out: Effects) -> None:
     """The entries it needs are gone: send the state machine's state instead."""
-    # P7.2: when the leader has already discarded the next entry that a follower needs, it sends a snapshot
+    # P7.2: a follower whose next entry is discarded already gets a snapshot
     progress.become_snapshot()
     out.send_chunks.append(SendChunk(peer, state.current_term, 0, 0))
     notice(state, out, "sending snapshot", peer=peer, next_index=progress.next_index)

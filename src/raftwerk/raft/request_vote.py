@@ -22,7 +22,7 @@ def is_up_to_date(
     >>> is_up_to_date(1, 3, 9, 2), is_up_to_date(8, 2, 9, 2)
     (True, False)
     """
-    # P5.4.1: the log with the later last term is more up-to-date; if the terms are the same, the longer one is
+    # P5.4.1: the later last term is more up-to-date; of the same term, the longer log
     return (last_log_term, last_log_index) >= (own_last_term, own_last_index)
 
 
@@ -45,7 +45,7 @@ def pre_campaign(state: State, out: Effects) -> None:
     if quorum.has_majority(state.membership, {state.node_id}):
         campaign(state, out)
         return
-    # T9.6.1: a candidate only increments its term if it first learns from a majority that they would grant a vote
+    # T9.6.1: the term moves only after a majority has said that it would vote
     _ask(
         state,
         PreVote(
@@ -136,7 +136,7 @@ def on_pre_vote_reply(state: State, sender: NodeId, reply: PreVoteReply, out: Ef
 def on_reply(state: State, sender: NodeId, reply: RequestVoteReply, out: Effects) -> None:
     """Count a vote, if it was given in the term of this candidacy."""
     role = state.role
-    # P5.2.2: a candidate wins with votes from a majority for the same term: its present one
+    # P5.2.2: only votes of the present term count: a majority must agree in one term
     if not isinstance(role, Candidate) or reply.term != state.current_term:
         return
     role.votes[sender] = reply.vote_granted

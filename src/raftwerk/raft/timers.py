@@ -27,7 +27,7 @@ def _tick_other(
     role.elapsed_ms += elapsed_ms
     # F2.FOL.2: if election timeout elapses without receiving AppendEntries RPC from current leader or granting vote to
     # candidate: convert to candidate. F2.CAN.4: if election timeout elapses: start new election. (Both ask for pre-votes
-    # first.) T4.2.2: but a server that is no voter starts no election
+    # first.) T4.2.2: a server that is no voter starts no election
     if role.elapsed_ms >= role.election_timeout_ms:
         role.elapsed_ms = 0
         if request_vote.may_campaign(state):
@@ -42,7 +42,7 @@ def _tick_leader(state: State, leader: Leader, elapsed_ms: int, out: Effects) ->
             progress.snapshot_silent_ms += elapsed_ms
             if progress.snapshot_silent_ms >= config.election_timeout_ms:
                 install_snapshot.send_chunk(state, peer, progress, out)
-    # T6.2.1: a leader steps down if an election timeout elapses without a successful round of heartbeats to a majority
+    # T6.2.1: a leader that has heard of no majority for an election timeout steps down
     if not quorum.has_majority(state.membership, _heard(state, leader)):
         notice(state, out, "lost contact with a majority")
         become_follower(state, state.current_term, NOBODY, out)

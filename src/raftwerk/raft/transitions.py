@@ -10,7 +10,7 @@ from raftwerk.raft.types import NOBODY, Entry, EntryKind, NodeId, Term
 
 def draw_election_timeout_ms(state: State) -> int:
     """A wait from [election_timeout_ms, 2 * election_timeout_ms)."""
-    # P5.2.1: election timeouts are chosen randomly from a fixed interval, so that split votes are rare
+    # P5.2.1: each wait is drawn at random, so that split votes are rare
     minimum = state.config.election_timeout_ms
     return minimum + state.random.randrange(minimum)
 
@@ -97,7 +97,7 @@ def become_leader(state: State, out: Effects) -> Leader:
     )
     state.role = role
     state.leader_id = state.node_id
-    # P8.1: each leader commits a blank no-op entry into the log at the start of its term
+    # P8.1: a leader begins its term with a no-op, an entry that it can commit by counting
     state.log.append([no_op])
     notice(state, out, "became leader", last_index=no_op.index)
     return role
