@@ -1,17 +1,19 @@
 """The flags of `raftwerk serve`: etcd's names and forms, from the command line and from ETCD_* variables.
 
---name value, --name=value, -name value and -name=value mean the same. A flag wins over its variable, and that over the
-default. Flags of etcd that mean nothing here are accepted with one warning; unknown ones are refused.
+--name value, --name=value, -name value and -name=value mean the same; of a flag that is given twice the last one counts.
+A flag wins over its variable, and that over the default; an empty variable is none. Flags of etcd that mean nothing here
+are accepted with one warning each (etcd_flags.py); unknown ones are refused, unknown variables warned of.
 """
 
 import difflib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
+from raftwerk.cli.etcd_flags import ETCD_FLAGS
 from raftwerk.errors import UsageError
-from raftwerk.runtime.settings import Settings, address_of, addresses_of
+from raftwerk.runtime.settings import Address, Settings, address_of, addresses_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,16 +26,18 @@ class Flag:
     help: str
 
 
+def _folder(text: str) -> Path | None:
+    return Path(text) if text else None
+
+
 def _urls(text: str) -> tuple[str, ...]:
     urls = tuple(url.strip() for url in text.split(",") if url.strip())
     if not urls:
         raise UsageError("at least one URL is needed")
-    for url in urls:
-        address_of(url)
-    return urls
+    return tuple(address.url for address in addresses_of(urls))
 
 
-def _listen(text: str) -> tuple[Any, ...]:
+def _listen(text: str) -> tuple[Address, ...]:
     return addresses_of(_urls(text))
 
 
@@ -43,14 +47,13 @@ def _cluster(text: str) -> dict[str, tuple[str, ...]]:
         name, equals, url = part.strip().partition("=")
         if not equals or not name:
             raise UsageError(f"{part!r} is not of the form NAME=URL")
-        address_of(url)
-        members[name] = (*members.get(name, ()), url)
+        members[name] = (*members.get(name, ()), address_of(url).url)
     return members
 
 
 def _number(text: str) -> int:
     try:
-        return int(text)
+        return int(text, 0)  # as in Go: 0x10 too
     except ValueError as error:
         raise UsageError(f"{text!r} is not a whole number") from error
 
@@ -66,7 +69,7 @@ def _choice(*choices: str) -> Callable[[str], str]:
 
 FLAGS: Final = (
     Flag("name", "name", str, "Name of this member."),
-    Flag("data-dir", "data_dir", Path, "Data folder (default: NAME.raftwerk)."),
+    Flag("data-dir", "data_dir", _folder, "Data folder (default: NAME.raftwerk)."),
     Flag("listen-client-urls", "listen_client", _listen, "Where to listen for clients."),
     Flag(
         "advertise-client-urls", "advertise_client_urls", _urls, "Where clients find this member."
@@ -107,165 +110,126 @@ FLAGS: Final = (
 )
 
 
-def _words(text: str) -> frozenset[str]:
-    return frozenset(text.split())
-
-
-IGNORED: Final = _words(
-    """
-    auth-token auth-token-ttl auto-compaction-mode auto-compaction-retention backend-batch-interval
-    backend-batch-limit backend-bbolt-freelist-type bcrypt-cost config-file cors discovery discovery-endpoints
-    discovery-fallback discovery-proxy discovery-srv discovery-srv-name discovery-token downgrade-check-time
-    enable-grpc-gateway enable-pprof enable-v2 experimental-compact-hash-check-enabled
-    experimental-compact-hash-check-time experimental-compaction-batch-limit experimental-corrupt-check-time
-    experimental-enable-lease-checkpoint experimental-initial-corrupt-check experimental-max-learners
-    experimental-memory-mlock experimental-txn-mode-write-with-shared-buffer
-    experimental-warning-apply-duration experimental-watch-progress-notify-interval grpc-keepalive-interval
-    grpc-keepalive-min-time grpc-keepalive-timeout host-whitelist listen-metrics-urls log-outputs
-    log-package-levels logger max-concurrent-streams max-snapshots max-wals metrics pre-vote proxy
-    proxy-dial-timeout proxy-failure-wait proxy-read-timeout proxy-refresh-interval proxy-write-timeout
-    self-signed-cert-validity socket-reuse-address socket-reuse-port strict-reconfig-check unsafe-no-fsync
-    v2-deprecation wal-dir warning-unary-request-duration watch-progress-notify-interval
-    """
-)
-"""etcd has them; they mean nothing here, or not yet."""
-
-TLS: Final = _words(
-    """
-    auto-tls cert-file cipher-suites client-cert-allowed-hostname client-cert-auth client-cert-file
-    client-crl-file client-key-file key-file peer-auto-tls peer-cert-allowed-cn peer-cert-allowed-hostname
-    peer-cert-file peer-client-cert-auth peer-client-cert-file peer-client-key-file peer-crl-file
-    peer-key-file peer-trusted-ca-file tls-max-version tls-min-version trusted-ca-file
-    """
-)
-"""Refused rather than ignored: somebody who asks for TLS must not get plain text."""
-
-SWITCHES: Final = _words(
-    """
-    auto-tls client-cert-auth enable-grpc-gateway enable-pprof enable-v2
-    experimental-compact-hash-check-enabled experimental-enable-lease-checkpoint
-    experimental-initial-corrupt-check experimental-memory-mlock
-    experimental-txn-mode-write-with-shared-buffer peer-auto-tls peer-client-cert-auth pre-vote
-    socket-reuse-address socket-reuse-port strict-reconfig-check unsafe-no-fsync
-    """
-)
-"""Of those, the ones that stand without a value."""
-
 _BY_NAME: Final = {flag.name: flag for flag in FLAGS}
+_NAMES: Final = frozenset((*_BY_NAME, *ETCD_FLAGS))
+_PREFIX: Final = "ETCD_"
+
+
+class _Given(NamedTuple):
+    """A value, and the flag or variable that it came from."""
+
+    text: str
+    source: str
 
 
 def parse(arguments: Sequence[str], environment: Mapping[str, str]) -> tuple[Settings, list[str]]:
-    """(settings, warnings). Raises UsageError for what cannot be."""
-    texts, warnings = _from_environment(environment)
-    given, more = _from_arguments(arguments)
+    """Turn a command line and an environment into (settings, warnings), the warnings one sentence each.
+
+    Raises UsageError, the caller's fault: a flag that is unknown or refused, a value that cannot be.
+    """
+    variables, warnings = _from_environment(environment)
+    flags = _from_arguments(arguments)
+    for name in sorted(flags.keys() & variables.keys()):
+        warnings.append(f"{variables[name].source} is overridden by {flags[name].source}")
     values: dict[str, Any] = {}
-    for name, (text, source) in {**texts, **given}.items():
-        flag = _BY_NAME[name]
+    for name, (text, source) in {**variables, **flags}.items():
+        flag = _BY_NAME.get(name)
         try:
-            values[flag.setting] = flag.parse(text)
+            if flag is None:
+                warning = ETCD_FLAGS[name].judge(text, source)
+                warnings.extend([warning] if warning else [])
+            else:
+                values[flag.setting] = flag.parse(text)
         except UsageError as error:
-            raise UsageError(f"{source}: {error}") from error
-    return _complete(values), [*warnings, *more]
+            detail = str(error)
+            raise UsageError(detail if source in detail else f"{source}: {detail}") from error
+    settings = _complete(values)
+    return settings, warnings + _doubts(settings)
 
 
-def _from_environment(
-    environment: Mapping[str, str],
-) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    texts = {}
+def _from_environment(environment: Mapping[str, str]) -> tuple[dict[str, _Given], list[str]]:
+    """By flag name; and a warning for each variable that looks like one of ours and is none."""
+    given = {}
     warnings = []
     for variable, text in sorted(environment.items()):
-        if not variable.startswith("ETCD_"):
+        name = variable.removeprefix(_PREFIX).lower().replace("_", "-")
+        if not variable.startswith(_PREFIX) or not text:
             continue
-        name = variable.removeprefix("ETCD_").lower().replace("_", "-")
-        if name in _BY_NAME:
-            texts[name] = (text, variable)
-        elif name in TLS and text not in ("", "false"):
-            raise UsageError(f"{variable}: TLS is not supported yet")
-        elif name in IGNORED:
-            warnings.append(f"{variable} has no meaning here and is ignored")
-    return texts, warnings
+        if name in _NAMES and variable == _variable(name):
+            given[name] = _Given(text, variable)
+        else:
+            near = difflib.get_close_matches(variable, map(_variable, sorted(_NAMES)), n=1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            warnings.append(f"{variable} is no variable of a flag, and is ignored{hint}")
+    return given, warnings
 
 
-def _from_arguments(arguments: Sequence[str]) -> tuple[dict[str, tuple[str, str]], list[str]]:
-    texts: dict[str, tuple[str, str]] = {}
-    warnings = []
+def _variable(name: str) -> str:
+    return _PREFIX + name.upper().replace("-", "_")
+
+
+def _from_arguments(arguments: Sequence[str]) -> dict[str, _Given]:
+    """By flag name, in the forms of Go's flag package."""
+    given: dict[str, _Given] = {}
     rest = list(arguments)
     while rest:
         argument = rest.pop(0)
-        name, equals, text = argument.lstrip("-").partition("=")
-        if not argument.startswith("-") or not name:
+        if argument == "--" and not rest:
+            break
+        name, equals, text = argument.removeprefix("-").removeprefix("-").partition("=")
+        if not argument.startswith("-") or not name or name.startswith("-"):
             raise UsageError(f"{argument!r} is not a flag: 'raftwerk serve' takes only flags")
-        if name not in _BY_NAME and name not in IGNORED and name not in TLS:
+        if name not in _NAMES:
             raise UsageError(f"unknown flag --{name}{_nearest(name)}")
-        if name in TLS and text != "false":
-            raise UsageError(f"--{name}: TLS is not supported yet")
-        if not equals and name not in SWITCHES:
-            if not rest:
+        if not equals:
+            if name in ETCD_FLAGS and ETCD_FLAGS[name].is_switch:
+                text = "true"
+            elif rest:
+                text = rest.pop(0)
+            else:
                 raise UsageError(f"--{name} needs a value")
-            text = rest.pop(0)
-        if name in _BY_NAME:
-            texts[name] = (text, f"--{name}")
-        else:
-            warnings.append(f"--{name} has no meaning here and is ignored")
-    return texts, warnings
+        given[name] = _Given(text, f"--{name}")
+    return given
 
 
 def _nearest(name: str) -> str:
-    known = [*_BY_NAME, *IGNORED]
-    near = difflib.get_close_matches(name, known, n=1)
+    near = difflib.get_close_matches(name, sorted(_NAMES), n=1)
     return (
         f"; did you mean --{near[0]}?" if near else "; 'raftwerk serve --help' lists what there is"
     )
 
 
 def _complete(values: dict[str, Any]) -> Settings:
-    """Fill in what follows from other settings, and check that all of it fits together."""
-    settings = replace(Settings(), **values)
-    name = settings.name
-    if "data_dir" not in values:
-        settings = replace(settings, data_dir=Path(f"{name}.raftwerk"))
-    if "initial_cluster" not in values:
-        settings = replace(settings, initial_cluster={name: settings.initial_advertise_peer_urls})
-    elif name not in settings.initial_cluster:
-        members = ", ".join(sorted(settings.initial_cluster))
-        raise UsageError(
-            f"this member, {name!r}, is missing from --initial-cluster, which has {members}: add it there, or set --name to one "
-            "of them"
-        )
-    elif "initial_advertise_peer_urls" not in values:
-        settings = replace(settings, initial_advertise_peer_urls=settings.initial_cluster[name])
-    ours = sorted(settings.initial_advertise_peer_urls)
-    if ours != sorted(settings.initial_cluster[name]):
-        raise UsageError(
-            f"--initial-cluster has {','.join(settings.initial_cluster[name])} for {name!r}, but --initial-advertise-peer-urls "
-            f"says {','.join(ours)}: they must be the same"
-        )
-    if "listen_client" in values and "advertise_client_urls" not in values:
-        urls = tuple(f"http://{address.host}:{address.port}" for address in settings.listen_client)
-        settings = replace(settings, advertise_client_urls=urls)
-    if settings.quota_backend_bytes == 0:
-        settings = replace(settings, quota_backend_bytes=Settings().quota_backend_bytes)
-    _check_numbers(settings)
-    return settings
+    """Fill in what follows from other settings. Raises UsageError when they do not fit together."""
+    defaults = Settings()
+    name = values.setdefault("name", defaults.name)
+    if values.get("data_dir") is None:
+        values["data_dir"] = Path(f"{name}.raftwerk")
+    cluster = values.get("initial_cluster", {})
+    ours = values.setdefault(
+        "initial_advertise_peer_urls", cluster.get(name, defaults.initial_advertise_peer_urls)
+    )
+    if not cluster:
+        values["initial_cluster"] = {name: ours}
+    if "listen_client" in values:
+        urls = tuple(address.url for address in values["listen_client"])
+        values.setdefault("advertise_client_urls", urls)
+    if values.get("quota_backend_bytes") == 0:
+        del values["quota_backend_bytes"]
+    return Settings(**values)
 
 
-def _check_numbers(settings: Settings) -> None:
-    if settings.heartbeat_interval_ms <= 0:
-        raise UsageError("--heartbeat-interval must be at least 1 (milliseconds)")
-    if settings.election_timeout_ms < 5 * settings.heartbeat_interval_ms:
-        raise UsageError(
-            f"--election-timeout[{settings.election_timeout_ms}ms] should be at least 5 times as long as "
-            f"--heartbeat-interval[{settings.heartbeat_interval_ms}ms]"
+def _doubts(settings: Settings) -> list[str]:
+    """What can be meant, but seldom is."""
+    return [
+        f"clients and members are told to come to {url}, where nobody can connect to: set --{flag}"
+        for flag, urls in (
+            ("advertise-client-urls", settings.advertise_client_urls),
+            ("initial-advertise-peer-urls", settings.initial_advertise_peer_urls),
         )
-    if settings.election_timeout_ms > 50_000:
-        raise UsageError("--election-timeout must be at most 50000 (milliseconds)")
-    for value, flag in (
-        (settings.max_request_bytes, "max-request-bytes"),
-        (settings.max_txn_ops, "max-txn-ops"),
-        (settings.snapshot_count, "snapshot-count"),
-    ):
-        if value <= 0:
-            raise UsageError(f"--{flag} must be at least 1")
+        for url in urls
+        if address_of(url).host in ("0.0.0.0", "::")
+    ]
 
 
 def help_text() -> str:

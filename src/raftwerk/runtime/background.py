@@ -16,20 +16,35 @@ class BackgroundThread:
     call, and beside a busy loop would get it back 5 ms later each time. While the loop waits, it gets it back at once.
     """
 
-    def __init__(self, name: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        name: str,
+        loop: asyncio.AbstractEventLoop,
+        on_failed: Callable[[Exception], None],
+    ) -> None:
+        """on_failed: called on the loop with what a `done` raised: a bug of ours, nobody else would hear of it."""
         self._loop = loop
+        self._on_failed = on_failed
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
 
     def run(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
+        """Run `job` in the thread; later, on the loop, call `done` with its result or the exception that it raised."""
+
+        def settle(result: T | Exception) -> None:
+            try:
+                done(result)
+            except Exception as error:  # noqa: BLE001  (handed on: a lost callback must not go unnoticed)
+                self._on_failed(error)
+
         def call() -> None:
-            result = _result_of(job)
-            self._loop.call_soon_threadsafe(done, result)
+            self._loop.call_soon_threadsafe(settle, _result_of(job))
 
         self._jobs.put(call)
 
     def run_slice(self, job: Callable[[], T]) -> T:
+        """Run `job` in the thread, wait for it, and return what it returned or raise what it raised."""
         reply: SimpleQueue[Any] = SimpleQueue()
         self._jobs.put(lambda: reply.put(_result_of(job)))
         result = reply.get()
@@ -42,7 +57,7 @@ class BackgroundThread:
             job()
 
     def close(self) -> None:
-        """Finish what was handed over."""
+        """Finish what was handed over, and end the thread. What it calls back for later comes, if the loop still runs."""
         self._jobs.put(None)
         self._thread.join()
 

@@ -6,10 +6,12 @@ store/                  the state machine's state, as of its last checkpoint
 """
 
 import os
+from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
-from raftwerk.errors import DataDirError, UsageError
+from raftwerk.errors import DataDirError
 from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.config import Config
 from raftwerk.raft.membership import Membership
@@ -19,8 +21,8 @@ from raftwerk.replica.recovery import DurableState, start_core
 from raftwerk.runtime import identifiers
 from raftwerk.runtime.settings import Settings
 from raftwerk.storage.lmdb_store import LmdbStore
-from raftwerk.wal.disk import OsDisk
-from raftwerk.wal.identity import Identity, claim, lock
+from raftwerk.wal.disk import OsDisk, sync_directory
+from raftwerk.wal.identity import Identity, claim, lock, read_identity
 from raftwerk.wal.log import Recovered, Wal
 
 
@@ -45,40 +47,50 @@ class DataDir:
         )
 
     def close(self) -> None:
-        """The journal closes the log."""
+        """Close the store and give the folder back. The log belongs to the journal, which closes it before."""
         self.store.close()
         os.close(self.lock_fd)
 
 
 def open_data_dir(settings: Settings) -> DataDir:
-    """Open the folder that the settings name; make it if it is not there.
+    """Open the folder that the settings name; make it if it is not there. Nothing is left open when this raises.
 
-    Raises DataDirError (in use, another's, parts missing), CorruptData (damaged), UsageError (settings).
+    Raises DataDirError (in use, another's, parts missing, not there for an existing cluster), CorruptData (damaged).
     """
-    ids = identifiers.node_ids(settings)
-    if settings.name not in ids:
-        members = ", ".join(sorted(ids))
-        raise UsageError(
-            f"this member, {settings.name!r}, is missing from --initial-cluster, which has {members}: add it there, or set "
-            "--name to one of them."
-        )
-    node_id = ids[settings.name]
-    cluster_id = identifiers.cluster_id(settings)
+    node_id = identifiers.node_ids(settings)[settings.name]
+    identity = Identity(identifiers.cluster_id(settings), node_id, settings.name)
     folder = settings.data_dir
-    lock_fd = lock(folder)
     try:
-        claim(folder, Identity(cluster_id, node_id, settings.name))
+        return _open(folder, identity, must_exist=settings.initial_cluster_state == "existing")
+    except OSError as error:
+        raise DataDirError(
+            f"{folder} cannot be used as data folder: {error}. See to it that this user may write there and that the disk has "
+            "space, or choose another --data-dir."
+        ) from error
+
+
+def _open(folder: Path, identity: Identity, *, must_exist: bool) -> DataDir:
+    with ExitStack() as undo:
+        lock_fd = lock(folder)
+        undo.callback(os.close, lock_fd)
+        if must_exist and read_identity(folder) is None:
+            raise DataDirError(
+                f"{folder} is not there, or empty, but --initial-cluster-state=existing says that this member has data. Look for "
+                "its --data-dir, or start it with --initial-cluster-state=new."
+            )
+        claim(folder, identity)
         store = LmdbStore(folder / "store")
+        undo.callback(store.close)
         machine = KvMachine(store)
         directory = folder / "wal"
-        wal, recovered = Wal.open(OsDisk(directory), directory, cluster_id, node_id)
-        if recovered.is_new and machine.position:
-            raise DataDirError(
-                f"{directory} is empty, but the store has data: the log was lost, and with it what this member promised to "
-                "others. Restore the whole folder from one copy, or remove this member from its cluster and add it again "
-                "with an empty folder."
-            )
-    except BaseException:
-        os.close(lock_fd)
-        raise
-    return DataDir(cluster_id, node_id, wal, recovered, store, machine, lock_fd)
+        wal, recovered = Wal.open(
+            OsDisk(directory),
+            directory,
+            identity.cluster_id,
+            identity.node_id,
+            must_exist=bool(machine.position),
+        )
+        undo.callback(wal.close)
+        sync_directory(folder)
+        undo.pop_all()
+    return DataDir(identity.cluster_id, identity.node_id, wal, recovered, store, machine, lock_fd)

@@ -6,7 +6,6 @@ behind one. Messages may be lost with a connection: the core expects that.
 """
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final
@@ -42,6 +41,7 @@ class Link:
         self._task: asyncio.Task[None] | None = None
         self._unsent: list[bytes] = []
         """Snapshot stream only: frames that wait for the connection."""
+        self._refusal = ""
         self.sent_bytes = 0
         self.dropped_count = 0
 
@@ -52,12 +52,16 @@ class Link:
     def start(self) -> None:
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._keep_connected())
+            self._task.add_done_callback(self._on_ended)
+
+    def _on_ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and isinstance(error := task.exception(), Exception):
+            self._links.on_failed(error)
 
     async def stop(self) -> None:
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait([self._task])
 
     def send(self, frames: list[bytes]) -> None:
         """Hand over, or drop if there is no connection."""
@@ -97,9 +101,12 @@ class Link:
             outbound.close()
             return False
         if refusal:
-            links.on_refused(self.peer, refusal)
             outbound.close()
+            if refusal != self._refusal:  # said once, not at each attempt
+                links.on_refused(self.peer, refusal)
+            self._refusal = refusal
             return False
+        self._refusal = ""
         self._connection = outbound
         if self.stream is Stream.MESSAGES:
             links.post(LinkOpened(self.peer))
@@ -135,13 +142,18 @@ class Links:
         random: Random,
         post: Callable[[Event], None],
         on_refused: Callable[[NodeId, str], None],
+        on_failed: Callable[[Exception], None],
     ) -> None:
-        """post: takes LinkOpened, LinkClosed and Received. on_refused: a peer does not want to talk to us, and why."""
+        """post: takes LinkOpened, LinkClosed and Received. on_refused: a peer does not want to talk to us, and why.
+
+        on_failed: a link ended for a reason that is none (a bug of ours): the node must not go on without it.
+        """
         self.cluster_id = cluster_id
         self.node_id = node_id
         self.random = random
         self.post = post
         self.on_refused = on_refused
+        self.on_failed = on_failed
         self._messages = {
             peer: Link(self, peer, addresses, Stream.MESSAGES) for peer, addresses in peers.items()
         }
@@ -164,7 +176,7 @@ class Links:
             except OSError as error:
                 await self.stop()
                 raise UsageError(
-                    f"cannot listen for peers on {address.host}:{address.port}: {error.strerror or error}. Another process "
+                    f"cannot listen for peers on {address}: {error.strerror or error}. Another process "
                     "may use this port: stop it, or choose another one with --listen-peer-urls."
                 ) from error
             self._servers.append(server)
@@ -175,6 +187,7 @@ class Links:
             link.start()
 
     def send(self, to: NodeId, messages: Sequence[Message]) -> None:
+        """Hand over to the connections to a peer; what cannot be sent now is dropped."""
         frames = []
         for message in messages:
             if isinstance(message, InstallSnapshot):
@@ -212,6 +225,7 @@ class Links:
             self.post(LinkClosed(sender))
 
     async def stop(self) -> None:
+        """End all connections; none is accepted or dialled any more. May be called again."""
         for server in self._servers:
             server.close()
         for link in [*self._messages.values(), *self._snapshots.values()]:

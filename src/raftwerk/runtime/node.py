@@ -4,13 +4,14 @@
     await node.start()              # peers, clock
     await node.wait_ready()         # a leader is known, and this member is published
     node.propose(command, done); node.read(done)
-    await node.stop()
+    await node.stop()               # at any point, also before or during start
 
 All of it runs in one event loop. What happened is collected in an inbox; one step per turn of the loop takes it all.
 """
 
 import asyncio
 from collections.abc import Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from random import Random, SystemRandom
 from typing import Any, Final, NamedTuple
@@ -23,6 +24,7 @@ from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Notice
 from raftwerk.raft.events import Event, Persisted, Tick
 from raftwerk.raft.membership import Membership
+from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import Index, NodeId, Term
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.proposals import Done
@@ -83,8 +85,13 @@ class Node:
         self.machine: KvMachine = folder.machine
         self.metrics = Metrics()
         self.failed: asyncio.Future[Exception]
-        """Set when the node cannot go on, to the reason."""
+        """From `start` on: set when the node cannot go on, to the reason."""
         self._folder = folder
+        self._close_log = folder.wal.close
+        self._closing = AsyncExitStack()
+        """What `stop` has to end, in reverse order of its beginning."""
+        self._closing.callback(folder.close)
+        self._closing.callback(lambda: self._close_log())
         self._random = Random(SystemRandom().getrandbits(64))
         self._is_step_due = False
         self._is_stopped = False
@@ -92,36 +99,38 @@ class Node:
 
     @classmethod
     def open(cls, settings: Settings) -> "Node":
-        """Open, or create, the data folder.
+        """Open, or create, the data folder. Its lock is held from here until `stop`. Needs no running loop.
 
-        Raises DataDirError (in use, foreign, parts missing), CorruptData (damaged), UsageError (settings).
+        Raises DataDirError (in use, another's, parts missing) or CorruptData (damaged); nothing is held then.
         """
         return cls(settings, data_dir.open_data_dir(settings))
 
     async def start(self) -> None:
-        """Join the cluster. Raises UsageError when a peer address cannot be bound."""
+        """Join the cluster. Once only; a node that was stopped is not started again: open another one.
+
+        Raises UsageError when a peer address cannot be bound, DataDirError when log and store do not fit together.
+        `stop` is needed after that too.
+        """
+        assert not self._is_stopped, "stopped: open another Node"
         settings, folder = self.settings, self._folder
-        loop = asyncio.get_running_loop()
-        self._loop = loop
+        self._loop = loop = asyncio.get_running_loop()
         self.failed = loop.create_future()
         ids = identifiers.node_ids(settings)
         self._names = {number: name for name, number in ids.items()}
+        self._start_threads()
         peers = {
             number: addresses_of(settings.initial_cluster[name])
             for name, number in ids.items()
             if number != self.node_id
         }
-        self._journal = WalJournal(
-            folder.wal,
-            loop,
-            lambda ticket: self._post(Persisted(ticket)),
-            self._fail,
-            self.metrics.observe_wal_sync_s,
-        )
-        self._store_thread = BackgroundThread("raftwerk-store", loop)
-        self._restore_thread = BackgroundThread("raftwerk-restore", loop)
         self._links = Links(
-            self.cluster_id, self.node_id, peers, self._random, self._post, self._on_refused
+            self.cluster_id,
+            self.node_id,
+            peers,
+            self._random,
+            self._post,
+            self._on_refused,
+            self._fail,
         )
         config = Config(
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
@@ -129,23 +138,10 @@ class Node:
             tail_entries=settings.snapshot_count,
         )
         raft = folder.start_core(config, self._random, Membership(tuple(sorted(ids.values()))))
-        self._replica = Replica(
-            raft,
-            self._journal,
-            self._links,
-            self._store_thread,
-            self._restore_thread,
-            self.machine,
-            wake=self._wake,
-            on_notice=self._on_notice,
-            request_timeout_ms=settings.request_timeout_ms,
-        )
-        self._clock = Clock(
-            loop, max(1, min(10, settings.heartbeat_interval_ms // 4)), self._on_tick
-        )
+        self._start_replica(raft)
         await self._links.listen(settings.listen_peer)
         self._links.connect()
-        self._clock.start()
+        self._start_clock()
         log.info(
             "node started",
             name=settings.name,
@@ -155,6 +151,42 @@ class Node:
             applied=raft.state.last_applied,
             last_index=raft.state.log.last_index,
         )
+
+    def _start_threads(self) -> None:
+        loop = self._loop
+        self._journal = WalJournal(
+            self._folder.wal,
+            loop,
+            lambda ticket: self._post(Persisted(ticket)),
+            self._fail,
+            self.metrics.observe_wal_sync_s,
+        )
+        self._close_log = self._journal.close
+        self._store_thread = BackgroundThread("raftwerk-store", loop, self._fail)
+        self._closing.callback(self._store_thread.close)
+        self._restore_thread = BackgroundThread("raftwerk-restore", loop, self._fail)
+        self._closing.callback(self._restore_thread.close)
+
+    def _start_replica(self, raft: Raft) -> None:
+        self._replica = Replica(
+            raft,
+            self._journal,
+            self._links,
+            self._store_thread,
+            self._restore_thread,
+            self.machine,
+            wake=self._wake,
+            on_notice=self._on_notice,
+            request_timeout_ms=self.settings.request_timeout_ms,
+        )
+        self._closing.callback(self._replica.stop)
+        self._closing.push_async_callback(self._links.stop)
+
+    def _start_clock(self) -> None:
+        interval_ms = max(1, min(10, self.settings.heartbeat_interval_ms // 4))
+        clock = Clock(self._loop, interval_ms, self._on_tick)
+        clock.start()
+        self._closing.callback(clock.stop)
 
     async def wait_ready(self) -> None:
         """Return once a leader is known and this member's name and URLs are in the replicated state.
@@ -204,21 +236,30 @@ class Node:
     # Requests
 
     def propose(self, command: bytes, done: Done) -> None:
-        """Replicate a command of kv.commands; `done` gets its kv.results value or a Failure, once, later, on the loop."""
+        """Replicate a command of kv.commands.encode. Needs a started node.
+
+        done: called once, later, on the loop, with the command's kv.results value, or with a Failure: its groups say
+        whether nothing happened or the outcome is unknown.
+        """
         if self._is_stopped:
-            self._loop.call_soon(done, Failure.STOPPED)
+            asyncio.get_running_loop().call_soon(done, Failure.STOPPED)
             return
         self._replica.propose(command, done)
 
     def read(self, done: ReadDone) -> None:
-        """Linearizable barrier: `done(None)` when the machine holds everything that was committed before this call."""
+        """Linearizable barrier. Needs a started node.
+
+        done: called once, later, on the loop: with None when the machine holds everything that was committed before this
+        call, with a Failure when that cannot be known (no leader in time, cut off, stopped).
+        """
         if self._is_stopped:
-            self._loop.call_soon(done, Failure.STOPPED)
+            asyncio.get_running_loop().call_soon(done, Failure.STOPPED)
             return
         self._replica.read(done)
 
     @property
     def has_leader(self) -> bool:
+        """Whether this node knows a leader, itself or another."""
         return self._replica.has_leader
 
     @property
@@ -227,10 +268,12 @@ class Node:
 
     @property
     def waiting_proposals(self) -> int:
+        """Proposals that have no answer yet."""
         return self._replica.proposals.waiting_count
 
     @property
     def failed_proposals_total(self) -> int:
+        """Proposals that were answered with a Failure, since the start."""
         return self._replica.proposals.failed_total
 
     def peer_traffic(self) -> dict[NodeId, tuple[int, int]]:
@@ -257,6 +300,7 @@ class Node:
         return infos
 
     def status(self) -> NodeStatus:
+        """Where this node stands now, by its own word."""
         raft = self._replica.status()
         allocated, in_use = self.machine.size_bytes
         return NodeStatus(
@@ -300,10 +344,15 @@ class Node:
             self._wake()
 
     def _on_tick(self, elapsed_ms: int) -> None:
-        self._post(Tick(elapsed_ms))
-        self._journal.tick(elapsed_ms)
-        if self.machine.has_garbage:
-            self.machine.maintain(MAINTAIN_ROWS)
+        if self.failed.done():
+            return
+        try:
+            self._post(Tick(elapsed_ms))
+            self._journal.tick(elapsed_ms)
+            if self.machine.has_garbage:
+                self.machine.maintain(MAINTAIN_ROWS)
+        except Exception as error:  # noqa: BLE001  (as in _step)
+            self._fail(error)
 
     def _fail(self, error: Exception) -> None:
         if not self.failed.done():
@@ -325,15 +374,13 @@ class Node:
         return self._names.get(node_id, f"{node_id:x}") if isinstance(node_id, int) else node_id
 
     async def stop(self) -> None:
-        """Leave quietly: no request is left without an answer, and what was persisted stays."""
+        """Leave quietly: no request is left without an answer, what was persisted stays, the folder is given back.
+
+        At any point of a node's life, and more than once; what was not started needs no stopping. A request that still
+        waited is answered with Failure.STOPPED (nothing happened) or TIMED_OUT (its outcome is unknown).
+        """
         if self._is_stopped:
             return
         self._is_stopped = True
-        self._clock.stop()
-        await self._links.stop()
-        self._replica.stop()
-        self._journal.close()
-        self._store_thread.close()
-        self._restore_thread.close()
-        self._folder.close()
+        await self._closing.aclose()
         log.info("node stopped", name=self.settings.name)

@@ -8,6 +8,9 @@ from urllib.parse import urlsplit
 
 from raftwerk.errors import UsageError
 
+ELECTION_TIMEOUT_MS_MAX = 50_000
+ELECTION_TIMEOUT_HEARTBEATS_MIN = 5
+
 
 class Address(NamedTuple):
     """Where to listen or to connect: from a URL like http://127.0.0.1:2380."""
@@ -15,10 +18,22 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    def __str__(self) -> str:
+        """host:port, an IPv6 host in brackets."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """As address_of reads it."""
+        return f"http://{self}"
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """Units are in the names. Defaults are etcd's."""
+    """Units are in the names. Defaults are etcd's.
+
+    Raises UsageError, in the words of the command line, for values that cannot be or do not fit together.
+    """
 
     name: str = "default"
     data_dir: Path = Path("default.raftwerk")
@@ -29,19 +44,70 @@ class Settings:
     initial_cluster: dict[str, tuple[str, ...]] = field(
         default_factory=lambda: {"default": ("http://localhost:2380",)}
     )
-    """Member name to its peer URLs."""
+    """Member name to its peer URLs: all members, this one too."""
     initial_cluster_state: str = "new"
+    """new, or existing: then a data folder must be there already."""
     initial_cluster_token: str = "etcd-cluster"
     heartbeat_interval_ms: int = 100
     election_timeout_ms: int = 1000
+    """At least 5 heartbeats, at most 50 s."""
     snapshot_count: int = 10_000
     """Entries kept in the log for slow followers after a checkpoint."""
     max_request_bytes: int = 1_572_864
     quota_backend_bytes: int = 2 * 1024**3
+    """Writes are refused when the store is larger; negative: no limit."""
     max_txn_ops: int = 128
     log_level: str = "info"
+    """debug, info, warn, error, panic or fatal."""
     log_format: str = "console"
     """console (key=value) or json."""
+
+    def __post_init__(self) -> None:
+        self._check_cluster()
+        self._check_numbers()
+
+    def _check_cluster(self) -> None:
+        if not self.name:
+            raise UsageError("--name must not be empty")
+        if self.name not in self.initial_cluster:
+            members = ", ".join(sorted(self.initial_cluster))
+            raise UsageError(
+                f"this member, {self.name!r}, is missing from --initial-cluster, which has {members}: add it there, or set "
+                "--name to one of them"
+            )
+        wanted, ours = self.initial_cluster[self.name], self.initial_advertise_peer_urls
+        if sorted(wanted) != sorted(ours):
+            raise UsageError(
+                f"--initial-cluster has {','.join(wanted)} for {self.name!r}, but --initial-advertise-peer-urls says "
+                f"{','.join(ours)}: they must be the same"
+            )
+        owners: dict[str, str] = {}
+        for name, urls in self.initial_cluster.items():
+            for url in urls:
+                if url in owners:
+                    raise UsageError(
+                        f"--initial-cluster has {url} twice, for {owners[url]!r} and {name!r}: each member needs its own"
+                    )
+                owners[url] = name
+
+    def _check_numbers(self) -> None:
+        for value, flag in (
+            (self.heartbeat_interval_ms, "heartbeat-interval"),
+            (self.max_request_bytes, "max-request-bytes"),
+            (self.max_txn_ops, "max-txn-ops"),
+            (self.snapshot_count, "snapshot-count"),
+        ):
+            if value <= 0:
+                raise UsageError(f"--{flag} must be at least 1, not {value}")
+        if self.election_timeout_ms < ELECTION_TIMEOUT_HEARTBEATS_MIN * self.heartbeat_interval_ms:
+            raise UsageError(
+                f"--election-timeout[{self.election_timeout_ms}ms] should be at least {ELECTION_TIMEOUT_HEARTBEATS_MIN} times "
+                f"as long as --heartbeat-interval[{self.heartbeat_interval_ms}ms]"
+            )
+        if self.election_timeout_ms > ELECTION_TIMEOUT_MS_MAX:
+            raise UsageError(
+                f"--election-timeout[{self.election_timeout_ms}ms] is too long: at most {ELECTION_TIMEOUT_MS_MAX}ms"
+            )
 
     @property
     def request_timeout_ms(self) -> int:
@@ -50,19 +116,22 @@ class Settings:
 
 
 def address_of(url: str) -> Address:
-    """The address in a URL like http://127.0.0.1:2380. Raises UsageError for anything else."""
+    """The address in a URL like http://127.0.0.1:2380. Raises UsageError (the caller's fault) for anything else."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port
+        if host:
+            host.encode("idna")  # what the resolver would choke on
     except ValueError as error:
         raise UsageError(f"{url!r} is not a URL: {error}") from error
-    if parts.scheme != "http" or not host or port is None or parts.path.strip("/"):
-        raise UsageError(
-            f"{url!r} cannot be used: a URL of the form http://HOST:PORT is needed (TLS is not supported yet)."
-        )
+    if parts.scheme == "https":
+        raise UsageError(f"{url!r} cannot be used: TLS is not supported yet, only http://HOST:PORT")
+    extras = (parts.username, parts.password, parts.path.strip("/"), parts.query, parts.fragment)
+    if parts.scheme != "http" or not host or not port or any(extras):
+        raise UsageError(f"{url!r} cannot be used: a URL of the form http://HOST:PORT is needed")
     return Address(host, port)
 
 
 def addresses_of(urls: Iterable[str]) -> tuple[Address, ...]:
-    """The addresses in several URLs."""
+    """The addresses in several URLs, in their order. Raises UsageError as address_of does."""
     return tuple(address_of(url) for url in urls)
