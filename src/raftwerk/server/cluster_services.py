@@ -84,14 +84,14 @@ class ClusterServices:
         call.reply(response.SerializeToString())
 
     def alarm(self, call: Call, data: bytes) -> None:
-        """No alarm is ever raised yet; clients ask for the list to see that all is well."""
+        """No alarm is ever raised yet: there is none to list or to disarm."""
         request = parse(call, rpc_pb2.AlarmRequest, data)
         if request is None:
             return
-        if request.action == rpc_pb2.AlarmRequest.GET:
-            call.reply(rpc_pb2.AlarmResponse(header=self._header()).SerializeToString())
-        else:
+        if request.action == rpc_pb2.AlarmRequest.ACTIVATE:
             fail(call, status.NOT_SUPPORTED_YET)
+        else:
+            call.reply(rpc_pb2.AlarmResponse(header=self._header()).SerializeToString())
 
     def hash_kv(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.HashKVRequest, data)

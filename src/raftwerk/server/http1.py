@@ -14,6 +14,7 @@ from uvicorn.server import ServerState
 from raftwerk.kv.commands import RangeQuery
 from raftwerk.replica.failure import Failure
 from raftwerk.server.cluster_services import ETCD_VERSION
+from raftwerk.server.errors import status_of
 from raftwerk.server.metrics import MetricsPage
 from raftwerk.server.port import Node
 
@@ -61,7 +62,7 @@ class Pages:
 
         self._node.read(settle)
         failure = await done
-        return "" if failure is None else f"RANGE ERROR:{failure.value}"
+        return "" if failure is None else f"RANGE ERROR:{status_of(failure).text}"
 
     async def version(self, _: Request) -> Response:
         """etcd's /version: what the API is compatible with."""

@@ -1,0 +1,237 @@
+"""The client port on real sockets: gRPC and HTTP/1.1 on one port, a node in memory behind it."""
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from raftwerk.api import status
+from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
+from raftwerk.errors import UsageError
+from raftwerk.http2.client import Answer, ClientConnection
+from raftwerk.http2.frames import PREFACE
+from raftwerk.http2.limits import Limits
+from raftwerk.kv.commands import Put, encode
+from raftwerk.replica.failure import Failure
+from raftwerk.runtime.settings import Address, Settings
+from raftwerk.server.app import Server
+from tests.server.fakes import FakeLoop, FakeNode
+
+PUT = "/etcdserverpb.KV/Put"
+REQUEST = PutRequest(key=b"a", value=b"1").SerializeToString()
+
+
+class PromptNode(FakeNode):
+    """Settles at once, or keeps waiting what comes while it is stuck: there is a real loop here."""
+
+    def propose(self, command: bytes, done: Callable[[object], None]) -> None:
+        self.commands.append(command)
+        if self.is_stuck:
+            self._later(lambda: done(self.apply(command)))
+        else:
+            done(self.failure or self.apply(command))
+
+    def read(self, done: Callable[[Failure | None], None]) -> None:
+        done(self.failure)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Port:
+    """A running server and where it is."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.number = free_port()
+        listen = (Address("127.0.0.1", self.number),)
+        self.node = PromptNode(FakeLoop(), replace(settings, listen_client=listen))
+        self.node.apply(encode(Put(b"filler", b"x" * 100)))
+        self.server = Server(self.node)
+
+        self._writers: list[asyncio.StreamWriter] = []
+
+    async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.number)
+        self._writers.append(writer)
+        return reader, writer
+
+    async def close(self) -> None:
+        """End the server, and the clients' side of each connection."""
+        await self.server.stop()
+        for writer in self._writers:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+Test = Callable[[Port], Coroutine[Any, Any, None]]
+
+
+def serve(test: Test, settings: Settings | None = None) -> None:
+    """Run a test beside a server that is stopped after it."""
+
+    async def run() -> None:
+        port = Port(settings or Settings())
+        await port.server.start()
+        try:
+            await asyncio.wait_for(test(port), 10)
+        finally:
+            await port.close()
+
+    asyncio.run(run())
+
+
+class GrpcConnection:
+    """A gRPC client on a socket."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.engine = ClientConnection("rig", Limits())
+        self.answers: list[Answer] = []
+
+    @staticmethod
+    async def open(port: Port) -> "GrpcConnection":
+        return GrpcConnection(*await port.connect())
+
+    def start(self, path: str, data: bytes) -> None:
+        self.engine.call(path, data, self.answers.append)
+        self.writer.write(self.engine.take_output())
+
+    async def answer(self) -> Answer:
+        while not self.answers:
+            data = await self.reader.read(65536)
+            assert data, "the connection was closed"
+            self.engine.receive(data)
+            self.writer.write(self.engine.take_output())
+        return self.answers.pop()
+
+    async def call(self, path: str, data: bytes) -> Answer:
+        self.start(path, data)
+        return await self.answer()
+
+
+def test_grpc_is_served() -> None:
+    async def test(port: Port) -> None:
+        connection = await GrpcConnection.open(port)
+        answer = await connection.call(PUT, REQUEST)
+        assert PutResponse.FromString(answer.message).header.revision == 3
+
+    serve(test)
+
+
+def test_http1_is_served_on_the_same_port() -> None:
+    async def test(port: Port) -> None:
+        reader, writer = await port.connect()
+        writer.write(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        answer = await reader.read()
+        assert answer.startswith(b"HTTP/1.1 200 OK\r\n")
+        assert answer.endswith(b'{"health":"true","reason":""}')
+
+    serve(test)
+
+
+@pytest.mark.parametrize("cut", [1, 3, 4, 12, len(PREFACE)])
+def test_preface_may_come_in_pieces(cut: int) -> None:
+    async def test(port: Port) -> None:
+        connection = await GrpcConnection.open(port)
+        connection.engine.call(PUT, REQUEST, connection.answers.append)
+        data = connection.engine.take_output()
+        connection.writer.write(data[:cut])
+        await connection.writer.drain()
+        await asyncio.sleep(0)
+        connection.writer.write(data[cut:])
+        assert (await connection.answer()).status == status.OK
+
+    serve(test)
+
+
+def test_put_that_begins_like_the_preface_is_http1() -> None:
+    """ "P" alone says nothing yet."""
+
+    async def test(port: Port) -> None:
+        reader, writer = await port.connect()
+        writer.write(b"P")
+        await writer.drain()
+        await asyncio.sleep(0)
+        writer.write(b"OST /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        assert (await reader.read()).startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+
+    serve(test)
+
+
+def test_taken_port_is_named() -> None:
+    async def test(port: Port) -> None:
+        other = Server(port.node)
+        with pytest.raises(
+            UsageError, match=f"cannot listen for clients on 127.0.0.1:{port.number}"
+        ):
+            await other.start()
+
+    serve(test)
+
+
+def test_open_call_ends_before_the_server_stops() -> None:
+    async def test(port: Port) -> None:
+        port.node.is_stuck = True
+        connection = await GrpcConnection.open(port)
+        connection.start(PUT, REQUEST)
+        while not port.node.commands:
+            await asyncio.sleep(0)
+        stopping = asyncio.ensure_future(port.server.stop())
+        await asyncio.sleep(0)
+        port.node.release()
+        assert (await connection.answer()).status == status.OK
+        await stopping
+        assert await connection.reader.read() == b""
+
+    serve(test)
+
+
+def test_stopped_server_takes_no_connection() -> None:
+    async def test(port: Port) -> None:
+        await port.server.stop()
+        with pytest.raises(OSError):
+            await port.connect()
+
+    serve(test)
+
+
+def test_store_over_its_quota_takes_no_put() -> None:
+    async def test(port: Port) -> None:
+        connection = await GrpcConnection.open(port)
+        assert (await connection.call(PUT, REQUEST))[:2] == status.NO_SPACE
+
+    serve(test, replace(Settings(), quota_backend_bytes=1))
+
+
+def test_quota_below_zero_is_none() -> None:
+    async def test(port: Port) -> None:
+        connection = await GrpcConnection.open(port)
+        assert (await connection.call(PUT, REQUEST)).status == status.OK
+
+    serve(test, replace(Settings(), quota_backend_bytes=-1))
+
+
+def test_traffic_is_counted() -> None:
+    async def test(port: Port) -> None:
+        connection = await GrpcConnection.open(port)
+        await connection.call(PUT, REQUEST)
+        reader, writer = await port.connect()
+        writer.write(b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        lines = (await reader.read()).decode().splitlines()
+        values = dict(
+            line.rsplit(" ", 1) for line in lines if line.startswith(("etcd", "raftwerk"))
+        )
+        assert values["raftwerk_client_connections"] == "1.0"
+        assert float(values["etcd_network_client_grpc_received_bytes_total"]) > len(REQUEST)
+        assert float(values["etcd_network_client_grpc_sent_bytes_total"]) > 0
+
+    serve(test)
