@@ -6,6 +6,7 @@ Each test has a small file system of its own (tmpfs), which a ballast file fills
 import asyncio
 import shutil
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -193,3 +194,19 @@ def test_stop_on_a_full_disk_ends_at_once_and_cleanly(
     assert process is not None
     process.terminate()
     assert process.wait(timeout=5) == 0
+
+
+def test_first_start_on_a_full_disk_is_refused_and_leaves_a_usable_folder(
+    mount_disk: MountDisk, start_cluster: StartCluster
+) -> None:
+    disk = mount_disk(128)
+    disk.fill()
+    folder = disk.folder / "node1"
+    command = [sys.executable, "-m", "raftwerk.cli", "serve", f"--data-dir={folder}"]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 1
+    assert "no space left" in ended.stderr.lower()
+    assert str(disk.folder) in ended.stderr
+    assert "Traceback" not in ended.stderr
+    disk.free()
+    start_cluster(1, folder=disk.folder)

@@ -11,8 +11,8 @@ from raftwerk.kv.store import Table
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.position import Position
 from raftwerk.storage.lmdb_store import LmdbStore
-from raftwerk.wal.identity import read_identity
-from raftwerk.wal.inspect import SegmentReport, inspect_log
+from raftwerk.wal.identity import IDENTITY, Identity, read_identity
+from raftwerk.wal.inspect import SegmentReport, find_contradiction, inspect_log
 
 TEXT_MAX = 60
 
@@ -24,8 +24,9 @@ def run(folder: Path, *, entries_max: int) -> int:
     if not folder.is_dir():
         console.print(f"{folder} is not a folder")
         return 1
-    _identity(console, folder, problems)
-    _log(console, folder / "wal", problems, entries_max)
+    folder = _data_folder(folder)
+    identity = _identity(console, folder, problems)
+    _log(console, folder / "wal", identity, problems, entries_max)
     _store(console, folder / "store", problems)
     if problems:
         console.print("\n[red]Damaged:[/red]")
@@ -40,27 +41,45 @@ def run(folder: Path, *, entries_max: int) -> int:
     return 0
 
 
-def _identity(console: Console, folder: Path, problems: list[str]) -> None:
+def _data_folder(folder: Path) -> Path:
+    """The data folder that `folder` is, or is a part of: refusals name the folder of the file that is damaged."""
+    above = (folder, *folder.absolute().parents)[:3]
+    return next((path for path in above if (path / IDENTITY).exists()), folder)
+
+
+def _identity(console: Console, folder: Path, problems: list[str]) -> Identity | None:
     try:
         identity = read_identity(folder)
     except RaftwerkError as error:
         problems.append(str(error))
-        return
+        return None
     if identity is None:
         problems.append(
             f"{folder}/identity.json is missing: this is no data folder of raftwerk, or it is incomplete"
         )
-        return
+        return None
     console.print(
         f"Member {identity.name} ({identity.node_id:x}) of cluster {identity.cluster_id:x}"
     )
+    return identity
 
 
-def _log(console: Console, directory: Path, problems: list[str], entries_max: int) -> None:
+def _log(
+    console: Console,
+    directory: Path,
+    identity: Identity | None,
+    problems: list[str],
+    entries_max: int,
+) -> None:
     if not directory.is_dir():
         problems.append(f"{directory} is missing: the log was lost")
         return
     reports = list(inspect_log(directory))
+    if not reports:
+        problems.append(f"{directory} has no segments: the log was lost")
+    elif identity is not None and not any(report.problem for report in reports):
+        contradiction = find_contradiction(directory, identity.cluster_id, identity.node_id)
+        problems.extend([contradiction] if contradiction else [])
     entries: list[Entry] = []
     for report in reports:
         _segment(console, report)
@@ -87,6 +106,9 @@ def _log(console: Console, directory: Path, problems: list[str], entries_max: in
 
 
 def _segment(console: Console, report: SegmentReport) -> None:
+    if report.problem:
+        console.print(f"Segment {report.name}: {report.size} bytes, damaged")
+        return
     torn = f", a torn tail of {report.torn_bytes} bytes (was never acknowledged; is cut off at the next start)"
     console.print(
         f"Segment {report.name}: {report.size} bytes, {len(report.changes)} records from {report.first_sequence}, after index "

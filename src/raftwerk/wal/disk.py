@@ -69,7 +69,8 @@ def _raise_translated(error: OSError, action: str, path: Path) -> None:
 def make_directory(directory: Path) -> None:
     """A new directory, and those above it, with durable names; nothing if it is there."""
     if not directory.is_dir():
-        make_directory(directory.parent)
+        if not directory.parent.exists():
+            make_directory(directory.parent)
         directory.mkdir(mode=0o700, exist_ok=True)
         sync_directory(directory.parent)
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed
+from raftwerk.raft.types import NodeId
 from raftwerk.wal import segment
 from raftwerk.wal.disk import OsDisk
 from raftwerk.wal.record import Change
-from raftwerk.wal.recovery import scan
+from raftwerk.wal.recovery import recover, scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,3 +54,12 @@ def inspect_log(directory: Path) -> Iterator[SegmentReport]:
                 header.prev_term,
                 found.torn_bytes,
             )
+
+
+def find_contradiction(directory: Path, cluster_id: int, node_id: NodeId) -> str:
+    """What keeps segments that are whole, each by itself, from being one log of this member; "" if nothing does."""
+    try:
+        recover(OsDisk(directory, read_only=True), str(directory), cluster_id, node_id)
+    except DataDirError as error:
+        return str(error)
+    return ""

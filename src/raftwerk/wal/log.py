@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
-from raftwerk.errors import DiskFailed, DiskFull
+from raftwerk.errors import DataDirError, DiskFailed, DiskFull
 from raftwerk.raft.effects import Persist
 from raftwerk.raft.log import Log
 from raftwerk.raft.types import NOBODY, Index, NodeId, Term
@@ -191,8 +191,9 @@ class Wal:
         node_id: NodeId,
         *,
         segment_bytes: int = SEGMENT_BYTES,
+        must_exist: bool = False,
     ) -> "tuple[Wal, Recovered]":
-        """Recover the log in `disk`, or begin a new one. directory: for error texts.
+        """Recover the log in `disk`, or begin a new one. directory: for error texts. must_exist: never begin a new one.
 
         Raises CorruptData (damage), DataDirError (another cluster's or member's, a gap), DiskFull, DiskFailed.
         """
@@ -200,6 +201,12 @@ class Wal:
             if name.endswith((".new", DRAFT)):
                 disk.remove(name)  # a crash left it half-made
         recovery = recover(disk, str(directory), cluster_id, node_id)
+        if recovery is None and must_exist:
+            raise DataDirError(
+                f"{directory} is empty, but the store has data: the log was lost, and with it what this member promised to "
+                "others. Restore the whole folder from one copy, or remove this member from its cluster and add it again "
+                "with an empty folder."
+            )
         has_spare = _has_spare(disk, segment_bytes)
         if recovery is None:
             header = SegmentHeader(
