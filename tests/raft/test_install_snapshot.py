@@ -1,12 +1,10 @@
-"""Figure 13, the InstallSnapshot RPC: both ends."""
+"""Figure 13, the InstallSnapshot RPC: the receiver (test_install_snapshot_leader.py: the other end)."""
 
 import pytest
 
 from raftwerk.raft.config import Config
-from raftwerk.raft.effects import Effects, SendChunk
+from raftwerk.raft.effects import Effects
 from raftwerk.raft.events import (
-    Checkpointed,
-    LinkOpened,
     Received,
     SnapshotInstalled,
     SnapshotRejected,
@@ -20,7 +18,6 @@ from raftwerk.raft.messages import (
     RequestVote,
     TimeoutNow,
 )
-from raftwerk.raft.progress import Mode
 from raftwerk.raft.types import Index, Snapshot, Term
 from tests.raft.builder import Node, entries, membership_entry, node, only, sent
 
@@ -312,126 +309,6 @@ def test_only_the_snapshot_that_came_is_installed(index: Index) -> None:
 def test_nothing_is_installed_that_did_not_come() -> None:
     with pytest.raises(AssertionError):
         follower().step(SnapshotInstalled(9))
-
-
-# --- the leader
-
-
-def leader_of_a_straggler(last: Index = 12) -> Node:
-    """Node 1 leads term 3, has compacted up to `last` - 2, and knows that node 3 has none of it."""
-    log = " ".join(["1"] * 4 + ["3"] * (last - 4))
-    built = node(1, term=3, log=log, role="leader", acks={2: last}, commit=last, config=NO_TAIL)
-    built.step(Checkpointed(last - 2))
-    built.receive(3, AppendEntriesReply(3, False, 0, conflict_index=1))
-    assert built.leader.progress[3].mode is Mode.SNAPSHOT
-    return built
-
-
-def test_leader_opens_a_snapshot_for_who_needs_compacted_entries() -> None:
-    built = node(1, term=3, log="1 3 3", role="leader", acks={2: 3}, commit=3, config=NO_TAIL)
-    built.step(Checkpointed(3))
-    effects = built.receive(3, AppendEntriesReply(3, False, 0, conflict_index=1))
-    assert effects.send_chunks == [SendChunk(3, 3, 0, 0)]
-    assert not sent(effects, AppendEntries, to=3)
-
-
-def test_leader_sends_the_byte_that_is_asked_for() -> None:
-    effects = leader_of_a_straggler().receive(3, reply(700))
-    assert effects.send_chunks == [SendChunk(3, 3, 9, 700)]
-
-
-def test_leader_sends_a_byte_once_for_two_equal_answers() -> None:
-    """Or two streams would run side by side to their end."""
-    effects = leader_of_a_straggler().receive(3, reply(700), reply(700))
-    assert len(effects.send_chunks) == 1
-
-
-def test_leader_starts_again_when_the_receiver_does() -> None:
-    built = leader_of_a_straggler()
-    built.receive(3, reply(700))
-    effects = built.receive(3, reply(0))
-    assert effects.send_chunks == [SendChunk(3, 3, 9, 0)]
-
-
-def test_leader_repeats_a_chunk_that_was_not_answered_for_an_election_timeout() -> None:
-    built = leader_of_a_straggler()
-    built.receive(3, reply(700))
-    built.tick(500)
-    built.ack(2, 12)
-    assert not built.tick(499).send_chunks
-    built.ack(2, 12)
-    assert built.tick(1).send_chunks == [SendChunk(3, 3, 9, 700)]
-    assert not built.tick(1).send_chunks
-
-
-def test_leader_repeats_a_chunk_on_a_new_connection() -> None:
-    built = leader_of_a_straggler()
-    built.receive(3, reply(700))
-    assert built.step(LinkOpened(3)).send_chunks == [SendChunk(3, 3, 9, 700)]
-
-
-def test_leader_goes_on_with_the_log_when_the_snapshot_is_installed() -> None:
-    built = leader_of_a_straggler()
-    effects = built.receive(3, reply(index=10, installed=True))
-    assert effects.close_snapshots == [3]
-    append = only(effects, AppendEntries, to=3)
-    assert (append.prev_log_index, len(append.entries)) == (10, 2)
-    assert built.leader.progress[3].match_index == 10
-
-
-def test_leader_sends_the_next_snapshot_when_the_first_is_outdated() -> None:
-    built = leader_of_a_straggler()
-    effects = built.receive(3, reply(index=8, installed=True))
-    assert effects.close_snapshots == [3]
-    assert effects.send_chunks == [SendChunk(3, 3, 0, 0)]
-
-
-def test_leader_stops_the_stream_when_the_follower_got_there_another_way() -> None:
-    built = leader_of_a_straggler()
-    effects = built.ack(3, 10)
-    assert effects.close_snapshots == [3]
-    assert built.leader.progress[3].mode is Mode.REPLICATE
-
-
-def test_match_before_the_snapshot_does_not_stop_the_stream() -> None:
-    built = leader_of_a_straggler()
-    assert not built.ack(3, 9).close_snapshots
-    assert built.leader.progress[3].mode is Mode.SNAPSHOT
-
-
-def test_leader_closes_all_streams_when_it_steps_down() -> None:
-    built = leader_of_a_straggler()
-    effects = built.receive(2, AppendEntries(4, 2, 12, 3, [], 12))
-    assert 3 in effects.close_snapshots
-
-
-def test_answer_of_any_kind_is_a_sign_of_life() -> None:
-    built = leader_of_a_straggler()
-    built.tick(900)
-    built.receive(3, reply(700))
-    built.tick(900)
-    assert built.role == "Leader"
-
-
-def test_answer_of_an_older_term_says_nothing() -> None:
-    effects = leader_of_a_straggler().receive(3, InstallSnapshotReply(2, 9, 700, False))
-    assert not effects.send_chunks
-
-
-def test_answer_to_a_stream_that_is_over_says_nothing() -> None:
-    built = leader_of_a_straggler()
-    built.ack(3, 12)
-    effects = built.receive(3, reply(700), reply(index=10, installed=True))
-    assert effects.send_chunks == effects.close_snapshots == []
-    assert built.leader.progress[3].match_index == 12
-
-
-def test_answer_of_a_stranger_says_nothing() -> None:
-    assert leader_of_a_straggler().receive(9, reply(700)).send_chunks == []
-
-
-def test_answer_to_a_former_leader_says_nothing() -> None:
-    assert follower().receive(3, reply(700)) == Effects()
 
 
 def test_membership_in_the_log_behind_the_snapshot_stays() -> None:
