@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -110,9 +111,13 @@ class LocalCluster:
         for member in self.members:
             self.start(member)
 
-    def wait_ready(self, timeout_s: float = 30.0) -> None:
-        """Wait until every running member answers linearizable reads. Raises UsageError when one ends or is late."""
+    def wait_ready(self, timeout_s: float = 30.0, stopping: threading.Event | None = None) -> bool:
+        """Wait until every member answers linearizable reads. Raises UsageError when one ends or is late.
+
+        Returns whether they do: False when `stopping` was set before.
+        """
         deadline = time.monotonic() + timeout_s
+        stopping = stopping or threading.Event()
         for member in self.members:
             while not is_healthy(member):
                 if not member.is_running:
@@ -123,7 +128,9 @@ class LocalCluster:
                     raise UsageError(
                         f"{member.name} is not ready after {timeout_s:.0f} s. Its log says:\n{member.last_log_lines()}"
                     )
-                time.sleep(POLL_S)
+                if stopping.wait(POLL_S):
+                    return False
+        return True
 
     def leader(self) -> Member | None:
         """Who leads, by its own word."""

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports
@@ -48,7 +49,7 @@ def run() -> int:
             finally:
                 cluster.stop_all()
     except RaftwerkError as error:
-        console.print(f"[red]raftwerk demo:[/red] {error}")
+        console.print(f"[red]raftwerk demo:[/red] {escape(str(error))}")
         return 1
 
 

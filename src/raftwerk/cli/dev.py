@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 from rich.console import Console
+from rich.markup import escape
 
 from raftwerk.cli.cluster import LocalCluster, Member
 from raftwerk.errors import RaftwerkError, UsageError
@@ -13,7 +14,10 @@ NODES_MAX = 7
 
 
 def ports_of(base_port: int, nodes: int) -> list[tuple[int, int]]:
-    """(client, peer) ports: base, base + 20000, base + 30000, ...; peers one above. As in etcd's own local cluster."""
+    """(client, peer) ports: base, base + 20000, base + 30000, ...; peers one above. As in etcd's own local cluster.
+
+    Raises UsageError, the caller's fault, when there are no such ports or not so many nodes.
+    """
     clients = [base_port, *(base_port + 10_000 * number for number in range(2, nodes + 1))]
     if not 1 <= nodes <= NODES_MAX:
         raise UsageError(f"--nodes must be 1 to {NODES_MAX}")
@@ -25,7 +29,10 @@ def ports_of(base_port: int, nodes: int) -> list[tuple[int, int]]:
 
 
 def run(nodes: int, data_dir: Path, base_port: int) -> int:
-    """Start, tell, wait for Ctrl-C, stop. Returns the exit code."""
+    """Start, tell, wait for Ctrl-C, stop. Returns the exit code: 0 after Ctrl-C, 1 when the cluster could not start or ended.
+
+    nodes: 1 to 7. data_dir: one folder and one log file for each node are in it. base_port: see ports_of.
+    """
     console = Console(highlight=False, soft_wrap=True)
     stopping = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -35,14 +42,14 @@ def run(nodes: int, data_dir: Path, base_port: int) -> int:
         cluster = LocalCluster(data_dir.absolute(), ports_of(base_port, nodes))
         cluster.check_ports()
         console.print(
-            f"Starting {nodes} node{'s' if nodes > 1 else ''}; data and logs are in {data_dir} ..."
+            f"Starting {nodes} node{'s' if nodes > 1 else ''}; data and logs are in {escape(str(data_dir))} ..."
         )
         cluster.start_all()
-        cluster.wait_ready()
-        _tell(console, cluster, cluster.wait_leader())
-        _watch(console, cluster, stopping)
+        if cluster.wait_ready(stopping=stopping):
+            _tell(console, cluster, cluster.wait_leader())
+            _watch(console, cluster, stopping)
     except RaftwerkError as error:
-        console.print(f"[red]raftwerk dev:[/red] {error}")
+        console.print(f"[red]raftwerk dev:[/red] {escape(str(error))}")
         return 1
     finally:
         if cluster is not None:
@@ -84,7 +91,8 @@ def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -
                 assert member.process is not None
                 code = member.process.returncode
                 console.print(
-                    f"[yellow]{member.name} ended (exit code {code}).[/yellow] Its log ends with:\n{member.last_log_lines()}"
+                    f"[yellow]{member.name} ended (exit code {code}).[/yellow] Its log ends with:"
                 )
+                console.print(member.last_log_lines(), markup=False)
         if len(gone) == len(cluster.members):
             raise UsageError("all nodes have ended")

@@ -17,6 +17,24 @@ app = typer.Typer(
 )
 
 
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(f"raftwerk {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """What stands before the command."""
+
+
 @app.command(
     "serve",
     context_settings={
@@ -70,12 +88,18 @@ app.command("members")(ctl.members)
 @app.command("version")
 def version_command() -> None:
     """Print the version."""
-    print(f"raftwerk {__version__}")
+    _print_version(True)
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Entry point of the command: carries out sys.argv, and ends the process with the exit code."""
+    if not __debug__:
+        print(
+            "raftwerk: refuses to run without assertions (python -O, PYTHONOPTIMIZE): they guard the data",
+            file=sys.stderr,
+        )
+        sys.exit(2)
     if sys.argv[1:2] == ["serve"]:
         # Not through typer, which would take etcd's single-dash flags apart
         sys.exit(serve.main(sys.argv[2:]))
-    app()
+    app(prog_name="raftwerk")

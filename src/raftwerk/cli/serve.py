@@ -24,7 +24,10 @@ log = structlog.get_logger()
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until a signal ends it. Returns the exit code: 0 after a clean stop, 1 after an error, 2 for wrong usage."""
+    """Run one member until SIGTERM or SIGINT ends it. arguments: without the command's name.
+
+    Returns the exit code: 0 after a clean stop, 1 when the member could not start or not go on, 2 for wrong usage.
+    """
     if any(argument in ("-h", "--help", "-help") for argument in arguments):
         print(flags.help_text())
         return 0
@@ -35,12 +38,6 @@ def main(arguments: Sequence[str]) -> int:
         settings, warnings = flags.parse(arguments, os.environ)
     except UsageError as error:
         print(f"raftwerk serve: {error}", file=sys.stderr)
-        return 2
-    if not __debug__:
-        print(
-            "raftwerk serve: refuses to run without assertions (python -O): they guard the data",
-            file=sys.stderr,
-        )
         return 2
     logs.configure(settings.log_level, settings.log_format)
     for warning in warnings:
@@ -54,13 +51,13 @@ def main(arguments: Sequence[str]) -> int:
 
 async def _serve(settings: Settings) -> int:
     stopping = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    node = Node.open(settings)
-    server = Server(node)
-    try:
+    _on_signals(stopping)
+    async with contextlib.AsyncExitStack() as stack:
+        node = Node.open(settings)
+        stack.push_async_callback(node.stop)
         await node.start()
+        server = Server(node)
+        stack.push_async_callback(server.stop)
         await server.start()
         _tune_process()
         async with asyncio.TaskGroup() as group:
@@ -70,11 +67,23 @@ async def _serve(settings: Settings) -> int:
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             ready.cancel()
             stop.cancel()
-    finally:
-        await server.stop()
-        with contextlib.suppress(AttributeError):  # it had not started
-            await node.stop()
     return 1 if node.failed.done() else 0
+
+
+def _on_signals(stopping: asyncio.Event) -> None:
+    """The first signal asks for a clean stop. A second one ends the process at once, as a crash would: that is safe too."""
+    loop = asyncio.get_running_loop()
+    numbers = (signal.SIGTERM, signal.SIGINT)
+
+    def stop(number: signal.Signals) -> None:
+        log.info("stopping; a second signal ends the process at once", signal=number.name)
+        stopping.set()
+        for each in numbers:
+            loop.remove_signal_handler(each)
+            signal.signal(each, signal.SIG_DFL)
+
+    for number in numbers:
+        loop.add_signal_handler(number, stop, number)
 
 
 async def _announce(node: Node) -> None:
