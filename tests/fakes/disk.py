@@ -50,6 +50,10 @@ class FakeDisk:
     def reboot(self, *, cut: Cut | None = None) -> "FakeDisk":
         """The same files after a power cut or a restart. The old disk and its open files are dead."""
         self._is_off = True
+        return self.copy(cut=cut)
+
+    def copy(self, *, cut: Cut | None = None) -> "FakeDisk":
+        """Another disk with the same files."""
         return FakeDisk({name: bytearray(data) for name, data in self.files.items()}, cut=cut)
 
     def step(self, action: str) -> Random | None:

@@ -74,6 +74,8 @@ def is_recovered(image: Image, recovered: Recovered) -> bool:
 class Writer:
     """Writes groups of valid Persists to a log. Everything in `persists` was asked for."""
 
+    directory = Path("wal")
+
     def __init__(self, disk: FakeDisk, persists: Sequence[Persist] = ()) -> None:
         self.disk = disk
         self.persists = list(persists)
