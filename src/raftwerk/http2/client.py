@@ -6,15 +6,31 @@ stream = connection.open("/etcdserverpb.Watch/Watch", ...)    # streaming: strea
 """
 
 from collections.abc import Callable
-from typing import ClassVar, NamedTuple
+from typing import ClassVar, Final, NamedTuple
 
 from raftwerk.http2 import frames, grpc
-from raftwerk.http2.connection import Connection, Stream
-from raftwerk.http2.errors import ConnectionFault, ErrorCode
-from raftwerk.http2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, PREFACE, frame
+from raftwerk.http2.connection import Connection
+from raftwerk.http2.errors import ConnectionFault, ErrorCode, StreamFault
+from raftwerk.http2.frames import DATA, END_STREAM, frame, header_frames
 from raftwerk.http2.grpc import MessageFault, MessageReader
 from raftwerk.http2.headers import HeaderDecoder, Headers, literal, literal_indexed_name
 from raftwerk.http2.limits import Limits
+from raftwerk.http2.stream import Stream
+
+BLOCKS_MAX: Final = 1_000
+"""Encoded headers that are remembered, by path and metadata."""
+
+# HTTP status of an answer that is none of gRPC's, and what it means to a caller ("HTTP to gRPC Status Code Mapping")
+_STATUS_OF_HTTP: Final = {
+    b"400": grpc.INTERNAL,
+    b"401": grpc.UNAUTHENTICATED,
+    b"403": grpc.PERMISSION_DENIED,
+    b"404": grpc.UNIMPLEMENTED,
+    b"429": grpc.UNAVAILABLE,
+    b"502": grpc.UNAVAILABLE,
+    b"503": grpc.UNAVAILABLE,
+    b"504": grpc.UNAVAILABLE,
+}
 
 
 class Answer(NamedTuple):
@@ -31,7 +47,7 @@ Done = Callable[[Answer], None]
 class ClientCall(Stream):
     """One call from this side."""
 
-    __slots__ = ("_connection", "_has_headers", "_last_message", "on_done", "on_message")
+    __slots__ = ("_connection", "_has_headers", "_message", "on_done", "on_message")
 
     def __init__(
         self,
@@ -44,7 +60,8 @@ class ClientCall(Stream):
         super().__init__(stream_id, send_window, MessageReader(connection.limits.message_bytes_max))
         self._connection = connection
         self._has_headers = False
-        self._last_message = b""
+        self._message: bytes | None = None
+        """The answer to a unary call."""
         self.on_done: Done | None = on_done
         self.on_message = on_message
 
@@ -68,43 +85,62 @@ class ClientCall(Stream):
         for message in messages:
             if self.on_message is not None:
                 self.on_message(message)
-            else:
-                self._last_message = message
+            elif self._message is None:
+                self._message = message
+            elif self.on_done is not None:
+                self._give_up(grpc.INTERNAL, "the server answered a unary call with two messages")
+                return
         if is_last:
-            self._end(Answer(grpc.INTERNAL, "the answer ended without a status"))
+            self._give_up(grpc.INTERNAL, "the answer ended without a status")
+
+    def unfinished_bytes(self) -> int:
+        return len(self.reader.held) + len(self._message or b"")
 
     def on_message_fault(self, fault: MessageFault) -> None:
+        self._give_up(fault.status, fault.text)
+
+    def _give_up(self, status: int, text: str) -> None:
+        """End the call from here, with a status of our own."""
         on_done = self.on_done
         self.cancel()
         if on_done is not None:
-            on_done(Answer(fault.status, fault.text))
+            on_done(Answer(status, text))
 
     def on_reset(self, code: int) -> None:
-        status, text = grpc.UNAVAILABLE, "connection lost"
+        text = "connection lost"
         if not self._connection.is_closed:
-            status, text = grpc.UNAVAILABLE, f"the server ended the call (code {code})"
-        self._end(Answer(status, text))
+            text = f"the server ended the call (code {code})"
+        self._end(Answer(grpc.UNAVAILABLE, text))
 
     def on_headers(self, headers: Headers, *, end_stream: bool) -> None:
         """Response headers, or trailers."""
         fields = dict(headers)
         http_status = fields.get(b":status")
-        if http_status not in (b"200", None) and b"grpc-status" not in fields:
-            self._end(Answer(grpc.UNKNOWN, f"unexpected HTTP status {http_status!r}"))
-            return
+        if (http_status is None) != self._has_headers or (self._has_headers and not end_stream):
+            raise StreamFault(self.stream_id, ErrorCode.PROTOCOL_ERROR, "headers out of place")
         self._has_headers = True
-        if end_stream:
-            try:
-                status = int(fields.get(b"grpc-status", b"2"))
-            except ValueError:
-                status = grpc.UNKNOWN
-            text = grpc.decode_text(fields.get(b"grpc-message", b""))
-            self._end(Answer(status, text, self._last_message if status == grpc.OK else b""))
+        if http_status not in (b"200", None) and b"grpc-status" not in fields:
+            status = _STATUS_OF_HTTP.get(http_status, grpc.UNKNOWN)
+            self._give_up(status, f"unexpected HTTP status {http_status!r}")
+        elif end_stream:
+            self._end(self._answer(fields))
+
+    def _answer(self, trailers: dict[bytes, bytes]) -> Answer:
+        try:
+            status = int(trailers.get(b"grpc-status", b"2"))
+        except ValueError:
+            status = grpc.UNKNOWN
+        if status != grpc.OK:
+            return Answer(status, grpc.decode_text(trailers.get(b"grpc-message", b"")))
+        if self.reader.held:
+            return Answer(grpc.INTERNAL, "the last message is not complete")
+        if self._message is None and self.on_message is None:
+            return Answer(grpc.INTERNAL, "the server answered a unary call without a message")
+        return Answer(grpc.OK, "", self._message or b"")
 
     def _end(self, answer: Answer) -> None:
         on_done, self.on_done = self.on_done, None
         self.on_message = None
-        self.is_remote_closed = True
         if on_done is not None:
             on_done(answer)
 
@@ -117,7 +153,6 @@ class ClientConnection(Connection[ClientCall]):
     def __init__(self, authority: str, limits: Limits) -> None:
         """authority: host:port, as the server is addressed."""
         super().__init__(limits)
-        self._out.insert(0, PREFACE)
         self._decoder: HeaderDecoder[Headers] = HeaderDecoder(limits.header_list_bytes_max)
         self._authority = authority.encode()
         self._blocks: dict[tuple[str, bytes], bytes] = {}
@@ -144,8 +179,10 @@ class ClientConnection(Connection[ClientCall]):
         """A call with one request message. metadata: further headers, encoded with headers.literal."""
         call = self._open(path, on_done, on_message, metadata)
         size = len(message) + 5
-        if size <= min(self._send_window, call.send_window, self._peer_frame_max):
-            self._send_window -= size
+        sender = self._sender
+        if size <= min(sender.window, call.send_window, sender.frame_max):
+            sender.window -= size
+            sender.sent_bytes += size
             payload = grpc.frame_message(message)
             self._out.append(frame(DATA, END_STREAM, call.stream_id, payload))
             call.is_local_closed = True
@@ -175,12 +212,14 @@ class ClientConnection(Connection[ClientCall]):
         assert self.can_call, "look at can_call first"
         stream_id = self._next_stream_id
         self._next_stream_id += 2
-        call = ClientCall(self, stream_id, self._peer_stream_window, on_done, on_message)
+        call = ClientCall(self, stream_id, self._sender.stream_window, on_done, on_message)
         self.streams[stream_id] = call
         block = self._blocks.get((path, metadata))
         if block is None:
+            if len(self._blocks) >= BLOCKS_MAX:
+                self._blocks.clear()
             block = self._blocks[path, metadata] = self._encode_request(path) + metadata
-        self._out.append(frame(HEADERS, END_HEADERS, stream_id, block))
+        self._out.append(header_frames(stream_id, block, self._sender.frame_max, end_stream=False))
         return call
 
     def _encode_request(self, path: str) -> bytes:
@@ -209,17 +248,14 @@ class ClientConnection(Connection[ClientCall]):
         call.on_headers(headers, end_stream=end_stream)
         if end_stream:
             call.is_remote_closed = True
-            self._finish(call)
-
-    def _finish(self, call: ClientCall) -> None:
-        if not call.is_local_closed:
-            self._out.append(frames.rst_stream(call.stream_id, ErrorCode.NO_ERROR))
-            self._drop_queue(call)
-        self._forget_if_done(call)
+            if not call.is_local_closed:  # the server has all that it wants
+                self._out.append(frames.rst_stream(stream_id, ErrorCode.NO_ERROR))
+                self._sender.drop(call)
+            self._forget_if_done(call)
 
     def _on_goaway(self, last_stream_id: int) -> None:
         """Calls that the server will not look at can be made again elsewhere: they end as UNAVAILABLE."""
         for stream_id in [number for number in self.streams if number > last_stream_id]:
-            call = self.streams.pop(stream_id)
-            self._drop_queue(call)
+            call = self.streams[stream_id]
+            self._drop(call)
             call.on_reset(ErrorCode.REFUSED_STREAM)

@@ -1,5 +1,6 @@
 """gRPC over HTTP/2: message framing, status, timeouts."""
 
+import re
 import struct
 import zlib
 from typing import Final
@@ -7,18 +8,22 @@ from typing import Final
 from raftwerk.http2.headers import literal
 
 PREFIX: Final = struct.Struct(">BI")
+PREFIX_BYTES: Final = PREFIX.size
 
 OK: Final = 0
 CANCELLED: Final = 1
 UNKNOWN: Final = 2
 INVALID_ARGUMENT: Final = 3
 DEADLINE_EXCEEDED: Final = 4
+PERMISSION_DENIED: Final = 7
 RESOURCE_EXHAUSTED: Final = 8
 UNIMPLEMENTED: Final = 12
 INTERNAL: Final = 13
 UNAVAILABLE: Final = 14
+UNAUTHENTICATED: Final = 16
 
 _UNITS_S: Final = {b"H": 3600.0, b"M": 60.0, b"S": 1.0, b"m": 1e-3, b"u": 1e-6, b"n": 1e-9}
+_PERCENT: Final = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 class MessageFault(Exception):
@@ -33,55 +38,85 @@ class MessageFault(Exception):
 class MessageReader:
     """Messages out of DATA payloads, however they are cut."""
 
-    __slots__ = ("_buffer", "_bytes_max", "_is_gzip")
+    __slots__ = ("_bytes_max", "_is_gzip", "_wanted_bytes", "fault", "held")
 
     def __init__(self, bytes_max: int, *, is_gzip: bool = False) -> None:
         self._bytes_max = bytes_max
         self._is_gzip = is_gzip
-        self._buffer = b""
+        self.held = bytearray()
+        """The beginning of a message that is not complete."""
+        self._wanted_bytes = 0
+        """To be held, for there to be something to look at."""
+        self.fault: MessageFault | None = None
+        """Why no message comes any more: one could not be taken."""
 
     def feed(self, data: bytes) -> list[bytes]:
-        """The messages that are complete now. Raises MessageFault."""
-        buffer = self._buffer + data if self._buffer else data
-        messages = []
+        """The messages that are complete now."""
+        size = len(data)
+        if self.held:
+            self.held += data
+            size = len(self.held)
+            if size < self._wanted_bytes:
+                return []
+            data = bytes(self.held)
+            self.held.clear()
+        elif size >= PREFIX_BYTES and self.fault is None:  # most often it is one whole message
+            flag, length = PREFIX.unpack_from(data)
+            if not flag and length + PREFIX_BYTES == size and length <= self._bytes_max:
+                return [data[PREFIX_BYTES:]]
+        return self._cut(data, size)
+
+    def _cut(self, data: bytes, size: int) -> list[bytes]:
+        messages: list[bytes] = []
+        if self.fault is not None:
+            return messages
         start = 0
-        while len(buffer) - start >= 5:
-            flag, length = PREFIX.unpack_from(buffer, start)
-            if length > self._bytes_max:
-                raise self._too_large(length)
-            stop = start + 5 + length
-            if len(buffer) < stop:
-                break
-            messages.append(self._plain(flag, buffer[start + 5 : stop]))
-            start = stop
-        self._buffer = buffer[start:] if start else buffer
+        wanted = PREFIX_BYTES
+        try:
+            while size - start >= PREFIX_BYTES:
+                flag, length = PREFIX.unpack_from(data, start)
+                self._check_prefix(flag, length)
+                wanted = PREFIX_BYTES + length
+                if size - start < wanted:
+                    break
+                message = data[start + PREFIX_BYTES : start + wanted]
+                messages.append(self._inflate(message) if flag else message)
+                start += wanted
+                wanted = PREFIX_BYTES
+        except MessageFault as fault:
+            self.fault = fault
+            return messages
+        if start < size:
+            self.held += data[start:]
+            self._wanted_bytes = wanted
         return messages
 
-    @property
-    def is_empty(self) -> bool:
-        return not self._buffer
+    def _check_prefix(self, flag: int, length: int) -> None:
+        if flag and (flag != 1 or not self._is_gzip):
+            text = "grpc: message compression is not supported but by gzip"
+            raise MessageFault(UNIMPLEMENTED, text)
+        if length > self._bytes_max:
+            raise self._too_large(length)
 
-    def _plain(self, flag: int, message: bytes) -> bytes:
-        if not flag:
-            return message
-        if flag != 1 or not self._is_gzip:
-            raise MessageFault(
-                UNIMPLEMENTED, "grpc: message compression is not supported but by gzip"
-            )
+    def _inflate(self, message: bytes) -> bytes:
         inflater = zlib.decompressobj(wbits=31)
         try:
             plain = inflater.decompress(message, self._bytes_max + 1)
         except zlib.error as error:
-            raise MessageFault(
-                INTERNAL, f"grpc: failed to decompress the received message: {error}"
-            ) from error
+            raise _not_inflated(str(error)) from error
         if len(plain) > self._bytes_max:
             raise self._too_large(len(plain))
+        if not inflater.eof:
+            raise _not_inflated("unexpected end")
         return plain
 
     def _too_large(self, length: int) -> MessageFault:
         text = f"grpc: received message larger than max ({length} vs. {self._bytes_max})"
         return MessageFault(RESOURCE_EXHAUSTED, text)
+
+
+def _not_inflated(why: str) -> MessageFault:
+    return MessageFault(INTERNAL, f"grpc: failed to decompress the received message: {why}")
 
 
 def frame_message(message: bytes) -> bytes:
@@ -106,14 +141,7 @@ def encode_text(text: str) -> bytes:
 
 def decode_text(value: bytes) -> str:
     """The inverse; what is not valid stays as it is."""
-    parts = value.split(b"%")
-    data = bytearray(parts[0])
-    for part in parts[1:]:
-        try:
-            data.append(int(part[:2], 16))
-            data += part[2:]
-        except ValueError:
-            data += b"%" + part
+    data = _PERCENT.sub(lambda match: bytes((int(match[1], 16),)), value)
     return data.decode(errors="replace")
 
 

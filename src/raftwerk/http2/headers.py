@@ -14,7 +14,12 @@ from raftwerk.http2.errors import ConnectionFault, ErrorCode
 Headers = list[tuple[bytes, bytes]]
 T = TypeVar("T")
 
-CACHE_MAX: Final = 256
+CACHE_MAX: Final = 64
+"""Blocks that are remembered."""
+CACHE_BLOCK_BYTES_MAX: Final = 512
+"""Longer ones are not: each byte may stand for a whole header."""
+INTEGER_SHIFT_MAX: Final = 28
+"""Of a number's last byte: five bytes are enough for every size there is, and more cost time with their square."""
 TABLE_BYTES: Final = 4096
 
 
@@ -43,11 +48,13 @@ class HeaderDecoder(Generic[T]):
                 ErrorCode.ENHANCE_YOUR_CALM, "header list is too large"
             ) from error
         except (hpack.HPACKError, UnicodeDecodeError) as error:
-            raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, f"header block: {error}") from error
+            raise ConnectionFault(
+                ErrorCode.COMPRESSION_ERROR, f"header block: {error}"[:200]
+            ) from error
 
     def keep(self, block: bytes, value: T) -> None:
         """Remember, if that is sound."""
-        if not changes_table(block):
+        if len(block) <= CACHE_BLOCK_BYTES_MAX and not changes_table(block):
             if len(self._cache) >= CACHE_MAX:
                 self._cache.clear()
             self._cache[block] = value
@@ -68,7 +75,7 @@ def changes_table(block: bytes) -> bool:
                 for _ in range(1 if name else 2):
                     length, offset = _integer(block, offset, 7)
                     offset += length
-    except IndexError:
+    except (IndexError, ValueError):
         return True
     return offset != len(block)
 
@@ -79,14 +86,13 @@ def _integer(data: bytes, offset: int, prefix_bits: int) -> tuple[int, int]:
     offset += 1
     if number < mask:
         return number, offset
-    shift = 0
-    while True:
+    for shift in range(0, INTEGER_SHIFT_MAX + 1, 7):
         byte = data[offset]
         offset += 1
         number += (byte & 0x7F) << shift
-        shift += 7
         if byte < 0x80:
             return number, offset
+    raise ValueError("a number without an end")
 
 
 def _encode_integer(number: int, prefix_bits: int, first: int) -> bytes:

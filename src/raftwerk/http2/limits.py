@@ -1,4 +1,4 @@
-"""The limits of one connection: each names what it protects against."""
+"""The limits of one connection: each names what it protects against. A period is what the shell makes of it."""
 
 from dataclasses import dataclass
 
@@ -20,9 +20,14 @@ class Limits:
     stream_window_bytes: int = 1024 * 1024
     """What a peer may send on one stream before it is told to go on."""
     connection_window_bytes: int = 16 * 1024 * 1024
-    resets_max: int = 500
-    """Streams that the peer opened and reset, beyond those it let complete: rapid reset (CVE-2023-44487)."""
+    resets_max: int = 2_000
+    """Streams a period that the peer opened and reset before an answer, or broke, beyond those it let complete: rapid reset
+    (CVE-2023-44487, CVE-2025-8671)."""
     idle_frames_max: int = 5_000
-    """PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty frames in a row, with no payload either way: floods."""
+    """A period: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty frames in a row, with no payload either way: floods."""
+    settings_max: int = 1_000
+    """A period: SETTINGS frames, each of which may touch every open stream."""
+    unfinished_bytes_max: int = 128 * 1024 * 1024
+    """Messages, of all streams, that have begun to come and are not complete."""
     buffered_bytes_max: int = 256 * 1024 * 1024
-    """Waiting for the peer's flow-control windows: a peer that asks and never reads."""
+    """Waiting to be read by the peer, in the engine or in the socket; a message may go beyond it, none is taken after it."""

@@ -1,7 +1,7 @@
 """A gRPC connection on asyncio: a socket around http2.ServerConnection.
 
-Output is written once for all that was answered in a turn of the loop. While the socket does not take it, the engine's
-windows and limits hold the client back.
+Output is written once for all that was answered in a turn of the loop. While the socket does not take it, nothing more is
+read: a client that does not read its answers gets no further ones.
 """
 
 import asyncio
@@ -9,10 +9,11 @@ from typing import Final, Protocol, cast
 
 from raftwerk.http2.server import Limits, Methods, ServerConnection
 
-WRITE_BUFFER_MAX: Final = 64 * 1024 * 1024
-"""Not yet taken by the kernel: a client that sends requests and does not read the answers is cut off."""
-KEEPALIVE_S: Final = 30.0
-"""A connection that was silent for so long is asked whether it lives, and closed if it does not answer in time."""
+WRITE_HIGH_BYTES: Final = 1024 * 1024
+"""Not yet taken by the kernel: beyond this, reading pauses."""
+PERIOD_S: Final = 30.0
+"""A connection that was silent for so long is asked whether it lives, and closed if it does not answer in the next; so is
+one that took no byte of what waits for it. The engine's limits count per period too."""
 
 
 class Owner(Protocol):
@@ -33,18 +34,22 @@ class GrpcProtocol(asyncio.Protocol):
     ) -> None:
         self._owner = owner
         self._loop = loop
+        self._limits = limits
         self._engine = ServerConnection(methods, limits, self._on_change)
         self._transport: asyncio.Transport | None = None
         self._is_flush_due = False
         self._heard_at = loop.time()
-        self._keepalive: asyncio.TimerHandle | None = None
+        self._written_bytes = 0
+        self._waiting_bytes = self._taken_bytes = 0
+        """Of those written: not taken, and taken, by the kernel when the period began."""
+        self._period: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)
         self._transport = transport
-        transport.set_write_buffer_limits(high=1024 * 1024)
+        transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
         self._owner.on_opened(self)
-        self._keepalive = self._loop.call_later(KEEPALIVE_S, self._check_alive)
+        self._period = self._loop.call_later(PERIOD_S, self._end_period)
 
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
@@ -64,28 +69,45 @@ class GrpcProtocol(asyncio.Protocol):
         if transport is None:
             return
         if self._engine.has_output:
+            if transport.get_write_buffer_size() > self._limits.buffered_bytes_max:
+                transport.abort()
+                return
             data = self._engine.take_output()
+            self._written_bytes += len(data)
             self._owner.on_bytes(0, len(data))
             transport.write(data)
         if self._engine.is_closed:
             transport.close()
-        elif transport.get_write_buffer_size() > WRITE_BUFFER_MAX:
-            transport.abort()
 
-    def _check_alive(self) -> None:
+    def pause_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.resume_reading()
+
+    def _end_period(self) -> None:
+        transport = self._transport
+        assert transport is not None
+        waiting = transport.get_write_buffer_size()
+        taken_bytes = self._written_bytes - waiting
+        is_stalled = waiting > 0 < self._waiting_bytes and taken_bytes == self._taken_bytes
+        self._waiting_bytes, self._taken_bytes = waiting, taken_bytes
         silent_s = self._loop.time() - self._heard_at
-        if silent_s >= 2 * KEEPALIVE_S:
+        if is_stalled or (silent_s >= 2 * PERIOD_S and transport.is_reading()):
             self.abort()
             return
-        if silent_s >= KEEPALIVE_S:
+        self._engine.new_period()
+        if silent_s >= PERIOD_S:
             self._engine.ping()
             self._flush()
-        self._keepalive = self._loop.call_later(KEEPALIVE_S, self._check_alive)
+        self._period = self._loop.call_later(PERIOD_S, self._end_period)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if self._keepalive is not None:
-            self._keepalive.cancel()
+        if self._period is not None:
+            self._period.cancel()
         self._engine.lost()
         self._owner.on_closed(self)
 

@@ -1,0 +1,236 @@
+"""Calls on the server: the methods that there are, what is asked of one, and how it is answered."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from raftwerk.http2 import grpc
+from raftwerk.http2.frames import END_HEADERS, END_STREAM, HEADERS, frame, header_frames
+from raftwerk.http2.grpc import MessageFault, MessageReader
+from raftwerk.http2.headers import Headers, literal_indexed_name
+from raftwerk.http2.limits import Limits
+from raftwerk.http2.stream import Stream
+
+_STATUS_200: Final = b"\x88"
+_CONTENT_TYPE: Final = literal_indexed_name(31, b"application/grpc")
+_RESPONSE: Final = _STATUS_200 + _CONTENT_TYPE
+_TRAILERS_OK: Final = grpc.status_block(grpc.OK)
+
+# Pieces of a unary answer that fits one DATA frame: only the stream id and the message differ
+_RESPONSE_HEAD: Final = frame(HEADERS, END_HEADERS, 0, _RESPONSE)[:5]
+_TRAILERS_HEAD: Final = frame(HEADERS, END_HEADERS | END_STREAM, 0, _TRAILERS_OK)[:5]
+
+
+@dataclass(frozen=True, slots=True)
+class UnaryMethod:
+    """handle(call, message): answer with call.reply or call.finish, now or later."""
+
+    handle: "Callable[[Call, bytes], None]"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamMethod:
+    """open(call): set call.on_message and the others, and answer with call.send and call.finish."""
+
+    open: "Callable[[Call], None]"
+
+
+Method = UnaryMethod | StreamMethod
+
+
+class Methods(Protocol):
+    """What there is to call."""
+
+    def find(self, path: str) -> Method | str:
+        """The method at a path like /etcdserverpb.KV/Put, or the text of the refusal (UNIMPLEMENTED)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why a request cannot be had. http_status 200: a gRPC client understands the rest."""
+
+    http_status: int
+    status: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """headers: without the pseudo-headers. method: None exactly when there is a refusal."""
+
+    path: str
+    headers: Headers
+    timeout_s: float | None
+    content_length: int | None
+    is_gzip: bool
+    method: Method | None
+    refusal: Refusal | None
+
+
+class Carrier(Protocol):
+    """What a call needs of its connection (server.ServerConnection)."""
+
+    limits: Limits
+
+    @property
+    def single_frame_max(self) -> int:
+        """The largest DATA payload that can be sent now in one frame."""
+
+    @property
+    def peer_frame_max(self) -> int: ...
+
+    def write(self, data: bytes) -> None:
+        """Frames without DATA."""
+
+    def write_whole(self, call: "Call", answer: bytes, size: int) -> None:
+        """All frames of an answer, with DATA of `size` bytes that fits the windows."""
+
+    def send_data(self, stream: "Call", data: bytes) -> None: ...
+
+    def end(self, stream: "Call", trailers: bytes) -> None: ...
+
+    def changed(self) -> None:
+        """There is output."""
+
+
+class Call(Stream):
+    """One call: its owner answers whenever it likes."""
+
+    __slots__ = (
+        "_connection",
+        "_message",
+        "has_answered",
+        "on_cancel",
+        "on_drain",
+        "on_half_close",
+        "on_message",
+        "request",
+    )
+
+    def __init__(
+        self, connection: Carrier, stream_id: int, send_window: int, request: Request
+    ) -> None:
+        bytes_max = connection.limits.message_bytes_max
+        super().__init__(stream_id, send_window, MessageReader(bytes_max, is_gzip=request.is_gzip))
+        self.body_bytes_left = request.content_length
+        self._connection = connection
+        self._message: bytes | None = None
+        """Unary: the message, until the request is complete."""
+        self.has_answered = False
+        """Response headers were sent."""
+        self.request = request
+        self.on_message: Callable[[bytes], None] | None = None
+        """Streaming: gets each message."""
+        self.on_half_close: Callable[[], None] | None = None
+        """Streaming: the client will send no more."""
+        self.on_cancel: Callable[[], None] | None = None
+        """The client gave up, or is gone. Answers are ignored from now on."""
+        self.on_drain: Callable[[], None] | None = None
+        """Everything that was sent has left."""
+
+    @property
+    def is_over(self) -> bool:
+        """Answered, cancelled, or the connection is gone."""
+        return self.is_local_closed or self.out_trailers is not None
+
+    def reply(self, message: bytes) -> None:
+        """Answer a unary call with OK: headers, message and trailers in one write when the windows allow."""
+        if self.is_over:
+            return
+        connection = self._connection
+        size = len(message) + 5
+        if size > connection.single_frame_max or size > self.send_window or self.has_answered:
+            self.send(message)
+            self.finish()
+            return
+        stream_id = self.stream_id.to_bytes(4, "big")
+        answer = b"".join(
+            (
+                _RESPONSE_HEAD,
+                stream_id,
+                _RESPONSE,
+                size.to_bytes(3, "big"),
+                b"\0\0",
+                stream_id,
+                b"\0",
+                (size - 5).to_bytes(4, "big"),
+                message,
+                _TRAILERS_HEAD,
+                stream_id,
+                _TRAILERS_OK,
+            )
+        )
+        connection.write_whole(self, answer, size)
+
+    def send(self, message: bytes) -> None:
+        """One message of a streaming answer."""
+        if self.is_over:
+            return
+        if not self.has_answered:
+            self.has_answered = True
+            self._connection.write(frame(HEADERS, END_HEADERS, self.stream_id, _RESPONSE))
+        self._connection.send_data(self, grpc.frame_message(message))
+        self._connection.changed()
+
+    def finish(self, status: int = grpc.OK, text: str = "") -> None:
+        """End the call with a status; after messages, or alone."""
+        block = grpc.status_block(status, text)
+        self._end(block if self.has_answered else _RESPONSE + block)
+
+    def refuse_http(self, http_status: int, status: int, text: str) -> None:
+        """End a call that is not gRPC in a way that both a gRPC and a plain HTTP/2 client understand."""
+        block = literal_indexed_name(8, str(http_status).encode()) + _CONTENT_TYPE
+        self._end(block + grpc.status_block(status, text))
+
+    def _end(self, block: bytes) -> None:
+        if self.is_over:
+            return
+        connection = self._connection
+        trailers = header_frames(self.stream_id, block, connection.peer_frame_max, end_stream=True)
+        connection.end(self, trailers)
+        connection.changed()
+
+    # What the engine calls
+
+    def unfinished_bytes(self) -> int:
+        return len(self.reader.held) + len(self._message or b"")
+
+    def on_messages(self, messages: list[bytes], *, is_last: bool) -> None:
+        if is_last and self.reader.held:
+            self.finish(grpc.INTERNAL, "grpc: the last message is not complete")
+            return
+        method = self.request.method
+        if isinstance(method, UnaryMethod):
+            self._on_unary(method, messages, is_last=is_last)
+            return
+        for message in messages:
+            if self.on_message is not None and not self.is_over:
+                self.on_message(message)
+        if is_last and self.on_half_close is not None and not self.is_over:
+            self.on_half_close()
+
+    def _on_unary(self, method: UnaryMethod, messages: list[bytes], *, is_last: bool) -> None:
+        if len(messages) > 1 or (messages and self._message is not None):
+            self.finish(grpc.INTERNAL, "grpc: a unary call carries one message")
+            return
+        if messages:
+            self._message = messages[0]
+        if is_last and not self.is_over:
+            message, self._message = self._message, None
+            if message is None:
+                self.finish(grpc.INTERNAL, "grpc: a unary call carries one message, none came")
+            else:
+                method.handle(self, message)
+
+    def on_message_fault(self, fault: MessageFault) -> None:
+        self.finish(fault.status, fault.text)
+
+    def on_reset(self, code: int) -> None:
+        self.is_local_closed = True
+        if self.on_cancel is not None:
+            on_cancel, self.on_cancel = self.on_cancel, None
+            on_cancel()
+
+    def on_drained(self) -> None:
+        if self.on_drain is not None:
+            self.on_drain()
