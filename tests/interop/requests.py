@@ -79,10 +79,9 @@ def compares() -> dict[str, Request]:
     return cases
 
 
-def requests(first: int) -> dict[str, Request]:
-    """By name. The keys are those of GrpcClient.seed; they are put anew for each request."""
+def ranges(first: int) -> dict[str, Request]:
+    """Range with every option, over all keys."""
     return {
-        **compares(),
         "range_everything": everything(),
         "range_limit_negative": everything(limit=-1),
         "range_limit_of_all": everything(limit=5),
@@ -107,6 +106,12 @@ def requests(first: int) -> dict[str, Request]:
         "range_sort_version_none": everything(sort_target=1),
         "range_sort_value_descend": everything(sort_target=4, sort_order=2),
         "range_serializable": everything(serializable=True),
+    }
+
+
+def writes(first: int) -> dict[str, Request]:
+    """Puts, deletions and compactions, of what is there and of what is not."""
+    return {
         "put_prev_kv_lease": PutRequest(key=b"a", value=b"x", prev_kv=True, ignore_lease=True),
         "put_ignore_value": PutRequest(key=b"a", ignore_value=True, prev_kv=True),
         "put_ignore_both": PutRequest(key=b"a", ignore_value=True, ignore_lease=True),
@@ -122,6 +127,14 @@ def requests(first: int) -> dict[str, Request]:
         "delete_all": DeleteRangeRequest(key=b"\0", range_end=b"\0", prev_kv=True),
         "delete_end_before_key": DeleteRangeRequest(key=b"c", range_end=b"a"),
         "delete_empty_key": DeleteRangeRequest(range_end=b"\0"),
+        "compact_future": CompactionRequest(revision=first + 1000),
+        "compact_negative": CompactionRequest(revision=-1),
+    }
+
+
+def txns(first: int) -> dict[str, Request]:
+    """Transactions: branches, reads among writes, keys that are written twice."""
+    return {
         "txn_empty": txn(),
         "txn_empty_operation": txn(RequestOp()),
         "txn_empty_compare_key": txn(compare=(Compare(),)),
@@ -135,6 +148,17 @@ def requests(first: int) -> dict[str, Request]:
         "txn_read_future": txn(put(b"a", b"2"), get(b"a", revision=first + 1000)),
         "txn_read_own_revision": txn(put(b"a", b"2"), get(b"a", revision=first + 7)),
         "txn_failure_branch": txn(put(b"a"), compare=(FALSE,), failure=(delete(b"b"), get(b"b"))),
+        "txn_delete_overlaps_delete": txn(delete(b"a", b"c"), delete(b"b")),
+        "txn_delete_after_put_sibling": txn(nested(put(b"x")), nested(delete(b"x"))),
+        "txn_put_then_put_in_failure_of_nested": txn(put(b"x"), nested(failure=(put(b"x"),))),
+        "txn_delete_from_key_and_put": txn(delete(b"a", b"\0"), put(b"b")),
+        "txn_delete_backward_and_put": txn(delete(b"c", b"a"), put(b"b")),
+    }
+
+
+def nested_txns() -> dict[str, Request]:
+    """Transactions in transactions."""
+    return {
         "txn_nested": txn(put(b"x"), nested(get(b"x"), put(b"y"), delete(b"a")), get(b"y")),
         "txn_nested_failure": txn(
             put(b"x"), nested(put(b"y"), compare=(FALSE,), failure=(put(b"z"),))
@@ -156,16 +180,17 @@ def requests(first: int) -> dict[str, Request]:
         "txn_nested_put_of_delete": txn(delete(b"w", b"z"), nested(put(b"x"))),
         "txn_nested_exclusive_branches": txn(nested(put(b"x"), failure=(put(b"x"),))),
         "txn_nested_exclusive_delete": txn(nested(put(b"x"), failure=(delete(b"x"),))),
-        "txn_delete_overlaps_delete": txn(delete(b"a", b"c"), delete(b"b")),
-        "txn_delete_after_put_sibling": txn(nested(put(b"x")), nested(delete(b"x"))),
-        "txn_put_then_put_in_failure_of_nested": txn(put(b"x"), nested(failure=(put(b"x"),))),
         "txn_nested_put_after_delete_sibling": txn(nested(delete(b"a", b"c")), nested(put(b"b"))),
         "txn_nested_put_beside_delete_sibling": txn(nested(delete(b"a", b"c")), nested(put(b"c"))),
         "txn_nested_deletes_joined": txn(
             nested(delete(b"a", b"c")), nested(delete(b"c", b"e")), nested(put(b"d"))
         ),
-        "txn_delete_from_key_and_put": txn(delete(b"a", b"\0"), put(b"b")),
-        "txn_delete_backward_and_put": txn(delete(b"c", b"a"), put(b"b")),
+    }
+
+
+def limits_of_txns() -> dict[str, Request]:
+    """How many operations there may be, how large they may be, and operands that do not fit."""
+    return {
         "txn_129_operations": txn(*(get(b"a") for _ in range(129))),
         "txn_129_compares": txn(compare=(FALSE,) * 129),
         "txn_128_operations": txn(*(put(b"k%d" % number) for number in range(128))),
@@ -190,8 +215,18 @@ def requests(first: int) -> dict[str, Request]:
         "txn_compare_with_other_operand": txn(
             compare=(Compare(key=b"a", target=Compare.VERSION, value=b"1"),)
         ),
-        "compact_future": CompactionRequest(revision=first + 1000),
-        "compact_negative": CompactionRequest(revision=-1),
+    }
+
+
+def requests(first: int) -> dict[str, Request]:
+    """By name. The keys are those of GrpcClient.seed; they are put anew for each request."""
+    return {
+        **compares(),
+        **ranges(first),
+        **writes(first),
+        **txns(first),
+        **nested_txns(),
+        **limits_of_txns(),
     }
 
 

@@ -1,9 +1,14 @@
 """Member list, status, alarms and hash over a connection in memory."""
 
+from typing import Any
+
 import pytest
 
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import (
+    CORRUPT,
+    NONE,
+    NOSPACE,
     AlarmRequest,
     AlarmResponse,
     HashKVRequest,
@@ -30,7 +35,9 @@ class ClusterRig(Rig):
     def __init__(self) -> None:
         loop = FakeLoop()
         self.node = FakeNode(loop)
-        super().__init__(loop, ClusterServices(self.node, loop, Slices(loop)).methods())
+        self.is_over_quota = False
+        services = ClusterServices(self.node, loop, Slices(loop), lambda: self.is_over_quota)
+        super().__init__(loop, services.methods())
 
     def hash(self, revision: int = 0) -> HashKVResponse:
         outcome = self.call(HASH_KV, HashKVRequest(revision=revision))
@@ -100,19 +107,38 @@ def test_status_without_leader_has_an_error(rig: ClusterRig) -> None:
     assert (response.leader, list(response.errors)) == (0, ["etcdserver: no leader"])
 
 
-def test_list_of_alarms_is_empty(rig: ClusterRig) -> None:
-    outcome = rig.call(ALARM, AlarmRequest(action=AlarmRequest.GET))
-    assert not AlarmResponse.FromString(outcome.message).alarms
-
-
-def test_alarm_that_is_not_up_can_be_disarmed(rig: ClusterRig) -> None:
-    outcome = rig.call(ALARM, AlarmRequest(action=AlarmRequest.DEACTIVATE))
+def alarms(rig: ClusterRig, **request: Any) -> list[tuple[int, int]]:
+    outcome = rig.call(ALARM, AlarmRequest(**request))
     assert outcome.status == status.OK
-    assert not AlarmResponse.FromString(outcome.message).alarms
+    response = AlarmResponse.FromString(outcome.message)
+    return [(alarm.memberID, alarm.alarm) for alarm in response.alarms]
 
 
-def test_alarm_cannot_be_raised_yet(rig: ClusterRig) -> None:
-    outcome = rig.call(ALARM, AlarmRequest(action=AlarmRequest.ACTIVATE))
+def test_there_is_no_alarm_as_long_as_there_is_room(rig: ClusterRig) -> None:
+    assert alarms(rig) == []
+
+
+@pytest.mark.parametrize(("kind", "is_listed"), [(NONE, True), (NOSPACE, True), (CORRUPT, False)])
+def test_store_over_its_quota_is_an_alarm_of_this_member(
+    rig: ClusterRig, kind: int, is_listed: bool
+) -> None:
+    rig.is_over_quota = True
+    assert alarms(rig, alarm=kind) == [(NODE_ID, NOSPACE)] * is_listed
+
+
+def test_store_over_its_quota_is_an_error_in_the_status(rig: ClusterRig) -> None:
+    rig.is_over_quota = True
+    response = StatusResponse.FromString(rig.call(STATUS, StatusRequest()).message)
+    assert list(response.errors) == [f"memberID:{NODE_ID} alarm:NOSPACE "]
+
+
+def test_disarming_is_no_error(rig: ClusterRig) -> None:
+    """An alarm goes when its reason goes."""
+    assert alarms(rig, action=AlarmRequest.DEACTIVATE, alarm=NOSPACE) == []
+
+
+def test_alarm_cannot_be_raised_by_hand(rig: ClusterRig) -> None:
+    outcome = rig.call(ALARM, AlarmRequest(action=AlarmRequest.ACTIVATE, alarm=NOSPACE))
     assert outcome.status == status.UNIMPLEMENTED
 
 

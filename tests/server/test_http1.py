@@ -33,9 +33,10 @@ def node() -> FakeNode:
     return PromptNode(FakeLoop())
 
 
-def ask(node: FakeNode, path: str, method: str = "GET") -> Page:
+def ask(node: FakeNode, path: str, method: str = "GET", *, is_over_quota: bool = False) -> Page:
     """One request to the application."""
-    application = Pages(node, MetricsPage(node, Traffic())).application()
+    pages = Pages(node, MetricsPage(node, Traffic()), lambda: is_over_quota)
+    application = pages.application()
     sent: list[dict[str, Any]] = []
     path, _, query = path.partition("?")
     scope = {
@@ -85,6 +86,22 @@ def test_health_has_etcds_answers(
     page = ask(node, path)
     assert page.status == status
     assert json.loads(page.body) == {"health": str(not reason).lower(), "reason": reason}
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("/health", "ALARM NOSPACE"),
+        ("/health?serializable=true", "ALARM NOSPACE"),
+        ("/health?exclude=CORRUPT", "ALARM NOSPACE"),
+        ("/health?exclude=NOSPACE", ""),
+        ("/health?exclude=CORRUPT&exclude=NOSPACE", ""),
+    ],
+)
+def test_store_over_its_quota_is_not_healthy(node: FakeNode, path: str, reason: str) -> None:
+    page = ask(node, path, is_over_quota=True)
+    assert page.status == (503 if reason else 200)
+    assert json.loads(page.body)["reason"] == reason
 
 
 def test_version_names_what_the_api_is_compatible_with(node: FakeNode) -> None:

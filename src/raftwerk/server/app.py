@@ -42,17 +42,19 @@ class Server:
         self._traffic = Traffic()
         self._connections: set[GrpcProtocol] = set()
         self._servers: list[asyncio.Server] = []
-        self._is_over_quota = False
+        self._has_too_much = False
         self._quota_check: asyncio.TimerHandle | None = None
         slices = Slices(self._loop)
-        kv = KvService(node, self._loop, slices, lambda: self._is_over_quota)
-        cluster = ClusterServices(node, self._loop, slices)
+        kv = KvService(node, self._loop, slices, self._is_over_quota)
+        cluster = ClusterServices(node, self._loop, slices, self._is_over_quota)
         health = Health(node, self._loop)
         self._methods = MethodTable(kv.methods(), cluster.methods(), health.methods())
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
         )
-        self._http1 = Http1(Pages(node, MetricsPage(node, self._traffic)).application())
+        self._http1 = Http1(
+            Pages(node, MetricsPage(node, self._traffic), self._is_over_quota).application()
+        )
 
     async def start(self) -> None:
         """Listen for clients."""
@@ -73,10 +75,13 @@ class Server:
     def _check_quota(self) -> None:
         quota = self._node.settings.quota_backend_bytes
         is_over = 0 < quota < self._node.machine.size_bytes[1]
-        if is_over and not self._is_over_quota:
+        if is_over and not self._has_too_much:
             log.warning("store is over its quota: writes are refused", quota_bytes=quota)
-        self._is_over_quota = is_over
+        self._has_too_much = is_over
         self._quota_check = self._loop.call_later(QUOTA_CHECK_S, self._check_quota)
+
+    def _is_over_quota(self) -> bool:
+        return self._has_too_much
 
     async def stop(self) -> None:
         """Take no new connections and calls, let open calls end for a moment, and close."""

@@ -1,6 +1,7 @@
 """The small services: etcdserverpb.Cluster and Maintenance as far as they are built."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from raftwerk.api import rpc_pb2, status
@@ -19,9 +20,16 @@ HASH_SLICE_ROWS: Final = 500
 class ClusterServices:
     """The handlers, by name."""
 
-    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop, slices: Slices) -> None:
+    def __init__(
+        self,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        slices: Slices,
+        is_over_quota: Callable[[], bool],
+    ) -> None:
         self._node = node
         self._slices = slices
+        self._is_over_quota = is_over_quota
         self._waiting = Waiting(node, loop)
 
     def methods(self) -> dict[str, Method]:
@@ -69,6 +77,8 @@ class ClusterServices:
 
     def status(self, call: Call, _: bytes) -> None:
         node = self._node.status()
+        errors = [] if node.leader_id else [status.NO_LEADER.text]
+        errors += [f"memberID:{node.node_id} alarm:NOSPACE " for _ in self._alarms()]
         response = rpc_pb2.StatusResponse(
             header=self._header(),
             version=ETCD_VERSION,
@@ -79,19 +89,27 @@ class ClusterServices:
             raftTerm=node.current_term,
             raftAppliedIndex=node.last_applied,
             isLearner=node.is_learner,
-            errors=[] if node.leader_id else [status.NO_LEADER.text],
+            errors=errors,
         )
         call.reply(response.SerializeToString())
 
     def alarm(self, call: Call, data: bytes) -> None:
-        """No alarm is ever raised yet: there is none to list or to disarm."""
+        """The alarms of this member. They come and go by themselves: there is none to raise, and disarming is no error."""
         request = parse(call, rpc_pb2.AlarmRequest, data)
         if request is None:
             return
         if request.action == rpc_pb2.AlarmRequest.ACTIVATE:
             fail(call, status.NOT_SUPPORTED_YET)
-        else:
-            call.reply(rpc_pb2.AlarmResponse(header=self._header()).SerializeToString())
+            return
+        is_list = request.action == rpc_pb2.AlarmRequest.GET
+        alarms = self._alarms() if is_list and request.alarm != rpc_pb2.CORRUPT else []
+        response = rpc_pb2.AlarmResponse(header=self._header(), alarms=alarms)
+        call.reply(response.SerializeToString())
+
+    def _alarms(self) -> list[rpc_pb2.AlarmMember]:
+        if not self._is_over_quota():
+            return []
+        return [rpc_pb2.AlarmMember(memberID=self._node.node_id, alarm=rpc_pb2.NOSPACE)]
 
     def hash_kv(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.HashKVRequest, data)

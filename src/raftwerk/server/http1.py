@@ -1,6 +1,7 @@
 """The HTTP/1.1 side of the client port: an ordinary ASGI application, run by uvicorn's protocol on a sniffed connection."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -24,8 +25,9 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 class Pages:
     """The handlers."""
 
-    def __init__(self, node: Node, metrics: MetricsPage) -> None:
+    def __init__(self, node: Node, metrics: MetricsPage, is_over_quota: Callable[[], bool]) -> None:
         self._node = node
+        self._is_over_quota = is_over_quota
         self._metrics = metrics
 
     def application(self) -> Starlette:
@@ -42,9 +44,11 @@ class Pages:
 
     async def health(self, request: Request) -> Response:
         """etcd's /health: 200 with "true", or 503 with the reason."""
-        is_serializable = request.query_params.get("serializable") == "true"
+        parameters = request.query_params
         reason = ""
-        if not is_serializable:
+        if self._is_over_quota() and "NOSPACE" not in parameters.getlist("exclude"):
+            reason = "ALARM NOSPACE"
+        elif parameters.get("serializable") != "true":
             reason = await self._linearizable_problem()
         if not reason:
             self._node.machine.range(RangeQuery(b"health"))
