@@ -18,7 +18,7 @@ from rich.table import Table
 
 from raftwerk.kv.commands import Compare, CompareResult, CompareTarget, Put, RangeQuery, Txn, encode
 from raftwerk.kv.machine import KvMachine
-from raftwerk.kv.results import KvError
+from raftwerk.kv.results import RangeResult
 from raftwerk.storage.lmdb_store import LmdbStore
 
 ROUNDS = 5
@@ -119,9 +119,7 @@ def reads(bench: Bench) -> None:
 
     def run() -> int:
         for query in queries:
-            scan = bench.machine.range_sliced(query)
-            assert not isinstance(scan, KvError)
-            scan.step(200)
+            assert isinstance(bench.machine.range(query), RangeResult)
         return len(queries)
 
     def gets() -> None:
@@ -146,9 +144,16 @@ def reads(bench: Bench) -> None:
 
     def lists() -> None:
         bench.checkpoint()
-        queries[:] = [RangeQuery(key, b"\0", limit=100) for key in bench.keys[-1_000:-200:40]]
+        starts = range(0, min(len(bench.keys) - 101, 10_000), 100)
+        queries[:] = [RangeQuery(bench.keys[at], bench.keys[at + 100]) for at in starts]
 
     bench.measure("list of 100 keys", run, before=lists)
+
+    def counts() -> None:
+        bench.checkpoint()
+        queries[:] = [RangeQuery(b"key/", b"key0", count_only=True)]
+
+    bench.measure(f"count of {len(bench.keys):,} keys", run, before=counts)
 
 
 def main() -> None:

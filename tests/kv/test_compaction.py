@@ -147,6 +147,16 @@ def test_hash_tells_different_histories_apart(rig: Rig, other: Put | DeleteRange
     assert twin.hash() != rig.hash()
 
 
+def test_hash_covers_old_versions_too() -> None:
+    one, other = Rig(), Rig()
+    one.execute_all(Put(b"a", b"1"), Put(b"a", b"2"))
+    other.execute_all(Put(b"a", b"x"), Put(b"a", b"2"))
+    assert one.hash() != other.hash()
+    for rig in (one, other):
+        rig.execute(Compact(3))
+    assert one.hash() == other.hash(), "nothing is left of the difference"
+
+
 def test_hash_of_a_revision_outside_the_history_is_refused(rig: Rig) -> None:
     rig.execute(Compact(5))
     assert rig.machine.hash_sliced(4) is KvError.COMPACTED

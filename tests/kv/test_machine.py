@@ -18,6 +18,7 @@ from raftwerk.kv.commands import (
     encode,
 )
 from raftwerk.kv.machine import FIRST_REVISION, NOT_COMPACTED, KvMachine
+from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import KvError, PublishResult, PutResult, TxnResult
 from raftwerk.storage.memory import MemoryStore
 from tests.kv.model import Written
@@ -116,20 +117,21 @@ def test_checkpoint_that_failed_is_tried_again_with_everything() -> None:
 
 def test_machine_goes_on_from_an_installed_snapshot() -> None:
     source, target = Rig(), Rig()
-    source.execute_all(Put(b"a"), Put(b"b"), Compact(2))
+    source.execute_all(Put(b"a"), Put(b"a"), Put(b"b"), Compact(3))
     source.checkpoint()
-    target.execute_all(*[Put(b"other")] * 9, Compact(7))
-    scan = target.machine.range_sliced(RangeQuery(b"\0", b"\0"))
-    assert not isinstance(scan, KvError)
+    target.execute_all(*[Put(b"other")] * 9, Compact(1))
+    assert isinstance(target.machine.range_sliced(RangeQuery(b"a", b"z", revision=1)), RangeScan)
+    target.execute(Compact(7))
     target.machine.maintain(1)
     reader = source.machine.open_snapshot()
     target.install(reader)
     assert reader.position == target.machine.position == source.machine.position
-    assert (target.machine.revision, target.machine.compacted_revision) == (3, 2)
+    assert target.machine.restores == 1
+    assert (target.machine.revision, target.machine.compacted_revision) == (4, 3)
     assert target.hash() == source.hash()
     target.remove_all()
-    assert target.machine.removed_revision == 2, "pins of the old state hold nothing back"
-    assert target.execute(Put(b"a", prev_kv=False)) == Written(4, 0, [])
+    assert target.machine.removed_revision == 3, "pins of the old state hold nothing back"
+    assert target.execute(Put(b"a")) == Written(5, 0, [])
 
 
 def test_members_are_those_that_published_themselves_last() -> None:

@@ -5,6 +5,7 @@ import pytest
 from raftwerk.kv.commands import Compact, DeleteRange, Put, RangeQuery, SortOrder, SortTarget
 from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import KvError, RangeResult
+from raftwerk.kv.rows import KeyValue
 from tests.kv.model import Range
 from tests.kv.rig import Rig, plain
 
@@ -164,6 +165,24 @@ def test_revisions_outside_the_history_are_refused(
 # In slices
 
 
+def test_slices_of_a_single_key_are_the_same_as_all_at_once(rig: Rig) -> None:
+    query = RangeQuery(b"a", revision=4)
+    scan = rig.machine.range_sliced(query)
+    assert isinstance(scan, RangeScan)
+    result = scan.step(100)
+    assert isinstance(result, RangeResult)
+    assert plain(result) == rig.execute(query)
+
+
+def test_keys_beyond_the_limit_are_counted_at_the_revision_asked_for(rig: Rig) -> None:
+    """Keys written, deleted or put again since then count as they were."""
+    rig.execute_all(Put(b"new"), DeleteRange(b"c"), Put(b"b", b"again"))
+    assert rig.execute(RangeQuery(*ALL, limit=1, revision=8)) == Range(
+        12, [KeyValue(b"a", 2, 6, 2, b"3", 0)], True, 4
+    )
+    assert rig.execute(RangeQuery(*ALL, limit=1, count_only=True)) == Range(12, [], False, 3)
+
+
 @pytest.mark.parametrize("max_rows", [1, 2, 5])
 @pytest.mark.parametrize("limit", [0, 2])
 def test_slices_see_the_state_that_the_range_began_with(
@@ -198,8 +217,10 @@ def test_range_holds_back_the_removal_of_what_it_reads_until_its_end(rig: Rig) -
 
 
 def test_complete_range_holds_nothing_back(rig: Rig) -> None:
-    for query in (RangeQuery(b"a", revision=4), RangeQuery(*ALL, revision=4)):
-        assert isinstance(rig.machine.range(query), RangeResult)
+    assert isinstance(rig.machine.range(RangeQuery(*ALL, revision=4)), RangeResult)
+    scan = rig.machine.range_sliced(RangeQuery(*ALL, revision=4))
+    assert isinstance(scan, RangeScan)
+    assert isinstance(scan.step(100), RangeResult)
     rig.execute(Compact(9))
     rig.remove_all()
     assert rig.machine.removed_revision == 9

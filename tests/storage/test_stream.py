@@ -1,5 +1,7 @@
 """The snapshot stream: what goes in comes out, however it is cut; every damage is found."""
 
+from hashlib import blake2b
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -80,6 +82,13 @@ def test_missing_block_is_found() -> None:
     blocks = list(encode_stream((1, b"%d" % number, b"") for number in range(2 * BLOCK_ROWS)))
     with pytest.raises(CorruptData, match="checksum"):
         decoded(b"".join([blocks[0], *blocks[2:]]), 4096)
+
+
+def test_wrong_number_of_rows_is_found() -> None:
+    """With a digest that is right: the writer itself went wrong."""
+    body = STREAM[: -16 - 8] + (7).to_bytes(8, "big")
+    with pytest.raises(CorruptData, match="checksum"):
+        decoded(body + blake2b(body, digest_size=16).digest(), 10)
 
 
 def test_foreign_file_is_named_as_such() -> None:

@@ -22,7 +22,7 @@ from raftwerk.kv.commands import (
     Txn,
 )
 from raftwerk.kv.compaction import HashScan, Removal
-from raftwerk.kv.read import ALL_ROWS, RangeScan, Reading, ReadyRange, read_key
+from raftwerk.kv.read import RangeScan, read_range
 from raftwerk.kv.results import (
     CompactResult,
     KvError,
@@ -151,21 +151,17 @@ class KvMachine:
 
     def range(self, query: RangeQuery) -> RangeResult | KvError:
         """A range at once: for a few keys."""
-        scan = self.range_sliced(query)
-        if isinstance(scan, KvError):
-            return scan
-        result = scan.step(ALL_ROWS)
-        assert result is not None
-        return result
+        error = self._check_revision(query.revision)
+        if error is not None:
+            return error
+        return read_range(self._versions, query, self.revision)
 
-    def range_sliced(self, query: RangeQuery) -> Reading | KvError:
+    def range_sliced(self, query: RangeQuery) -> RangeScan | KvError:
         """A range to be read with step(max_rows), at a revision that stays readable until it is complete or closed."""
         error = self._check_revision(query.revision)
         if error is not None:
             return error
         revision = query.revision if query.revision > 0 else self.revision
-        if not query.range_end:
-            return ReadyRange(read_key(self._versions, query, revision, self.revision))
         pin = self._pin(revision)
         return RangeScan(self._versions, query, revision, self.revision, lambda: self._unpin(pin))
 
@@ -196,9 +192,8 @@ class KvMachine:
         if error is not None:
             return error
         at = revision if revision > 0 else self.revision
-        pin = self._pin(
-            0
-        )  # nothing may be removed: a version and the one that supersedes it are seen together
+        # Nothing may be removed meanwhile: a version and the one that supersedes it are seen together
+        pin = self._pin(0)
         return HashScan(self._store, at, self.compacted_revision, lambda: self._unpin(pin))
 
     def _pin(self, revision: int) -> int:

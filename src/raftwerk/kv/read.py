@@ -6,13 +6,13 @@ While a reader is open its revision is pinned: physical compaction leaves alone 
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, Final, TypeAlias
+from typing import Any, Final
 
 from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
 from raftwerk.kv.results import RangeResult
 from raftwerk.kv.rows import NO_VERSION, VERSION_SLICE, KeyRow, decode_key_value, encode_key_value
 from raftwerk.kv.store import Table
-from raftwerk.kv.versions import Versions, bound, bounds
+from raftwerk.kv.versions import NEWEST, Versions, bound, bounds
 
 ALL_ROWS: Final = 2**63
 _SORT_FIELDS: Final = {
@@ -22,37 +22,31 @@ _SORT_FIELDS: Final = {
 }
 
 
-def read_key(
+def read_range(versions: Versions, query: RangeQuery, header_revision: int) -> RangeResult:
+    """A Range at once. Without a revision it sees everything, also what the running transaction wrote."""
+    read_revision = query.revision if query.revision > 0 else NEWEST
+    if not query.range_end:
+        return _read_key(versions, query, read_revision, header_revision)
+    result = RangeScan(versions, query, read_revision, header_revision).step(ALL_ROWS)
+    assert result is not None
+    return result
+
+
+def _read_key(
     versions: Versions, query: RangeQuery, read_revision: int, header_revision: int
 ) -> RangeResult:
-    """A Range of a single key: there is nothing to scan, to order or to cut."""
+    """Of a single key: there is nothing to scan, to order or to cut."""
     data = versions.store.get(Table.KEYS, query.key)
     row = None if data is None else versions.at(data, bound(read_revision))
     if row is None:
         return RangeResult(header_revision, (), False, 0)
-    if query.count_only or (has_filters(query) and not passes(query, row)):
+    if query.count_only or (_has_filters(query) and not _passes(query, row)):
         return RangeResult(header_revision, (), False, 1)
-    return RangeResult(header_revision, (render(versions, query, query.key, row),), False, 1)
-
-
-class ReadyRange:
-    """The answer of read_key where a RangeScan is asked for."""
-
-    __slots__ = ("_result",)
-
-    def __init__(self, result: RangeResult) -> None:
-        self._result = result
-
-    def step(self, max_rows: int) -> RangeResult:
-        """See RangeScan."""
-        return self._result
-
-    def close(self) -> None:
-        """See RangeScan."""
+    return RangeResult(header_revision, (_render(versions, query, query.key, row),), False, 1)
 
 
 class RangeScan:
-    """One Range of many keys in progress."""
+    """One Range in progress; for many keys."""
 
     def __init__(
         self,
@@ -74,7 +68,7 @@ class RangeScan:
         self._kvs: list[bytes] = []
         self._is_counted = False
         self._has_more = False
-        self._has_filters = has_filters(query)
+        self._has_filters = _has_filters(query)
         self._limit = query.limit if query.limit > 0 else ALL_ROWS
         needs_all = self._has_filters or query.sort_order is not SortOrder.NONE
         # One more than asked for, as etcd has it: it counts when an order is implied by the target alone
@@ -91,7 +85,7 @@ class RangeScan:
             if max_rows <= 0:
                 return None
             key, row = self._rows[len(self._kvs)]
-            self._kvs.append(render(self._versions, self._query, key, row))
+            self._kvs.append(_render(self._versions, self._query, key, row))
             max_rows -= 1
         self.close()
         return RangeResult(self._header_revision, self._kvs, self._has_more, self._count)
@@ -128,7 +122,7 @@ class RangeScan:
             return
         rows = self._rows
         if self._has_filters:
-            rows = [item for item in rows if passes(query, item[1])]
+            rows = [item for item in rows if _passes(query, item[1])]
         if query.sort_order is SortOrder.DESCEND or query.sort_target is not SortTarget.KEY:
             rows.sort(key=self._sort_key(), reverse=query.sort_order is SortOrder.DESCEND)
         self._has_more = len(rows) > self._limit
@@ -145,10 +139,7 @@ class RangeScan:
         return lambda item: field(item[1])
 
 
-Reading: TypeAlias = RangeScan | ReadyRange
-
-
-def has_filters(query: RangeQuery) -> bool:
+def _has_filters(query: RangeQuery) -> bool:
     return bool(
         query.min_mod_revision
         or query.max_mod_revision
@@ -157,7 +148,7 @@ def has_filters(query: RangeQuery) -> bool:
     )
 
 
-def passes(query: RangeQuery, row: KeyRow) -> bool:
+def _passes(query: RangeQuery, row: KeyRow) -> bool:
     """Whether a version passes the filters; 0: no filter."""
     return (
         (not query.min_mod_revision or row.mod_revision >= query.min_mod_revision)
@@ -167,7 +158,7 @@ def passes(query: RangeQuery, row: KeyRow) -> bool:
     )
 
 
-def render(versions: Versions, query: RangeQuery, key: bytes, row: KeyRow) -> bytes:
+def _render(versions: Versions, query: RangeQuery, key: bytes, row: KeyRow) -> bytes:
     """The serialized KeyValue that the answer holds."""
     if query.keys_only:
         return encode_key_value(

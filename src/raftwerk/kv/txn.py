@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 from raftwerk.kv import compare
 from raftwerk.kv.commands import DeleteRange, Operation, Put, RangeQuery, Txn
-from raftwerk.kv.read import ALL_ROWS, RangeScan, read_key
+from raftwerk.kv.read import read_range
 from raftwerk.kv.results import DeleteRangeResult, KvError, PutResult, RangeResult, TxnResult
-from raftwerk.kv.versions import NEWEST, Versions, bounds
+from raftwerk.kv.versions import Versions, bounds
 
 Branch = list["Operation | tuple[Txn, bool, Branch]"]
 """The operations of the branch that is taken; a nested Txn with what its comparison gave, and its own branch."""
@@ -77,21 +77,13 @@ class Execution:
             if isinstance(operation, tuple):
                 responses.append(self.run(operation[1], operation[2]))
             elif isinstance(operation, RangeQuery):
-                responses.append(self.range(operation))
+                responses.append(read_range(self._versions, operation, self.revision))
             elif isinstance(operation, Put):
                 responses.append(self.put(operation))
             else:
                 assert isinstance(operation, DeleteRange)
                 responses.append(self.delete_range(operation))
         return TxnResult(self.revision, succeeded, responses)
-
-    def range(self, query: RangeQuery) -> RangeResult:
-        read_revision = query.revision if query.revision > 0 else NEWEST
-        if not query.range_end:
-            return read_key(self._versions, query, read_revision, self.revision)
-        result = RangeScan(self._versions, query, read_revision, self.revision).step(ALL_ROWS)
-        assert result is not None
-        return result
 
     def put(self, put: Put) -> PutResult:
         versions = self._versions
