@@ -1,0 +1,202 @@
+"""A connection between the engine and a socket: written once a turn, kept honest by the clock."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from raftwerk.http2.client import Answer, ClientConnection
+from raftwerk.http2.limits import Limits
+from raftwerk.http2.server import Call, UnaryMethod
+from raftwerk.server.grpc_shell import PERIOD_S, GrpcProtocol
+from raftwerk.server.methods import MethodTable
+from tests.server.fakes import FakeLoop
+
+PATH = "/test.Service/Call"
+BUFFERED_BYTES_MAX = 1000
+
+
+class FakeTransport(asyncio.Transport):
+    """A socket that takes what it is let to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.waiting_bytes = 0
+        self.is_reading_now = True
+        self.is_closed = False
+        self.is_aborted = False
+
+    def write(self, data: Any) -> None:
+        self.writes.append(bytes(data))
+        if self.waiting_bytes:  # it is full
+            self.waiting_bytes += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting_bytes
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high = high
+
+    def pause_reading(self) -> None:
+        self.is_reading_now = False
+
+    def resume_reading(self) -> None:
+        self.is_reading_now = True
+
+    def is_reading(self) -> bool:
+        return self.is_reading_now
+
+    def is_closing(self) -> bool:
+        return self.is_closed or self.is_aborted
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+class Wire:
+    """A protocol on a fake socket, its owner, and a client that talks to it."""
+
+    def __init__(self) -> None:
+        self.loop = FakeLoop()
+        self.calls: list[Call] = []
+        self.opened = self.closed = self.received_bytes = self.sent_bytes = 0
+        methods = MethodTable({PATH: UnaryMethod(lambda call, data: self.calls.append(call))})
+        limits = Limits(buffered_bytes_max=BUFFERED_BYTES_MAX)
+        self.protocol = GrpcProtocol(self, methods, limits, self.loop)
+        self.transport = FakeTransport()
+        self.protocol.connection_made(self.transport)
+        self.client = ClientConnection("wire", Limits())
+        self.answers: list[Answer] = []
+
+    def on_opened(self, connection: GrpcProtocol) -> None:
+        self.opened += 1
+
+    def on_closed(self, connection: GrpcProtocol) -> None:
+        self.closed += 1
+
+    def on_bytes(self, received: int, sent: int) -> None:
+        self.received_bytes += received
+        self.sent_bytes += sent
+
+    def start(self, count: int = 1) -> None:
+        """Let the client call, and the server hear of it."""
+        for _ in range(count):
+            self.client.call(PATH, b"message", self.answers.append)
+        self.protocol.data_received(self.client.take_output())
+
+    def deliver(self) -> None:
+        """Let the client read what was written, and answer."""
+        writes, self.transport.writes = self.transport.writes, []
+        self.client.receive(b"".join(writes))
+        if self.client.has_output:
+            self.protocol.data_received(self.client.take_output())
+
+
+@pytest.fixture
+def wire() -> Wire:
+    return Wire()
+
+
+def test_answers_of_one_turn_are_one_write(wire: Wire) -> None:
+    wire.start(5)
+    wire.deliver()
+    for call in wire.calls:
+        call.reply(b"answer")
+    wire.transport.writes.clear()
+    wire.loop.settle()
+    assert len(wire.transport.writes) == 1
+    wire.deliver()
+    assert [answer.message for answer in wire.answers] == [b"answer"] * 5
+
+
+def test_owner_hears_of_the_connection_and_its_bytes(wire: Wire) -> None:
+    wire.start()
+    assert (wire.opened, wire.closed) == (1, 0)
+    assert wire.received_bytes > len(b"message")
+    assert wire.sent_bytes == sum(map(len, wire.transport.writes))
+    wire.protocol.connection_lost(None)
+    assert (wire.opened, wire.closed) == (1, 1)
+
+
+def test_lost_connection_ends_its_calls(wire: Wire) -> None:
+    wire.start()
+    cancelled: list[bool] = []
+    wire.calls[0].on_cancel = lambda: cancelled.append(True)
+    has_calls_before = wire.protocol.has_calls
+    wire.protocol.connection_lost(None)
+    assert has_calls_before
+    assert cancelled == [True]
+    assert wire.protocol.has_calls is False
+    assert wire.loop.timers == 0
+
+
+def test_answer_after_the_connection_is_lost_is_dropped(wire: Wire) -> None:
+    wire.start()
+    wire.protocol.connection_lost(None)
+    wire.transport.writes.clear()
+    wire.calls[0].reply(b"late")
+    wire.loop.settle()
+    assert wire.transport.writes == []
+
+
+def test_reading_pauses_while_answers_are_not_read(wire: Wire) -> None:
+    wire.protocol.pause_writing()
+    assert not wire.transport.is_reading()
+    wire.protocol.resume_writing()
+    assert wire.transport.is_reading()
+
+
+def test_client_that_lets_answers_pile_up_is_cut_off(wire: Wire) -> None:
+    wire.start()
+    wire.transport.waiting_bytes = BUFFERED_BYTES_MAX + 1
+    wire.calls[0].reply(b"one more")
+    wire.loop.settle()
+    assert wire.transport.is_aborted
+
+
+def test_silent_client_is_asked_whether_it_lives(wire: Wire) -> None:
+    wire.deliver()
+    wire.deliver()
+    assert wire.transport.writes == []
+    wire.loop.advance(PERIOD_S + 1)
+    assert len(wire.transport.writes) == 1
+    wire.deliver()
+    wire.loop.advance(3 * PERIOD_S)
+    assert wire.transport.is_aborted
+
+
+def test_client_that_answers_pings_stays(wire: Wire) -> None:
+    wire.deliver()
+    for _ in range(10):
+        wire.loop.advance(PERIOD_S)
+        wire.deliver()
+    assert not wire.transport.is_aborted
+
+
+def test_client_that_takes_no_byte_for_a_period_is_cut_off(wire: Wire) -> None:
+    wire.transport.waiting_bytes = 10
+    wire.protocol.pause_writing()
+    wire.loop.advance(PERIOD_S)
+    assert not wire.transport.is_aborted
+    wire.loop.advance(PERIOD_S)
+    assert wire.transport.is_aborted
+
+
+def test_bytes_that_are_not_http2_close_the_connection(wire: Wire) -> None:
+    wire.protocol.data_received(b"this is something else, is it not?")
+    assert wire.transport.is_closed
+
+
+def test_draining_connection_lets_open_calls_end(wire: Wire) -> None:
+    wire.start()
+    wire.protocol.drain()
+    wire.deliver()
+    assert not wire.client.can_call
+    wire.calls[0].reply(b"answer")
+    wire.loop.settle()
+    wire.deliver()
+    assert [answer.message for answer in wire.answers] == [b"answer"]
