@@ -73,6 +73,8 @@ class RangeScan:
         needs_all = self._has_filters or query.sort_order is not SortOrder.NONE
         # One more than asked for, as etcd has it: it counts when an order is implied by the target alone
         self._keep_max = ALL_ROWS if needs_all else self._limit + 1
+        if query.count_only:
+            self._keep_max = 0
 
     def step(self, max_rows: int) -> RangeResult | None:
         """Do at most about max_rows rows of work. Returns the answer when it is complete, else None: call again."""
@@ -117,9 +119,6 @@ class RangeScan:
     def _arrange(self) -> None:
         """Filter, sort and cut, in etcd's order."""
         query = self._query
-        if query.count_only:
-            self._rows = []
-            return
         rows = self._rows
         if self._has_filters:
             rows = [item for item in rows if _passes(query, item[1])]
