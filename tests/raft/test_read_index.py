@@ -5,7 +5,14 @@ import pytest
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects, ReadReady, Refusal, Refused
 from raftwerk.raft.events import Propose, Read, Received
-from raftwerk.raft.messages import AppendEntries, AppendEntriesReply, ReadIndex, ReadIndexReply
+from raftwerk.raft.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    ForwardCommands,
+    ForwardCommandsReply,
+    ReadIndex,
+    ReadIndexReply,
+)
 from raftwerk.raft.types import NodeId
 from tests.raft.builder import Node, node, only, receivers, sent
 
@@ -34,6 +41,13 @@ def test_read_is_answered_after_a_round_to_a_majority() -> None:
     assert receivers(effects, AppendEntries) == [2, 3]
     assert (sent(effects, AppendEntries)[0].read_round, effects.reads) == (1, [])
     assert built.ack(2, 2, read_round=1).reads == [ReadReady(7, 2)]
+
+
+def test_answer_that_comes_after_the_majority_releases_nothing_again() -> None:
+    built = leader()
+    built.read(request=7)
+    built.ack(2, 2, read_round=1)
+    assert not built.ack(3, 2, read_round=1).reads
 
 
 def test_answer_to_an_earlier_round_confirms_nothing() -> None:
@@ -246,6 +260,16 @@ def test_new_leader_means_that_all_reads_are_refused() -> None:
 def test_leader_that_was_lost_within_the_step_is_not_asked() -> None:
     effects = follower().step(Read(7), Received(3, AppendEntriesReply(4, False, 0)))
     assert effects.refused == [Refused(7, Refusal.NOT_LEADER)]
+    assert not sent(effects, ReadIndex)
+
+
+def test_leader_that_says_it_does_not_lead_is_not_asked() -> None:
+    """It answered a proposal so, in the step in which the read came."""
+    built = follower()
+    asked = only(built.propose(b"x", request=6), ForwardCommands)
+    refusal = ForwardCommandsReply(3, asked.request_id, 0, "not leader")
+    effects = built.step(Read(7), Received(2, refusal))
+    assert Refused(7, Refusal.NOT_LEADER) in effects.refused
     assert not sent(effects, ReadIndex)
 
 

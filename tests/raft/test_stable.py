@@ -2,6 +2,7 @@
 
 import pytest
 
+from raftwerk.raft import stable
 from raftwerk.raft.effects import Effects, Persist
 from raftwerk.raft.events import Persisted, Propose, Received, Tick
 from raftwerk.raft.messages import (
@@ -264,6 +265,19 @@ def test_disk_answers_what_it_was_given_in_order(ticket: int) -> None:
     built.step(Persisted(1))
     with pytest.raises(AssertionError):
         built.step(Persisted(ticket))
+
+
+def test_entries_that_do_not_exist_are_not_vouched_for() -> None:
+    """Such a reply would wait for ever, or lie."""
+    built = follower()
+    stable.send(built.state, 2, AppendEntriesReply(3, True, 9), vouches_for=9)
+    with pytest.raises(AssertionError, match="up to 9 are neither durable nor on their way"):
+        stable.flush(built.state, Effects())
+
+
+def test_message_of_another_term_is_not_sent() -> None:
+    with pytest.raises(AssertionError):
+        stable.send(follower().state, 2, AppendEntriesReply(2, True, 0))
 
 
 def test_hard_state_is_always_whole() -> None:
