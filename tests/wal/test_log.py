@@ -202,6 +202,17 @@ def test_group_larger_than_a_segment_gets_one_of_its_own(disk: FakeDisk) -> None
     check_reopened(disk, writer)
 
 
+def test_group_that_just_fits_stays_in_its_segment(disk: FakeDisk) -> None:
+    writer = Writer(disk)
+    writer.append(1, size=SEGMENT_BYTES - HEADER_BYTES - 41)
+    assert scan(disk, "wal", 1, is_last=True).stop == SEGMENT_BYTES
+    assert disk.names() == [FIRST, SPARE]
+    check_reopened(disk, writer)
+    writer.append(1)
+    assert SECOND in disk.files
+    check_reopened(disk, writer)
+
+
 def test_segment_continues_after_a_restart(disk: FakeDisk) -> None:
     writer = Writer(disk)
     writer.append(2)

@@ -16,7 +16,7 @@ from raftwerk.wal import record, segment
 from raftwerk.wal.recovery import recover, scan
 from raftwerk.wal.segment import HEADER_BYTES, name_of
 from tests.fakes.disk import Cut, FakeDisk, PowerCut
-from tests.wal.logs import CLUSTER, NODE, Writer, image_of, is_recovered, open_wal
+from tests.wal.logs import CLUSTER, NODE, SEGMENT_BYTES, Writer, image_of, is_recovered, open_wal
 
 FIRST, SECOND, THIRD = name_of(1), name_of(2), name_of(3)
 
@@ -150,8 +150,23 @@ def test_last_group_torn_at_any_byte_is_cut_off(disk: FakeDisk, writer: Writer) 
 def test_last_group_without_some_of_its_sectors_is_cut_off(
     disk: FakeDisk, writer: Writer, seed: int
 ) -> None:
-    found = interrupted(disk, writer, writer.group(size=400), Cut(1, seed, kept=10**6))
+    found = interrupted(disk, writer, writer.group(size=1500), Cut(4, seed, kept=10**6))
     assert found[: len(writer.persists)] == writer.persists
+
+
+def test_power_cut_at_any_byte_of_the_cutting_off(disk: FakeDisk, writer: Writer) -> None:
+    """Leaves a torn group, as before: two writes, what comes behind the head of the first record before the head."""
+    stop = scan(disk, "wal", 1, is_last=True).stop
+    group = writer.group(size=60)
+    torn = disk.copy(cut=Cut(1, kept=90, loses_sectors=False))
+    with pytest.raises(PowerCut):
+        Writer(torn, writer.persists).write(*group)
+    for step in (1, 2):
+        for kept in range(SEGMENT_BYTES - stop):
+            cut = torn.copy(cut=Cut(step, kept=kept, loses_sectors=False))
+            with pytest.raises(PowerCut):
+                open_wal(cut)
+            assert found_prefix(cut.reboot(), writer) == writer.persists
 
 
 def test_cut_off_group_never_comes_back(disk: FakeDisk, writer: Writer) -> None:

@@ -60,10 +60,14 @@ class Disk(Protocol):
 def _raise_translated(error: OSError, action: str, path: Path) -> None:
     if error.errno in _NO_SPACE:
         raise DiskFull(f"no space left to {action} {path}: {error.strerror}") from error
-    raise DiskFailed(
+    raise DiskFailed(_failed_text(error, action, path)) from error
+
+
+def _failed_text(error: OSError, action: str, path: Path) -> str:
+    return (
         f"could not {action} {path}: {error.strerror or error}. The node stops, because what the disk holds there is "
         "unknown; check the disk before it starts again."
-    ) from error
+    )
 
 
 def make_directory(directory: Path) -> None:
@@ -159,11 +163,11 @@ class OsDisk:
             finally:
                 os.close(fd)
             draft.rename(path)
-            sync_directory(self.directory)
         except OSError as error:
             with contextlib.suppress(OSError):
                 draft.unlink()
             _raise_translated(error, "create", path)
+        self._sync()
         return self.open(name)
 
     def open(self, name: str, *, read_only: bool = False) -> OsFile:
@@ -172,13 +176,20 @@ class OsDisk:
     def rename(self, old: str, new: str) -> None:
         try:
             (self.directory / old).rename(self.directory / new)
-            sync_directory(self.directory)
         except OSError as error:
             _raise_translated(error, "rename", self.directory / old)
+        self._sync()
 
     def remove(self, name: str) -> None:
         try:
             (self.directory / name).unlink()
-            sync_directory(self.directory)
         except OSError as error:
             _raise_translated(error, "remove", self.directory / name)
+        self._sync()
+
+    def _sync(self) -> None:
+        # Even for want of space: the change took place, and may not be durable
+        try:
+            sync_directory(self.directory)
+        except OSError as error:
+            raise DiskFailed(_failed_text(error, "sync", self.directory)) from error

@@ -61,16 +61,14 @@ class _Files:
 
     def begin_segment(self, number: int, header: bytes, size: int) -> None:
         """Go on in a new segment."""
-        name = name_of(number)
-        if name not in self.disk.names():  # else this job was tried before, and got so far
-            if self.has_spare and size <= self.segment_bytes:
-                _write_header(self.disk.open(SPARE), header)
-                self.disk.rename(SPARE, name)
-                self.has_spare = False
-            else:
-                make_segment(self.disk, number, header, size)
+        if self.has_spare and size <= self.segment_bytes:
+            _write_header(self.disk.open(SPARE), header)
+            self.disk.rename(SPARE, name_of(number))
+            self.has_spare = False
+        else:
+            make_segment(self.disk, number, header, size)
         self.current.close()
-        self.current = self.disk.open(name)
+        self.current = self.disk.open(name_of(number))
 
     def make_spare(self) -> None:
         """Raises DiskFull."""
