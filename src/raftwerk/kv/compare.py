@@ -1,10 +1,19 @@
 """The comparisons of a Txn."""
 
+from operator import attrgetter
+from typing import Final
+
 from raftwerk.kv.commands import Compare, CompareResult, CompareTarget
 from raftwerk.kv.rows import KeyRow
 from raftwerk.kv.versions import Versions, bounds
 
-_MISSING = KeyRow(0, 0, 0, 0, 0)
+_MISSING: Final = KeyRow(0, 0, 0, 0, 0)
+_NUMBERS: Final = {
+    CompareTarget.VERSION: attrgetter("version"),
+    CompareTarget.CREATE: attrgetter("create_revision"),
+    CompareTarget.MOD: attrgetter("mod_revision"),
+    CompareTarget.LEASE: attrgetter("lease"),
+}
 
 
 def holds(versions: Versions, item: Compare) -> bool:
@@ -27,13 +36,7 @@ def _holds(versions: Versions, item: Compare, row: KeyRow) -> bool:
     target = item.target
     if target is CompareTarget.VALUE:
         return _compare(item.result, versions.decoded(row).value, item.operand)
-    number = {
-        CompareTarget.VERSION: row.version,
-        CompareTarget.CREATE: row.create_revision,
-        CompareTarget.MOD: row.mod_revision,
-        CompareTarget.LEASE: row.lease,
-    }[target]
-    return _compare(item.result, number, item.operand)
+    return _compare(item.result, _NUMBERS[target](row), item.operand)
 
 
 def _compare(result: CompareResult, left: int | bytes, right: int | bytes) -> bool:

@@ -274,11 +274,11 @@ class _Restore:
 
 def _is_sound(txn: Txn) -> bool:
     """Whether every comparison compares like with like: the types do not say so."""
-    return all(
-        isinstance(item.operand, bytes) == (item.target is CompareTarget.VALUE)
-        for item in txn.compares
-    ) and all(
-        _is_sound(operation)
-        for operation in (*txn.success, *txn.failure)
-        if isinstance(operation, Txn)
-    )
+    for item in txn.compares:
+        if isinstance(item.operand, bytes) is not (item.target is CompareTarget.VALUE):
+            return False
+    for branch in (txn.success, txn.failure):
+        for operation in branch:
+            if isinstance(operation, Txn) and not _is_sound(operation):
+                return False
+    return True

@@ -4,7 +4,6 @@ Every member runs the same checks on every operation of the branch that is taken
 or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
-import itertools
 from collections.abc import Iterator
 
 from raftwerk.kv import compare
@@ -46,9 +45,13 @@ class Execution:
     def check(self, branch: Branch) -> KvError | None:
         """The first reason why the branch cannot run. As in etcd: all puts are looked at before all ranges."""
         operations = list(_flat(branch))
-        puts = (self.check_put(item) for item in operations if isinstance(item, Put))
-        ranges = (self._check_range(item) for item in operations if isinstance(item, RangeQuery))
-        return next(filter(None, itertools.chain(puts, ranges)), None)
+        for operation in operations:
+            if isinstance(operation, Put) and (error := self.check_put(operation)):
+                return error
+        for operation in operations:
+            if isinstance(operation, RangeQuery) and (error := self._check_range(operation)):
+                return error
+        return None
 
     def _check_range(self, query: RangeQuery) -> KvError | None:
         # Here etcd does not take a negative revision for the newest one
@@ -61,6 +64,8 @@ class Execution:
 
     def check_put(self, put: Put, *, lease_first: bool = False) -> KvError | None:
         """lease_first: etcd's order for a Put by itself; in a Txn it looks for the key first."""
+        if not (put.lease or put.ignore_value or put.ignore_lease):
+            return None
         # No lease can have been granted: the service is not built yet
         lease_error = KvError.LEASE_NOT_FOUND if put.lease else None
         needs_key = put.ignore_value or put.ignore_lease
