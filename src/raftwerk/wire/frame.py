@@ -33,6 +33,11 @@ class FrameDecoder:
         self._frame_bytes_max = frame_bytes_max
         self._buffer = bytearray()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether no part of a next frame has come."""
+        return not self._buffer
+
     def feed(self, data: bytes) -> list[tuple[int, bytes]]:
         """The frames that are complete now. Raises PeerProtocolError for a bad length or checksum."""
         buffer = self._buffer

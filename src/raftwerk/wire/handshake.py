@@ -108,11 +108,15 @@ class HelloReader:
                 f"the connection began with {self._head[:16]!r}: not a raftwerk peer. This is the peer port; clients use "
                 "the client port"
             )
-        for kind, payload in self._frames.feed(data[missing:]):
-            if kind != _HELLO:
-                raise PeerProtocolError(f"a frame of kind {kind} came before the hello")
-            return _decode(payload, Hello)
-        return None
+        frames = self._frames.feed(data[missing:])
+        if not frames:
+            return None
+        kind, payload = frames[0]
+        if kind != _HELLO:
+            raise PeerProtocolError(f"a frame of kind {kind} came before the hello")
+        if len(frames) > 1 or not self._frames.is_empty:
+            raise PeerProtocolError("the peer went on before the hello was answered")
+        return _decode(payload, Hello)
 
 
 class AnswerReader:
