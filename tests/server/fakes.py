@@ -10,6 +10,7 @@ from raftwerk.http2.client import ClientCall, ClientConnection
 from raftwerk.http2.headers import literal
 from raftwerk.http2.server import Limits, Method, ServerConnection
 from raftwerk.kv.machine import KvMachine
+from raftwerk.kv.store import Store
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.node import MemberInfo, NodeStatus
@@ -91,12 +92,14 @@ class FakeLoop(asyncio.AbstractEventLoop):
 class FakeNode:
     """Implements server.port.Node: applies at the next turn of the loop, or fails, or keeps requests waiting."""
 
-    def __init__(self, loop: FakeLoop, settings: Settings | None = None) -> None:
+    def __init__(
+        self, loop: FakeLoop, settings: Settings | None = None, store: Store | None = None
+    ) -> None:
         self._loop = loop
         self.settings = settings or Settings()
         self.cluster_id = CLUSTER_ID
         self.node_id = NODE_ID
-        self.machine = KvMachine(MemoryStore())
+        self.machine = KvMachine(store or MemoryStore())
         self.metrics = Metrics()
         self.has_leader = True
         self.current_term = TERM

@@ -1,6 +1,8 @@
 """etcdserverpb.KV over a connection in memory: what is proposed, what is read, what is answered, and when."""
 
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -20,10 +22,12 @@ from raftwerk.api.rpc_pb2 import (
     TxnResponse,
 )
 from raftwerk.kv.commands import Put, encode
+from raftwerk.kv.store import Store, Table
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.kv_service import KvService
 from raftwerk.server.slices import Slices
+from raftwerk.storage.memory import MemoryStore
 from tests.server.fakes import CLUSTER_ID, NODE_ID, TERM, FakeLoop, FakeNode, Rig
 
 RANGE = "/etcdserverpb.KV/Range"
@@ -38,9 +42,9 @@ EVERYTHING = RangeRequest(key=b"\0", range_end=b"\0")
 class KvRig(Rig):
     """The service, its node and its quota."""
 
-    def __init__(self, settings: Settings | None = None) -> None:
+    def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
         loop = FakeLoop()
-        self.node = FakeNode(loop, settings)
+        self.node = FakeNode(loop, settings, store)
         self.is_over_quota = False
         service = KvService(self.node, loop, Slices(loop), lambda: self.is_over_quota)
         super().__init__(loop, service.methods())
@@ -226,6 +230,44 @@ def test_big_range_is_read_in_slices(rig: KvRig) -> None:
     response = RangeResponse.FromString(rig.call(RANGE, EVERYTHING).message)
     assert [kv.key for kv in response.kvs] == [b"k%06d" % number for number in range(3000)]
     assert rig.loop.turns - before >= 3000 // 200
+
+
+class CountingStore(MemoryStore):
+    """Counts the rows that are looked at."""
+
+    rows = 0
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        self.rows += 1
+        return super().get(table, key)
+
+    def scan(
+        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for row in super().scan(table, start, stop, reverse=reverse):
+            self.rows += 1
+            yield row
+
+
+@pytest.mark.parametrize("options", [{}, {"count_only": True}, {"limit": 5}, {"revision": 1500}])
+@pytest.mark.parametrize("sort_target", range(5))
+def test_no_slice_of_a_range_looks_at_many_rows(options: dict[str, Any], sort_target: int) -> None:
+    """However it is ordered and cut."""
+    store = CountingStore()
+    rig = KvRig(store=store)
+    rig.fill(3000)
+    request = RangeRequest(
+        key=b"\0", range_end=b"\0", sort_target=sort_target, sort_order=2, **options
+    )
+    call = rig.start(RANGE, request)
+    most = 0
+    while call.outcome is None:
+        store.rows = 0
+        assert rig.loop.turn()
+        rig.pump()
+        most = max(most, store.rows)
+    assert call.outcome.status == status.OK
+    assert 200 <= most <= 3 * 200
 
 
 def test_big_range_is_of_one_revision(rig: KvRig) -> None:

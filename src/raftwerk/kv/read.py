@@ -65,6 +65,8 @@ class RangeScan:
         self._next_key, self._stop = bounds(query.key, query.range_end)
         self._count = 0
         self._rows: list[tuple[bytes, KeyRow]] = []
+        self._values: dict[bytes, bytes] = {}
+        """Of these rows, if they are to be ordered by value: gathered slice by slice, too."""
         self._kvs: list[bytes] = []
         self._is_counted = False
         self._has_more = False
@@ -101,7 +103,8 @@ class RangeScan:
     def _count_keys(self, max_rows: int) -> int:
         """Collect the keys of the range, from where it left off. Returns the rows of work left; -1: not done yet."""
         at, bound, keep_max = self._versions.at, self._bound, self._keep_max
-        rows = self._rows
+        rows, values = self._rows, self._values
+        is_ordered_by_value = self._query.sort_target is SortTarget.VALUE
         for key, data in self._versions.store.scan(Table.KEYS, self._next_key, self._stop):
             if max_rows <= 0:
                 self._next_key = key
@@ -113,6 +116,8 @@ class RangeScan:
                 self._count += 1
                 if len(rows) < keep_max:
                     rows.append((key, row))
+                    if is_ordered_by_value:
+                        values[key] = decode_key_value(self._versions.key_value(row)).value
         self._is_counted = True
         return max_rows
 
@@ -132,8 +137,8 @@ class RangeScan:
         if target is SortTarget.KEY:
             return lambda item: item[0]
         if target is SortTarget.VALUE:
-            versions = self._versions
-            return lambda item: decode_key_value(versions.key_value(item[1])).value
+            values = self._values
+            return lambda item: values[item[0]]
         field = attrgetter(_SORT_FIELDS[target])
         return lambda item: field(item[1])
 
