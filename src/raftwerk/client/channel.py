@@ -4,7 +4,7 @@ import asyncio
 from typing import cast
 
 from raftwerk.http2.client import Answer, ClientConnection
-from raftwerk.http2.grpc import UNAVAILABLE
+from raftwerk.http2.grpc import DEADLINE_EXCEEDED, UNAVAILABLE
 from raftwerk.http2.limits import Limits
 from raftwerk.runtime.settings import Address
 
@@ -16,6 +16,7 @@ class _Protocol(asyncio.Protocol):
     def __init__(self, authority: str) -> None:
         self.engine = ClientConnection(authority, LIMITS)
         self._transport: asyncio.Transport | None = None
+        self._is_retired = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -28,10 +29,17 @@ class _Protocol(asyncio.Protocol):
     def flush(self) -> None:
         if self._transport is not None and self.engine.has_output:
             self._transport.write(self.engine.take_output())
+        if self._is_retired and not self.engine.streams:
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self.engine.lost()
+
+    def retire(self) -> None:
+        """No more calls: close it when those under way have ended."""
+        self._is_retired = True
+        self.flush()
 
     def close(self) -> None:
         if self._transport is not None:
@@ -43,11 +51,17 @@ class Channel:
 
     def __init__(self, address: Address) -> None:
         self.address = address
+        self.no_answer = Answer(DEADLINE_EXCEEDED, f"{address} did not answer in time")
         self._protocol: _Protocol | None = None
-        self._lock = asyncio.Lock()
+        self._dialling: asyncio.Task[None] | None = None
+        self._is_closed = False
 
     async def call(self, path: str, message: bytes) -> Answer:
-        """One unary call, on the connection that `connect` made."""
+        """One unary call, on the connection that `connect` made.
+
+        path: like /etcdserverpb.KV/Put. Returns the answer, whatever its status; UNAVAILABLE with "connection lost" when
+        the connection ended before it came. Cancelling it cancels the call at the server.
+        """
         protocol = self._protocol
         if protocol is None or not protocol.engine.can_call:
             return Answer(UNAVAILABLE, "connection lost")
@@ -67,22 +81,46 @@ class Channel:
             raise
 
     async def connect(self) -> None:
-        """Have a connection. Raises OSError or TimeoutError when there is none to be had; nothing was sent then."""
-        async with self._lock:
-            protocol = self._protocol
-            if protocol is None or not protocol.engine.can_call:
-                host, port = self.address
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    _, protocol = await asyncio.get_running_loop().create_connection(
-                        lambda: _Protocol(f"{host}:{port}"), host, port
-                    )
-                self._protocol = protocol
+        """Have a connection. Raises OSError or TimeoutError when there is none to be had; nothing was sent then.
+
+        All who ask at the same time share one attempt.
+        """
+        if self._protocol is not None and self._protocol.engine.can_call:
+            return
+        if self._is_closed:
+            raise OSError("the client was closed")
+        if self._dialling is None:
+            self._dialling = asyncio.get_running_loop().create_task(self._dial())
+            self._dialling.add_done_callback(self._on_dialled)
+        dialling = self._dialling
+        await asyncio.wait([dialling])
+        if dialling.cancelled():
+            raise OSError("the client was closed")
+        dialling.result()
+
+    async def _dial(self) -> None:
+        host, port = self.address
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, protocol = await asyncio.get_running_loop().create_connection(
+                lambda: _Protocol(str(self.address)), host, port
+            )
+        if self._protocol is not None:  # it takes no more calls
+            self._protocol.retire()
+        self._protocol = protocol
+
+    def _on_dialled(self, task: asyncio.Task[None]) -> None:
+        self._dialling = None
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; perhaps nobody does any more
 
     def unreachable_text(self, error: Exception) -> str:
         """What to tell a person."""
-        host, port = self.address
-        return f"{host}:{port} cannot be reached: {str(error) or 'no answer'}"
+        return f"{self.address} cannot be reached: {str(error) or 'no answer'}"
 
     def close(self) -> None:
+        """End the connection, for good; calls under way end as UNAVAILABLE."""
+        self._is_closed = True
+        if self._dialling is not None:
+            self._dialling.cancel()
         if self._protocol is not None:
             self._protocol.close()

@@ -1,10 +1,20 @@
-"""How a call can fail."""
+"""How a call can end without an answer: it did not happen, or nobody knows. Never the one in the guise of the other.
+
+RaftwerkError
++-- CallError           code and text
+    +-- CallFailed      it certainly did not happen
+    +-- OutcomeUnknown  a write that may have happened
+"""
 
 from raftwerk.errors import RaftwerkError
 
 
-class CallFailed(RaftwerkError):
-    """The server refused, or could not be reached. It certainly did not happen. code: gRPC status; text: the server's."""
+class CallError(RaftwerkError):
+    """A call came back without a result.
+
+    code: a gRPC status; it says whose fault it is (3 INVALID_ARGUMENT: the caller's; 14 UNAVAILABLE: nobody's).
+    text: the server's own words, or what kept the client from hearing any.
+    """
 
     def __init__(self, code: int, text: str) -> None:
         self.code = code
@@ -12,5 +22,9 @@ class CallFailed(RaftwerkError):
         super().__init__(text)
 
 
-class OutcomeUnknown(CallFailed):
+class CallFailed(CallError):
+    """The server refused, or could not be reached, or a read got no answer: nothing was changed."""
+
+
+class OutcomeUnknown(CallError):
     """A write that may have happened, or may yet happen: look before it is tried again."""

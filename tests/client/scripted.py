@@ -1,0 +1,91 @@
+"""Servers that answer as they are told: on grpcio, which shares no code with the client, and on bare sockets."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+import grpc
+
+from raftwerk.api import rpc_pb2
+
+OK: Final = rpc_pb2.PutResponse().SerializeToString()
+HANG: Final = "hang"
+"""No answer, until the call is cancelled."""
+
+Step = bytes | tuple[int, str] | str
+"""A message; (gRPC status, text); or HANG."""
+
+_CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
+
+
+class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
+    """Any method; the n-th call gets the n-th step, and all after them the last one."""
+
+    def __init__(self, steps: Sequence[Step]) -> None:
+        self._steps = list(steps)
+        self.paths: list[str] = []
+        self.called = asyncio.Event()
+        self.cancelled = asyncio.Event()
+        self.endpoint = ""
+
+    def service(self, details: Any) -> Any:
+        self.paths.append(details.method)
+        step = self._steps[min(len(self.paths), len(self._steps)) - 1]
+
+        async def answer(_: bytes, context: Any) -> bytes:
+            self.called.set()
+            if step == HANG:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.cancelled.set()
+            if isinstance(step, tuple):
+                await context.abort(_CODES[step[0]], step[1])
+            assert isinstance(step, bytes)
+            return step
+
+        return grpc.unary_unary_rpc_method_handler(answer)
+
+
+@asynccontextmanager
+async def scripted(*steps: Step) -> AsyncIterator[Scripted]:
+    """A server on a port of its own."""
+    handler = Scripted(steps)
+    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    server.add_generic_rpc_handlers([handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    handler.endpoint = f"127.0.0.1:{port}"
+    await server.start()
+    try:
+        yield handler
+    finally:
+        await server.stop(None)
+
+
+class Severed:
+    """Takes in requests, and resets the connection as soon as one has come."""
+
+    def __init__(self) -> None:
+        self.endpoint = ""
+        self.connections = 0
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.connections += 1
+        await reader.readuntil(b"/etcdserverpb.")
+        writer.transport.abort()
+
+
+@asynccontextmanager
+async def severed() -> AsyncIterator[Severed]:
+    """Such a server on a port of its own."""
+    server = Severed()
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
+    server.endpoint = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    async with listener:
+        yield server
+
+
+def closed_endpoint() -> str:
+    """Where nobody listens."""
+    return "127.0.0.1:1"

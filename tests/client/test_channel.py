@@ -1,0 +1,152 @@
+"""One connection to one endpoint: shared, replaced, closed."""
+
+import asyncio
+
+import pytest
+
+from raftwerk.api import status
+from raftwerk.client.channel import Channel
+from raftwerk.client.client import parse_endpoint
+from tests.client.scripted import HANG, OK, closed_endpoint, scripted, severed
+
+PUT = "/etcdserverpb.KV/Put"
+
+
+def channel_to(endpoint: str) -> Channel:
+    return Channel(parse_endpoint(endpoint))
+
+
+def test_calls_that_begin_together_share_one_attempt_to_connect() -> None:
+    async def main() -> None:
+        async with severed() as server:
+            channel = channel_to(server.endpoint)
+            await asyncio.gather(*(channel.connect() for _ in range(20)))
+            await channel.call(PUT, b"")
+            channel.close()
+            assert server.connections == 1
+
+    asyncio.run(main())
+
+
+def test_connect_fails_for_all_who_wait_for_it() -> None:
+    async def main() -> None:
+        channel = channel_to(closed_endpoint())
+        failures = await asyncio.gather(
+            *(channel.connect() for _ in range(3)), return_exceptions=True
+        )
+        assert [type(failure) for failure in failures] == [ConnectionRefusedError] * 3
+
+    asyncio.run(main())
+
+
+def test_connect_is_tried_anew_after_it_failed() -> None:
+    async def main() -> None:
+        channel = channel_to(closed_endpoint())
+        for _ in range(2):
+            with pytest.raises(ConnectionRefusedError):
+                await channel.connect()
+
+    asyncio.run(main())
+
+
+def test_one_who_gives_up_waiting_does_not_end_it_for_the_others() -> None:
+    async def main() -> None:
+        async with scripted(OK) as server:
+            channel = channel_to(server.endpoint)
+            impatient = asyncio.create_task(channel.connect())
+            patient = asyncio.create_task(channel.connect())
+            await asyncio.sleep(0)
+            impatient.cancel()
+            await patient
+            assert (await channel.call(PUT, b"")).status == status.OK
+            channel.close()
+
+    asyncio.run(main())
+
+
+def test_failed_attempt_that_nobody_waits_for_makes_no_noise() -> None:
+    """Warnings are errors: an exception that is never looked at would be one."""
+
+    async def main() -> None:
+        channel = channel_to(closed_endpoint())
+        impatient = asyncio.create_task(channel.connect())
+        await asyncio.sleep(0)
+        impatient.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await impatient
+        with pytest.raises(ConnectionRefusedError):
+            await channel.connect()
+
+    asyncio.run(main())
+
+
+def test_call_without_a_connection_is_unavailable() -> None:
+    answer = asyncio.run(channel_to(closed_endpoint()).call(PUT, b""))
+    assert answer == (status.UNAVAILABLE, "connection lost", b"")
+
+
+def test_connection_that_was_lost_is_made_again() -> None:
+    async def main() -> None:
+        async with severed() as server:
+            channel = channel_to(server.endpoint)
+            for connections in (1, 2):
+                await channel.connect()
+                assert (await channel.call(PUT, b"")).text == "connection lost"
+                assert server.connections == connections
+            channel.close()
+
+    asyncio.run(main())
+
+
+def test_connect_keeps_a_connection_that_stands() -> None:
+    async def main() -> None:
+        async with scripted(OK) as server:
+            channel = channel_to(server.endpoint)
+            await channel.connect()
+            protocol = channel._protocol
+            await channel.connect()
+            assert channel._protocol is protocol
+            channel.close()
+
+    asyncio.run(main())
+
+
+def test_connection_that_takes_no_more_calls_is_replaced_and_ends_with_its_last_call() -> None:
+    """The server allows one stream on each: the second call gets a connection of its own."""
+
+    async def main() -> None:
+        async with scripted(HANG, OK) as server:
+            channel = channel_to(server.endpoint)
+            await channel.connect()
+            first = channel._protocol
+            assert first is not None
+            hanging = asyncio.create_task(channel.call(PUT, b""))
+            await server.called.wait()
+            first.engine._peer_streams_max = 1
+            await channel.connect()
+            assert (await channel.call(PUT, b"")).status == status.OK
+            assert first.engine.streams
+            hanging.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await hanging
+            assert first._transport is None or first._transport.is_closing()
+            channel.close()
+
+    asyncio.run(main())
+
+
+def test_connect_after_close_is_refused() -> None:
+    async def main() -> None:
+        channel = channel_to(closed_endpoint())
+        channel.close()
+        with pytest.raises(OSError, match="the client was closed"):
+            await channel.connect()
+
+    asyncio.run(main())
+
+
+def test_address_of_an_ipv6_endpoint_is_in_brackets() -> None:
+    """In texts, and in what the server is called in the request."""
+    channel = channel_to("[::1]:2379")
+    assert channel.no_answer.text == "[::1]:2379 did not answer in time"
+    assert channel.unreachable_text(TimeoutError()) == "[::1]:2379 cannot be reached: no answer"

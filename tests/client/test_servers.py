@@ -1,0 +1,222 @@
+"""The client's methods against raftwerk and against etcd: the same answers, and how calls end when the process dies."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from raftwerk.api import rpc_pb2, status
+from raftwerk.cli.cluster import LocalCluster, Member, free_ports
+from raftwerk.client import CallFailed, Client, OutcomeUnknown
+from tests.conftest import FAST, StartCluster
+from tests.interop.etcd_cluster import running_etcd
+
+
+@pytest.fixture(scope="module", params=["raftwerk", "etcd"])
+def member(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Member]:
+    """A single node that answers."""
+    folder = tmp_path_factory.mktemp(request.param)
+    if request.param == "etcd":
+        with running_etcd(folder, 1) as members:
+            yield members[0]
+        return
+    cluster = LocalCluster(folder, free_ports(1), FAST)
+    try:
+        cluster.start_all()
+        cluster.wait_ready()
+        yield cluster.members[0]
+    finally:
+        cluster.stop_all()
+
+
+def test_put_get_delete(member: Member) -> None:
+    async def main() -> None:
+        async with Client([member.client_url]) as client:
+            first = await client.put(b"pgd", b"1")
+            second = await client.put(b"pgd", b"2", prev_kv=True)
+            assert second.header.revision == first.header.revision + 1
+            assert second.prev_kv.value == b"1"
+            assert await client.get(b"pgd") == b"2"
+            assert await client.get(b"pgd", serializable=True) == b"2"
+            deleted = await client.delete(b"pgd", prev_kv=True)
+            assert (deleted.deleted, deleted.prev_kvs[0].value) == (1, b"2")
+            assert await client.get(b"pgd") is None
+
+    asyncio.run(main())
+
+
+def test_range_and_delete_of_a_prefix(member: Member) -> None:
+    async def main() -> None:
+        async with Client([member.client_url]) as client:
+            for number in range(5):
+                await client.put(b"range/%d" % number, b"x")
+            request = rpc_pb2.RangeRequest(key=b"range/", range_end=b"range0", limit=2)
+            response = await client.range(request)
+            assert [kv.key for kv in response.kvs] == [b"range/0", b"range/1"]
+            assert (response.count, response.more) == (5, True)
+            assert (await client.delete(b"range/", b"range0")).deleted == 5
+
+    asyncio.run(main())
+
+
+def test_txn_takes_the_branch_that_the_comparison_says(member: Member) -> None:
+    async def main() -> None:
+        compare = rpc_pb2.Compare(key=b"txn", target="CREATE", result="EQUAL", create_revision=0)
+        put = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=b"txn", value=b"1"))
+        create = rpc_pb2.TxnRequest(compare=[compare], success=[put])
+        async with Client([member.client_url]) as client:
+            assert (await client.txn(create)).succeeded
+            assert not (await client.txn(create)).succeeded
+
+    asyncio.run(main())
+
+
+def test_compacted_revision_is_refused(member: Member) -> None:
+    async def main() -> None:
+        async with Client([member.client_url]) as client:
+            old = (await client.put(b"compact", b"1")).header.revision
+            new = (await client.put(b"compact", b"2")).header.revision
+            await client.compact(new)
+            with pytest.raises(CallFailed) as caught:
+                await client.range(rpc_pb2.RangeRequest(key=b"compact", revision=old))
+            assert (caught.value.code, caught.value.text) == status.COMPACTED
+            with pytest.raises(CallFailed, match="mvcc: required revision has been compacted"):
+                await client.compact(new)
+
+    asyncio.run(main())
+
+
+def test_refused_write_is_a_plain_failure(member: Member) -> None:
+    async def main() -> None:
+        async with Client([member.client_url]) as client:
+            with pytest.raises(CallFailed) as caught:
+                await client.put(b"", b"value")
+            assert (caught.value.code, caught.value.text) == status.EMPTY_KEY
+
+    asyncio.run(main())
+
+
+def test_members_and_status_describe_the_same_node(member: Member) -> None:
+    async def main() -> None:
+        async with Client([member.client_url]) as client:
+            members = await client.member_list()
+            answer = await client.status()
+            assert [one.name for one in members] == ["node1"]
+            assert list(members[0].clientURLs) == [member.client_url]
+            assert answer.leader == answer.header.member_id == members[0].ID
+            assert answer.raftAppliedIndex > 0
+
+    asyncio.run(main())
+
+
+def test_hash_is_stable_until_something_is_written(member: Member) -> None:
+    async def main() -> None:
+        async with Client([member.client_url]) as client:
+            await client.put(b"hash", b"1")
+            first = (await client.hash_kv()).hash
+            assert (await client.hash_kv()).hash == first
+            await client.put(b"hash", b"2")
+            assert (await client.hash_kv()).hash != first
+
+    asyncio.run(main())
+
+
+def test_paused_process_leaves_a_write_unknown_and_a_read_failed(member: Member) -> None:
+    """SIGSTOP: the kernel takes the request, nobody answers it. The write happens after all when the process goes on."""
+
+    async def main() -> None:
+        assert member.process is not None
+        async with Client([member.client_url], timeout_s=0.3) as client:
+            await client.put(b"paused", b"before")
+            os.kill(member.process.pid, signal.SIGSTOP)
+            try:
+                with pytest.raises(OutcomeUnknown) as caught:
+                    await client.put(b"paused", b"after")
+                with pytest.raises(CallFailed, match="did not answer in time"):
+                    await client.get(b"paused")
+            finally:
+                os.kill(member.process.pid, signal.SIGCONT)
+            assert caught.value.code == status.DEADLINE_EXCEEDED
+        async with Client([member.client_url]) as client:
+            assert await client.get(b"paused") in (b"before", b"after")
+
+    asyncio.run(main())
+
+
+def test_many_calls_at_once_share_the_connection(member: Member) -> None:
+    async def main() -> None:
+        async with Client([member.client_url]) as client:
+            keys = [b"many/%d" % number for number in range(200)]
+            await asyncio.gather(*(client.put(key, key) for key in keys))
+            assert await asyncio.gather(*(client.get(key) for key in keys)) == keys
+
+    asyncio.run(main())
+
+
+class Fates:
+    """What became of each write, by the client's word."""
+
+    def __init__(self) -> None:
+        self.acknowledged: set[bytes] = set()
+        self.unknown: set[bytes] = set()
+        self.failed: set[bytes] = set()
+        self._is_enough = asyncio.Event()
+
+    async def write_until_killed(self, member: Member) -> None:
+        """Eight writers at once; the process is killed under them, and each ends with its first write that failed."""
+        async with Client([member.client_url], timeout_s=0.5) as client:
+            writers = [asyncio.create_task(self._write(client, name)) for name in range(8)]
+            await self._is_enough.wait()
+            assert member.process is not None
+            member.process.kill()
+            await asyncio.gather(*writers)
+            member.process.wait()
+
+    async def _write(self, client: Client, name: int) -> None:
+        for number in count():
+            key = b"%d/%d" % (name, number)
+            try:
+                await client.put(key, key)
+                self.acknowledged.add(key)
+            except OutcomeUnknown:
+                self.unknown.add(key)
+            except CallFailed:
+                self.failed.add(key)
+                return
+            if len(self.acknowledged) > 50:
+                self._is_enough.set()
+
+
+async def keys_of(member: Member) -> set[bytes]:
+    async with Client([member.client_url]) as client:
+        everything = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0", keys_only=True)
+        return {kv.key for kv in (await client.range(everything)).kvs}
+
+
+def test_killed_process_leaves_writes_unknown_and_those_that_failed_did_not_happen(
+    start_cluster: StartCluster,
+) -> None:
+    cluster = start_cluster(1)
+    (member,) = cluster.members
+    fates = Fates()
+    asyncio.run(fates.write_until_killed(member))
+    cluster.start_all()
+    cluster.wait_ready()
+    found = asyncio.run(keys_of(member))
+    assert fates.acknowledged <= found
+    assert fates.unknown, "some were on their way"
+    assert not fates.failed & found
+
+
+def test_killed_etcd_leaves_writes_unknown(tmp_path: Path) -> None:
+    fates = Fates()
+    with running_etcd(tmp_path, 1) as members:
+        asyncio.run(fates.write_until_killed(members[0]))
+    assert fates.unknown, "some were on their way"
+    assert fates.failed, "those that could not be sent any more"
