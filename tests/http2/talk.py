@@ -1,6 +1,6 @@
 """Talking to one side of HTTP/2 frame by frame, and methods to call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import hpack
@@ -122,8 +122,11 @@ def data_frame(stream_id: int, payload: bytes, *, end: bool = False) -> bytes:
 
 def call_frames(stream_id: int, path: str = ECHO, message: bytes = b"hello") -> bytes:
     """A whole unary call."""
-    head = headers_frame(stream_id, request_headers(path))
-    return head + data_frame(stream_id, frame_message(message), end=True)
+    wire, size = frame_message(message), frames.FRAME_SIZE_MIN
+    pieces = [wire[at : at + size] for at in range(0, len(wire), size)]
+    data = [data_frame(stream_id, piece) for piece in pieces[:-1]]
+    last = data_frame(stream_id, pieces[-1], end=True)
+    return b"".join((headers_frame(stream_id, request_headers(path)), *data, last))
 
 
 class ServerUnderTest:
@@ -187,9 +190,8 @@ def kinds(answer: Sequence[Frame]) -> list[int]:
 def answered(answer: Sequence[Frame], stream_id: int) -> tuple[int, bytes]:
     """(gRPC status, message bytes with their prefixes) of one call."""
     own = [one for one in answer if one.stream_id == stream_id]
-    assert own[-1].is_last, (
-        "the answer is not complete" if own[-1].kind != frames.RST_STREAM else ""
-    )
+    assert own, "no answer"
+    assert own[-1].is_last, "the answer is not complete"
     status = int(own[-1].headers[b"grpc-status"])
     return status, b"".join(one.payload for one in own if one.kind == frames.DATA)
 
@@ -201,6 +203,3 @@ def exchange(client: ClientConnection, server: ServerConnection) -> None:
             server.receive(client.take_output())
         if server.has_output:
             client.receive(server.take_output())
-
-
-Handler = Callable[[Call, bytes], None]

@@ -266,11 +266,11 @@ class Connection(ABC, Generic[S]):
             self._check_opened(stream_id)
             return
         self._drop(stream)
-        self._on_peer_reset(stream)
         stream.on_reset(int.from_bytes(payload, "big"))
+        self._on_peer_reset(stream)
 
     def _on_peer_reset(self, stream: S) -> None:
-        """The other side reset a stream that was open."""
+        """The other side has reset a stream that was open."""
 
     def _on_goaway(self, last_stream_id: int) -> None:
         """The other side announced the end."""
