@@ -8,6 +8,7 @@ from typing import Any
 from raftwerk.raft.effects import Persist
 from raftwerk.raft.types import Entry, EntryKind, Index, Snapshot, Term
 from raftwerk.wal.log import Recovered, Wal
+from raftwerk.wal.segment import name_of
 from tests.fakes.disk import FakeDisk
 
 CLUSTER = 0xC1
@@ -139,3 +140,15 @@ class Writer:
     def persist(self, current_term: Term, place: int = 0, **fields: Any) -> Persist:
         """The next Persist, or the one that is `place` later."""
         return Persist(len(self.persists) + 1 + place, current_term, **{"voted_for": 0, **fields})
+
+
+def check_reopened(disk: FakeDisk, writer: Writer) -> None:
+    """After a restart everything is there, and nothing else."""
+    _, recovered = open_wal(disk.copy())
+    assert is_recovered(writer.image, recovered)
+
+
+def begin_segment(writer: Writer, number: int) -> None:
+    """Append until the log goes on in segment `number`."""
+    while name_of(number) not in writer.disk.files:
+        writer.append(1, size=300)

@@ -1,0 +1,20 @@
+"""Worked examples in documents: lines of hexadecimal bytes, each with its meaning behind a bar."""
+
+import re
+from pathlib import Path
+
+DOCS = Path(__file__).parent.parent / "docs"
+
+
+def text_of(name: str) -> str:
+    return (DOCS / name).read_text()
+
+
+def examples_in(name: str) -> list[bytes]:
+    """The bytes of each block of code that has such lines."""
+    blocks = re.findall(r"^```\n(.*?)^```$", text_of(name), re.MULTILINE | re.DOTALL)
+    return [
+        bytes.fromhex("".join(line.split("|")[0] for line in block.splitlines()))
+        for block in blocks
+        if "|" in block
+    ]
