@@ -165,6 +165,51 @@ class FakeNode:
         return {NODE_ID + 1: (100, 200)}
 
 
+class FakeTransport(asyncio.Transport):
+    """A socket that takes what it is let to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.writes: list[bytes] = []
+        self.waiting_bytes = 0
+        self.protocol: Any = None
+        self.is_reading_now = True
+        self.is_closed = False
+        self.is_aborted = False
+
+    def set_protocol(self, protocol: Any) -> None:
+        self.protocol = protocol
+
+    def write(self, data: Any) -> None:
+        self.writes.append(bytes(data))
+        if self.waiting_bytes:  # it is full
+            self.waiting_bytes += len(data)
+
+    def get_write_buffer_size(self) -> int:
+        return self.waiting_bytes
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        self.high = high
+
+    def pause_reading(self) -> None:
+        self.is_reading_now = False
+
+    def resume_reading(self) -> None:
+        self.is_reading_now = True
+
+    def is_reading(self) -> bool:
+        return self.is_reading_now
+
+    def is_closing(self) -> bool:
+        return self.is_closed or self.is_aborted
+
+    def close(self) -> None:
+        self.is_closed = True
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
 class Outcome(NamedTuple):
     """How a call ended."""
 

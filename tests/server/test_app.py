@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
@@ -18,8 +19,9 @@ from raftwerk.http2.limits import Limits
 from raftwerk.kv.commands import Put, encode
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Address, Settings
-from raftwerk.server.app import Server
-from tests.server.fakes import FakeLoop, FakeNode
+from raftwerk.server.app import Server, Sniffer
+from raftwerk.server.grpc_shell import GrpcProtocol
+from tests.server.fakes import FakeLoop, FakeNode, FakeTransport
 
 PUT = "/etcdserverpb.KV/Put"
 REQUEST = PutRequest(key=b"a", value=b"1").SerializeToString()
@@ -138,31 +140,33 @@ def test_http1_is_served_on_the_same_port() -> None:
     serve(test)
 
 
-@pytest.mark.parametrize("cut", [1, 3, 4, 12, len(PREFACE)])
-def test_preface_may_come_in_pieces(cut: int) -> None:
+POST = b"POST /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+
+
+@pytest.mark.parametrize(
+    ("pieces", "protocol"),
+    [
+        ([PREFACE], GrpcProtocol),
+        ([PREFACE[:4], PREFACE[4:]], GrpcProtocol),
+        ([PREFACE[:1], PREFACE[1:2], PREFACE[2:]], GrpcProtocol),
+        ([POST], H11Protocol),
+        ([POST[:1], POST[1:]], H11Protocol),
+        ([b"PR", b"OPFIND / HTTP/1.1\r\nHost: localhost\r\n\r\n"], H11Protocol),
+        ([b"\x16\x03\x01"], H11Protocol),
+    ],
+    ids=["h2", "h2_in_two", "h2_byte_by_byte", "http1", "http1_in_two", "like_h2", "tls"],
+)
+def test_first_bytes_tell_the_protocol(pieces: list[bytes], protocol: type) -> None:
+    """However they are cut: "P" alone says nothing yet. What neither knows is HTTP/1.1's to refuse."""
+
     async def test(port: Port) -> None:
-        connection = await GrpcConnection.open(port)
-        connection.engine.call(PUT, REQUEST, connection.answers.append)
-        data = connection.engine.take_output()
-        connection.writer.write(data[:cut])
-        await connection.writer.drain()
-        await asyncio.sleep(0)
-        connection.writer.write(data[cut:])
-        assert (await connection.answer()).status == status.OK
-
-    serve(test)
-
-
-def test_put_that_begins_like_the_preface_is_http1() -> None:
-    """ "P" alone says nothing yet."""
-
-    async def test(port: Port) -> None:
-        reader, writer = await port.connect()
-        writer.write(b"P")
-        await writer.drain()
-        await asyncio.sleep(0)
-        writer.write(b"OST /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-        assert (await reader.read()).startswith(b"HTTP/1.1 405 Method Not Allowed\r\n")
+        transport = FakeTransport()
+        sniffer = Sniffer(port.server)
+        sniffer.connection_made(transport)
+        for piece in pieces:
+            (transport.protocol or sniffer).data_received(piece)
+        assert type(transport.protocol) is protocol
+        transport.protocol.connection_lost(None)
 
     serve(test)
 
@@ -189,6 +193,7 @@ def test_open_call_ends_before_the_server_stops() -> None:
         await asyncio.sleep(0)
         port.node.release()
         assert (await connection.answer()).status == status.OK
+        assert not connection.engine.can_call  # it was told to make no further calls here
         await stopping
         assert await connection.reader.read() == b""
 

@@ -1,8 +1,5 @@
 """A connection between the engine and a socket: written once a turn, kept honest by the clock."""
 
-import asyncio
-from typing import Any
-
 import pytest
 
 from raftwerk.http2.client import Answer, ClientConnection
@@ -10,51 +7,10 @@ from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import Call, UnaryMethod
 from raftwerk.server.grpc_shell import PERIOD_S, GrpcProtocol
 from raftwerk.server.methods import MethodTable
-from tests.server.fakes import FakeLoop
+from tests.server.fakes import FakeLoop, FakeTransport
 
 PATH = "/test.Service/Call"
 BUFFERED_BYTES_MAX = 1000
-
-
-class FakeTransport(asyncio.Transport):
-    """A socket that takes what it is let to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.writes: list[bytes] = []
-        self.waiting_bytes = 0
-        self.is_reading_now = True
-        self.is_closed = False
-        self.is_aborted = False
-
-    def write(self, data: Any) -> None:
-        self.writes.append(bytes(data))
-        if self.waiting_bytes:  # it is full
-            self.waiting_bytes += len(data)
-
-    def get_write_buffer_size(self) -> int:
-        return self.waiting_bytes
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        self.high = high
-
-    def pause_reading(self) -> None:
-        self.is_reading_now = False
-
-    def resume_reading(self) -> None:
-        self.is_reading_now = True
-
-    def is_reading(self) -> bool:
-        return self.is_reading_now
-
-    def is_closing(self) -> bool:
-        return self.is_closed or self.is_aborted
-
-    def close(self) -> None:
-        self.is_closed = True
-
-    def abort(self) -> None:
-        self.is_aborted = True
 
 
 class Wire:

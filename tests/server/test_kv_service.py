@@ -295,10 +295,11 @@ def test_cancelled_range_is_read_no_further(rig: KvRig) -> None:
     rig.pump()
     rig.loop.turn()
     assert not rig.loop.turn()
-    rig.call(COMPACT, CompactionRequest(revision=2001))
+    rig.call(PUT, PutRequest(key=b"later"))
+    rig.call(COMPACT, CompactionRequest(revision=2002))
     while rig.node.machine.maintain(1000):
         pass
-    assert rig.node.machine.removed_revision == 2001
+    assert rig.node.machine.removed_revision == 2002
 
 
 def test_range_begins_anew_when_a_snapshot_replaces_the_state(rig: KvRig) -> None:
