@@ -47,8 +47,11 @@ def test_older_term_is_refused() -> None:
 
 def test_first_chunk_begins_a_snapshot() -> None:
     """F2.IS.2: offset 0 opens a new one."""
-    effects = node(1, term=3).receive(2, chunk(0, b"data"))
+    follower = node(1, term=3)
+    effects = follower.receive(2, chunk(0, b"data"))
     assert effects.received_chunks == [chunk(0, b"data")]
+    assert follower.state.incoming is not None
+    assert follower.state.incoming.last_included_index == 5
 
 
 def test_snapshot_does_not_begin_in_the_middle() -> None:
@@ -56,6 +59,15 @@ def test_snapshot_does_not_begin_in_the_middle() -> None:
     effects = node(1, term=3).receive(2, chunk(4, b"more"))
     assert not effects.received_chunks
     assert reply_to(effects) == InstallSnapshotReply(3, 5, 0, False)
+
+
+def test_stray_chunk_does_not_disturb_the_snapshot_that_is_received() -> None:
+    """F2.IS.2: only a first chunk begins another one."""
+    follower = node(1, term=3)
+    follower.receive(2, chunk(0, b"data", index=5))
+    assert reply_to(follower.receive(2, chunk(9, b"stray", index=8))).next_offset == 0
+    effects = follower.receive(2, chunk(4, b"more", index=5))
+    assert effects.received_chunks == [chunk(4, b"more", index=5)]
 
 
 def test_new_leader_begins_its_own_snapshot() -> None:

@@ -56,10 +56,9 @@ def test_heartbeats_of_the_leader_keep_a_follower_waiting() -> None:
     """F2.FOL.2a: each AppendEntries of the current leader starts the wait anew."""
     follower = node(1, term=3, leader=2)
     for _ in range(5):
-        follower.tick(CONFIG.election_timeout_ms - 1)
+        assert not follower.tick(CONFIG.election_timeout_ms - 1).messages
         follower.receive(2, append_entries(3, 2))
-    assert follower.role == "Follower"
-    assert follower.state.current_term == 3
+    assert (follower.role, follower.state.current_term) == ("Follower", 3)
 
 
 def test_granted_vote_starts_the_wait_anew() -> None:

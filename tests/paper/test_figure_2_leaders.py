@@ -5,6 +5,7 @@ import pytest
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Proposed
 from raftwerk.raft.messages import AppendEntries, AppendEntriesReply, RequestVoteReply
+from raftwerk.raft.progress import Mode
 from tests.raft.builder import CONFIG, Node, command, node, only, receivers, sent
 
 
@@ -116,6 +117,7 @@ def test_failure_never_goes_behind_the_match() -> None:
     leader = node(1, term=2, log="1 1 1 2", role="leader", acks={3: 4})
     leader.receive(3, conflict(leader, 3, index=2))
     assert (match_index(leader, 3), next_index(leader, 3)) == (4, 5)
+    assert leader.leader.progress[3].mode is Mode.REPLICATE
 
 
 def test_refusal_of_a_lost_pipeline_is_repaired() -> None:

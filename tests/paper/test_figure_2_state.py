@@ -1,10 +1,12 @@
 """Figure 2, the box "State": what is on stable storage before a response, and what a new leader starts from."""
 
+from raftwerk.raft.events import Persisted
 from raftwerk.raft.messages import (
     AppendEntriesReply,
     PreVoteReply,
     RequestVote,
     RequestVoteReply,
+    TimeoutNow,
 )
 from tests.raft.builder import append_entries, node, only, receivers, sent
 from tests.raft.cluster import Cluster
@@ -103,6 +105,19 @@ def test_own_vote_counts_once_it_is_durable() -> None:
     candidate = node(1, term=1, role="pre-candidate", slow_disk=True)
     candidate.receive(2, PreVoteReply(1, 2, True))
     candidate.receive(2, RequestVoteReply(2, True))
+    assert candidate.role == "Candidate"
+    candidate.persist()
+    assert candidate.role == "Leader"
+
+
+def test_own_vote_is_not_counted_for_an_older_write() -> None:
+    """F2.STA.1d: the disk finishes the entries that it was given before the vote; the vote still waits."""
+    candidate = node(1, term=1, leader=2, slow_disk=True)
+    entries_ticket = candidate.receive(2, append_entries(1, 2, new="1")).persist
+    candidate.receive(2, TimeoutNow(1, 2))
+    assert entries_ticket is not None
+    candidate.step(Persisted(entries_ticket.ticket))
+    candidate.receive(3, RequestVoteReply(2, True))
     assert candidate.role == "Candidate"
     candidate.persist()
     assert candidate.role == "Leader"
