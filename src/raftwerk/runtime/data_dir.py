@@ -76,7 +76,7 @@ def _open(folder: Path, identity: Identity, *, must_exist: bool) -> DataDir:
         if must_exist and read_identity(folder) is None:
             raise DataDirError(
                 f"{folder} is not there, or empty, but --initial-cluster-state=existing says that this member has data. Look for "
-                "its --data-dir, or start it with --initial-cluster-state=new."
+                "its --data-dir. Use 'new' only where a cluster begins: a member that lost its data could vote a second time."
             )
         claim(folder, identity)
         store = LmdbStore(folder / "store")

@@ -1,0 +1,119 @@
+"""Ticks, on a loop whose time the test moves."""
+
+import asyncio
+from typing import cast
+
+from raftwerk.runtime.clock import Clock
+
+
+class Timer:
+    """What FakeLoop.call_later returns."""
+
+    def __init__(self, when_s: float) -> None:
+        self.when_s = when_s
+        self.is_cancelled = False
+
+    def cancel(self) -> None:
+        self.is_cancelled = True
+
+
+class FakeLoop:
+    """The two methods of a loop that the clock uses; advance moves its time."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+        self._timers: list[tuple[Timer, object]] = []
+
+    def time(self) -> float:
+        return self.now_s
+
+    def call_later(self, delay_s: float, callback: object) -> Timer:
+        timer = Timer(self.now_s + delay_s)
+        self._timers.append((timer, callback))
+        return timer
+
+    def advance(self, elapsed_s: float) -> None:
+        """Time passes, in one go: what is due by then is called late, as after a pause of the process."""
+        self.now_s += elapsed_s
+        due = [entry for entry in self._timers if entry[0].when_s <= self.now_s + 1e-9]
+        self._timers = [entry for entry in self._timers if entry not in due]
+        for timer, callback in due:
+            if not timer.is_cancelled:
+                callback()  # type: ignore[operator]
+
+
+def started(loop: FakeLoop, interval_ms: int = 10) -> tuple[Clock, list[int]]:
+    ticks: list[int] = []
+    clock = Clock(cast("asyncio.AbstractEventLoop", loop), interval_ms, ticks.append)
+    clock.start()
+    return clock, ticks
+
+
+def test_tick_at_each_interval() -> None:
+    loop = FakeLoop()
+    _, ticks = started(loop)
+    for _ in range(3):
+        loop.advance(0.010)
+    assert sum(ticks) in (29, 30)
+    assert len(ticks) == 3
+
+
+def test_pause_is_one_tick_that_carries_all_of_it() -> None:
+    """SIGSTOP, a suspended machine: a leader knows that it was away."""
+    loop = FakeLoop()
+    _, ticks = started(loop)
+    loop.advance(3.5)
+    assert ticks == [3500]
+
+
+def test_no_time_is_lost_in_rounding() -> None:
+    """1000 ticks of 10.9 ms are 10.9 s, not 10."""
+    loop = FakeLoop()
+    _, ticks = started(loop)
+    for _ in range(1000):
+        loop.advance(0.0109)
+    assert 10_898 <= sum(ticks) <= 10_900
+
+
+def test_time_before_the_start_does_not_count() -> None:
+    loop = FakeLoop()
+    ticks: list[int] = []
+    clock = Clock(cast("asyncio.AbstractEventLoop", loop), 10, ticks.append)
+    loop.advance(60)
+    clock.start()
+    loop.advance(0.010)
+    assert sum(ticks) <= 10
+
+
+def test_clock_goes_on_when_a_tick_raises() -> None:
+    """The next one is planned before: what failed is reported elsewhere."""
+    loop = FakeLoop()
+    ticks: list[int] = []
+
+    def fail_once(elapsed_ms: int) -> None:
+        ticks.append(elapsed_ms)
+        assert len(ticks) > 1
+
+    Clock(cast("asyncio.AbstractEventLoop", loop), 10, fail_once).start()
+    try:
+        loop.advance(0.010)
+    except AssertionError:
+        loop.advance(0.010)
+    assert len(ticks) == 2
+
+
+def test_stopped_clock_ticks_no_more() -> None:
+    loop = FakeLoop()
+    clock, ticks = started(loop)
+    loop.advance(0.010)
+    clock.stop()
+    loop.advance(1.0)
+    assert len(ticks) == 1
+
+
+def test_stop_before_start_does_nothing() -> None:
+    loop = FakeLoop()
+    ticks: list[int] = []
+    Clock(cast("asyncio.AbstractEventLoop", loop), 10, ticks.append).stop()
+    loop.advance(1.0)
+    assert ticks == []

@@ -1,0 +1,170 @@
+"""The data folder: whose it is, that one process has it, and that nothing is held when it cannot be opened."""
+
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from raftwerk.errors import CorruptData, DataDirError
+from raftwerk.kv.commands import Put, encode
+from raftwerk.raft.config import Config
+from raftwerk.raft.membership import Membership
+from raftwerk.replica.position import Position
+from raftwerk.runtime.data_dir import DataDir, open_data_dir
+from raftwerk.runtime.settings import Settings
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path / "data")
+
+
+def close(folder: DataDir) -> None:
+    folder.wal.close()
+    folder.close()
+
+
+def checkpoint(folder: DataDir) -> None:
+    """Apply one put and make it durable, as the replica does."""
+    position = Position(1, 1, Membership((folder.node_id,)).encode()).encode()
+    folder.machine.apply([encode(Put(b"key", b"value"))], 1, position)
+    made = folder.machine.begin_checkpoint()
+    assert made is not None
+    while not made.write():
+        pass
+    made.commit()
+    made.finish(committed=True)
+
+
+def test_new_folder_is_made_with_all_its_parts(settings: Settings) -> None:
+    folder = open_data_dir(settings)
+    close(folder)
+    assert folder.recovered.is_new
+    assert {path.name for path in settings.data_dir.iterdir()} == {
+        "LOCK",
+        "identity.json",
+        "wal",
+        "store",
+    }
+
+
+def test_folder_is_found_again(settings: Settings) -> None:
+    first = open_data_dir(settings)
+    checkpoint(first)
+    close(first)
+    again = open_data_dir(settings)
+    position = Position.decode(again.machine.position)
+    close(again)
+    assert (again.cluster_id, again.node_id) == (first.cluster_id, first.node_id)
+    assert not again.recovered.is_new
+    assert (position.last_index, position.last_term) == (1, 1)
+
+
+def test_folder_is_locked_until_it_is_closed(settings: Settings) -> None:
+    folder = open_data_dir(settings)
+    with pytest.raises(DataDirError, match="in use by another process"):
+        open_data_dir(settings)
+    close(folder)
+    close(open_data_dir(settings))
+
+
+def test_folder_of_another_cluster_is_refused(settings: Settings) -> None:
+    close(open_data_dir(settings))
+    with pytest.raises(DataDirError, match="another cluster"):
+        open_data_dir(replace(settings, initial_cluster_token="another"))
+
+
+def test_folder_of_another_member_is_refused(settings: Settings) -> None:
+    cluster = {"a": ("http://a:1",), "b": ("http://b:1",)}
+    a, b = (
+        replace(
+            settings,
+            name=name,
+            initial_cluster=cluster,
+            initial_advertise_peer_urls=cluster[name],
+        )
+        for name in cluster
+    )
+    close(open_data_dir(a))
+    with pytest.raises(DataDirError, match="another member of this cluster"):
+        open_data_dir(b)
+
+
+def test_folder_of_etcd_is_refused_with_the_way_out(settings: Settings) -> None:
+    (settings.data_dir / "member").mkdir(parents=True)
+    with pytest.raises(DataDirError, match="etcdctl make-mirror"):
+        open_data_dir(settings)
+
+
+def test_folder_with_other_files_is_refused_and_left_alone(settings: Settings) -> None:
+    settings.data_dir.mkdir()
+    (settings.data_dir / "letters.txt").write_text("dear")
+    with pytest.raises(DataDirError, match=r"not empty \(letters\.txt\)"):
+        open_data_dir(settings)
+    assert {path.name for path in settings.data_dir.iterdir()} == {"LOCK", "letters.txt"}
+
+
+def test_lost_log_beside_a_store_with_data_is_refused(settings: Settings) -> None:
+    folder = open_data_dir(settings)
+    checkpoint(folder)
+    close(folder)
+    for segment in (settings.data_dir / "wal").iterdir():
+        segment.unlink()
+    with pytest.raises(DataDirError, match="the log was lost"):
+        open_data_dir(settings)
+
+
+def test_existing_cluster_needs_an_existing_folder(settings: Settings) -> None:
+    """A member that lost its data could otherwise vote a second time."""
+    existing = replace(settings, initial_cluster_state="existing")
+    with pytest.raises(DataDirError, match="says that this member has data"):
+        open_data_dir(existing)
+    close(open_data_dir(settings))
+    close(open_data_dir(existing))
+
+
+def test_unusable_folder_is_named(tmp_path: Path) -> None:
+    """A file stands where the folder should be."""
+    (tmp_path / "data").write_text("a file")
+    with pytest.raises(DataDirError, match="data"):
+        open_data_dir(Settings(data_dir=tmp_path / "data"))
+
+
+def damage_identity(folder: Path) -> None:
+    (folder / "identity.json").write_text("{")
+
+
+def damage_log(folder: Path) -> None:
+    segment = min((folder / "wal").glob("0*"))
+    data = bytearray(segment.read_bytes())
+    data[20] ^= 0xFF
+    segment.write_bytes(data)
+
+
+def damage_store(folder: Path) -> None:
+    (database,) = (folder / "store").glob("*/data.mdb")
+    database.write_bytes(b"\xff" * 8192)
+
+
+@pytest.mark.parametrize("damage", [damage_identity, damage_log, damage_store])
+def test_failed_opening_holds_nothing(settings: Settings, damage: object) -> None:
+    """Neither the lock nor the log nor the store: after the repair it opens."""
+    folder = open_data_dir(settings)
+    checkpoint(folder)
+    close(folder)
+    files = {path: path.read_bytes() for path in settings.data_dir.rglob("*") if path.is_file()}
+    damage(settings.data_dir)  # type: ignore[operator]
+    with pytest.raises((CorruptData, DataDirError)):
+        open_data_dir(settings)
+    for path, data in files.items():
+        path.write_bytes(data)
+    close(open_data_dir(settings))
+
+
+def test_core_goes_on_where_the_folder_ends(settings: Settings) -> None:
+    folder = open_data_dir(settings)
+    raft = folder.start_core(Config(), Random(1), Membership((folder.node_id,)))
+    close(folder)
+    assert (raft.state.node_id, raft.state.log.last_index) == (folder.node_id, 0)
+    assert raft.state.membership.voters == (folder.node_id,)

@@ -1,0 +1,121 @@
+"""What settings cannot be, and what is said about it."""
+
+from typing import Any
+
+import pytest
+
+from raftwerk.errors import UsageError
+from raftwerk.runtime.settings import Address, Settings, address_of, addresses_of
+
+
+def test_defaults_are_a_working_single_node() -> None:
+    settings = Settings()
+    assert settings.listen_client == (Address("localhost", 2379),)
+    assert settings.listen_peer == (Address("localhost", 2380),)
+    assert settings.initial_cluster == {"default": ("http://localhost:2380",)}
+    assert (settings.heartbeat_interval_ms, settings.election_timeout_ms) == (100, 1000)
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"name": ""}, "--name must not be empty"),
+        ({"name": "b"}, "'b', is missing from --initial-cluster, which has default"),
+        (
+            {"initial_advertise_peer_urls": ("http://a:1",)},
+            "--initial-cluster has http://localhost:2380 for 'default', but --initial-advertise-peer-urls says http://a:1",
+        ),
+        (
+            {
+                "initial_cluster": {
+                    "default": ("http://localhost:2380",),
+                    "b": ("http://localhost:2380",),
+                }
+            },
+            "http://localhost:2380 twice, for 'default' and 'b'",
+        ),
+        ({"heartbeat_interval_ms": 0}, "--heartbeat-interval must be at least 1, not 0"),
+        ({"max_request_bytes": -1}, "--max-request-bytes must be at least 1, not -1"),
+        ({"max_txn_ops": 0}, "--max-txn-ops must be at least 1"),
+        ({"snapshot_count": 0}, "--snapshot-count must be at least 1"),
+        (
+            {"election_timeout_ms": 499},
+            "--election-timeout[499ms] should be at least 5 times as long as --heartbeat-interval[100ms]",
+        ),
+        ({"election_timeout_ms": 50_001}, "--election-timeout[50001ms] is too long"),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_settings_that_cannot_be(values: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        Settings(**values)
+    assert text in str(caught.value)
+
+
+@pytest.mark.parametrize("election_timeout_ms", [500, 50_000])
+def test_election_timeout_at_its_limits(election_timeout_ms: int) -> None:
+    assert Settings(election_timeout_ms=election_timeout_ms).election_timeout_ms
+
+
+def test_peer_urls_are_the_same_in_any_order() -> None:
+    urls = ("http://a:1", "http://b:1")
+    settings = Settings(initial_cluster={"default": urls}, initial_advertise_peer_urls=urls[::-1])
+    assert settings.initial_cluster["default"] == urls
+
+
+def test_request_timeout_is_five_seconds_and_two_election_timeouts() -> None:
+    assert Settings(election_timeout_ms=1000).request_timeout_ms == 7000
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://127.0.0.1:2380", ("127.0.0.1", 2380)),
+        ("http://LocalHost:2380/", ("localhost", 2380)),
+        ("http://[::1]:2380", ("::1", 2380)),
+        ("http://node-1.example:65535", ("node-1.example", 65535)),
+    ],
+)
+def test_address_of_url(url: str, address: tuple[str, int]) -> None:
+    assert address_of(url) == address
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "127.0.0.1:2380",
+        "http://127.0.0.1",
+        "http://:2380",
+        "http://h:0",
+        "http://h:65536",
+        "http://h:-1",
+        "http://h:port",
+        "http://h:1/path",
+        "http://h:1?query",
+        "http://h:1#fragment",
+        "http://user:secret@h:1",
+        "unix://h:1",
+        "http://[::1:2380",
+        "http://a..b:1",
+    ],
+)
+def test_url_that_is_no_address(url: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        address_of(url)
+    assert repr(url) in str(caught.value)
+
+
+def test_https_is_refused_with_the_reason() -> None:
+    with pytest.raises(UsageError, match="TLS is not supported yet"):
+        address_of("https://127.0.0.1:2380")
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[::1]:1"])
+def test_address_goes_back_to_its_url(url: str) -> None:
+    assert address_of(url).url == url
+    assert str(address_of(url)) == url.removeprefix("http://")
+
+
+def test_addresses_keep_their_order() -> None:
+    assert addresses_of(["http://b:1", "http://a:2"]) == (("b", 1), ("a", 2))
