@@ -196,6 +196,11 @@ def _scramble_store(member: Member) -> None:
     change_file(next((member.folder / "store").glob("data-*/data.mdb")), 0, b"garbage!" * 1024)
 
 
+def _scramble_pages(member: Member) -> None:
+    path = next((member.folder / "store").glob("data-*/data.mdb"))
+    change_file(path, 8192, b"garbage!" * ((path.stat().st_size - 8192) // 8))
+
+
 def _misdirect_store(member: Member) -> None:
     (member.folder / "store" / "CURRENT").write_text("data-000009\n")
 
@@ -207,6 +212,7 @@ DAMAGES = {
     "identity missing": (_remove_identity, "identity.json"),
     "store cut short": (_cut_store_short, "data.mdb"),
     "store overwritten": (_scramble_store, "data.mdb"),
+    "pages of the store overwritten": (_scramble_pages, "data.mdb"),
     "store misdirected": (_misdirect_store, "CURRENT"),
 }
 

@@ -16,9 +16,12 @@ from raftwerk.api import status
 from raftwerk.cli.cluster import LocalCluster
 from raftwerk.client import CallFailed, Client
 from tests.conftest import StartCluster
+from tests.crash.load import check_equal
 
 VALUE = b"v" * 100_000
 KEYS_MAX = 1000
+WRITES_THAT_FILL = 450
+"""Of VALUE: more than two segments of the log hold."""
 
 
 class SmallDisk:
@@ -210,3 +213,39 @@ def test_first_start_on_a_full_disk_is_refused_and_leaves_a_usable_folder(
     assert "Traceback" not in ended.stderr
     disk.free()
     start_cluster(1, folder=disk.folder)
+
+
+def test_cluster_goes_on_without_the_member_whose_disk_is_full(
+    mount_disk: MountDisk, start_cluster: StartCluster, tmp_path: Path
+) -> None:
+    """It refuses its own clients, falls behind, and catches up when there is space."""
+    disk = mount_disk(128)
+    (disk.folder / "node1").mkdir()
+    (tmp_path / "node1").symlink_to(disk.folder / "node1")
+    cluster = start_cluster(3)
+    full, *others = cluster.members
+    if cluster.wait_leader() is full:
+        cluster.kill(full)
+        cluster.wait_leader()
+        cluster.start(full)
+        cluster.wait_ready()
+    disk.fill()
+
+    async def scenario() -> list[bytes]:
+        keys = [b"key%d" % number for number in range(WRITES_THAT_FILL)]
+        async with Client([member.client_url for member in others]) as client:
+            for key in keys:
+                await client.put(key, VALUE + key)
+            await check_all_there(client, keys)
+        async with Client([full.client_url]) as client:
+            with pytest.raises(CallFailed) as caught:
+                await client.put(b"refused", b"")
+            assert (caught.value.code, caught.value.text) == status.NO_SPACE
+        disk.free()
+        async with Client([full.client_url], timeout_s=30) as client:
+            await write_when_there_is_space(client, b"again")
+        return keys
+
+    keys = asyncio.run(scenario())
+    asyncio.run(check_equal(cluster.members))
+    assert len(keys) == WRITES_THAT_FILL

@@ -52,6 +52,14 @@ def _is_out_of_space(text: str, path: Path) -> bool:
     return os.strerror(errno.EIO) in text and space.f_bavail * space.f_frsize < SPACE_BYTES_MIN
 
 
+def _sync_directory(path: Path) -> None:
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
 def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = False) -> Any:
     """An LMDB environment. is_draft: do not sync until told to. Raises CorruptData when it cannot be one."""
     if not read_only:
@@ -70,7 +78,11 @@ def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = Fa
     except lmdb.Error as error:
         if "Cannot allocate" in str(error) or isinstance(error, lmdb.LockError):
             raise DataDirError(f"{path} cannot be opened: {error}") from error
+        if _is_out_of_space(str(error), path):
+            raise translated(error, path) from error
         raise CorruptData(path / "data.mdb", 0, f"LMDB says: {error}") from error
+    if not read_only:
+        _sync_directory(path)  # LMDB does not see to the names of its files
     # LMDB maps the file: a page beyond its end would end the process, so that a cut-off file is refused here
     size = (path / "data.mdb").stat().st_size
     needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
@@ -118,11 +130,7 @@ class LmdbStore:
             file.flush()
             os.fsync(file.fileno())
         draft.rename(self._folder / CURRENT)
-        fd = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(fd)
-        finally:
-            os.close(fd)
+        _sync_directory(self._folder)
 
     def _remove_leftovers(self) -> None:
         for path in self._folder.iterdir():
@@ -131,7 +139,13 @@ class LmdbStore:
 
     def _open(self) -> None:
         self._environment = open_environment(self._path, read_only=self._is_read_only)
-        self._base = LmdbRows(self._environment)
+        try:
+            self._base = LmdbRows(self._environment)
+        except lmdb.Error as error:
+            self._environment.close()
+            if _is_out_of_space(str(error), self._path):
+                raise translated(error, self._path) from error
+            raise CorruptData(self._path / "data.mdb", 0, f"LMDB says: {error}") from error
         self._overlay = Overlay()
         self._frozen: Overlay | None = None
 
