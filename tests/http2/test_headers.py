@@ -119,7 +119,6 @@ def test_number_without_an_end_costs_nothing() -> None:
     with pytest.raises(ConnectionFault) as caught:
         HeaderDecoder[Headers](MAX).decode(block)
     assert caught.value.code == ErrorCode.COMPRESSION_ERROR
-    assert len(caught.value.text) <= 200
 
 
 @pytest.mark.parametrize(
@@ -135,10 +134,11 @@ def test_number_without_an_end_costs_nothing() -> None:
     ids=["index 0", "index out of table", "cut", "table too large", "bad Huffman code", "nothing"],
 )
 def test_broken_block_ends_the_connection(block: bytes) -> None:
-    """The table is not known any more (RFC 9113, section 4.3)."""
+    """The table is not known any more (RFC 9113, section 4.3). The text says nothing of this process."""
     with pytest.raises(ConnectionFault) as caught:
         HeaderDecoder[Headers](MAX).decode(block)
     assert caught.value.code == ErrorCode.COMPRESSION_ERROR
+    assert caught.value.text == "header block cannot be decoded"
 
 
 def test_bomb_is_not_unpacked() -> None:

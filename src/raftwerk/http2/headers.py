@@ -48,9 +48,8 @@ class HeaderDecoder(Generic[T]):
                 ErrorCode.ENHANCE_YOUR_CALM, "header list is too large"
             ) from error
         except (hpack.HPACKError, UnicodeDecodeError) as error:
-            raise ConnectionFault(
-                ErrorCode.COMPRESSION_ERROR, f"header block: {error}"[:200]
-            ) from error
+            text = "header block cannot be decoded"  # the error's own may hold an address of this process
+            raise ConnectionFault(ErrorCode.COMPRESSION_ERROR, text) from error
 
     def keep(self, block: bytes, value: T) -> None:
         """Remember, if that is sound."""
