@@ -66,6 +66,49 @@ def test_leader_refuses_while_too_much_waits_for_commitment(config: Config, acce
     assert only(effects, ForwardCommandsReply, to=3).refusal == Refusal.OVERLOADED
 
 
+@pytest.mark.parametrize("request_id", [40, 39], ids=["again", "overtaken"])
+def test_commands_that_the_network_repeats_are_taken_once(request_id: int) -> None:
+    """A request that was taken in, or that a newer one overtook, gets no second answer: silence is always safe."""
+    built = leader()
+    built.receive(2, ForwardCommands(3, 40, [b"a"]))
+    effects = built.receive(2, ForwardCommands(3, request_id, [b"a"]))
+    assert not sent(effects, ForwardCommandsReply)
+    assert built.log == "1 3 3"
+
+
+def test_refused_commands_that_the_network_repeats_stay_refused() -> None:
+    """The refusal says that nothing was done: that must stay true."""
+    built = leader(Config(uncommitted_entries_max=1))
+    built.propose(b"a")
+    built.receive(2, ForwardCommands(3, 40, [b"b"]))
+    built.ack(2, 3)
+    built.receive(2, ForwardCommands(3, 40, [b"b"]))
+    assert built.log == "1 3 3"
+
+
+def test_numbers_of_another_life_and_of_another_follower_are_their_own() -> None:
+    """A follower that restarts counts from another place, perhaps a lower one."""
+    built = leader()
+    built.receive(2, ForwardCommands(3, 40 << 32, [b"a"]))
+    built.receive(2, ForwardCommands(3, 7 << 32, [b"b"]))
+    built.receive(3, ForwardCommands(3, 7 << 32, [b"c"]))
+    assert built.log == "1 3 3 3 3"
+
+
+def test_commands_of_an_older_term_are_not_taken() -> None:
+    """Whoever asked has given them up, or will when it hears of the term; a copy may have been taken in then."""
+    built = leader()
+    assert not sent(built.receive(2, ForwardCommands(2, 40, [b"a"])), ForwardCommandsReply)
+    assert built.log == "1 3"
+
+
+def test_node_that_led_in_this_term_does_not_know() -> None:
+    """It may have taken them in before it stepped down, and the network repeats them."""
+    built = node(1, term=3, voted_for=1, log="1 3")
+    effects = built.receive(3, ForwardCommands(3, 40, [b"x"]))
+    assert only(effects, ForwardCommandsReply, to=3).refusal == Refusal.OUTCOME_UNKNOWN
+
+
 def test_leader_takes_proposals_again_when_some_are_committed() -> None:
     built = leader(Config(uncommitted_entries_max=2))
     built.propose(b"a", b"b")
@@ -123,10 +166,11 @@ def test_refusal_of_the_leader_reaches_the_client(refusal: Refusal) -> None:
     assert (effects.refused, effects.proposed) == ([Refused(7, refusal)], [])
 
 
-def test_leader_that_says_it_does_not_lead_is_asked_no_more() -> None:
+@pytest.mark.parametrize("refusal", [Refusal.NOT_LEADER, Refusal.OUTCOME_UNKNOWN])
+def test_leader_that_says_it_does_not_lead_is_asked_no_more(refusal: Refusal) -> None:
     built = follower()
     asked = only(built.propose(b"x"), ForwardCommands)
-    built.receive(2, ForwardCommandsReply(3, asked.request_id, 0, "not leader"))
+    built.receive(2, ForwardCommandsReply(3, asked.request_id, 0, refusal.value))
     assert built.propose(b"y", request=8).refused == [Refused(8, Refusal.NO_LEADER)]
 
 

@@ -1,7 +1,8 @@
 """Proposals: the leader appends them to its log; a follower hands those of its clients to the leader, in batches.
 
-The leader answers with their place in the log, and each node settles its own clients when it applies that place. So a
-forwarded command is in the log at most once, and the answer comes from the follower's own state machine.
+The leader answers with their place in the log, and each node settles its own clients when it applies that place. A leader
+takes in each hand-over once, even if the network repeats it. So a forwarded command is in the log at most once, and the
+answer comes from the follower's own state machine.
 """
 
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from raftwerk.raft.effects import Effects, Proposed, Refusal, Refused
 from raftwerk.raft.events import Propose
 from raftwerk.raft.messages import ForwardCommands, ForwardCommandsReply
 from raftwerk.raft.roles import Leader
-from raftwerk.raft.state import RemoteRequest, State
+from raftwerk.raft.state import REQUEST_BITS, RemoteRequest, State
 from raftwerk.raft.types import NOBODY, Entry, EntryKind, NodeId
 
 
@@ -38,12 +39,18 @@ def propose(state: State, event: Propose, out: Effects) -> None:
 
 
 def receive(state: State, sender: NodeId, rpc: ForwardCommands) -> None:
-    """The leader takes in a follower's commands, or says that nothing was done."""
+    """The leader takes in a follower's commands, or says that nothing was done: once, however often they arrive."""
     leader = state.role
+    if rpc.term < state.current_term:
+        return  # given up with that term by whoever asked
     first_index = 0
     refusal = ""
     if not isinstance(leader, Leader):
-        refusal = Refusal.NOT_LEADER.value
+        # A node that voted for itself may have led in this term, and taken in a copy of these
+        may_have_led = state.voted_for == state.node_id
+        refusal = (Refusal.OUTCOME_UNKNOWN if may_have_led else Refusal.NOT_LEADER).value
+    elif not _is_new(leader, sender, rpc.request_id):
+        return
     elif is_overloaded(state, leader):
         refusal = Refusal.OVERLOADED.value
     else:
@@ -52,12 +59,22 @@ def receive(state: State, sender: NodeId, rpc: ForwardCommands) -> None:
     stable.send(state, sender, reply)
 
 
+def _is_new(leader: Leader, sender: NodeId, request_id: int) -> bool:
+    """Whether the network does not repeat this request, or bring it late: what a newer one overtook is not taken either."""
+    life = (sender, request_id >> REQUEST_BITS)
+    is_new = request_id > leader.forwarded.get(life, -1)
+    if is_new:
+        leader.forwarded[life] = request_id
+    return is_new
+
+
 def on_reply(state: State, sender: NodeId, reply: ForwardCommandsReply, out: Effects) -> None:
     """The places of this follower's commands. `term` is that of the leader that appended them."""
     asked = state.remote.forwards.pop(reply.request_id, None)
     if asked is None:
         return  # given up already
-    if reply.refusal == Refusal.NOT_LEADER and sender == state.leader_id:
+    does_not_lead = reply.refusal in (Refusal.NOT_LEADER, Refusal.OUTCOME_UNKNOWN)
+    if does_not_lead and sender == state.leader_id:
         state.leader_id = NOBODY  # until somebody is heard to lead
     for request in asked.requests:
         if reply.refusal:

@@ -58,7 +58,7 @@ from raftwerk.raft.messages import (
     TimeoutNow,
 )
 from raftwerk.raft.roles import Follower, Leader
-from raftwerk.raft.state import Remote, Stable, State
+from raftwerk.raft.state import REQUEST_BITS, Remote, Stable, State
 from raftwerk.raft.transitions import become_follower
 from raftwerk.raft.types import NOBODY, EntryKind, Index, NodeId, Snapshot, Term
 
@@ -108,7 +108,7 @@ class Raft:
                 ),
             ],
             stable=Stable(durable_index=log.last_index, staged_index=log.last_index),
-            remote=Remote(next_request_id=random.getrandbits(62)),
+            remote=Remote(next_request_id=random.getrandbits(30) << REQUEST_BITS),
             checkpoint_index=last_applied,
         )
         if is_log_superseded:

@@ -65,6 +65,8 @@ class Leader:
     """Rounds in flight, oldest first."""
     waiting_reads: list[int] = field(default_factory=list)
     waiting_remote_reads: list[tuple[NodeId, int]] = field(default_factory=list)
+    forwarded: dict[tuple[NodeId, int], int] = field(default_factory=dict)
+    """The last request id taken in from each (follower, life of it), see forward.py."""
 
 
 Role: TypeAlias = Follower | PreCandidate | Candidate | Leader

@@ -7,6 +7,7 @@ who leads. On leaders, volatile: in the role itself (roles.Leader), so that it i
 from collections import deque
 from dataclasses import dataclass, field
 from random import Random
+from typing import Final
 
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects, Notice
@@ -61,6 +62,9 @@ class Incoming:
     """All chunks are here; the state machine is installing them."""
 
 
+REQUEST_BITS: Final = 32
+
+
 @dataclass(slots=True)
 class RemoteRequest:
     """requests: request numbers of the shell that wait for this answer; count: commands forwarded."""
@@ -74,7 +78,8 @@ class RemoteRequest:
 class Remote:
     """What this follower asked of the leader and has not been answered yet, by request id (forward.py, read_index.py).
 
-    Request ids start at a random number, so that an answer to an earlier life of this node fits nothing.
+    Request ids are a random number for this life of the node, and a count in the lower REQUEST_BITS: an answer to an earlier
+    life fits nothing, and the leader can tell what is repeated from what is new.
     """
 
     next_request_id: int

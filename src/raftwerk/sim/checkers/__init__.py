@@ -1,0 +1,16 @@
+"""What must hold in every simulation: a file for each property. Each raises Violation when it is broken."""
+
+
+class Violation(Exception):
+    """A property does not hold. invariant: its name; text: what was seen."""
+
+    def __init__(self, invariant: str, text: str) -> None:
+        self.invariant = invariant
+        self.text = text
+        super().__init__(f"{invariant}: {text}")
+
+
+def require(condition: bool, invariant: str, text: str) -> None:
+    """Raise Violation unless `condition` holds."""
+    if not condition:
+        raise Violation(invariant, text)

@@ -1,0 +1,88 @@
+"""What is committed: the one history. It is on a quorum of disks, it never changes, and every later leader has it.
+
+Leader Completeness (Figure 3): if a log entry is committed in a given term, then it is present in the logs of the leaders
+for all higher-numbered terms.
+"""
+
+from raftwerk.raft.membership import Membership
+from raftwerk.raft.state import State
+from raftwerk.raft.types import Entry, Index, NodeId
+from raftwerk.sim.checkers import require
+from raftwerk.sim.checkers.durability import Durability
+
+
+def is_quorum(membership: Membership, nodes: set[NodeId]) -> bool:
+    """Counted here again, so that a wrong count in the core shows."""
+    groups = [membership.voters, *([membership.outgoing] if membership.outgoing else [])]
+    return all(2 * len(nodes & set(group)) > len(group) for group in groups)
+
+
+class Committed:
+    """All entries that were ever committed, from index 1."""
+
+    def __init__(self, membership: Membership, durability: Durability) -> None:
+        self._membership = membership
+        self._durability = durability
+        self.entries: list[Entry] = []
+        self._checked: dict[NodeId, Index] = {}
+
+    @property
+    def last_index(self) -> Index:
+        return len(self.entries)
+
+    def entry_at(self, index: Index) -> Entry:
+        return self.entries[index - 1]
+
+    def on_started(self, node_id: NodeId) -> None:
+        self._checked[node_id] = 0
+
+    def on_commit(self, state: State) -> list[Entry]:
+        """A node's commit_index may have moved. Returns what is newly committed."""
+        node_id, log = state.node_id, state.log
+        start = max(self._checked.get(node_id, 0), log.snapshot_index) + 1
+        new = []
+        for index in range(start, state.commit_index + 1):
+            (entry,) = log.slice(index, index + 1)
+            if index <= self.last_index:
+                committed = self.entries[index - 1]
+                require(
+                    committed.term == entry.term and committed.command == entry.command,
+                    "State Machine Safety",
+                    f"node {node_id} commits {entry}, but {committed} was committed",
+                )
+            else:
+                self._check_quorum(state, entry)
+                self.entries.append(entry)
+                new.append(entry)
+        self._checked[node_id] = max(state.commit_index, start - 1)
+        return new
+
+    def _check_quorum(self, state: State, entry: Entry) -> None:
+        require(
+            entry.index == self.last_index + 1,
+            "Committed on a quorum",
+            f"node {state.node_id} commits {entry.index}, nobody committed {self.last_index + 1}",
+        )
+        holders = {
+            node_id
+            for node_id, log in self._durability.logs.items()
+            if log.holds(entry.index, entry.term)
+        }
+        require(
+            is_quorum(self._membership, holders),
+            "Committed on a quorum",
+            f"node {state.node_id} committed ({entry.index}, term {entry.term}), "
+            f"which is on the disks of {sorted(holders)} of {self._membership.voters}",
+        )
+
+    def on_leader(self, state: State) -> None:
+        """Somebody was elected: Leader Completeness."""
+        log = state.log
+        for index in range(log.snapshot_index, self.last_index + 1):
+            if index and self.entries[index - 1].term < state.current_term:
+                require(
+                    log.matches(index, self.entries[index - 1].term),
+                    "Leader Completeness",
+                    f"node {state.node_id} leads in term {state.current_term} without the committed "
+                    f"({index}, term {self.entries[index - 1].term})",
+                )

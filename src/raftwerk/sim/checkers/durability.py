@@ -1,0 +1,151 @@
+"""Durability: nothing is vouched for that the disk does not hold, and what the disk holds comes back whole.
+
+Keeps a model of each node's log on stable storage, made of the Persists that were reported durable. Figure 2: "updated on
+stable storage before responding to RPCs".
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from raftwerk.raft.effects import Persist
+from raftwerk.raft.messages import AppendEntriesReply, Message, RequestVote, RequestVoteReply
+from raftwerk.raft.state import State
+from raftwerk.raft.types import NOBODY, Index, NodeId, Term
+from raftwerk.sim.checkers import Violation, require
+from raftwerk.wal.log import Recovered
+
+
+@dataclass(slots=True)
+class DurableLog:
+    """One node's log on stable storage, as it was promised. terms: of the entries after base_index."""
+
+    current_term: Term = 0
+    voted_for: NodeId = NOBODY
+    base_index: Index = 0
+    terms: list[Term] = field(default_factory=list)
+    checkpoint_index: Index = 0
+    """Of the state machine; it stands in for the entries up to there."""
+
+    @property
+    def last_index(self) -> Index:
+        return self.base_index + len(self.terms)
+
+    def take(self, persist: Persist) -> None:
+        """Carry out one Persist."""
+        self.current_term = persist.current_term
+        self.voted_for = persist.voted_for
+        if persist.reset_to is not None:
+            self.base_index = persist.reset_to.last_included_index
+            self.terms.clear()
+        if persist.truncate_from:
+            del self.terms[persist.truncate_from - self.base_index - 1 :]
+        self.terms.extend(entry.term for entry in persist.entries)
+
+    def holds(self, index: Index, term: Term) -> bool:
+        """Whether the entry at `index` is of `term`, or its effect is in the state machine's checkpoint."""
+        if index <= max(self.base_index, self.checkpoint_index):
+            return True
+        return index <= self.last_index and self.terms[index - self.base_index - 1] == term
+
+    def copy(self) -> "DurableLog":
+        return DurableLog(
+            self.current_term,
+            self.voted_for,
+            self.base_index,
+            list(self.terms),
+            self.checkpoint_index,
+        )
+
+    def difference(self, recovered: Recovered) -> str:
+        """How what was found on the disk differs from this; "" if it does not."""
+        if (recovered.current_term, recovered.voted_for) != (self.current_term, self.voted_for):
+            return (
+                f"term {recovered.current_term} and vote {recovered.voted_for} were found, "
+                f"{self.current_term} and {self.voted_for} had been written"
+            )
+        log = recovered.log
+        if log.last_index != self.last_index:
+            return f"the log ends at {log.last_index}, written up to {self.last_index}"
+        start = max(log.snapshot_index, self.base_index)
+        found = [entry.term for entry in log.slice(start + 1, log.last_index + 1)]
+        if found != self.terms[start - self.base_index :]:
+            return f"other terms after {start}: {found}"
+        return ""
+
+
+class Durability:
+    """The durable logs of all nodes."""
+
+    def __init__(self) -> None:
+        self.logs: dict[NodeId, DurableLog] = {}
+        self._waiting: dict[NodeId, deque[Persist]] = {}
+
+    def log_of(self, node_id: NodeId) -> DurableLog:
+        return self.logs.setdefault(node_id, DurableLog())
+
+    def on_persist(self, node_id: NodeId, persist: Persist) -> None:
+        """Handed over to the journal."""
+        self._waiting.setdefault(node_id, deque()).append(persist)
+
+    def on_persisted(self, node_id: NodeId, ticket: int) -> None:
+        """Reported durable."""
+        log, waiting = self.log_of(node_id), self._waiting.setdefault(node_id, deque())
+        while waiting and waiting[0].ticket <= ticket:
+            log.take(waiting.popleft())
+
+    def on_checkpointed(self, node_id: NodeId, index: Index) -> None:
+        log = self.log_of(node_id)
+        log.checkpoint_index = max(log.checkpoint_index, index)
+
+    def on_recovered(self, node_id: NodeId, recovered: Recovered) -> None:
+        """A node starts: its log is what was promised, and perhaps some of what was under way, in order."""
+        log = self.log_of(node_id)
+        waiting = self._waiting.pop(node_id, deque())
+        first_difference = log.difference(recovered)
+        while log.difference(recovered):
+            if not waiting:
+                raise Violation("Durability", f"node {node_id} starts again: {first_difference}")
+            log.take(waiting.popleft())
+        self.logs[node_id] = log
+
+    def on_started(self, node_id: NodeId, state: State) -> None:
+        """The state machine's position proves a term too (replica/recovery.py)."""
+        log = self.log_of(node_id)
+        log.current_term = max(log.current_term, state.current_term)
+
+    def on_send(self, state: State, to: NodeId, message: Message) -> None:
+        """A message leaves: what it says is durable here."""
+        node_id = state.node_id
+        log = self.log_of(node_id)
+        require(
+            message.term <= log.current_term,
+            "Durability",
+            f"node {node_id} sent {message} before term {message.term} was durable",
+        )
+        if isinstance(message, AppendEntriesReply):
+            if message.success:
+                self._check_match(state, log, message.match_index)
+        elif isinstance(message, RequestVoteReply):
+            if message.vote_granted:
+                self._check_vote(node_id, log, message.term, to)
+        elif isinstance(message, RequestVote):
+            self._check_vote(node_id, log, message.term, node_id)
+
+    def _check_match(self, state: State, log: DurableLog, match_index: Index) -> None:
+        is_known = match_index <= state.log.last_index
+        require(
+            is_known
+            and (
+                match_index <= state.log.snapshot_index
+                or log.holds(match_index, state.log.term_at(match_index))
+            ),
+            "Durability",
+            f"node {state.node_id} vouched for {match_index}, its disk has {log.last_index}",
+        )
+
+    def _check_vote(self, node_id: NodeId, log: DurableLog, term: Term, candidate: NodeId) -> None:
+        require(
+            (log.current_term, log.voted_for) == (term, candidate),
+            "Durability",
+            f"node {node_id} voted for {candidate} in term {term}, its disk has vote {log.voted_for} of {log.current_term}",
+        )

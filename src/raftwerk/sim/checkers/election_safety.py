@@ -1,0 +1,39 @@
+"""Election Safety (Figure 3): at most one leader can be elected in a given term. And what it rests on: one vote a term."""
+
+from raftwerk.raft.messages import Message, RequestVote, RequestVoteReply
+from raftwerk.raft.types import NodeId, Term
+from raftwerk.sim.checkers import require
+
+
+class ElectionSafety:
+    """Who leads, and who voted for whom, in each term: over crashes and restarts."""
+
+    def __init__(self) -> None:
+        self.leaders: dict[Term, NodeId] = {}
+        self._votes: dict[tuple[NodeId, Term], NodeId] = {}
+
+    def on_leader(self, node_id: NodeId, term: Term) -> bool:
+        """A node leads. Returns whether this leadership is new."""
+        is_new = term not in self.leaders
+        leader = self.leaders.setdefault(term, node_id)
+        require(
+            leader == node_id,
+            "Election Safety",
+            f"nodes {leader} and {node_id} both lead in term {term}",
+        )
+        return is_new
+
+    def on_send(self, node_id: NodeId, to: NodeId, message: Message) -> None:
+        """A vote leaves."""
+        if isinstance(message, RequestVoteReply) and message.vote_granted:
+            self._vote(node_id, message.term, to)
+        elif isinstance(message, RequestVote):
+            self._vote(node_id, message.term, node_id)
+
+    def _vote(self, node_id: NodeId, term: Term, candidate: NodeId) -> None:
+        first = self._votes.setdefault((node_id, term), candidate)
+        require(
+            first == candidate,
+            "One vote a term",
+            f"node {node_id} voted for {first} and for {candidate} in term {term}",
+        )

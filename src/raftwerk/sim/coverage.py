@@ -1,0 +1,73 @@
+"""Coverage marks: how often each fault, role change, refusal and recovery path really happened.
+
+A campaign that never visited one of EXPECTED has not tested what it claims to.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+EXPECTED: Final = (
+    "notice: became candidate",
+    "notice: became leader",
+    "notice: following",
+    "notice: installed snapshot",
+    "notice: leader's connection closed",
+    "notice: lost contact with a majority",
+    "notice: receiving snapshot",
+    "notice: sending snapshot",
+    "notice: stepped down",
+    "notice: voted",
+    "fault: crash",
+    "fault: disk failure",
+    "fault: disk full",
+    "fault: disk stall",
+    "fault: isolate",
+    "fault: one-way",
+    "fault: partition",
+    "fault: pause",
+    "fault: reset links",
+    "fault: rot",
+    "fault: swizzle",
+    "fault: transfer",
+    "network: delivered",
+    "network: duplicated",
+    "network: lost",
+    "network: cut",
+    "network: clogged",
+    "disk: write torn by a crash",
+    "disk: write failed",
+    "disk: full",
+    "disk: rotten",
+    "start: new",
+    "start: again",
+    "start: torn tail cut off",
+    "start: damage refused",
+    "start: log superseded by a snapshot",
+    "wal: truncated",
+    "wal: reset to a snapshot",
+    "wal: segments removed",
+    "checkpoint: durable",
+    "checkpoint: disk full",
+    "answer: ok",
+    "answer: leader changed",
+    "answer: disk full",
+    "answer: timed out, leader failed",
+    "answer: connection lost",
+    "history: linearizable",
+)
+
+
+class Coverage:
+    """Counts marks."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[str] = Counter()
+
+    def mark(self, name: str) -> None:
+        self.counts[name] += 1
+
+
+def never_visited(counts: Counter[str], expected: Iterable[str] = EXPECTED) -> list[str]:
+    """The marks that a campaign should have, and has not."""
+    return [name for name in expected if not counts[name]]

@@ -1,0 +1,154 @@
+"""A node's disk: un-synced writes torn, cut short or lost in a crash; bit rot; no space; writes that fail.
+
+Implements raftwerk.wal.disk.Disk. What takes time is the world's affair: a job runs here as a whole, at the moment when
+it is done, or up to the point at which the power went (arm).
+"""
+
+from collections.abc import Sequence
+from random import Random
+from typing import Final
+
+from raftwerk.errors import DiskFailed, DiskFull
+from raftwerk.sim.coverage import Coverage
+
+SECTOR: Final = 512
+
+
+class PowerCut(Exception):
+    """The power went in the middle of a job."""
+
+
+class SimDisk:
+    """One directory of one node."""
+
+    def __init__(self, random: Random, coverage: Coverage) -> None:
+        self.files: dict[str, bytearray] = {}
+        self.is_full = False
+        self.fails = False
+        """The next write fails."""
+        self._random = random
+        self._coverage = coverage
+        self._steps_left: int | None = None
+
+    def arm(self, steps: int) -> None:
+        """Let the power go during the step with this number from now (0: the next one)."""
+        self._steps_left = steps
+
+    def disarm(self) -> None:
+        self._steps_left = None
+
+    def _goes_off(self) -> bool:
+        if self._steps_left is None:
+            return False
+        self._steps_left -= 1
+        return self._steps_left < 0
+
+    def _happens(self) -> bool:
+        """Whether a step that cannot be torn took place before the power went."""
+        return self._random.random() < 0.5
+
+    def names(self) -> list[str]:
+        return sorted(self.files)
+
+    def create(self, name: str, size: int) -> "SimFile":
+        if self.is_full:
+            self._coverage.mark("disk: full")
+            raise DiskFull(f"no space left to create {name}")
+        goes_off = self._goes_off()
+        if not goes_off or self._happens():
+            self.files[name] = bytearray(size)
+        if goes_off:
+            raise PowerCut
+        return self.open(name)
+
+    def open(self, name: str, *, read_only: bool = False) -> "SimFile":
+        if name not in self.files:
+            raise FileNotFoundError(name)
+        return SimFile(self, self.files[name])
+
+    def rename(self, old: str, new: str) -> None:
+        goes_off = self._goes_off()
+        if not goes_off or self._happens():
+            self.files[new] = self.files.pop(old)
+        if goes_off:
+            raise PowerCut
+
+    def remove(self, name: str) -> None:
+        goes_off = self._goes_off()
+        if not goes_off or self._happens():
+            del self.files[name]
+        if goes_off:
+            raise PowerCut
+
+    def write(self, file: bytearray, data: bytes, offset: int) -> None:
+        """Called by a file."""
+        assert offset + len(data) <= len(file), "written behind the end"
+        if self.fails:
+            self.fails = False
+            self._coverage.mark("disk: write failed")
+            self._tear(file, data, offset)
+            raise DiskFailed("a write failed")
+        if self._goes_off():
+            self._coverage.mark("disk: write torn by a crash")
+            self._tear(file, data, offset)
+            raise PowerCut
+        file[offset : offset + len(data)] = data
+
+    def _tear(self, file: bytearray, data: bytes, offset: int) -> None:
+        """Carry out an arbitrary part of a write: up to some byte, and some of the sectors before it not."""
+        random = self._random
+        end = offset + random.choice((0, len(data), random.randint(0, len(data))))
+        loses_sectors = random.random() < 0.5
+        for start in range(offset - offset % SECTOR, end, SECTOR):
+            if loses_sectors and random.random() < 0.5:
+                continue
+            first, last = max(start, offset), min(start + SECTOR, end)
+            file[first:last] = data[first - offset : last - offset]
+
+    def rot(self, random: Random) -> bool:
+        """Damage what is at rest: a bit flips, a sector of another place stands over one, or a file is gone.
+
+        Returns whether anything was damaged. Only what must be noticed: the spare segment holds nothing, and nobody can
+        miss a last file that is gone, or tell a last group with a sector of zeros over it from a torn one.
+        """
+        names = [name for name in self.names() if name[0].isdigit()]
+        if not names:
+            return False
+        self._coverage.mark("disk: rotten")
+        kind = random.choice(("bit", "bit", "sector", "missing")) if len(names) > 2 else "bit"
+        data = self.files[random.choice(names)]
+        if kind == "missing":
+            del self.files[random.choice(names[1:-1])]
+        elif kind == "sector":
+            data = self.files[random.choice(names[:-1])]
+            places = range(0, len(data) - SECTOR + 1, SECTOR)
+            source, target = random.choice(places), random.choice(places)
+            data[target : target + SECTOR] = data[source : source + SECTOR]
+        else:
+            data[random.randrange(max(1, len(data.rstrip(b"\0"))))] ^= 1 << random.randrange(8)
+        return True
+
+    def copy_files(self) -> dict[str, bytearray]:
+        """A backup."""
+        return {name: bytearray(data) for name, data in self.files.items()}
+
+
+class SimFile:
+    """One open file. Implements raftwerk.wal.disk.File."""
+
+    def __init__(self, disk: SimDisk, data: bytearray) -> None:
+        self._disk = disk
+        self._data = data
+
+    @property
+    def size(self) -> int:
+        return len(self._data)
+
+    def read(self, offset: int, size: int) -> bytes:
+        return bytes(self._data[offset : offset + size])
+
+    def write_durable(self, buffers: Sequence[bytes], offset: int) -> None:
+        self._disk.write(self._data, b"".join(buffers), offset)
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -1,0 +1,156 @@
+"""The durable log in the virtual world: the real Wal over a SimDisk, group commit as in the real journal.
+
+One job is on the disk at a time, and takes its time there; what comes meanwhile goes into the next one, whole.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import Final
+
+from raftwerk.errors import DiskFailed, DiskFull
+from raftwerk.raft.effects import Persist
+from raftwerk.raft.types import Index
+from raftwerk.sim.coverage import Coverage
+from raftwerk.sim.disk import PowerCut, SimDisk
+from raftwerk.sim.world import World
+from raftwerk.wal.log import Job, Wal
+
+JOBS_MAX: Final = 2
+RESERVE_MS: Final = 500
+RETRY_US: Final = 1_000_000
+"""After the disk was full."""
+CRASH_STEPS: Final = 6
+STALL_US_MAX: Final = 3_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DiskOptions:
+    """How long a sync takes: exponential over a minimum; how often it stalls, and for how long at most."""
+
+    sync_min_us: int = 100
+    sync_mean_us: int = 1_000
+    stalling: float = 0.0
+    stall_us: int = 1_000_000
+
+
+class DiskTimes:
+    """Draws durations for one node's disk. slowdown: a factor that faults set."""
+
+    def __init__(self, options: DiskOptions, random: Random) -> None:
+        self._options = options
+        self._random = random
+        self.slowdown = 1
+
+    def draw_us(self) -> int:
+        options, random = self._options, self._random
+        duration_us = options.sync_min_us + int(random.expovariate(1 / options.sync_mean_us))
+        if options.stalling and random.random() < options.stalling:
+            duration_us += random.randrange(options.stall_us)
+        return min(duration_us * self.slowdown, STALL_US_MAX)
+
+
+class SimJournal:
+    """Implements replica.ports.Journal."""
+
+    def __init__(
+        self,
+        wal: Wal,
+        disk: SimDisk,
+        world: World,
+        times: DiskTimes,
+        coverage: Coverage,
+        on_persist: Callable[[Persist], None],
+        on_persisted: Callable[[int], None],
+        on_failed: Callable[[Exception], None],
+    ) -> None:
+        """on_persist: at once, for the checkers. on_persisted: gets the last ticket of each job."""
+        self._wal = wal
+        self._disk = disk
+        self._world = world
+        self._times = times
+        self._coverage = coverage
+        self._on_persist = on_persist
+        self._on_persisted = on_persisted
+        self._on_failed = on_failed
+        self._waiting: list[Persist] = []
+        self._jobs: deque[Job] = deque()
+        self._is_busy = False
+        self._is_dead = False
+        self._silent_ms = 0
+
+    @property
+    def has_room(self) -> bool:
+        return self._wal.has_room
+
+    def persist(self, persist: Persist) -> None:
+        self._on_persist(persist)
+        if persist.reset_to is not None:
+            self._coverage.mark("wal: reset to a snapshot")
+        if persist.truncate_from:
+            self._coverage.mark("wal: truncated")
+        self._waiting.append(persist)
+        self._stage()
+
+    def compact(self, index: Index) -> None:
+        job = self._wal.compact(index)
+        if job is not None:
+            self._coverage.mark("wal: segments removed")
+            self._add(job)
+
+    def tick(self, elapsed_ms: int) -> None:
+        """See to it from time to time that a spare segment is ready."""
+        self._silent_ms += elapsed_ms
+        if self._silent_ms >= RESERVE_MS and not self._jobs:
+            self._silent_ms = 0
+            if self._wal.needs_reserve:
+                self._add(self._wal.reserve())
+
+    def _stage(self) -> None:
+        if self._waiting and len(self._jobs) < JOBS_MAX:
+            job = self._wal.stage(self._waiting)
+            self._waiting = []
+            self._add(job)
+
+    def _add(self, job: Job) -> None:
+        self._jobs.append(job)
+        self._work()
+
+    def _work(self) -> None:
+        if not self._is_busy and self._jobs:
+            self._is_busy = True
+            self._world.after(self._times.draw_us(), self._finish)
+
+    def _finish(self) -> None:
+        if self._is_dead:
+            return
+        job = self._jobs[0]
+        try:
+            job.run()
+        except DiskFull:
+            self._world.after(RETRY_US, self._finish)
+            return
+        except DiskFailed as error:
+            self._is_dead = True
+            self._on_failed(error)
+            return
+        self._jobs.popleft()
+        self._is_busy = False
+        self._stage()
+        self._work()
+        if job.last_ticket:
+            self._on_persisted(job.last_ticket)
+
+    def crash(self, random: Random) -> None:
+        """The process or the power is gone: the job under way, and perhaps the one after it, got to some point."""
+        was_dead, self._is_dead = self._is_dead, True
+        if was_dead:
+            return
+        self._disk.arm(random.randrange(CRASH_STEPS))
+        try:
+            for job in list(self._jobs)[: random.randint(0, 2)]:
+                job.run()
+        except (PowerCut, DiskFull, DiskFailed):
+            pass
+        self._disk.disarm()

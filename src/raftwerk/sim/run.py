@@ -1,0 +1,201 @@
+"""One simulation from its seed: a safety phase in which anything may break, then a liveness phase in which nothing does.
+
+In the safety phase every property is checked at every step. In the liveness phase the faults have stopped, for all nodes or
+for a majority of them: then requests must go through, and all nodes must come to the same state, within a bound.
+"""
+
+import traceback
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, TextIO
+
+from raftwerk.kv.commands import Put, encode
+from raftwerk.raft.types import NodeId
+from raftwerk.sim import faults as fault_schedule
+from raftwerk.sim import options as swarm
+from raftwerk.sim.checkers import Violation, linearizability, require
+from raftwerk.sim.checkers.committed import is_quorum
+from raftwerk.sim.cluster import Cluster
+from raftwerk.sim.faults import Fault
+from raftwerk.sim.options import Options
+from raftwerk.sim.workload import Workload
+from raftwerk.sim.world import World
+
+STORY_LINES: Final = 40
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What broke. invariant: its name; story: the last events; step: of the world."""
+
+    seed: int
+    step: int
+    invariant: str
+    text: str
+    story: list[str]
+
+    def __str__(self) -> str:
+        return "\n".join(
+            (
+                f"seed {self.seed}, step {self.step}: {self.invariant}",
+                self.text,
+                "the last events:",
+                *self.story[-STORY_LINES:],
+                f"again: raftwerk sim --seed {self.seed} --trace trace.jsonl",
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """How a run went. hash: of its trace; coverage: marks and how often."""
+
+    seed: int
+    hash: str
+    events: int
+    simulated_ms: int
+    operations: int
+    coverage: Counter[str]
+    failure: Failure | None
+
+
+def plan(seed: int) -> tuple[Options, list[Fault]]:
+    """The options and the faults of a seed."""
+    world = World(seed)
+    options = swarm.draw(world.stream("options"))
+    return options, fault_schedule.schedule(world.stream("faults"), options)
+
+
+def run(
+    seed: int,
+    *,
+    options: Options | None = None,
+    faults: Sequence[Fault] | None = None,
+    file: TextIO | None = None,
+) -> Report:
+    """Run one seed. options, faults: others than it would draw. file: gets the trace."""
+    drawn, scheduled = plan(seed)
+    options = options or drawn
+    simulation = _Simulation(seed, options, scheduled if faults is None else faults, file)
+    failure = simulation.try_all()
+    cluster = simulation.cluster
+    return Report(
+        seed,
+        cluster.trace.hash,
+        cluster.world.step,
+        cluster.world.now_us // 1000,
+        len(simulation.workload.history.operations),
+        cluster.coverage.counts,
+        failure,
+    )
+
+
+class _Simulation:
+    def __init__(
+        self, seed: int, options: Options, faults: Sequence[Fault], file: TextIO | None
+    ) -> None:
+        self.cluster = Cluster(seed, options, file=file)
+        self.workload = Workload(self.cluster)
+        self._faults = faults
+        self._random = self.cluster.stream("liveness")
+
+    def try_all(self) -> Failure | None:
+        """Whatever goes wrong is a failure: a broken property, or an exception of the production code."""
+        try:
+            self._safety()
+            self._liveness()
+            self._check_history()
+        except Violation as violation:
+            return self._failure(violation.invariant, violation.text)
+        except Exception as error:  # noqa: BLE001  (a bug, wherever it is)
+            return self._failure(
+                f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)[-6:])
+            )
+        return None
+
+    def _failure(self, invariant: str, text: str) -> Failure:
+        cluster = self.cluster
+        return Failure(
+            cluster.world.seed, cluster.world.step, invariant, text, cluster.trace.story()
+        )
+
+    def _safety(self) -> None:
+        cluster = self.cluster
+        cluster.start_all()
+        self.workload.start()
+        fault_schedule.arrange(cluster, self._faults)
+        cluster.run_ms(cluster.options.safety_ms)
+
+    def _liveness(self) -> None:
+        cluster, options = self.cluster, self.cluster.options
+        self.workload.stop()
+        # Faults that began late may end late
+        cluster.run_ms(6_000)
+        cluster.trace.record(0, "heal", {})
+        cluster.heal()
+        core = self._core()
+        for node_id in cluster.nodes:
+            if node_id not in core:
+                cluster.crash(node_id)
+            elif not cluster.nodes[node_id].is_up:
+                cluster.start(node_id)
+        bound_ms = 20 * options.config.election_timeout_ms + 4 * options.request_timeout_ms
+        for node_id in core:
+            self._make_progress(node_id, bound_ms)
+        cluster.wait(lambda: self._has_converged(core), bound_ms, "all nodes in one state")
+        for node_id in core:
+            replica = cluster.nodes[node_id].replica
+            assert replica is not None
+            cluster.checks.machines.check_state(node_id, replica.machine.machine)  # type: ignore[attr-defined]
+
+    def _core(self) -> list[NodeId]:
+        """All nodes, or just enough of them."""
+        membership = self.cluster.options.membership
+        nodes = list(membership.nodes)
+        if self._random.random() < 0.5:
+            return nodes
+        core = list(nodes)
+        for node_id in self._random.sample(nodes, len(nodes)):
+            rest = [other for other in core if other != node_id]
+            if is_quorum(membership, set(rest)):
+                core = rest
+        return core
+
+    def _make_progress(self, node_id: NodeId, bound_ms: int) -> None:
+        """A write through this node goes through, within the bound."""
+        cluster = self.cluster
+        answers: list[object] = []
+        attempts = 0
+
+        def propose() -> None:
+            nonlocal attempts
+            attempts += 1
+            command = encode(Put(b"live/%d" % node_id, b"%d" % attempts))
+            cluster.nodes[node_id].propose(command, on_answer)
+
+        def on_answer(answer: object) -> None:
+            if type(answer).__name__ == "PutResult":
+                answers.append(answer)
+            else:
+                cluster.world.after(50_000, propose)
+
+        propose()
+        start_us = cluster.world.now_us
+        is_in_time = cluster.world.run_until(start_us + bound_ms * 1000, lambda: bool(answers))
+        require(
+            is_in_time,
+            "Liveness",
+            f"no write went through node {node_id} in {bound_ms} ms without faults ({attempts} attempts)",
+        )
+
+    def _has_converged(self, core: list[NodeId]) -> bool:
+        wanted = self.cluster.checks.committed.last_index
+        states = [self.cluster.nodes[node_id].state for node_id in core]
+        return all(state.last_applied == wanted == state.log.last_index for state in states)
+
+    def _check_history(self) -> None:
+        undecided = linearizability.check(self.workload.history)
+        self.cluster.coverage.mark(
+            "history: linearizable" if not undecided else "history: undecided"
+        )
