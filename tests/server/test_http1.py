@@ -104,6 +104,37 @@ def test_store_over_its_quota_is_not_healthy(node: FakeNode, path: str, reason: 
     assert json.loads(page.body)["reason"] == reason
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "body"),
+    [
+        ("/livez", 200, "ok\n"),
+        ("/livez?verbose", 200, "[+]serializable_read ok\nok\n"),
+        ("/readyz", 503, "[+]serializable_read ok\n[-]linearizable_read failed: RAFT NO LEADER\n"),
+        ("/readyz?exclude=serializable_read", 503, "[-]linearizable_read failed: RAFT NO LEADER\n"),
+        ("/readyz?exclude=linearizable_read", 200, "ok\n"),
+    ],
+)
+def test_member_without_leader_lives_and_is_not_ready(
+    node: FakeNode, path: str, status: int, body: str
+) -> None:
+    node.has_leader = False
+    page = ask(node, path)
+    assert (page.status, page.body) == (status, body)
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/livez", "ok\n"),
+        ("/readyz", "ok\n"),
+        ("/readyz?verbose", "[+]serializable_read ok\n[+]linearizable_read ok\nok\n"),
+    ],
+)
+def test_member_with_leader_lives_and_is_ready(node: FakeNode, path: str, body: str) -> None:
+    page = ask(node, path)
+    assert (page.status, page.body) == (200, body)
+
+
 def test_version_names_what_the_api_is_compatible_with(node: FakeNode) -> None:
     page = ask(node, "/version")
     assert json.loads(page.body) == {"etcdserver": ETCD_VERSION, "etcdcluster": "3.5.0"}
@@ -117,7 +148,7 @@ def test_metrics_are_those_of_the_node(node: FakeNode) -> None:
     assert "\netcd_server_leader_changes_seen_total 1.0\n" in page.body
 
 
-@pytest.mark.parametrize("path", ["/health", "/version", "/metrics"])
+@pytest.mark.parametrize("path", ["/health", "/livez", "/readyz", "/version", "/metrics"])
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_wrong_method_is_not_allowed(node: FakeNode, path: str, method: str) -> None:
     page = ask(node, path, method)
@@ -125,7 +156,7 @@ def test_wrong_method_is_not_allowed(node: FakeNode, path: str, method: str) -> 
     assert page.headers["allow"] == "GET, HEAD"
 
 
-@pytest.mark.parametrize("path", ["/health", "/version", "/metrics"])
+@pytest.mark.parametrize("path", ["/health", "/livez", "/readyz", "/version", "/metrics"])
 def test_head_is_served(node: FakeNode, path: str) -> None:
     assert ask(node, path, "HEAD").status == 200
 

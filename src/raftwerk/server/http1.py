@@ -9,13 +9,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
 from raftwerk.kv.commands import RangeQuery
 from raftwerk.replica.failure import Failure
 from raftwerk.server.cluster_services import ETCD_VERSION
 from raftwerk.server.errors import status_of
+from raftwerk.server.http1_protocol import Http1Protocol
 from raftwerk.server.metrics import MetricsPage
 from raftwerk.server.port import Node
 
@@ -34,6 +34,8 @@ class Pages:
         application = Starlette(
             routes=[
                 Route("/health", self.health),
+                Route("/livez", self.livez),
+                Route("/readyz", self.readyz),
                 Route("/version", self.version),
                 Route("/metrics", self.metrics),
             ],
@@ -50,8 +52,7 @@ class Pages:
             reason = "ALARM NOSPACE"
         elif parameters.get("serializable") != "true":
             reason = await self._linearizable_problem()
-        if not reason:
-            self._node.machine.range(RangeQuery(b"health"))
+        reason = reason or self._serializable_problem()
         body = {"health": "false" if reason else "true", "reason": reason}
         return JSONResponse(body, status_code=503 if reason else 200)
 
@@ -68,6 +69,36 @@ class Pages:
         failure = await done
         return "" if failure is None else f"RANGE ERROR:{status_of(failure).text}"
 
+    async def livez(self, request: Request) -> Response:
+        """200 while this member can read its own state, with a leader or without: for probes that restart it otherwise."""
+        return self._probed(request, {"serializable_read": self._serializable_problem()})
+
+    async def readyz(self, request: Request) -> Response:
+        """200 while this member can serve every request."""
+        problems = {
+            "serializable_read": self._serializable_problem(),
+            "linearizable_read": await self._linearizable_problem(),
+        }
+        return self._probed(request, problems)
+
+    def _serializable_problem(self) -> str:
+        self._node.machine.range(RangeQuery(b"health"))
+        return ""
+
+    @staticmethod
+    def _probed(request: Request, problems: dict[str, str]) -> Response:
+        """The outcome of checks, by name ("": passed), but for those that ?exclude= names; ?verbose tells of each."""
+        excluded = request.query_params.getlist("exclude")
+        problems = {name: problem for name, problem in problems.items() if name not in excluded}
+        lines = [
+            f"[-]{name} failed: {problem}\n" if problem else f"[+]{name} ok\n"
+            for name, problem in problems.items()
+        ]
+        if any(problems.values()):
+            return PlainTextResponse("".join(lines), status_code=503)
+        is_verbose = "verbose" in request.query_params
+        return PlainTextResponse("".join([*lines, "ok\n"] if is_verbose else ["ok\n"]))
+
     async def version(self, _: Request) -> Response:
         """etcd's /version: what the API is compatible with."""
         major_minor = ".".join(ETCD_VERSION.split(".")[:2])
@@ -79,8 +110,8 @@ class Pages:
 
     async def not_found(self, request: Request, _: Exception) -> Response:
         text = (
-            f"{request.method} {request.url.path}: there is no such page here. There are /health, /version and /metrics; "
-            "everything else on this port is gRPC.\n"
+            f"{request.method} {request.url.path}: there is no such page here. There are /health, /livez, /readyz, "
+            "/version and /metrics; everything else on this port is gRPC.\n"
         )
         return PlainTextResponse(text, status_code=404)
 
@@ -108,7 +139,7 @@ class Http1:
         self._state = ServerState()
 
     def protocol(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
-        return H11Protocol(self._config, self._state, {}, loop)
+        return Http1Protocol(self._config, self._state, loop)
 
     def stop(self) -> None:
         for connection in list(self._state.connections):
