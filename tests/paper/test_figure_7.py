@@ -49,7 +49,9 @@ def test_each_conflicting_term_costs_one_round_trip() -> None:
     """P5.3.2: here leader and follower took turns in terms that the other has not."""
     leader = node(1, term=9, log="1 2 2 4 4 6 6", role="leader")
     follower = node(2, term=8, log="1 3 3 5 5 7 7")
-    heartbeat = sent(leader.tick(CONFIG.heartbeat_interval_ms), AppendEntries, to=2)[0]
+    heartbeat: AppendEntries | None = sent(
+        leader.tick(CONFIG.heartbeat_interval_ms), AppendEntries, to=2
+    )[0]
     trips = 0
     while heartbeat is not None and follower.log != leader.log:
         reply = only(follower.receive(1, heartbeat), AppendEntriesReply, to=1)

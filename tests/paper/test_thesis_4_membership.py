@@ -111,7 +111,9 @@ def test_learner_starts_no_election() -> None:
     assert learner.role == "Follower"
 
 
-JOINT = {"voters": (1, 2, 3), "outgoing": (1, 4, 5)}
+def joint(role: str) -> Node:
+    """From the servers 1, 4, 5 to 1, 2, 3: each decision needs a majority of both."""
+    return node(1, term=2, role=role, voters=(1, 2, 3), outgoing=(1, 4, 5))
 
 
 @pytest.mark.parametrize(
@@ -124,7 +126,7 @@ JOINT = {"voters": (1, 2, 3), "outgoing": (1, 4, 5)}
 )
 def test_joint_election_needs_both_majorities(granting: tuple[int, ...], is_elected: bool) -> None:
     """T4.3.1: neither the old nor the new servers can decide alone."""
-    candidate = node(1, term=2, role="candidate", **JOINT)  # type: ignore[arg-type]
+    candidate = joint("candidate")
     for voter in granting:
         candidate.receive(voter, RequestVoteReply(2, True))
     assert (candidate.role == "Leader") is is_elected
@@ -140,7 +142,7 @@ def test_joint_election_needs_both_majorities(granting: tuple[int, ...], is_elec
 )
 def test_joint_commitment_needs_both_majorities(acks: dict[int, int], commit_index: int) -> None:
     """T4.3.2: an entry must be on a majority of each."""
-    leader = node(1, term=2, role="leader", **JOINT)  # type: ignore[arg-type]
+    leader = joint("leader")
     for peer, index in acks.items():
         leader.ack(peer, index)
     assert leader.state.commit_index == commit_index

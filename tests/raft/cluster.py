@@ -11,7 +11,7 @@ from outside.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from random import Random
 
@@ -282,7 +282,7 @@ class Cluster:
         """The commands that the node has executed."""
         return [entry.command for entry in self.applied[node_id] if entry.command]
 
-    def seen(self, node_id: NodeId, pick: Callable[[Effects], list[object]]) -> list[object]:
+    def seen(self, node_id: NodeId, pick: Callable[[Effects], Sequence[object]]) -> list[object]:
         """What one list of the effects held in this life of the node: seen(1, lambda effects: effects.reads)."""
         return [item for effects in self.history[node_id] for item in pick(effects)]
 
