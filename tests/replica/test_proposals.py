@@ -60,21 +60,34 @@ def test_another_term_at_the_index_means_not_committed(client: Client) -> None:
     assert client.answers == {"a": [Failure.NOT_COMMITTED], "b": [Failure.NOT_COMMITTED]}
 
 
+def test_a_batch_of_which_only_the_beginning_was_committed(client: Client) -> None:
+    """The leader was lost while it replicated: the next one kept a part, and gave the other places to other entries."""
+    client.place(5, 2, "a", "b", "c")
+    client.apply(4, 1, 2, 3, 3)
+    assert client.answers == {
+        "a": ["result 5"],
+        "b": [Failure.NOT_COMMITTED],
+        "c": [Failure.NOT_COMMITTED],
+    }
+    assert (client.proposals.waiting_count, client.proposals.failed_total) == (0, 2)
+
+
 def test_a_newer_leader_gives_out_the_same_index_again(client: Client) -> None:
+    """What an older one put there may yet be committed, by a third one that has it (Figure 8); so may what was before."""
     client.place(5, 2, "old", "old too")
     client.place(6, 3, "new")
-    assert client.answers["old"] == [Failure.NOT_COMMITTED]
-    assert client.answers["old too"] == [Failure.NOT_COMMITTED]
+    assert client.answers["old"] == [Failure.TIMED_OUT_LEADER_FAILED]
+    assert client.answers["old too"] == [Failure.TIMED_OUT_LEADER_FAILED]
     client.apply(5, 3, 3)
     assert client.answers["new"] == ["result 6"]
 
 
 def test_a_late_answer_of_an_older_leader_does_not_replace_the_newer(client: Client) -> None:
-    client.place(6, 3, "new")
-    client.place(5, 2, "old", "old too")
-    assert client.answers["old"] == [Failure.NOT_COMMITTED]
-    client.apply(5, 3, 3)
-    assert client.answers["new"] == ["result 6"]
+    client.place(5, 3, "new")
+    client.place(5, 2, "old")
+    assert client.answers["old"] == [Failure.TIMED_OUT_LEADER_FAILED]
+    client.apply(5, 3)
+    assert client.answers["new"] == ["result 5"]
 
 
 def test_a_place_that_was_applied_before_it_was_known_is_unknown(client: Client) -> None:

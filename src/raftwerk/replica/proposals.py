@@ -2,7 +2,8 @@
 
     queued --Propose--> asked --Proposed--> placed --applied at (index, term)--> result
       ^                   |                   +--another term at that index----> NOT_COMMITTED
-      +--nothing was done-+                   +--deadline, or skipped by a snapshot--> outcome unknown
+      +--nothing was done-+                   +--deadline, place given out again,
+                                                 or skipped by a snapshot----------> outcome unknown
 
 A batch is what arrived between two steps; its commands stand next to each other in the log, so that it is settled
 without a look-up for each.
@@ -102,16 +103,16 @@ class Proposals:
             placed.append(batch)
 
     def _overtake(self, batch: Batch) -> None:
-        """A newer leader gave out indexes again: what an older one had put there was never committed."""
+        """A newer leader gave out indexes again. What an older one put there may yet be committed by a third (Figure 8)."""
         kept: list[Batch] = []
         for other in self._placed:
             overlaps = (
                 other.first_index <= batch.last_index and batch.first_index <= other.last_index
             )
             if overlaps and other.term < batch.term:
-                self._fail(other, Failure.NOT_COMMITTED)
+                self._fail(other, Failure.TIMED_OUT_LEADER_FAILED)
             elif overlaps:
-                self._fail(batch, Failure.NOT_COMMITTED)
+                self._fail(batch, Failure.TIMED_OUT_LEADER_FAILED)
                 return
             else:
                 kept.append(other)
@@ -146,13 +147,14 @@ class Proposals:
                 continue
             start = batch.first_index - first
             count = min(len(batch.dones), last - batch.first_index + 1)
-            if entries[start].term == batch.term:
-                for done, result in zip(batch.dones, results[start : start + count], strict=False):
-                    done(result)
-            else:
-                for done in batch.dones[:count]:
-                    done(Failure.NOT_COMMITTED)
-                self.failed_total += count
+            kept = count
+            while kept and entries[start + kept - 1].term != batch.term:
+                kept -= 1  # terms never fall along the log: only an end of the batch can have been replaced
+            for done, result in zip(batch.dones, results[start : start + kept], strict=False):
+                done(result)
+            for done in batch.dones[kept:count]:
+                done(Failure.NOT_COMMITTED)
+            self.failed_total += count - kept
             self.waiting_count -= count
             if count == len(batch.dones):
                 placed.popleft()

@@ -17,6 +17,8 @@ class WorkloadOptions:
     groups: int = 3
     keys_in_group: int = 2
     pause_mean_us: int = 40_000
+    burst_us: int = 0
+    """The clients call all at once, at one node, at multiples of this time; 0: each when it likes, where it likes."""
     value_bytes: int = 8
     get: int = 4
     put: int = 4
@@ -141,10 +143,11 @@ def _disk(random: Random) -> DiskOptions:
 
 def _workload(random: Random) -> WorkloadOptions:
     return WorkloadOptions(
-        clients=random.choice((1, 3, 6, 12)),
+        clients=random.choice((1, 3, 6, 12, 25)),
         groups=random.choice((1, 3, 8)),
         keys_in_group=random.choice((1, 2, 3)),
         pause_mean_us=random.choice((5_000, 30_000, 100_000)),
+        burst_us=random.choice((0, 0, 50_000)),
         value_bytes=random.choice((0, 0, 200, 20_000)),
         get=random.randint(1, 6),
         put=random.randint(1, 6),

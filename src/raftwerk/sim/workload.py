@@ -95,15 +95,21 @@ class Client:
         self._last_seen: dict[int, Values] = {}
 
     def start(self) -> None:
-        pause_us = int(self._random.expovariate(1 / self._workload.options.pause_mean_us))
-        self._cluster.world.after(pause_us, self._next)
+        options, world = self._workload.options, self._cluster.world
+        pause_us = int(self._random.expovariate(1 / options.pause_mean_us))
+        if options.burst_us:
+            pause_us += -(world.now_us + pause_us) % options.burst_us
+        world.after(pause_us, self._next)
 
     def _next(self) -> None:
         if self._workload.is_stopping:
             return
         random = self._random
-        if not self._node_id or random.random() < 0.2:
-            self._node_id = random.choice(list(self._cluster.nodes))
+        nodes, burst_us = list(self._cluster.nodes), self._workload.options.burst_us
+        if burst_us:
+            self._node_id = nodes[self._cluster.world.now_us // burst_us % len(nodes)]
+        elif not self._node_id or random.random() < 0.2:
+            self._node_id = random.choice(nodes)
         if not self._cluster.nodes[self._node_id].is_up:
             self._node_id = 0
             self.start()

@@ -8,7 +8,7 @@ another one had ended stands behind it in the log, and reads at least its state.
 from collections.abc import Sequence
 
 from raftwerk.raft.types import Entry, EntryKind, Index
-from raftwerk.sim.checkers import require
+from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.state_machine_safety import StateMachineSafety
 from raftwerk.sim.history import Operation
 
@@ -28,16 +28,16 @@ class Answers:
             if entry.kind is not EntryKind.COMMAND:
                 continue
             first = self._index_of.setdefault(entry.command, entry.index)
-            require(
-                first == entry.index,
-                "Exactly once",
-                f"{entry.command!r} was committed at {first}, and again at {entry.index}",
-            )
-            require(
-                entry.command not in self._refused,
-                "Exactly once",
-                f"{entry.command!r} was refused, but is committed at {entry.index}",
-            )
+            if first != entry.index:
+                raise Violation(
+                    "Exactly once",
+                    f"{entry.command!r} was committed at {first}, and again at {entry.index}",
+                )
+            if entry.command in self._refused:
+                raise Violation(
+                    "Exactly once",
+                    f"{entry.command!r} was refused, but is committed at {entry.index}",
+                )
 
     def on_call(self, operation: Operation) -> None:
         operation.floor_index = self.floor_index
@@ -46,39 +46,41 @@ class Answers:
         """A command was answered with its result."""
         index = self._index_of.get(operation.command)
         assert operation.command
-        require(index is not None, "Exactly once", f"{operation} was answered, but not committed")
+        if index is None:
+            raise Violation("Exactly once", f"{operation} was answered, but not committed")
         assert index is not None
-        require(
-            index > operation.floor_index,
-            "Real-time order",
-            f"{operation} stands at {index}, though {operation.floor_index} had been answered before it began",
-        )
+        if index <= operation.floor_index:
+            raise Violation(
+                "Real-time order",
+                f"{operation} stands at {index}, though {operation.floor_index} had been answered before it began",
+            )
         expected = self._machines.results[index - 1]
-        require(
-            result == expected,
-            "Equal state machines",
-            f"{operation} was answered with {result}, at {index} stands {expected}",
-        )
+        if result != expected:
+            raise Violation(
+                "Equal state machines",
+                f"{operation} was answered with {result}, at {index} stands {expected}",
+            )
         self.floor_index = max(self.floor_index, index)
 
     def on_not_done(self, operation: Operation) -> None:
         """A command was answered with: it did not happen, and never will."""
         self._refused.add(operation.command)
         index = self._index_of.get(operation.command)
-        require(index is None, "Exactly once", f"{operation} was refused, but stands at {index}")
+        if index is not None:
+            raise Violation("Exactly once", f"{operation} was refused, but stands at {index}")
 
     def on_read(
         self, operation: Operation, last_applied: Index, result: object, expected: object
     ) -> None:
         """A linearizable read was answered by a node that had applied last_applied. expected: the oracle's answer there."""
-        require(
-            last_applied >= operation.floor_index,
-            "Real-time order",
-            f"{operation} read the state of {last_applied}, though {operation.floor_index} had been answered before it began",
-        )
-        require(
-            result == expected,
-            "Reads equal the replayed state",
-            f"{operation} read {result}, the log gives {expected}",
-        )
+        if last_applied < operation.floor_index:
+            raise Violation(
+                "Real-time order",
+                f"{operation} read the state of {last_applied}, though {operation.floor_index} had been answered before it began",
+            )
+        if result != expected:
+            raise Violation(
+                "Reads equal the replayed state",
+                f"{operation} read {result}, the log gives {expected}",
+            )
         self.floor_index = max(self.floor_index, last_applied)

@@ -7,7 +7,7 @@ for all higher-numbered terms.
 from raftwerk.raft.membership import Membership
 from raftwerk.raft.state import State
 from raftwerk.raft.types import Entry, Index, NodeId
-from raftwerk.sim.checkers import require
+from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.durability import Durability
 
 
@@ -45,11 +45,11 @@ class Committed:
             (entry,) = log.slice(index, index + 1)
             if index <= self.last_index:
                 committed = self.entries[index - 1]
-                require(
-                    committed.term == entry.term and committed.command == entry.command,
-                    "State Machine Safety",
-                    f"node {node_id} commits {entry}, but {committed} was committed",
-                )
+                if (committed.term, committed.command) != (entry.term, entry.command):
+                    raise Violation(
+                        "State Machine Safety",
+                        f"node {node_id} commits {entry}, but {committed} was committed",
+                    )
             else:
                 self._check_quorum(state, entry)
                 self.entries.append(entry)
@@ -58,31 +58,30 @@ class Committed:
         return new
 
     def _check_quorum(self, state: State, entry: Entry) -> None:
-        require(
-            entry.index == self.last_index + 1,
-            "Committed on a quorum",
-            f"node {state.node_id} commits {entry.index}, nobody committed {self.last_index + 1}",
-        )
+        if entry.index != self.last_index + 1:
+            raise Violation(
+                "Committed on a quorum",
+                f"node {state.node_id} commits {entry.index}, nobody committed {self.last_index + 1}",
+            )
         holders = {
             node_id
             for node_id, log in self._durability.logs.items()
             if log.holds(entry.index, entry.term)
         }
-        require(
-            is_quorum(self._membership, holders),
-            "Committed on a quorum",
-            f"node {state.node_id} committed ({entry.index}, term {entry.term}), "
-            f"which is on the disks of {sorted(holders)} of {self._membership.voters}",
-        )
+        if not is_quorum(self._membership, holders):
+            raise Violation(
+                "Committed on a quorum",
+                f"node {state.node_id} committed ({entry.index}, term {entry.term}), "
+                f"which is on the disks of {sorted(holders)} of {self._membership.voters}",
+            )
 
     def on_leader(self, state: State) -> None:
         """Somebody was elected: Leader Completeness."""
         log = state.log
         for index in range(log.snapshot_index, self.last_index + 1):
-            if index and self.entries[index - 1].term < state.current_term:
-                require(
-                    log.matches(index, self.entries[index - 1].term),
+            term = self.entries[index - 1].term if index else 0
+            if 0 < term < state.current_term and not log.matches(index, term):
+                raise Violation(
                     "Leader Completeness",
-                    f"node {state.node_id} leads in term {state.current_term} without the committed "
-                    f"({index}, term {self.entries[index - 1].term})",
+                    f"node {state.node_id} leads in term {state.current_term} without the committed ({index}, term {term})",
                 )

@@ -11,7 +11,7 @@ from raftwerk.raft.effects import Persist
 from raftwerk.raft.messages import AppendEntriesReply, Message, RequestVote, RequestVoteReply
 from raftwerk.raft.state import State
 from raftwerk.raft.types import NOBODY, Index, NodeId, Term
-from raftwerk.sim.checkers import Violation, require
+from raftwerk.sim.checkers import Violation
 from raftwerk.wal.log import Recovered
 
 
@@ -117,11 +117,11 @@ class Durability:
         """A message leaves: what it says is durable here."""
         node_id = state.node_id
         log = self.log_of(node_id)
-        require(
-            message.term <= log.current_term,
-            "Durability",
-            f"node {node_id} sent {message} before term {message.term} was durable",
-        )
+        if message.term > log.current_term:
+            raise Violation(
+                "Durability",
+                f"node {node_id} sent {message} before term {message.term} was durable",
+            )
         if isinstance(message, AppendEntriesReply):
             if message.success:
                 self._check_match(state, log, message.match_index)
@@ -132,20 +132,18 @@ class Durability:
             self._check_vote(node_id, log, message.term, node_id)
 
     def _check_match(self, state: State, log: DurableLog, match_index: Index) -> None:
-        is_known = match_index <= state.log.last_index
-        require(
-            is_known
-            and (
-                match_index <= state.log.snapshot_index
-                or log.holds(match_index, state.log.term_at(match_index))
-            ),
-            "Durability",
-            f"node {state.node_id} vouched for {match_index}, its disk has {log.last_index}",
-        )
+        if match_index <= state.log.snapshot_index:
+            return
+        is_there = match_index <= state.log.last_index
+        if not is_there or not log.holds(match_index, state.log.term_at(match_index)):
+            raise Violation(
+                "Durability",
+                f"node {state.node_id} vouched for {match_index}, its disk has {log.last_index}",
+            )
 
     def _check_vote(self, node_id: NodeId, log: DurableLog, term: Term, candidate: NodeId) -> None:
-        require(
-            (log.current_term, log.voted_for) == (term, candidate),
-            "Durability",
-            f"node {node_id} voted for {candidate} in term {term}, its disk has vote {log.voted_for} of {log.current_term}",
-        )
+        if (log.current_term, log.voted_for) != (term, candidate):
+            raise Violation(
+                "Durability",
+                f"node {node_id} voted for {candidate} in term {term}, its disk has vote {log.voted_for} of {log.current_term}",
+            )

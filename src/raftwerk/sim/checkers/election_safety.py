@@ -2,7 +2,7 @@
 
 from raftwerk.raft.messages import Message, RequestVote, RequestVoteReply
 from raftwerk.raft.types import NodeId, Term
-from raftwerk.sim.checkers import require
+from raftwerk.sim.checkers import Violation
 
 
 class ElectionSafety:
@@ -16,11 +16,10 @@ class ElectionSafety:
         """A node leads. Returns whether this leadership is new."""
         is_new = term not in self.leaders
         leader = self.leaders.setdefault(term, node_id)
-        require(
-            leader == node_id,
-            "Election Safety",
-            f"nodes {leader} and {node_id} both lead in term {term}",
-        )
+        if leader != node_id:
+            raise Violation(
+                "Election Safety", f"nodes {leader} and {node_id} both lead in term {term}"
+            )
         return is_new
 
     def on_send(self, node_id: NodeId, to: NodeId, message: Message) -> None:
@@ -32,8 +31,8 @@ class ElectionSafety:
 
     def _vote(self, node_id: NodeId, term: Term, candidate: NodeId) -> None:
         first = self._votes.setdefault((node_id, term), candidate)
-        require(
-            first == candidate,
-            "One vote a term",
-            f"node {node_id} voted for {first} and for {candidate} in term {term}",
-        )
+        if first != candidate:
+            raise Violation(
+                "One vote a term",
+                f"node {node_id} voted for {first} and for {candidate} in term {term}",
+            )

@@ -2,7 +2,7 @@
 
 from raftwerk.raft.state import State
 from raftwerk.raft.types import NodeId
-from raftwerk.sim.checkers import require
+from raftwerk.sim.checkers import Violation
 
 
 class Monotonic:
@@ -20,17 +20,16 @@ class Monotonic:
     def on_step(self, state: State) -> None:
         node_id = state.node_id
         term = self._terms.get(node_id, 0)
-        require(
-            state.current_term >= term,
-            "Monotonic term",
-            f"node {node_id} went from term {term} to {state.current_term}",
-        )
+        if state.current_term < term:
+            raise Violation(
+                "Monotonic term", f"node {node_id} went from term {term} to {state.current_term}"
+            )
         commit_index, last_applied = self._indexes.get(node_id, (0, 0))
-        require(
-            state.commit_index >= commit_index and state.last_applied >= last_applied,
-            "Monotonic indexes",
-            f"node {node_id} went from commit {commit_index}, applied {last_applied} "
-            f"to {state.commit_index}, {state.last_applied}",
-        )
+        if not (state.commit_index >= commit_index and state.last_applied >= last_applied):
+            raise Violation(
+                "Monotonic indexes",
+                f"node {node_id} went from commit {commit_index}, applied {last_applied} "
+                f"to {state.commit_index}, {state.last_applied}",
+            )
         self._terms[node_id] = state.current_term
         self._indexes[node_id] = (state.commit_index, state.last_applied)

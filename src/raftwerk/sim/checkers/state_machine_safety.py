@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
 from raftwerk.replica.ports import StateMachine
-from raftwerk.sim.checkers import Violation, require
+from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.committed import Committed
 
 
@@ -45,19 +45,19 @@ class StateMachineSafety:
         results: Sequence[object],
     ) -> None:
         """A node applied everything after last_applied, up to index."""
-        require(
-            index <= self._committed.last_index,
-            "State Machine Safety",
-            f"node {node_id} applied {index}, committed is {self._committed.last_index}",
-        )
+        if index > self._committed.last_index:
+            raise Violation(
+                "State Machine Safety",
+                f"node {node_id} applied {index}, committed is {self._committed.last_index}",
+            )
         span = range(last_applied + 1, index + 1)
         entries = [self._committed.entry_at(place) for place in span]
         wanted = [entry for entry in entries if entry.kind is EntryKind.COMMAND]
-        require(
-            [entry.command for entry in wanted] == list(commands),
-            "State Machine Safety",
-            f"node {node_id} applied other commands than those committed from {last_applied + 1} to {index}",
-        )
+        if [entry.command for entry in wanted] != list(commands):
+            raise Violation(
+                "State Machine Safety",
+                f"node {node_id} applied other commands than those committed from {last_applied + 1} to {index}",
+            )
         for entry, result in zip(wanted, results, strict=True):
             expected = self.results[entry.index - 1]
             if result != expected:
@@ -71,9 +71,9 @@ class StateMachineSafety:
         digests = self._digest(machine, self.oracle)
         if digests is None:
             return False
-        require(
-            digests[0] == digests[1],
-            "Equal state machines",
-            f"node {node_id} has another state than the same commands gave elsewhere",
-        )
+        if digests[0] != digests[1]:
+            raise Violation(
+                "Equal state machines",
+                f"node {node_id} has another state than the same commands gave elsewhere",
+            )
         return True
