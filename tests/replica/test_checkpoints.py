@@ -72,6 +72,17 @@ def test_a_full_disk_is_waited_for() -> None:
     assert setting.checkpoints.failure is None
 
 
+def test_a_full_disk_is_forgotten_when_nothing_waits_for_it() -> None:
+    """A leader's snapshot replaced the state meanwhile: nobody will try again, so nothing may stay refused."""
+    setting = Setting()
+    setting.apply(1)
+    setting.machine.write_errors = [DiskFull("no space")]
+    setting.run(INTERVAL_MS)
+    setting.machine.durable = ([], setting.machine.position)
+    setting.run(INTERVAL_MS + RETRY_MS)
+    assert not setting.checkpoints.is_disk_full
+
+
 def test_a_broken_disk_is_reported() -> None:
     setting = Setting()
     setting.apply(1)

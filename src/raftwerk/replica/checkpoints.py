@@ -50,6 +50,7 @@ class Checkpoints:
             self._not_before_ms = now_ms + INTERVAL_MS
             self._current = self._machine.begin_checkpoint()
             if self._current is None:
+                self.is_disk_full = False  # nothing waits for space
                 return False
         if self._is_committing:
             return False
