@@ -93,7 +93,7 @@ def test_swap_removes_the_old_environment(setting: LmdbSetting) -> None:
     writer.commit()
     writer.swap()
     assert [path.name for path in setting.folder.glob("data-*")] == ["data-000002"]
-    assert (setting.folder / CURRENT).read_text() == "data-000002\n"
+    assert (setting.folder / CURRENT).read_text() == "data-000002 1\n"
 
 
 def test_read_only_store_shows_the_last_checkpoint_of_a_folder_in_use(setting: LmdbSetting) -> None:
@@ -114,6 +114,15 @@ def test_current_that_names_nothing_is_refused(tmp_path: Path, content: str) -> 
     LmdbStore(tmp_path).close()
     (tmp_path / CURRENT).write_text(content)
     with pytest.raises(CorruptData, match="which is not there"):
+        LmdbStore(tmp_path)
+
+
+@pytest.mark.parametrize("version", ["", " 2"], ids=["none", "newer"])
+def test_store_of_another_format_is_refused(tmp_path: Path, version: str) -> None:
+    """Rows that mean something else must not be read as if they did not."""
+    LmdbStore(tmp_path).close()
+    (tmp_path / CURRENT).write_text(f"data-000001{version}\n")
+    with pytest.raises(DataDirError, match="this version of raftwerk reads format 1"):
         LmdbStore(tmp_path)
 
 

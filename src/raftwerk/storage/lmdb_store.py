@@ -32,6 +32,8 @@ SPACE_BYTES_MIN: Final = 32 * 1024 * 1024
 SLICE_ROWS: Final = 300
 """Written while the loop waits: about a millisecond."""
 CURRENT: Final = "CURRENT"
+FORMAT: Final = "1"
+"""Of all that stands in the folder, the machine's rows included: another one with any change to docs/store-format.md."""
 
 
 def translated(error: Exception, path: Path) -> RaftwerkError:
@@ -115,18 +117,23 @@ class LmdbStore:
     def _read_current(self) -> str:
         path = self._folder / CURRENT
         try:
-            name = path.read_text().strip()
+            name, _, version = path.read_text().strip().partition(" ")
         except OSError as error:
             raise DataDirError(f"{path} cannot be read: {error.strerror}") from error
         if not name.startswith("data-") or not (self._folder / name).is_dir():
             raise CorruptData(path, 0, f"it names {name!r}, which is not there")
+        if version != FORMAT:
+            raise DataDirError(
+                f"{path} says that the store is of format {version or 'unknown'}; this version of raftwerk reads format "
+                f"{FORMAT}. Use the version that wrote it."
+            )
         return name
 
     def _write_current(self, name: str) -> None:
         (self._folder / name).mkdir(mode=0o700, exist_ok=True)
         draft = self._folder / f"{CURRENT}.new"
         with draft.open("w") as file:
-            file.write(name + "\n")
+            file.write(f"{name} {FORMAT}\n")
             file.flush()
             os.fsync(file.fileno())
         draft.rename(self._folder / CURRENT)
