@@ -8,7 +8,6 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
@@ -21,6 +20,7 @@ from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Address, Settings
 from raftwerk.server.app import Server, Sniffer
 from raftwerk.server.grpc_shell import GrpcProtocol
+from raftwerk.server.http1_protocol import Http1Protocol
 from tests.server.fakes import FakeLoop, FakeNode, FakeTransport
 
 PUT = "/etcdserverpb.KV/Put"
@@ -149,10 +149,10 @@ POST = b"POST /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
         ([PREFACE], GrpcProtocol),
         ([PREFACE[:4], PREFACE[4:]], GrpcProtocol),
         ([PREFACE[:1], PREFACE[1:2], PREFACE[2:]], GrpcProtocol),
-        ([POST], H11Protocol),
-        ([POST[:1], POST[1:]], H11Protocol),
-        ([b"PR", b"OPFIND / HTTP/1.1\r\nHost: localhost\r\n\r\n"], H11Protocol),
-        ([b"\x16\x03\x01"], H11Protocol),
+        ([POST], Http1Protocol),
+        ([POST[:1], POST[1:]], Http1Protocol),
+        ([b"PR", b"OPFIND / HTTP/1.1\r\nHost: localhost\r\n\r\n"], Http1Protocol),
+        ([b"\x16\x03\x01"], Http1Protocol),
     ],
     ids=["h2", "h2_in_two", "h2_byte_by_byte", "http1", "http1_in_two", "like_h2", "tls"],
 )

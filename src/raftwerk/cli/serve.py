@@ -15,6 +15,7 @@ import uvloop
 from raftwerk import __version__
 from raftwerk.cli import flags, logs
 from raftwerk.errors import RaftwerkError, UsageError
+from raftwerk.runtime.descriptors import allow_many
 from raftwerk.runtime.node import Node
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.app import Server
@@ -94,11 +95,12 @@ async def _announce(node: Node) -> None:
 
 
 def _tune_process() -> None:
-    """What a server process wants of the interpreter.
+    """What a server process wants of the system and the interpreter: many connections, short waits.
 
     The disk threads need its lock only for moments: let them have it soon. What was loaded lives as long as the process:
     take it out of the garbage collector's sight, and let that look less often.
     """
+    allow_many()
     sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()

@@ -97,7 +97,9 @@ class ClientCall(Stream):
         return len(self.reader.held) + len(self._message or b"")
 
     def on_message_fault(self, fault: MessageFault) -> None:
-        self._give_up(fault.status, fault.text)
+        # UNIMPLEMENTED is a server's word: that it has done nothing
+        is_ours = fault.status == grpc.UNIMPLEMENTED
+        self._give_up(grpc.INTERNAL if is_ours else fault.status, fault.text)
 
     def _give_up(self, status: int, text: str) -> None:
         """End the call from here, with a status of our own."""

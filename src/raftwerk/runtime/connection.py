@@ -9,6 +9,7 @@ import structlog
 from raftwerk.errors import PeerProtocolError
 from raftwerk.raft.messages import Message
 from raftwerk.raft.types import NodeId
+from raftwerk.runtime.descriptors import are_scarce
 from raftwerk.wire.codec import decode
 from raftwerk.wire.frame import FrameDecoder
 from raftwerk.wire.handshake import (
@@ -125,8 +126,11 @@ class Inbound(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)
         self._transport = transport
-        _tune(transport)
         self._owner.on_inbound(self)
+        if are_scarce(transport):
+            self.close()
+            return
+        _tune(transport)
         self._timeout = asyncio.get_running_loop().call_later(HANDSHAKE_TIMEOUT_S, self.close)
 
     def data_received(self, data: bytes) -> None:

@@ -13,6 +13,7 @@ import structlog
 from raftwerk.errors import UsageError
 from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.server import Limits
+from raftwerk.runtime.descriptors import are_scarce
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.grpc_shell import GrpcProtocol
 from raftwerk.server.health import Health
@@ -27,6 +28,8 @@ log = structlog.get_logger()
 
 SNIFF_TIMEOUT_S: Final = 10.0
 """A connection that has not said what it speaks by then is closed."""
+WARNING_S: Final = 10.0
+"""Between two warnings of the same."""
 DRAIN_S: Final = 1.0
 QUOTA_CHECK_S: Final = 0.5
 GRPC_OVERHEAD_BYTES: Final = 512 * 1024
@@ -42,6 +45,7 @@ class Server:
         self._traffic = Traffic()
         self._connections: set[GrpcProtocol] = set()
         self._servers: list[asyncio.Server] = []
+        self._warned_at = -WARNING_S
         self._has_too_much = False
         self._quota_check: asyncio.TimerHandle | None = None
         slices = Slices(self._loop)
@@ -114,6 +118,12 @@ class Server:
         self._connections.discard(connection)
         self._traffic.connections = len(self._connections)
 
+    def on_refused(self) -> None:
+        """A connection was closed for want of descriptors."""
+        if self._loop.time() >= self._warned_at + WARNING_S:
+            self._warned_at = self._loop.time()
+            log.warning("too many connections: the process may open no more files (ulimit -n)")
+
     def on_bytes(self, received: int, sent: int) -> None:
         self._traffic.received_bytes += received
         self._traffic.sent_bytes += sent
@@ -130,17 +140,22 @@ class Sniffer(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)
+        if are_scarce(transport):
+            self._server.on_refused()
+            transport.abort()
+            return
         self._transport = transport
         self._timeout = asyncio.get_running_loop().call_later(SNIFF_TIMEOUT_S, transport.abort)
 
     def data_received(self, data: bytes) -> None:
+        if self._transport is None:
+            return
         self._data += data
         size = min(len(self._data), len(PREFACE))
         is_http2 = self._data[:size] == PREFACE[:size]
         if is_http2 and size < 4:
             return  # "PRI" might still become something else
         transport = self._transport
-        assert transport is not None
         assert self._timeout is not None
         self._timeout.cancel()
         protocol = self._server.choose(is_http2)

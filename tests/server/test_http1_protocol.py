@@ -1,0 +1,112 @@
+"""A request over HTTP/1.1 has to come in time; its answer may take as long as it likes."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from raftwerk.server.http1_protocol import Http1Protocol
+from tests.server.fakes import FakeTransport
+
+REQUEST_S = 0.01
+GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
+POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+
+
+class Talk:
+    """One connection to an application that answers with the body of the request, when it is let."""
+
+    def __init__(self) -> None:
+        self.may_answer = asyncio.Event()
+        self.may_answer.set()
+        self.transport = FakeTransport()
+        config = Config(self._application, lifespan="off", log_config=None, ws="none")
+        config.load()
+        loop = asyncio.get_running_loop()
+        self.protocol = Http1Protocol(config, ServerState(), loop, REQUEST_S)
+        self.protocol.connection_made(self.transport)
+
+    async def _application(self, _: dict[str, Any], receive: Receive, send: Send) -> None:
+        body, more = b"", True
+        while more:
+            event = await receive()
+            body += event.get("body", b"")
+            more = event.get("more_body", False)
+        await self.may_answer.wait()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": body})
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with asyncio.timeout(10):
+            while not condition():
+                await asyncio.sleep(0)
+
+    async def pass_looks(self, count: int) -> None:
+        """Until the protocol has looked so often."""
+        loop = asyncio.get_running_loop()
+        stop = loop.time() + count * REQUEST_S
+        await self.until(lambda: loop.time() > stop)
+
+
+def talk(scenario: Callable[[Talk], Awaitable[None]]) -> None:
+    async def main() -> None:
+        one = Talk()
+        await scenario(one)
+        one.protocol.connection_lost(None)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"", b"G", GET, POST, POST + b"half", GET + b"\r\n" + GET],
+    ids=["nothing", "a byte", "half a head", "no body", "half a body", "half of a second"],
+)
+def test_half_a_request_ends_the_connection(said: bytes) -> None:
+    async def scenario(one: Talk) -> None:
+        one.protocol.data_received(said)
+        await one.until(one.transport.is_closing)
+        assert one.transport.is_aborted
+
+    talk(scenario)
+
+
+def test_byte_now_and_then_does_not_hold_a_connection() -> None:
+    async def scenario(one: Talk) -> None:
+        one.protocol.data_received(GET)
+        for _ in range(3):
+            if not one.transport.is_closing():
+                one.protocol.data_received(b"X: x\r\n")
+            await one.pass_looks(1)
+        assert one.transport.is_closing()
+
+    talk(scenario)
+
+
+def test_answer_may_take_long() -> None:
+    async def scenario(one: Talk) -> None:
+        one.may_answer.clear()
+        one.protocol.data_received(POST + b"0123456789")
+        await one.pass_looks(5)
+        assert not one.transport.is_closing()
+        one.may_answer.set()
+        await one.until(lambda: b"0123456789" in b"".join(one.transport.writes))
+
+    talk(scenario)
+
+
+def test_requests_may_follow_each_other_for_ever() -> None:
+    async def scenario(one: Talk) -> None:
+        for number in range(8):
+            one.protocol.data_received(POST + b"request %02d" % number)
+            await one.until(lambda: b"request %02d" % number in b"".join(one.transport.writes))  # noqa: B023
+            await one.pass_looks(1)
+            assert not one.transport.is_closing()
+
+    talk(scenario)
