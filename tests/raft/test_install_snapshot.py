@@ -2,9 +2,9 @@
 
 import pytest
 
-from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.events import (
+    Persisted,
     Received,
     SnapshotInstalled,
     SnapshotRejected,
@@ -22,7 +22,6 @@ from raftwerk.raft.types import Index, Snapshot, Term
 from tests.raft.builder import Node, entries, membership_entry, node, only, sent
 
 MEMBERS = Membership((1, 2, 3))
-NO_TAIL = Config(tail_entries=0)
 
 
 def chunk(
@@ -201,6 +200,7 @@ def test_log_that_goes_on_after_the_snapshot_keeps_its_entries() -> None:
     assert (built.state.log.snapshot_index, effects.compact_to) == (9, 9)
     assert effects.persist is None
     assert (built.state.commit_index, built.state.last_applied) == (9, 9)
+    assert built.state.durable_index == 11
 
 
 def test_installed_state_counts_as_durable_although_the_entries_were_not() -> None:
@@ -238,15 +238,17 @@ def test_log_goes_on_after_the_snapshot() -> None:
 
 
 def test_old_write_to_the_disk_vouches_for_nothing_after_a_reset() -> None:
-    """Its entries are gone from the log."""
+    """Its entries are gone from the log, and others stand in their places."""
     built = follower("1 1", slow_disk=True)
-    built.receive(2, AppendEntries(3, 2, 2, 1, entries("3 3 3", first=3), 1))
+    built.receive(2, AppendEntries(3, 2, 2, 1, entries("3 3 3 3 3 3 3 3 3", first=3), 1))
     old_ticket = built.ticket
     built.receive(3, chunk(0, b"abc", term=4, leader=3), chunk(3, term=4, leader=3))
     built.step(SnapshotInstalled(9))
-    assert built.ticket > old_ticket
+    built.receive(3, AppendEntries(4, 3, 9, 2, entries("4 4", first=10), 9))
+    built.step(Persisted(old_ticket))
+    assert (built.state.log.last_index, built.state.durable_index) == (11, 9)
     built.persist()
-    assert built.state.durable_index == 9
+    assert built.state.durable_index == 11
 
 
 # --- while the state machine is being replaced

@@ -59,6 +59,17 @@ def test_own_vote_counts_when_it_is_durable() -> None:
     assert alone.role == "Leader"
 
 
+def test_vote_of_an_earlier_candidacy_is_not_the_present_one() -> None:
+    alone = node(1, voters=(1,), slow_disk=True)
+    alone.time_out()
+    alone.time_out()
+    assert alone.state.current_term == 2
+    alone.step(Persisted(1))
+    assert alone.role == "Candidate"
+    alone.step(Persisted(2))
+    assert alone.role == "Leader"
+
+
 def test_pre_vote_waits_for_no_disk_in_an_old_term() -> None:
     """It changes nothing."""
     voter = node(1, term=3, log="1 3", slow_disk=True)

@@ -24,7 +24,6 @@ def on_checkpointed(state: State, index: Index, out: Effects) -> None:
 def _compact_index(state: State) -> Index:
     """The checkpoint, less the tail: bounded in entries, and in bytes when the entries are large."""
     log, config = state.log, state.config
-    index = min(state.checkpoint_index, log.last_index - config.tail_entries)
     entries_over = 0
     size = log.size_bytes
     if size > config.tail_bytes_max:
@@ -33,7 +32,7 @@ def _compact_index(state: State) -> Index:
                 break
             size -= len(entry.command)
             entries_over += 1
-    index = max(index, log.snapshot_index + entries_over)
+    index = max(log.last_index - config.tail_entries, log.snapshot_index + entries_over)
     return max(log.snapshot_index, min(index, _oldest_snapshot_under_way(state)))
 
 

@@ -40,8 +40,6 @@ def become_follower(state: State, term: Term, leader_id: NodeId, out: Effects) -
         state.current_term = term
         state.voted_for = NOBODY
         stable.on_hard_state_changed(state, is_new_term=True)
-        if not state.is_installing:
-            state.incoming = None  # the new leader's stream starts from its beginning
     if leader_id != state.leader_id:
         lose_leader(state, out)
         state.leader_id = leader_id
