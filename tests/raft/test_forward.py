@@ -4,7 +4,7 @@ import pytest
 
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects, Proposed, Refusal, Refused
-from raftwerk.raft.events import Propose, Received
+from raftwerk.raft.events import DiskSpace, Propose, Received
 from raftwerk.raft.messages import (
     AppendEntries,
     AppendEntriesReply,
@@ -64,6 +64,26 @@ def test_leader_refuses_while_too_much_waits_for_commitment(config: Config, acce
     assert built.state.log.last_index == 2 + accepted
     effects = built.receive(3, ForwardCommands(3, 40, [b"x"]))
     assert only(effects, ForwardCommandsReply, to=3).refusal == Refusal.OVERLOADED
+
+
+def test_commands_are_refused_while_the_disk_is_full() -> None:
+    """Its own clients' and the followers': what was accepted before still fits, nothing more does."""
+    built = leader()
+    effects = built.step(DiskSpace(has_room=False), Propose(7, [b"a"]))
+    assert effects.refused == [Refused(7, Refusal.NO_SPACE)]
+    effects = built.receive(2, ForwardCommands(3, 40, [b"b"]))
+    assert only(effects, ForwardCommandsReply, to=2).refusal == Refusal.NO_SPACE
+    effects = built.step(DiskSpace(has_room=True), Propose(8, [b"c"]))
+    assert effects.proposed == [Proposed(8, 3, 3, 1)]
+    assert built.log == "1 3 3"
+
+
+def test_follower_with_a_full_disk_forwards_nothing() -> None:
+    """It could not apply what the leader would make of it."""
+    built = follower()
+    effects = built.step(DiskSpace(has_room=False), Propose(7, [b"a"]))
+    assert effects.refused == [Refused(7, Refusal.NO_SPACE)]
+    assert not sent(effects, ForwardCommands)
 
 
 @pytest.mark.parametrize("request_id", [40, 39], ids=["again", "overtaken"])

@@ -1,7 +1,13 @@
 """Checkpoints: in slices, committed beside the loop, tried again when the disk was full."""
 
 from raftwerk.errors import DiskFailed, DiskFull
-from raftwerk.replica.checkpoints import INTERVAL_MS, PENDING_BYTES_MAX, RETRY_MS, Checkpoints
+from raftwerk.replica.checkpoints import (
+    INTERVAL_MS,
+    PENDING_BYTES_MAX,
+    RETRY_MS,
+    STUCK_BYTES_MAX,
+    Checkpoints,
+)
 from raftwerk.replica.position import Position
 from tests.replica.fakes import FakeBackground, ListMachine
 
@@ -70,6 +76,17 @@ def test_a_full_disk_is_waited_for() -> None:
     assert not setting.checkpoints.is_disk_full
     assert setting.durable == [1]
     assert setting.checkpoints.failure is None
+
+
+def test_a_full_disk_is_not_waited_for_without_end() -> None:
+    """What others commit is applied into memory meanwhile: at some point the node must stop, and say why."""
+    setting = Setting()
+    setting.apply(1)
+    error = DiskFull("no space")
+    setting.machine.write_errors = [error]
+    setting.machine.pending_bytes = STUCK_BYTES_MAX
+    setting.run(INTERVAL_MS)
+    assert setting.checkpoints.failure is error
 
 
 def test_a_full_disk_is_forgotten_when_nothing_waits_for_it() -> None:

@@ -107,6 +107,7 @@ def test_a_snapshot_that_skips_the_place_leaves_the_outcome_unknown(client: Clie
     ("refusal", "failure"),
     [
         (Refusal.OVERLOADED, Failure.OVERLOADED),
+        (Refusal.NO_SPACE, Failure.NO_SPACE),
         (Refusal.OUTCOME_UNKNOWN, Failure.TIMED_OUT_LEADER_FAILED),
     ],
 )

@@ -21,6 +21,8 @@ class Refusal(StrEnum):
     """The node asked does not lead (any more). Nothing was done."""
     OVERLOADED = "too many uncommitted entries"
     """Back-pressure. Nothing was done."""
+    NO_SPACE = "disk full"
+    """This node's disk, or the leader's. Nothing was done."""
     OUTCOME_UNKNOWN = "outcome unknown"
     """It may have happened, or may yet happen."""
 

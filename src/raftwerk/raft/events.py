@@ -86,6 +86,13 @@ class SnapshotRejected:
     last_included_index: Index
 
 
+@dataclass(frozen=True, slots=True)
+class DiskSpace:
+    """Whether this node's disk has room for new commands. What was accepted before still fits. It has, at the start."""
+
+    has_room: bool
+
+
 Event: TypeAlias = (
     Tick
     | Received
@@ -97,4 +104,5 @@ Event: TypeAlias = (
     | Checkpointed
     | SnapshotInstalled
     | SnapshotRejected
+    | DiskSpace
 )

@@ -19,7 +19,9 @@ from raftwerk.raft.types import NOBODY, Entry, EntryKind, NodeId
 def propose(state: State, event: Propose, out: Effects) -> None:
     """A client's commands, at this node."""
     leader = state.role
-    if isinstance(leader, Leader):
+    if not state.has_room:
+        out.refused.append(Refused(event.request, Refusal.NO_SPACE))
+    elif isinstance(leader, Leader):
         if is_overloaded(state, leader):
             out.refused.append(Refused(event.request, Refusal.OVERLOADED))
             return
@@ -51,6 +53,8 @@ def receive(state: State, sender: NodeId, rpc: ForwardCommands) -> None:
         refusal = (Refusal.OUTCOME_UNKNOWN if may_have_led else Refusal.NOT_LEADER).value
     elif not _is_new(leader, sender, rpc.request_id):
         return
+    elif not state.has_room:
+        refusal = Refusal.NO_SPACE.value
     elif is_overloaded(state, leader):
         refusal = Refusal.OVERLOADED.value
     else:

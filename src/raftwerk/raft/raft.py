@@ -28,6 +28,7 @@ from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.events import (
     Checkpointed,
+    DiskSpace,
     Event,
     LinkClosed,
     LinkOpened,
@@ -163,9 +164,11 @@ class Raft:
             timers.link_opened(state, event.peer, out)
         elif isinstance(event, SnapshotInstalled):
             install_snapshot.install(state, event.last_included_index, out)
-        else:
-            assert isinstance(event, SnapshotRejected)
+        elif isinstance(event, SnapshotRejected):
             install_snapshot.reject(state, event.last_included_index, out)
+        else:
+            assert isinstance(event, DiskSpace)
+            state.has_room = event.has_room
 
     def _receive(self, sender: NodeId, message: Message, out: Effects) -> None:
         state = self.state

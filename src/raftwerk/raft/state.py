@@ -117,6 +117,8 @@ class State:
     checkpoint_index: Index = 0
     """The state machine's state up to here is durable."""
     incoming: Incoming | None = None
+    has_room: bool = True
+    """On this node's disk, for new commands."""
 
     @property
     def membership(self) -> Membership:

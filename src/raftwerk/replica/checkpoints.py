@@ -16,6 +16,8 @@ PENDING_BYTES_MAX = 16 * 1024 * 1024
 """At once when so much is new: it is held in memory until then."""
 RETRY_MS = 1_000
 """After the disk was full."""
+STUCK_BYTES_MAX = 256 * 1024 * 1024
+"""A full disk is waited for until so much is held in memory: what others commit must be applied all the same."""
 
 
 class Checkpoints:
@@ -91,7 +93,7 @@ class Checkpoints:
         self.is_disk_full = isinstance(result, DiskFull)
         if result is None:
             self._on_durable(checkpoint.index)
-        elif self.is_disk_full:
+        elif self.is_disk_full and self._machine.pending_bytes < STUCK_BYTES_MAX:
             self._not_before_ms = now_ms + RETRY_MS
         else:
             self.failure = result

@@ -13,11 +13,19 @@ from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from raftwerk.raft.effects import Proposed, Refusal, Refused
 from raftwerk.raft.events import Propose
 from raftwerk.raft.types import Entry, Index, Term
 from raftwerk.replica.failure import Failure
+
+_FAILURES: Final = {
+    Refusal.OVERLOADED: Failure.OVERLOADED,
+    Refusal.NO_SPACE: Failure.NO_SPACE,
+    Refusal.OUTCOME_UNKNOWN: Failure.TIMED_OUT_LEADER_FAILED,
+}
+"""Refusals that end a proposal; after the others it waits for a leader."""
 
 Done = Callable[[object], None]
 """Called once, on the loop, with the state machine's result or a Failure."""
@@ -124,10 +132,9 @@ class Proposals:
         batch = self._asked.pop(refused.request, None)
         if batch is None:
             return False
-        if refused.refusal is Refusal.OVERLOADED:
-            self._fail(batch, Failure.OVERLOADED)
-        elif refused.refusal is Refusal.OUTCOME_UNKNOWN:
-            self._fail(batch, Failure.TIMED_OUT_LEADER_FAILED)
+        failure = _FAILURES.get(refused.refusal)
+        if failure is not None:
+            self._fail(batch, failure)
         else:  # nothing was done: wait for a leader, first in line
             self._queued.appendleft(batch)
             self._queued_bytes = self._batch_bytes_max

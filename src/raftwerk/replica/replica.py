@@ -9,13 +9,19 @@ from itertools import count
 
 from raftwerk.raft import status
 from raftwerk.raft.effects import Effects, Notice
-from raftwerk.raft.events import Checkpointed, Event, SnapshotInstalled, SnapshotRejected, Tick
+from raftwerk.raft.events import (
+    Checkpointed,
+    DiskSpace,
+    Event,
+    SnapshotInstalled,
+    SnapshotRejected,
+    Tick,
+)
 from raftwerk.raft.messages import Message
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.reconfigure import membership_at
 from raftwerk.raft.types import NOBODY, Entry, EntryKind, Index, NodeId
 from raftwerk.replica.checkpoints import Checkpoints
-from raftwerk.replica.failure import Failure
 from raftwerk.replica.ports import Background, Journal, Network, StateMachine
 from raftwerk.replica.position import Position
 from raftwerk.replica.proposals import Done, Proposals
@@ -106,16 +112,13 @@ class Replica:
 
     def _add_requests(self, events: list[Event]) -> None:
         """The clients' requests go last, after what the core learns from this batch; with no leader they wait."""
-        if self.proposals.has_queued:
-            if not self._journal.has_room or self._is_store_behind():
-                self.proposals.fail_queued(Failure.NO_SPACE)
-            elif self.has_leader:
-                events.extend(self.proposals.take_queued(self._next_request))
+        has_room = self._journal.has_room and not self.checkpoints.is_disk_full
+        if has_room != self.raft.state.has_room:
+            events.append(DiskSpace(has_room))
+        if self.proposals.has_queued and (self.has_leader or not has_room):
+            events.extend(self.proposals.take_queued(self._next_request))
         if self.reads.has_queued and self.has_leader:
             events.extend(self.reads.take_queued(self._next_request))
-
-    def _is_store_behind(self) -> bool:
-        return self.checkpoints.is_disk_full
 
     def _next_request(self) -> int:
         return next(self._numbers)
