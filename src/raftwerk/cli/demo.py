@@ -1,6 +1,7 @@
 """`raftwerk demo`: a tour that ends by itself. Three nodes, real records, a crash half-way, nothing lost."""
 
 import asyncio
+import signal
 import tempfile
 import time
 from pathlib import Path
@@ -38,8 +39,9 @@ def load_records(path: Path) -> list[tuple[bytes, bytes]]:
 
 
 def run() -> int:
-    """Returns the exit code: 0 when every record came back as it was."""
+    """Returns the exit code: 0 when every record came back as it was, 1 when one did not or nothing could be tried."""
     console = Console(highlight=False, soft_wrap=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave no process behind
     try:
         records = load_records(RECORDS)
         with tempfile.TemporaryDirectory(prefix="raftwerk-demo-") as folder:

@@ -35,7 +35,7 @@ def run(nodes: int, data_dir: Path, base_port: int) -> int:
     """
     console = Console(highlight=False, soft_wrap=True)
     stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal too
         signal.signal(number, lambda *_: stopping.set())
     cluster: LocalCluster | None = None
     try:

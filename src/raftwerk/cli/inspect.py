@@ -18,8 +18,11 @@ TEXT_MAX = 60
 
 
 def run(folder: Path, *, entries_max: int) -> int:
-    """Print. Returns the exit code: 1 when something is damaged or missing."""
-    console = Console(highlight=False, soft_wrap=True)
+    """Print what is there. folder: a data folder, of a running node too. entries_max: how many of the last entries.
+
+    Returns the exit code: 0 when all is well, 1 when something is damaged or missing.
+    """
+    console = Console(highlight=False, markup=False, soft_wrap=True)
     problems: list[str] = []
     if not folder.is_dir():
         console.print(f"{folder} is not a folder")
@@ -29,9 +32,9 @@ def run(folder: Path, *, entries_max: int) -> int:
     _log(console, folder / "wal", identity, problems, entries_max)
     _store(console, folder / "store", problems)
     if problems:
-        console.print("\n[red]Damaged:[/red]")
+        console.print("\nDamaged:", style="red")
         for problem in problems:
-            console.print(f"  - {problem}", markup=False)
+            console.print(f"  - {problem}")
         console.print(
             "A node refuses to start on this. Restore the folder from a copy, or remove the member from its cluster and add it "
             "again with an empty folder."
@@ -102,7 +105,7 @@ def _log(
             f"Entries: {entries[0].index} to {entries[-1].index}; the last {min(entries_max, len(entries))}:"
         )
     for entry in entries[-entries_max:] if entries_max else []:
-        console.print(f"  {entry.index:>8}  term {entry.term}  {_describe(entry)}", markup=False)
+        console.print(f"  {entry.index:>8}  term {entry.term}  {_describe(entry)}")
 
 
 def _segment(console: Console, report: SegmentReport) -> None:

@@ -1,0 +1,77 @@
+"""No flag of etcd is unknown here, and each has its reason."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from raftwerk.cli.etcd_flags import ETCD_FLAGS, EtcdFlag
+from raftwerk.cli.flags import FLAGS
+from raftwerk.errors import UsageError
+
+ETCD = Path(sys.executable).parent / "etcd"
+WORKING = {flag.name for flag in FLAGS}
+
+
+def flags_of_etcd() -> set[str]:
+    """As the real one lists them."""
+    answer = subprocess.run([str(ETCD), "--help"], capture_output=True, text=True, check=True)
+    return set(re.findall(r"^  --([a-z0-9-]+)", answer.stdout + answer.stderr, re.MULTILINE))
+
+
+def test_every_flag_of_etcd_is_known() -> None:
+    known = flags_of_etcd()
+    assert len(known) > 80
+    assert known - WORKING - ETCD_FLAGS.keys() == set()
+
+
+def test_no_flag_both_works_and_is_ignored() -> None:
+    assert WORKING & ETCD_FLAGS.keys() == set()
+
+
+def test_switches_are_those_of_etcd() -> None:
+    """Those whose default it prints as 'true' or 'false'."""
+    switches = {name for name, flag in ETCD_FLAGS.items() if flag.is_switch}
+    defaults = dict(
+        re.findall(
+            r"^  --([a-z0-9-]+) '(true|false)'",
+            subprocess.run(
+                [str(ETCD), "--help"], capture_output=True, text=True, check=True
+            ).stdout,
+            re.MULTILINE,
+        )
+    )
+    assert defaults.keys() - WORKING <= switches
+    assert (flags_of_etcd() & switches) == defaults.keys()
+
+
+@pytest.mark.parametrize("flag", ETCD_FLAGS.values(), ids=ETCD_FLAGS)
+def test_judgement_names_the_source_and_a_reason(flag: EtcdFlag) -> None:
+    value = "true" if flag.is_switch else "value"
+    if flag.is_refused:
+        with pytest.raises(UsageError) as caught:
+            flag.judge(value, "SOURCE")
+        assert str(caught.value) == f"SOURCE: {flag.reason}"
+    else:
+        assert flag.judge(value, "SOURCE") == f"SOURCE is ignored: {flag.reason}"
+    assert len(flag.reason.split()) >= 4
+
+
+@pytest.mark.parametrize("text", ["1", "t", "T", "true", "TRUE", "True"])
+def test_spellings_of_true(text: str) -> None:
+    """As Go reads them."""
+    with pytest.raises(UsageError):
+        ETCD_FLAGS["auto-tls"].judge(text, "--auto-tls")
+
+
+@pytest.mark.parametrize("text", ["0", "f", "F", "false", "FALSE", "False"])
+def test_spellings_of_false(text: str) -> None:
+    assert ETCD_FLAGS["auto-tls"].judge(text, "--auto-tls") is None
+
+
+@pytest.mark.parametrize("text", ["", "yes", "2", "tRUE"])
+def test_what_is_neither(text: str) -> None:
+    with pytest.raises(UsageError, match="neither true nor false"):
+        ETCD_FLAGS["pre-vote"].judge(text, "--pre-vote")
