@@ -230,6 +230,24 @@ def test_one_message_may_be_larger_than_what_may_wait() -> None:
     expect_end(server.output(), ErrorCode.ENHANCE_YOUR_CALM)
 
 
+def test_answers_that_nobody_fetches_wait_too() -> None:
+    """Within wide windows, in the engine's own output: many requests come in one read."""
+    server = ServerUnderTest(SMALL)
+    server.say(window_update(0, 2**30), frames.settings({frames.INITIAL_WINDOW_SIZE: 2**30}))
+    server.engine.receive(b"".join(call_frames(n, ECHO, bytes(20_000)) for n in range(1, 61, 2)))
+    assert server.engine.is_closed
+    assert server.engine.fault is not None
+    assert server.engine.fault.code == ErrorCode.ENHANCE_YOUR_CALM
+    assert len(server.engine.take_output()) < SMALL.buffered_bytes_max + 50_000
+
+
+def test_answers_that_are_fetched_do_not_wait() -> None:
+    server = ServerUnderTest(SMALL)
+    server.say(window_update(0, 2**30), frames.settings({frames.INITIAL_WINDOW_SIZE: 2**30}))
+    for number in range(1, 61, 2):
+        assert answered(server.say(call_frames(number, ECHO, bytes(20_000))), number)[0] == 0
+
+
 def test_streams_beyond_the_limit_are_refused() -> None:
     """REFUSED_STREAM: it may be tried again (RFC 9113, section 8.7). The others go on."""
     server = ServerUnderTest(Limits(streams_max=2))

@@ -149,12 +149,13 @@ POST = b"POST /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
         ([PREFACE], GrpcProtocol),
         ([PREFACE[:4], PREFACE[4:]], GrpcProtocol),
         ([PREFACE[:1], PREFACE[1:2], PREFACE[2:]], GrpcProtocol),
+        ([PREFACE[:4], b"/ HTTP/1.1\r\n\r\n"], GrpcProtocol),
         ([POST], Http1Protocol),
         ([POST[:1], POST[1:]], Http1Protocol),
         ([b"PR", b"OPFIND / HTTP/1.1\r\nHost: localhost\r\n\r\n"], Http1Protocol),
         ([b"\x16\x03\x01"], Http1Protocol),
     ],
-    ids=["h2", "h2_in_two", "h2_byte_by_byte", "http1", "http1_in_two", "like_h2", "tls"],
+    ids=["h2", "h2_in_two", "h2_byte_by_byte", "PRI", "http1", "http1_in_two", "like_h2", "tls"],
 )
 def test_first_bytes_tell_the_protocol(pieces: list[bytes], protocol: type) -> None:
     """However they are cut: "P" alone says nothing yet. What neither knows is HTTP/1.1's to refuse."""

@@ -38,6 +38,8 @@ class Connection(ABC, Generic[S]):
         self._idle_frames = 0
         self._settings_frames = 0
         self._sent_bytes_seen = 0
+        self._taken_bytes = 0
+        """Of what the sender has sent, by the shell."""
         self._has_settings = False
         self._last_stream_id = 0
         """The highest that the other side opened."""
@@ -58,6 +60,7 @@ class Connection(ABC, Generic[S]):
         """Everything to be written now."""
         data = b"".join(self._out)
         self._out.clear()
+        self._taken_bytes = self._sender.sent_bytes
         return data
 
     @property
@@ -353,10 +356,12 @@ class Connection(ABC, Generic[S]):
 
     def send_data(self, stream: S, data: bytes) -> None:
         """Message bytes, as the windows allow; the rest waits. Too much that waits already is the end."""
-        if self._sender.queued_bytes > self.limits.buffered_bytes_max:
+        sender = self._sender
+        waiting_bytes = sender.queued_bytes + sender.sent_bytes - self._taken_bytes
+        if waiting_bytes > self.limits.buffered_bytes_max:
             self._fail(ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too much waits to be read"))
         else:
-            self._sender.send(stream, data)
+            sender.send(stream, data)
 
     def end(self, stream: S, trailers: bytes) -> None:
         """Send frames that end the stream, after everything that waits."""

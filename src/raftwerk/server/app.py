@@ -26,6 +26,8 @@ from raftwerk.server.slices import Slices
 
 log = structlog.get_logger()
 
+SNIFF_BYTES: Final = 4
+"""Of the preface: the method PRI is HTTP/2's alone (RFC 9113, section 3.4)."""
 SNIFF_TIMEOUT_S: Final = 10.0
 """A connection that has not said what it speaks by then is closed."""
 WARNING_S: Final = 10.0
@@ -151,10 +153,10 @@ class Sniffer(asyncio.Protocol):
         if self._transport is None:
             return
         self._data += data
-        size = min(len(self._data), len(PREFACE))
+        size = min(len(self._data), SNIFF_BYTES)
         is_http2 = self._data[:size] == PREFACE[:size]
-        if is_http2 and size < 4:
-            return  # "PRI" might still become something else
+        if is_http2 and size < SNIFF_BYTES:
+            return  # it might still become something else
         transport = self._transport
         assert self._timeout is not None
         self._timeout.cancel()
