@@ -77,11 +77,11 @@ def _on_signals(stopping: asyncio.Event) -> None:
     numbers = (signal.SIGTERM, signal.SIGINT)
 
     def stop(number: signal.Signals) -> None:
-        log.info("stopping; a second signal ends the process at once", signal=number.name)
-        stopping.set()
         for each in numbers:
             loop.remove_signal_handler(each)
             signal.signal(each, signal.SIG_DFL)
+        log.info("stopping; a second signal ends the process at once", signal=number.name)
+        stopping.set()
 
     for number in numbers:
         loop.add_signal_handler(number, stop, number)

@@ -1,0 +1,237 @@
+"""Commands for people, against a running member: what they print, and with which exit code they end."""
+
+import json
+import os
+import socketserver
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import Result
+from typer.testing import CliRunner
+
+from raftwerk.cli.cluster import LocalCluster, free_ports
+from raftwerk.cli.main import app
+from tests.cli.commands import run
+from tests.conftest import FAST
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture(scope="module")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Of a single node."""
+    cluster = LocalCluster(tmp_path_factory.mktemp("ctl"), free_ports(1), FAST)
+    try:
+        cluster.start_all()
+        cluster.wait_ready()
+        yield f"127.0.0.1:{cluster.members[0].client_port}"
+    finally:
+        cluster.stop_all()
+
+
+class _Sever(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        """Take the request in, and hang up."""
+        data = b""
+        while b"/etcdserverpb." not in data and (more := self.request.recv(65_536)):
+            data += more
+
+
+@pytest.fixture
+def severed() -> Iterator[str]:
+    """An endpoint that hangs up on every request."""
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Sever) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        yield f"127.0.0.1:{server.server_address[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def raftwerk(*arguments: str, endpoint: str, stdin: bytes = b"") -> Result:
+    return CliRunner().invoke(app, [*arguments, f"--endpoints={endpoint}"], input=stdin)
+
+
+def output_of(*arguments: str, endpoint: str, stdin: bytes = b"") -> str:
+    """Of a command that succeeds without complaint."""
+    answer = raftwerk(*arguments, endpoint=endpoint, stdin=stdin)
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    return answer.stdout
+
+
+def json_of(*arguments: str, endpoint: str) -> dict[str, object]:
+    found: dict[str, object] = json.loads(output_of(*arguments, "--json", endpoint=endpoint))
+    return found
+
+
+# put, get, del
+
+
+def test_put_tells_the_revision_and_get_prints_the_value(endpoint: str) -> None:
+    first = output_of("put", "a", "one", endpoint=endpoint)
+    second = output_of("put", "a", "two", endpoint=endpoint)
+    assert first.startswith("OK, revision ")
+    assert int(second.split()[-1]) == int(first.split()[-1]) + 1
+    assert output_of("get", "a", endpoint=endpoint) == "two\n"
+
+
+def test_get_of_an_old_revision(endpoint: str) -> None:
+    revision = output_of("put", "old", "one", endpoint=endpoint).split()[-1]
+    output_of("put", "old", "two", endpoint=endpoint)
+    assert output_of("get", "old", "--rev", revision, endpoint=endpoint) == "one\n"
+
+
+def test_get_of_a_missing_key_prints_nothing_and_is_1(endpoint: str) -> None:
+    answer = raftwerk("get", "missing", endpoint=endpoint)
+    assert (answer.exit_code, answer.output) == (1, "")
+
+
+def test_get_of_an_empty_value_is_not_a_missing_key(endpoint: str) -> None:
+    output_of("put", "empty", "", endpoint=endpoint)
+    assert output_of("get", "empty", endpoint=endpoint) == "\n"
+
+
+def test_value_from_standard_input(endpoint: str) -> None:
+    output_of("put", "stdin", "-", endpoint=endpoint, stdin=b"two\nlines")
+    assert output_of("get", "stdin", endpoint=endpoint) == "two\nlines\n"
+
+
+def test_value_that_is_no_text_is_printed_in_base64(endpoint: str) -> None:
+    output_of("put", "binary", "-", endpoint=endpoint, stdin=b"\xff\x00\xfe")
+    assert output_of("get", "binary", endpoint=endpoint) == "base64:/wD+\n"
+
+
+def test_key_that_is_no_text_arrives_as_it_was_typed(endpoint: str) -> None:
+    key = os.fsdecode(b"key\xff")
+    output_of("put", key, "value", endpoint=endpoint)
+    assert output_of("get", key, endpoint=endpoint) == "value\n"
+
+
+def test_get_of_a_prefix(endpoint: str) -> None:
+    for key in ("dir/a", "dir/b", "dir/c", "dis"):
+        output_of("put", key, f"value of {key}", endpoint=endpoint)
+    both = output_of("get", "dir/", "--prefix", endpoint=endpoint)
+    assert both == "dir/a\nvalue of dir/a\ndir/b\nvalue of dir/b\ndir/c\nvalue of dir/c\n"
+    keys = output_of("get", "dir/", "--prefix", "--keys-only", "--limit=2", endpoint=endpoint)
+    assert keys == "dir/a\ndir/b\n"
+    assert output_of("get", "dir/", "--prefix", "--count-only", endpoint=endpoint) == "3\n"
+
+
+def test_empty_prefix_is_everything(endpoint: str) -> None:
+    output_of("put", "everything", "value", endpoint=endpoint)
+    count = int(output_of("get", "", "--prefix", "--count-only", endpoint=endpoint))
+    keys = output_of("get", "", "--prefix", "--keys-only", "--serializable", endpoint=endpoint)
+    assert len(keys.splitlines()) == count >= 1
+
+
+def test_prefix_that_ends_in_the_last_byte(endpoint: str) -> None:
+    """The range ends at the next key that does not begin with it."""
+    last = os.fsdecode(b"p\xff")
+    output_of("put", last, "in", endpoint=endpoint)
+    output_of("put", "q", "out", endpoint=endpoint)
+    assert output_of("get", last, "--prefix", "--count-only", endpoint=endpoint) == "1\n"
+
+
+def test_del_tells_how_many(endpoint: str) -> None:
+    for key in ("del/a", "del/b"):
+        output_of("put", key, "value", endpoint=endpoint)
+    assert output_of("del", "del/", endpoint=endpoint).startswith("0 deleted, revision ")
+    assert output_of("del", "del/", "--prefix", endpoint=endpoint).startswith("2 deleted, ")
+    assert raftwerk("get", "del/a", endpoint=endpoint).exit_code == 1
+
+
+def test_json_is_that_of_the_gateway(endpoint: str) -> None:
+    """Names of the proto files, bytes in base64, large numbers as strings."""
+    revision = json_of("put", "json", "value", endpoint=endpoint)["header"]["revision"]  # type: ignore[index]
+    answer = json_of("get", "json", endpoint=endpoint)
+    assert answer["count"] == "1"
+    assert answer["kvs"] == [
+        {
+            "key": "anNvbg==",
+            "value": "dmFsdWU=",
+            "create_revision": revision,
+            "mod_revision": revision,
+            "version": "1",
+        }
+    ]
+    assert json_of("del", "json", endpoint=endpoint)["deleted"] == "1"
+
+
+# Failures
+
+
+def test_refusal_is_2_and_in_the_servers_words(endpoint: str) -> None:
+    answer = raftwerk("put", "", "value", endpoint=endpoint)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr == "raftwerk: etcdserver: key is not provided\n"
+
+
+@pytest.mark.parametrize(
+    ("endpoints", "text"),
+    [("", "at least one endpoint is needed"), ("https://h:1", "TLS"), ("h", "http://HOST:PORT")],
+)
+def test_wrong_endpoint_is_2(endpoints: str, text: str) -> None:
+    answer = raftwerk("get", "key", endpoint=endpoints)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert text in answer.stderr
+
+
+def test_write_whose_outcome_is_unknown_is_3_and_says_so(severed: str) -> None:
+    answer = raftwerk("put", "key", "value", endpoint=severed)
+    assert (answer.exit_code, answer.stdout) == (3, "")
+    assert answer.stderr == (
+        "raftwerk: connection lost: it may have happened, or may yet happen; look before you try again\n"
+    )
+
+
+@pytest.mark.parametrize("variable", ["RAFTWERK_ENDPOINTS", "ETCDCTL_ENDPOINTS"])
+def test_endpoints_from_the_environment(endpoint: str, variable: str) -> None:
+    answer = CliRunner(env={variable: f" {NOBODY}, {endpoint}"}).invoke(app, ["put", "env", "v"])
+    assert answer.exit_code == 0
+
+
+# status, members
+
+
+def test_status_shows_every_endpoint_and_is_1_if_one_does_not_answer(endpoint: str) -> None:
+    answer = raftwerk("status", endpoint=f"{endpoint},{NOBODY}")
+    assert answer.exit_code == 1
+    rows = [line for line in answer.stdout.splitlines() if ":" in line]
+    assert [endpoint in rows[0], "leader" in rows[0]] == [True, True]
+    assert NOBODY in rows[1]
+    assert "cannot be reached" in rows[1]
+
+
+def test_table_in_a_pipe_is_whole(endpoint: str, tmp_path: Path) -> None:
+    """However narrow the terminal that somebody once set: nothing is cut short."""
+    answer = run("status", f"--endpoints={endpoint}", folder=tmp_path, COLUMNS="20")
+    assert answer.returncode == 0
+    assert endpoint in answer.stdout
+    assert "…" not in answer.stdout
+
+
+def test_table_on_a_narrow_terminal_is_folded_not_cut(endpoint: str) -> None:
+    runner = CliRunner(env={"COLUMNS": "60", "TTY_COMPATIBLE": "1", "FORCE_COLOR": "1"})
+    answer = runner.invoke(app, ["members", f"--endpoints={endpoint}"])
+    assert answer.exit_code == 0
+    assert "…" not in answer.stdout
+
+
+def test_status_as_json_is_one_line_for_each_endpoint(endpoint: str) -> None:
+    answer = raftwerk("status", "--json", endpoint=f"{endpoint},{NOBODY}")
+    good, bad = (json.loads(line) for line in answer.stdout.splitlines())
+    assert good["endpoint"] == endpoint
+    assert good["leader"] == good["header"]["member_id"]
+    assert bad["endpoint"] == NOBODY
+    assert "cannot be reached" in bad["error"]
+
+
+def test_members(endpoint: str) -> None:
+    table = output_of("members", endpoint=endpoint)
+    (member,) = json.loads(output_of("members", "--json", endpoint=endpoint))
+    assert member["name"] == "node1"
+    assert member["clientURLs"] == [f"http://{endpoint}"]
+    assert f"{int(member['ID']):x}" in table
+    assert f"http://{endpoint}" in table

@@ -1,0 +1,59 @@
+"""The command itself: what it is called, and when it refuses to run."""
+
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from raftwerk import __version__
+from raftwerk.cli.main import app
+from tests.cli.commands import run
+
+
+@pytest.mark.parametrize("arguments", [["--version"], ["version"]], ids=" ".join)
+def test_version(arguments: list[str]) -> None:
+    answer = CliRunner().invoke(app, arguments)
+    assert (answer.exit_code, answer.stdout) == (0, f"raftwerk {__version__}\n")
+
+
+def test_module_is_the_command(tmp_path: Path) -> None:
+    answer = run("--version", folder=tmp_path)
+    assert (answer.returncode, answer.stdout) == (0, f"raftwerk {__version__}\n")
+
+
+def test_help_lists_the_commands() -> None:
+    answer = CliRunner().invoke(app, ["--help"])
+    assert answer.exit_code == 0
+    commands = ("serve", "dev", "demo", "inspect", "put", "get", "del", "status", "members")
+    assert [command for command in commands if command not in answer.stdout] == []
+
+
+def test_no_command_is_wrong_usage_and_shows_the_help() -> None:
+    answer = CliRunner().invoke(app, [])
+    assert answer.exit_code == 2
+    assert "Usage: " in answer.output
+
+
+def test_unknown_command_is_wrong_usage() -> None:
+    answer = CliRunner().invoke(app, ["sevre"])
+    assert answer.exit_code == 2
+    assert "sevre" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("command", "python", "environment"),
+    [
+        ("serve", ["-O"], {}),
+        ("dev", ["-OO"], {}),
+        ("serve", [], {"PYTHONOPTIMIZE": "1"}),
+    ],
+    ids=["-O", "-OO", "PYTHONOPTIMIZE"],
+)
+def test_it_refuses_to_run_without_assertions(
+    tmp_path: Path, command: str, python: list[str], environment: dict[str, str]
+) -> None:
+    """They are a part of the safety net."""
+    answer = run(command, folder=tmp_path, python=python, **environment)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("raftwerk: refuses to run without assertions")
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,160 @@
+"""`raftwerk serve` as a process: ready, stopped, refused; and nothing left behind."""
+
+import json
+import signal
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from raftwerk.cli.cluster import free_ports
+from tests.cli.commands import children_of, run, started, taken_port
+
+
+def ports() -> tuple[int, int]:
+    (pair,) = free_ports(1)
+    return pair
+
+
+def urls_of(client: int, peer: int) -> list[str]:
+    return [
+        f"--listen-client-urls=http://127.0.0.1:{client}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer}",
+    ]
+
+
+READY = "ready to serve client requests"
+
+
+def test_ready_line_means_that_requests_are_answered(tmp_path: Path) -> None:
+    """The data folder is named after the member; no children, no warning."""
+    client, peer = ports()
+    with started("serve", *urls_of(client, peer), folder=tmp_path) as member:
+        line = member.wait_for(READY)
+        assert f"client_urls=http://127.0.0.1:{client}" in line
+        with urllib.request.urlopen(f"http://127.0.0.1:{client}/health") as answer:
+            assert json.load(answer)["health"] == "true"
+        assert children_of(member.process.pid) == []
+        assert (tmp_path / "default.raftwerk" / "identity.json").exists()
+        assert "level=warn" not in member.output
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_signal_stops_it_cleanly_and_the_next_start_goes_on(
+    tmp_path: Path, number: signal.Signals
+) -> None:
+    pair = ports()
+    for _ in range(2):
+        with started("serve", *urls_of(*pair), folder=tmp_path) as member:
+            member.wait_for(READY)
+            assert member.stop(number) == 0
+            assert f"signal={number.name}" in member.output
+            assert member.lines[-1].endswith('msg="node stopped" name=default')
+            assert "Traceback" not in member.output
+
+
+def test_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """The first waits for an open request: a write without a majority."""
+    (client, peer), (_, other) = free_ports(2)
+    cluster = f"a=http://127.0.0.1:{peer},b=http://127.0.0.1:{other}"
+    flags = ["--name=a", f"--initial-cluster={cluster}", *urls_of(client, peer)]
+    with started("serve", *flags, folder=tmp_path) as member:
+        member.wait_for("asking for pre-votes")
+        with started("put", "key", "value", f"--endpoints=127.0.0.1:{client}", folder=tmp_path):
+            wait_for_connection(client)
+            member.send(signal.SIGTERM)
+            member.wait_for("a second signal ends the process at once")
+            assert member.stop(signal.SIGTERM) == -signal.SIGTERM
+    with started("serve", *flags, folder=tmp_path) as member:
+        member.wait_for("node started")
+
+
+def wait_for_connection(port: int) -> None:
+    """Until a client of it has sent something and waits."""
+    metric = "etcd_server_proposals_pending"
+    while True:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+            lines = answer.read().decode().splitlines()
+        if any(line.startswith(metric) and float(line.split()[1]) >= 1 for line in lines):
+            return
+
+
+@pytest.mark.parametrize("which", ["client", "peer"])
+def test_taken_port_is_refused_and_nothing_is_left(tmp_path: Path, which: str) -> None:
+    """Neither a process nor the lock: with another port it starts."""
+    client, peer = ports()
+    with taken_port() as taken:
+        pair = (taken, peer) if which == "client" else (client, taken)
+        answer = run("serve", *urls_of(*pair), folder=tmp_path)
+    assert answer.returncode == 1
+    error = answer.stderr.splitlines()[-1]
+    assert error.startswith(f"raftwerk serve: cannot listen for {which}s on 127.0.0.1:{taken}: ")
+    assert f"choose another one with --listen-{which}-urls" in error
+    assert "Traceback" not in answer.stderr
+    with started("serve", *urls_of(client, peer), folder=tmp_path) as member:
+        member.wait_for(READY)
+
+
+def test_folder_in_use_is_refused_with_the_pid_of_its_user(tmp_path: Path) -> None:
+    with started("serve", *urls_of(*ports()), folder=tmp_path) as member:
+        member.wait_for(READY)
+        answer = run("serve", *urls_of(*ports()), folder=tmp_path)
+    assert answer.returncode == 1
+    assert f"in use by another process (pid {member.process.pid})" in answer.stderr
+
+
+def test_damaged_folder_is_refused_with_file_and_reason(tmp_path: Path) -> None:
+    (tmp_path / "default.raftwerk").mkdir()
+    (tmp_path / "default.raftwerk" / "identity.json").write_text("{")
+    answer = run("serve", *urls_of(*ports()), folder=tmp_path)
+    assert answer.returncode == 1
+    assert "identity.json: damaged at byte 0" in answer.stderr
+    assert "Traceback" not in answer.stderr
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ("--nmae=x", "raftwerk serve: unknown flag --nmae; did you mean --name?"),
+        ("--cert-file=a", "raftwerk serve: --cert-file: TLS is not supported yet"),
+        ("--heartbeat-interval=x", "raftwerk serve: --heartbeat-interval: 'x' is not a whole"),
+    ],
+)
+def test_wrong_usage_is_told_and_nothing_is_made(tmp_path: Path, argument: str, text: str) -> None:
+    answer = run("serve", argument, folder=tmp_path)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(text)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ignored_flags_and_variables_are_logged_once_each(tmp_path: Path) -> None:
+    arguments = [*urls_of(*ports()), "--max-wals=5"]
+    with started("serve", *arguments, folder=tmp_path, ETCD_CORS="*", ETCD_NAME="n") as member:
+        member.wait_for("name=n")
+    warnings = [line for line in member.lines if "level=warn" in line]
+    assert [line.split(" msg=")[1].split(" is ignored")[0] for line in warnings] == [
+        '"ETCD_CORS',
+        '"--max-wals',
+    ]
+
+
+def test_log_as_json(tmp_path: Path) -> None:
+    with started("serve", *urls_of(*ports()), "--log-format=json", folder=tmp_path) as member:
+        line = json.loads(member.wait_for(READY))
+    assert (line["level"], line["msg"], line["name"]) == ("info", READY, "default")
+
+
+@pytest.mark.parametrize("form", ["-h", "--help", "-help"])
+def test_help(tmp_path: Path, form: str) -> None:
+    answer = run("serve", form, folder=tmp_path)
+    assert answer.returncode == 0
+    assert "With no flags: a working single node" in answer.stdout
+
+
+@pytest.mark.parametrize("form", ["--version", "-version"])
+def test_version_is_also_that_of_the_etcd_whose_interface_it_serves(
+    tmp_path: Path, form: str
+) -> None:
+    answer = run("serve", form, folder=tmp_path)
+    assert answer.returncode == 0
+    assert answer.stdout.splitlines()[1].startswith("etcd Version: 3.5.")
