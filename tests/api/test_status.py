@@ -21,6 +21,8 @@ TEXTS = {
     "NO_SPACE": (8, "etcdserver: mvcc: database space exceeded"),
     "TOO_MANY_REQUESTS": (8, "etcdserver: too many requests"),
     "LEASE_NOT_FOUND": (5, "etcdserver: requested lease not found"),
+    "LEASE_EXISTS": (9, "etcdserver: lease already exists"),
+    "LEASE_TTL_TOO_LARGE": (11, "etcdserver: too large lease TTL"),
     "NO_LEADER": (14, "etcdserver: no leader"),
     "LEADER_CHANGED": (14, "etcdserver: leader changed"),
     "STOPPED": (14, "etcdserver: server stopped"),

@@ -9,7 +9,21 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from raftwerk.kv.commands import Compact, Compare, CompareTarget, DeleteRange, Put, RangeQuery, Txn
+from raftwerk.kv.commands import (
+    Compact,
+    Compare,
+    CompareTarget,
+    DeleteRange,
+    LeaseCheckpoint,
+    LeaseCommand,
+    LeaseExpire,
+    LeaseGrant,
+    LeaseLead,
+    LeaseRenew,
+    Put,
+    RangeQuery,
+    Txn,
+)
 from raftwerk.kv.results import KvError
 from raftwerk.kv.rows import KeyValue
 
@@ -42,6 +56,14 @@ class Transaction(NamedTuple):
     responses: list["Answer"]
 
 
+class Leased(NamedTuple):
+    """Of a lease command."""
+
+    revision: int
+    lease_id: int = 0
+    ttl_s: int = 0
+
+
 class Chosen(NamedTuple):
     """A transaction after its comparisons: what will run."""
 
@@ -50,7 +72,7 @@ class Chosen(NamedTuple):
 
 
 Operation: TypeAlias = RangeQuery | Put | DeleteRange | Chosen
-Answer: TypeAlias = Range | Written | Transaction
+Answer: TypeAlias = Range | Written | Transaction | Leased
 
 
 def selected(state: State, key: bytes, range_end: bytes) -> list[KeyValue]:
@@ -67,17 +89,24 @@ class Model:
     def __init__(self) -> None:
         self.states: list[State] = [{}, {}]  # by revision: an empty store is at 1
         self.compacted = -1  # never
+        self.leases: dict[int, tuple[int, int, int]] = {}  # seconds granted, renewal, seconds left
+        self.renewals = 0
+        self.lease_term = 0
 
     @property
     def revision(self) -> int:
         return len(self.states) - 1
 
-    def execute(self, command: RangeQuery | Put | DeleteRange | Txn | Compact) -> Answer | KvError:
+    def execute(
+        self, command: RangeQuery | Put | DeleteRange | Txn | Compact | LeaseCommand
+    ) -> Answer | KvError:
         if isinstance(command, Compact):
             return self._compact(command.revision)
+        if isinstance(command, LeaseCommand):
+            return self._lease(command)
         if isinstance(command, RangeQuery) and command.revision < 0:
             command = msgspec.structs.replace(command, revision=0)  # in a Txn it is an error
-        if isinstance(command, Put) and command.lease:
+        if isinstance(command, Put) and command.lease and command.lease not in self.leases:
             return KvError.LEASE_NOT_FOUND  # in a Txn the key is looked for first
         operation = self._choose(command)
         error = next(self._errors(operation, Put), None) or next(
@@ -98,6 +127,47 @@ class Model:
             return KvError.FUTURE_REVISION
         self.compacted = revision
         return Written(self.revision, 0, [])
+
+    # Leases
+
+    def _lease(self, command: LeaseCommand) -> Answer | KvError:
+        if isinstance(command, LeaseLead):
+            self.lease_term = max(self.lease_term, command.term)
+        elif isinstance(command, LeaseExpire):
+            for lease_id, number in command.leases:
+                if self._may_change(command.term, lease_id, number):
+                    self._end_lease(lease_id)
+        elif isinstance(command, LeaseCheckpoint):
+            for lease_id, number, left in command.leases:
+                if self._may_change(command.term, lease_id, number):
+                    self.leases[lease_id] = self.leases[lease_id][0], number, left
+        elif isinstance(command, LeaseGrant):
+            if command.lease_id in self.leases:
+                return KvError.LEASE_EXISTS
+            return self._renew(command.lease_id, command.ttl_s)
+        elif command.lease_id not in self.leases:
+            return KvError.LEASE_NOT_FOUND
+        elif isinstance(command, LeaseRenew):
+            return self._renew(command.lease_id, self.leases[command.lease_id][0])
+        else:
+            self._end_lease(command.lease_id)
+            return Leased(self.revision, command.lease_id)
+        return Leased(self.revision)
+
+    def _may_change(self, term: int, lease_id: int, number: int) -> bool:
+        known = lease_id in self.leases and self.leases[lease_id][1] == number
+        return term == self.lease_term and known
+
+    def _renew(self, lease_id: int, ttl_s: int) -> Leased:
+        self.renewals += 1
+        self.leases[lease_id] = ttl_s, self.renewals, 0
+        return Leased(self.revision, lease_id, ttl_s)
+
+    def _end_lease(self, lease_id: int) -> None:
+        del self.leases[lease_id]
+        kept = {key: kv for key, kv in self.states[-1].items() if kv.lease != lease_id}
+        if kept != self.states[-1]:
+            self.states.append(kept)
 
     # Before anything is written: comparisons, then checks
 
@@ -128,7 +198,7 @@ class Model:
             is_partial = operation.ignore_value or operation.ignore_lease
             if is_partial and operation.key not in self.states[-1]:
                 yield KvError.KEY_NOT_FOUND
-            elif operation.lease:
+            elif operation.lease and operation.lease not in self.leases:
                 yield KvError.LEASE_NOT_FOUND
 
     # Execution
@@ -150,7 +220,8 @@ class Model:
         value = old.value if old and put.ignore_value else put.value
         revision = self.revision + 1
         create, version = (old.create_revision, old.version + 1) if old else (revision, 1)
-        self._now[put.key] = KeyValue(put.key, create, revision, version, value, 0)
+        lease = old.lease if old and put.ignore_lease else put.lease
+        self._now[put.key] = KeyValue(put.key, create, revision, version, value, lease)
         return Written(revision, 0, [old] if old and put.prev_kv else [])
 
     def _delete(self, delete: DeleteRange) -> Written:

@@ -10,6 +10,7 @@ from raftwerk.kv.results import (
     CompactResult,
     DeleteRangeResult,
     KvError,
+    LeaseResult,
     PutResult,
     RangeResult,
     Result,
@@ -18,7 +19,7 @@ from raftwerk.kv.results import (
 from raftwerk.kv.rows import decode_key_value
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
-from tests.kv.model import Answer, Range, Transaction, Written
+from tests.kv.model import Answer, Leased, Range, Transaction, Written
 
 
 class Rig:
@@ -110,5 +111,7 @@ def plain(result: Result) -> Answer | KvError:
         return Transaction(result.revision, result.succeeded, responses)
     if isinstance(result, CompactResult):
         return Written(result.revision, 0, [])
+    if isinstance(result, LeaseResult):
+        return Leased(result.revision, result.lease_id, result.ttl_s)
     assert isinstance(result, KvError)
     return result

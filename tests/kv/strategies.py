@@ -8,6 +8,12 @@ from raftwerk.kv.commands import (
     CompareResult,
     CompareTarget,
     DeleteRange,
+    LeaseCheckpoint,
+    LeaseExpire,
+    LeaseGrant,
+    LeaseLead,
+    LeaseRenew,
+    LeaseRevoke,
     Operation,
     Put,
     RangeQuery,
@@ -20,6 +26,7 @@ KEYS = st.sampled_from([b"\0", b"a", b"a\0", b"aa", b"ab", b"b", b"c", b"\xff"])
 VALUES = st.sampled_from([b"", b"v", b"w", b"\0x"])
 REVISIONS = st.sampled_from([0, 0, 0, 0, -1, *range(1, 16)])
 RANGE_ENDS = st.sampled_from([b"", b"", b"\0", b"a", b"b", b"\xff", b"\xff\xff"])
+LEASE_IDS = (77, 78, -1)
 RARE = st.sampled_from([False] * 7 + [True])
 SPANS = st.one_of(
     st.tuples(KEYS, RANGE_ENDS),
@@ -52,7 +59,7 @@ def puts(draw: st.DrawFn) -> Put:
     return Put(
         draw(KEYS),
         b"" if ignores_value else draw(VALUES),
-        lease=0 if ignores_lease or not draw(RARE) else 77,
+        lease=0 if ignores_lease else draw(st.sampled_from([0, 0, 0, *LEASE_IDS])),
         prev_kv=draw(st.booleans()),
         ignore_value=ignores_value,
         ignore_lease=ignores_lease,
@@ -81,9 +88,30 @@ def _txns(operations: st.SearchStrategy[Operation]) -> st.SearchStrategy[Txn]:
     )
 
 
+_TERMS = st.sampled_from([0, 0, 0, 1])
+_IDS = st.sampled_from(LEASE_IDS)
+_NUMBERS = st.integers(1, 4)
+LEASE_COMMANDS = st.one_of(
+    st.builds(LeaseGrant, _IDS, st.integers(1, 1000)),
+    st.builds(LeaseGrant, _IDS, st.integers(1, 1000)),
+    st.builds(LeaseRenew, _IDS),
+    st.builds(LeaseRevoke, _IDS),
+    st.builds(LeaseExpire, _TERMS, st.lists(st.tuples(_IDS, _NUMBERS)).map(tuple)),
+    st.builds(LeaseCheckpoint, _TERMS, st.lists(st.tuples(_IDS, _NUMBERS, _NUMBERS)).map(tuple)),
+    st.builds(LeaseLead, _TERMS),
+)
+
 PLAIN = st.one_of(ranges(), puts(), deletions())
 TXNS = _txns(st.one_of(PLAIN, _txns(st.one_of(PLAIN, _txns(PLAIN)))))
 COMMANDS = st.one_of(
-    puts(), puts(), ranges(), ranges(), deletions(), TXNS, st.builds(Compact, st.integers(-1, 12))
+    puts(),
+    puts(),
+    ranges(),
+    ranges(),
+    deletions(),
+    TXNS,
+    st.builds(Compact, st.integers(-1, 12)),
+    LEASE_COMMANDS,
+    LEASE_COMMANDS,
 )
 SEQUENCES = st.lists(COMMANDS, min_size=1, max_size=25)

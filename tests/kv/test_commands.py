@@ -11,6 +11,12 @@ from raftwerk.kv.commands import (
     CompareResult,
     CompareTarget,
     DeleteRange,
+    LeaseCheckpoint,
+    LeaseExpire,
+    LeaseGrant,
+    LeaseLead,
+    LeaseRenew,
+    LeaseRevoke,
     Operation,
     PublishMember,
     Put,
@@ -28,6 +34,12 @@ KNOWN_BYTES: list[tuple[Command, str]] = [
     (DeleteRange(b"a", b"b", True), "9403c40161c40162c3"),
     (Compact(300), "9205cd012c"),
     (PublishMember(1, "n", ("p",), ("c",)), "950601a16e91a17091a163"),
+    (LeaseGrant(-2, 60), "9307fe3c"),
+    (LeaseRevoke(5), "920805"),
+    (LeaseRenew(5), "920905"),
+    (LeaseExpire(3, ((5, 1), (6, 2))), "930a0392920501920602"),
+    (LeaseCheckpoint(3, ((5, 1, 300),)), "930b0391930501cd012c"),
+    (LeaseLead(3), "920c03"),
     (
         Txn((Compare(CompareTarget.VALUE, CompareResult.LESS, b"k", b"v", b"z"),), (), ()),
         "940491950302c4016bc40176c4017a9090",
@@ -59,8 +71,17 @@ def test_older_commands_lack_the_newer_fields() -> None:
 
 @pytest.mark.parametrize(
     "data",
-    ["", "c0", "92", "9209c4016b", "9102", "9202a16b", "9401c4016b0000"],
-    ids=["nothing", "nil", "cut off", "unknown tag", "no key", "text for bytes", "a bare range"],
+    ["", "c0", "92", "9209c4016b", "9262c4016b", "9102", "9202a16b", "9401c4016b0000"],
+    ids=[
+        "nothing",
+        "nil",
+        "cut off",
+        "bytes for a number",
+        "unknown tag",
+        "no key",
+        "text for bytes",
+        "a bare range",
+    ],
 )
 def test_foreign_bytes_are_no_command(data: str) -> None:
     with pytest.raises(msgspec.MsgspecError):

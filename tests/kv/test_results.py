@@ -22,6 +22,7 @@ def test_refusals_say_what_happened() -> None:
     assert {str(error) for error in KvError} == {
         "key not found",
         "lease not found",
+        "lease already exists",
         "revision compacted",
         "future revision",
         "command not understood",

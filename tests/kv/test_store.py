@@ -10,4 +10,6 @@ def test_tables_keep_their_numbers_and_names() -> None:
         "KEYS": 1,
         "REVISIONS": 2,
         "MEMBERS": 3,
+        "LEASES": 4,
+        "LEASE_KEYS": 5,
     }

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from raftwerk.kv.commands import Command, Operation, RangeQuery
 from tests.kv.model import Model
 from tests.kv.rig import Rig
-from tests.kv.strategies import COMMANDS
+from tests.kv.strategies import COMMANDS, LEASE_IDS
 
 EVENTS = st.sampled_from(["checkpoint", "crash", "remove a slice", "remove all"])
 STEPS = st.lists(st.one_of(COMMANDS, COMMANDS, COMMANDS, EVENTS), min_size=1, max_size=30)
@@ -46,6 +46,16 @@ def states(executor: Rig | Model, first: int, last: int) -> list[object]:
     return [executor.execute(RangeQuery(*EVERYTHING, revision=at)) for at in range(first, last + 1)]
 
 
+def check_leases(rig: Rig, model: Model) -> None:
+    """The same leases, with the same keys, in order."""
+    leases = rig.machine.leases
+    assert {lease_id: tuple(lease) for lease_id, lease in leases.scan()} == model.leases
+    newest = model.states[-1]
+    for lease_id in LEASE_IDS:
+        attached = sorted(key for key, kv in newest.items() if kv.lease == lease_id)
+        assert leases.keys(lease_id) == attached
+
+
 @given(STEPS)
 @settings(BOUNDED, max_examples=150)
 def test_every_answer_is_that_of_the_model(steps: list[Operation | Command | str]) -> None:
@@ -62,6 +72,7 @@ def test_every_answer_is_that_of_the_model(steps: list[Operation | Command | str
         expected_states = states(model, first, model.revision)
         for rig in rigs:
             assert states(rig, first, model.revision) == expected_states
+            check_leases(rig, model)
         assert rigs[0].hash() == rigs[1].hash()
 
 

@@ -35,6 +35,7 @@ MAY_HAVE_HAPPENED = {
         ),
         (KvError.KEY_NOT_FOUND, status.INVALID_ARGUMENT, "etcdserver: key not found"),
         (KvError.LEASE_NOT_FOUND, status.NOT_FOUND, "etcdserver: requested lease not found"),
+        (KvError.LEASE_EXISTS, status.FAILED_PRECONDITION, "etcdserver: lease already exists"),
         (
             KvError.COMPACTED,
             status.OUT_OF_RANGE,

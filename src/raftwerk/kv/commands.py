@@ -107,8 +107,46 @@ class PublishMember(_Command, frozen=True, tag=6):
     client_urls: tuple[str, ...]
 
 
+class LeaseGrant(_Command, frozen=True, tag=7):
+    """ttl_s: as the server of the request has raised it."""
+
+    lease_id: int
+    ttl_s: int
+
+
+class LeaseRevoke(_Command, frozen=True, tag=8):
+    lease_id: int
+
+
+class LeaseRenew(_Command, frozen=True, tag=9):
+    lease_id: int
+
+
+class LeaseExpire(_Command, frozen=True, tag=10):
+    """The leader of a term ends leases that it saw no renewal of since (lease id, number)."""
+
+    term: int
+    leases: tuple[tuple[int, int], ...]
+
+
+class LeaseCheckpoint(_Command, frozen=True, tag=11):
+    """The leader of a term makes known how many seconds are left: (lease id, number, seconds)."""
+
+    term: int
+    leases: tuple[tuple[int, int, int], ...]
+
+
+class LeaseLead(_Command, frozen=True, tag=12):
+    """From here on only the leader of this term may end leases."""
+
+    term: int
+
+
 Operation: TypeAlias = RangeQuery | Put | DeleteRange | Txn
-Command: TypeAlias = Put | DeleteRange | Txn | Compact | PublishMember
+LeaseCommand: TypeAlias = (
+    LeaseGrant | LeaseRevoke | LeaseRenew | LeaseExpire | LeaseCheckpoint | LeaseLead
+)
+Command: TypeAlias = Put | DeleteRange | Txn | Compact | PublishMember | LeaseCommand
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Command).decode

@@ -16,12 +16,14 @@ from raftwerk.kv.commands import (
     Compact,
     CompareTarget,
     DeleteRange,
+    LeaseCommand,
     PublishMember,
     Put,
     RangeQuery,
     Txn,
 )
 from raftwerk.kv.compaction import HashScan, Removal
+from raftwerk.kv.lease import Leases
 from raftwerk.kv.read import RangeScan, read_range
 from raftwerk.kv.results import (
     CompactResult,
@@ -52,6 +54,7 @@ class KvMachine:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._versions = Versions(store)
+        self.leases = Leases(store)
         self._index = 0  # not known before the next apply, which is soon enough: older checkpoints tell nothing new
         self._pins: dict[int, int] = {}
         self._pin_numbers = itertools.count()
@@ -103,10 +106,12 @@ class KvMachine:
             return deleted
         if isinstance(command, Compact):
             return self._compact(command)
+        if isinstance(command, LeaseCommand):
+            return self.leases.execute(command, self.revision, self._delete_together)
         return self._publish(command)
 
     def _execution(self) -> Execution:
-        return Execution(self._versions, self.revision, self.compacted_revision)
+        return Execution(self._versions, self.leases, self.revision, self.compacted_revision)
 
     def _put(self, command: Put) -> Result:
         if not (command.lease or command.prev_kv or command.ignore_value or command.ignore_lease):
@@ -142,6 +147,12 @@ class KvMachine:
         self.compacted_revision = command.revision
         self._keep_number(_COMPACTED, command.revision)
         return CompactResult(self.revision)
+
+    def _delete_together(self, keys: Sequence[bytes]) -> int:
+        execution = self._execution()
+        execution.delete_keys(keys)
+        self.revision = execution.revision
+        return self.revision
 
     def _publish(self, command: PublishMember) -> PublishResult:
         self._store.put(Table.MEMBERS, command.node_id.to_bytes(8, "big"), commands.encode(command))
@@ -242,6 +253,7 @@ class KvMachine:
             self._kept_position = self.position
             self._store.put(Table.META, _POSITION, self.position)
             self._keep_number(_REVISION, self.revision)
+            self.leases.keep()
         return self._store.begin_checkpoint(self._index)
 
     def open_snapshot(self) -> SnapshotReader:
@@ -255,6 +267,7 @@ class KvMachine:
         self.restores += 1
         self._pins.clear()
         self._load()
+        self.leases.load()
 
 
 class _Restore:

@@ -16,6 +16,7 @@ class KvError(StrEnum):
 
     KEY_NOT_FOUND = "key not found"
     LEASE_NOT_FOUND = "lease not found"
+    LEASE_EXISTS = "lease already exists"
     COMPACTED = "revision compacted"
     FUTURE_REVISION = "future revision"
     UNREADABLE = "command not understood"
@@ -57,6 +58,14 @@ class PublishResult(msgspec.Struct, frozen=True, gc=False):
     revision: int
 
 
+class LeaseResult(msgspec.Struct, frozen=True, gc=False):
+    """Of every lease command; lease_id and ttl_s where they say something."""
+
+    revision: int
+    lease_id: int = 0
+    ttl_s: int = 0
+
+
 Result: TypeAlias = (
     RangeResult
     | PutResult
@@ -64,5 +73,6 @@ Result: TypeAlias = (
     | TxnResult
     | CompactResult
     | PublishResult
+    | LeaseResult
     | KvError
 )

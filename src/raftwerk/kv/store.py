@@ -23,6 +23,10 @@ class Table(IntEnum):
     """Revision to what happened in it (kv/rows.py)."""
     MEMBERS = 3
     """Node id to its published attributes."""
+    LEASES = 4
+    """Lease id to what was granted (kv/lease.py)."""
+    LEASE_KEYS = 5
+    """Lease id and user key to nothing: the key is attached."""
 
 
 class Store(Protocol):

@@ -4,10 +4,11 @@ Every member runs the same checks on every operation of the branch that is taken
 or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from raftwerk.kv import compare
 from raftwerk.kv.commands import DeleteRange, Operation, Put, RangeQuery, Txn
+from raftwerk.kv.lease import Leases
 from raftwerk.kv.read import read_range
 from raftwerk.kv.results import DeleteRangeResult, KvError, PutResult, RangeResult, TxnResult
 from raftwerk.kv.versions import Versions, bounds
@@ -19,8 +20,11 @@ Branch = list["Operation | tuple[Txn, bool, Branch]"]
 class Execution:
     """One command that may write. revision: of the store before it."""
 
-    def __init__(self, versions: Versions, revision: int, compacted_revision: int) -> None:
+    def __init__(
+        self, versions: Versions, leases: Leases, revision: int, compacted_revision: int
+    ) -> None:
         self._versions = versions
+        self._leases = leases
         self._before = revision
         self._compacted = compacted_revision
         self._sub = 0
@@ -66,8 +70,8 @@ class Execution:
         """lease_first: etcd's order for a Put by itself; in a Txn it looks for the key first."""
         if not (put.lease or put.ignore_value or put.ignore_lease):
             return None
-        # No lease can have been granted: the service is not built yet
-        lease_error = KvError.LEASE_NOT_FOUND if put.lease else None
+        has_lease = not put.lease or self._leases.find(put.lease) is not None
+        lease_error = None if has_lease else KvError.LEASE_NOT_FOUND
         needs_key = put.ignore_value or put.ignore_lease
         key_error = (
             KvError.KEY_NOT_FOUND if needs_key and self._versions.newest(put.key) is None else None
@@ -117,10 +121,14 @@ class Execution:
             row = versions.newest(delete.key)
             doomed = [(delete.key, row)] if row is not None else []
         prev_kvs = [versions.key_value(row) for _, row in doomed] if delete.prev_kv else []
-        for key, _ in doomed:
-            versions.delete(key, self._before + 1, self._sub)
-            self._sub += 1
+        self.delete_keys([key for key, _ in doomed])
         return DeleteRangeResult(self.revision, len(doomed), prev_kvs)
+
+    def delete_keys(self, keys: Sequence[bytes]) -> None:
+        """Delete keys that are there."""
+        for key in keys:
+            self._versions.delete(key, self._before + 1, self._sub)
+            self._sub += 1
 
 
 def _flat(branch: Branch) -> Iterator[RangeQuery | Put | DeleteRange | Txn]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from raftwerk.kv.commands import ALL_FROM_KEY
+from raftwerk.kv.lease import lease_row
 from raftwerk.kv.rows import (
     DELETE,
     FIRST_TREE,
@@ -101,15 +102,29 @@ class Versions:
     def put(self, key: bytes, value: bytes, lease: int, main: int, sub: int) -> None:
         """Write a new version of a key."""
         data = self.store.get(_KEYS, key)
-        create_revision, version = main, 1
+        create_revision, version, old_lease = main, 1, 0
         if data is not None and data[VERSION_SLICE] != NO_VERSION:
-            _, _, create_revision, version, _ = KEY_ROW.unpack_from(data)
+            _, _, create_revision, version, old_lease = KEY_ROW.unpack_from(data)
             version += 1
+        if lease != old_lease:
+            self._attach(key, old_lease, lease)
         self._write(key, data, PUT, value, KeyRow(main, sub, create_revision, version, lease))
 
     def delete(self, key: bytes, main: int, sub: int) -> None:
         """Write the deletion of a key that is there."""
-        self._write(key, self.store.get(_KEYS, key), DELETE, b"", KeyRow(main, sub, 0, 0, 0))
+        data = self.store.get(_KEYS, key)
+        assert data is not None, "a key that is not there is not deleted"
+        lease = KeyRow.decode(data).lease
+        if lease:
+            self._attach(key, lease, 0)
+        self._write(key, data, DELETE, b"", KeyRow(main, sub, 0, 0, 0))
+
+    def _attach(self, key: bytes, old_lease: int, lease: int) -> None:
+        """A key goes from one lease to another; 0: none."""
+        if old_lease:
+            self.store.delete(Table.LEASE_KEYS, lease_row(old_lease) + key)
+        if lease:
+            self.store.put(Table.LEASE_KEYS, lease_row(lease) + key, b"")
 
     def _write(
         self, key: bytes, data: bytes | None, kind: bytes, value: bytes, row: KeyRow

@@ -21,6 +21,7 @@ _FAILURES: Final[dict[Failure, Status]] = {
 _KV_ERRORS: Final[dict[KvError, Status]] = {
     KvError.KEY_NOT_FOUND: status.KEY_NOT_FOUND,
     KvError.LEASE_NOT_FOUND: status.LEASE_NOT_FOUND,
+    KvError.LEASE_EXISTS: status.LEASE_EXISTS,
     KvError.COMPACTED: status.COMPACTED,
     KvError.FUTURE_REVISION: status.FUTURE_REVISION,
     KvError.UNREADABLE: status.UNREADABLE,

@@ -1,0 +1,165 @@
+"""Leases: replicated state, and no clock. Grants, renewals and ends are commands in the log; the store holds what they made.
+
+LEASES: lease -> what was granted, the number of its last renewal, and what was left at the last checkpoint. LEASE_KEYS: lease
+and key -> nothing, for each key that is attached. Versions keeps LEASE_KEYS: a key is attached while its newest version
+names the lease.
+
+Who measures time (runtime.lessor) decides that a lease is to end, and says which renewal it has seen: a renewal that came
+first in the log wins. It also says in which term it leads: what a deposed leader still sends ends nothing.
+"""
+
+import struct
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from raftwerk.kv.commands import (
+    LeaseCheckpoint,
+    LeaseCommand,
+    LeaseExpire,
+    LeaseGrant,
+    LeaseLead,
+    LeaseRenew,
+    LeaseRevoke,
+)
+from raftwerk.kv.results import KvError, LeaseResult
+from raftwerk.kv.store import Store, Table
+
+_ROW: Final = struct.Struct(">QQQ")
+_ID: Final = struct.Struct(">q")
+_NUMBER: Final = b"lease_number"
+_TERM: Final = b"lease_term"
+
+
+class Lease(NamedTuple):
+    """number: of its grant or last renewal, unlike that of any other. remaining_s: by the last checkpoint; 0: there is none."""
+
+    ttl_s: int
+    number: int
+    remaining_s: int = 0
+
+
+OnChange = Callable[[int, Lease | None], None]
+"""Called with a lease that was granted, renewed or checkpointed, or with None when it ended."""
+
+
+def lease_row(lease_id: int) -> bytes:
+    """The key of a LEASES row, and what the keys of its LEASE_KEYS rows begin with."""
+    return _ID.pack(lease_id)
+
+
+class Leases:
+    """All leases of a store."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.on_change: OnChange | None = None
+        self.load()
+
+    def load(self) -> None:
+        """The store's rows were replaced, or are new."""
+        self._last_number = self._kept_number = self._meta(_NUMBER)
+        self.term = self._kept_term = self._meta(_TERM)
+        """Of the leader that may end leases."""
+
+    def _meta(self, name: bytes) -> int:
+        return int.from_bytes(self._store.get(Table.META, name) or b"", "big")
+
+    def keep(self) -> None:
+        """A checkpoint begins: what is in memory alone goes into it."""
+        if self._last_number != self._kept_number:
+            self._kept_number = self._last_number
+            self._store.put(Table.META, _NUMBER, self._last_number.to_bytes(8, "big"))
+        if self.term != self._kept_term:
+            self._kept_term = self.term
+            self._store.put(Table.META, _TERM, self.term.to_bytes(8, "big"))
+
+    # Reading
+
+    def find(self, lease_id: int) -> Lease | None:
+        data = self._store.get(Table.LEASES, lease_row(lease_id))
+        return None if data is None else Lease._make(_ROW.unpack(data))
+
+    def scan(self, after: int | None = None) -> Iterator[tuple[int, Lease]]:
+        """Leases in the store's order, from behind one of them. Invalid after the next command."""
+        start = b"" if after is None else lease_row(after) + b"\0"
+        for row, data in self._store.scan(Table.LEASES, start, None):
+            yield _ID.unpack(row)[0], Lease._make(_ROW.unpack(data))
+
+    def keys(self, lease_id: int) -> list[bytes]:
+        """The keys that are attached, in order."""
+        start = lease_row(lease_id)
+        # Not the next lease's row: there is none after the last
+        stop = (int.from_bytes(start, "big") + 1).to_bytes(9, "big")[1:] if start != _LAST else None
+        return [row[_ID.size :] for row, _ in self._store.scan(Table.LEASE_KEYS, start, stop)]
+
+    # Commands
+
+    def execute(
+        self, command: LeaseCommand, revision: int, delete: Callable[[Sequence[bytes]], int]
+    ) -> LeaseResult | KvError:
+        """delete: deletes keys under one revision, and returns the store's revision after that."""
+        if isinstance(command, LeaseRenew):
+            return self._renew(command.lease_id, revision)
+        if isinstance(command, LeaseGrant):
+            return self._grant(command, revision)
+        if isinstance(command, LeaseRevoke):
+            if self.find(command.lease_id) is None:
+                return KvError.LEASE_NOT_FOUND
+            return LeaseResult(self._end(command.lease_id, delete), command.lease_id)
+        if isinstance(command, LeaseExpire):
+            return self._expire(command, revision, delete)
+        if isinstance(command, LeaseCheckpoint):
+            self._checkpoint(command)
+        else:
+            assert isinstance(command, LeaseLead)
+            self.term = max(self.term, command.term)
+        return LeaseResult(revision)
+
+    def _grant(self, command: LeaseGrant, revision: int) -> LeaseResult | KvError:
+        if self.find(command.lease_id) is not None:
+            return KvError.LEASE_EXISTS
+        self._set(command.lease_id, Lease(command.ttl_s, self._next_number()))
+        return LeaseResult(revision, command.lease_id, command.ttl_s)
+
+    def _renew(self, lease_id: int, revision: int) -> LeaseResult | KvError:
+        lease = self.find(lease_id)
+        if lease is None:
+            return KvError.LEASE_NOT_FOUND
+        self._set(lease_id, Lease(lease.ttl_s, self._next_number()))
+        return LeaseResult(revision, lease_id, lease.ttl_s)
+
+    def _expire(
+        self, command: LeaseExpire, revision: int, delete: Callable[[Sequence[bytes]], int]
+    ) -> LeaseResult:
+        if command.term == self.term:
+            for lease_id, number in command.leases:
+                lease = self.find(lease_id)
+                if lease is not None and lease.number == number:
+                    revision = self._end(lease_id, delete)
+        return LeaseResult(revision)
+
+    def _end(self, lease_id: int, delete: Callable[[Sequence[bytes]], int]) -> int:
+        revision = delete(self.keys(lease_id))
+        self._store.delete(Table.LEASES, lease_row(lease_id))
+        if self.on_change is not None:
+            self.on_change(lease_id, None)
+        return revision
+
+    def _checkpoint(self, command: LeaseCheckpoint) -> None:
+        if command.term == self.term:
+            for lease_id, number, remaining_s in command.leases:
+                lease = self.find(lease_id)
+                if lease is not None and lease.number == number:
+                    self._set(lease_id, Lease(lease.ttl_s, number, remaining_s))
+
+    def _set(self, lease_id: int, lease: Lease) -> None:
+        self._store.put(Table.LEASES, lease_row(lease_id), _ROW.pack(*lease))
+        if self.on_change is not None:
+            self.on_change(lease_id, lease)
+
+    def _next_number(self) -> int:
+        self._last_number += 1
+        return self._last_number
+
+
+_LAST: Final = b"\xff" * _ID.size
