@@ -21,11 +21,10 @@ from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import frame, rst_stream, window_update
 from raftwerk.http2.headers import literal
 from raftwerk.http2.limits import Limits
-from raftwerk.raft.messages import AppendEntries
 from raftwerk.runtime import identifiers
 from raftwerk.runtime.descriptors import RESERVED
 from raftwerk.runtime.settings import Settings
-from raftwerk.wire.codec import encode
+from raftwerk.wire.frame import encode_frame
 from raftwerk.wire.handshake import MAGIC, AnswerReader, Refused, Stream, Welcome, encode_hello
 from tests.conftest import FAST, StartCluster
 from tests.crash.bad_peers import (
@@ -237,14 +236,14 @@ def test_peer_that_sends_noise_after_its_welcome_is_cut_off(start_cluster: Start
     cluster = start_cluster(3)
     cluster_id, (first, second, _) = ids_of(cluster)
     hello = encode_hello(cluster_id, second, first, Stream.MESSAGES)
-    message = encode(AppendEntries(0, 0, 0, (), 0))
-    for noise in (
-        b"\xff" * 100,
-        message[:-1] + b"\xff" * 10,
-        message[:9] + bytes(len(message) - 9),
-    ):
-        answer = AnswerReader().feed(say_until_ended(cluster.members[0].peer_port, [hello, noise]))
-        assert isinstance(answer, Welcome)
+    noises = [b"\xff" * 100, encode_frame(1, b"12345")[:-1] + b"6"]
+    noises += [encode_frame(kind, payload) for kind in (0, 1, 5, 250) for payload in (b"", b"junk")]
+    for noise in noises:
+        with connect(cluster.members[0].peer_port) as sock:
+            sock.sendall(hello)
+            assert isinstance(AnswerReader().feed(sock.recv(MIB)), Welcome)
+            sock.sendall(noise)
+            assert heard(sock) == b""
     for member in cluster.members:
         check_serves(member)
 

@@ -1,8 +1,8 @@
 """Descriptors are kept back for the log and the store."""
 
-import os
 import resource
 from collections.abc import Iterator
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -51,7 +51,7 @@ def test_connection_without_a_socket_needs_none() -> None:
 
 
 def test_limit_counts_as_it_is_now(limits: tuple[int, int]) -> None:
-    high = max(int(name) for name in os.listdir("/proc/self/fd")) + RESERVED + 50
+    high = max(int(path.name) for path in Path("/proc/self/fd").iterdir()) + RESERVED + 50
     resource.setrlimit(resource.RLIMIT_NOFILE, (high, limits[1]))
     assert are_scarce(Connected(high - RESERVED))  # type: ignore[arg-type]
     assert not are_scarce(Connected(high - RESERVED - 1))  # type: ignore[arg-type]

@@ -26,7 +26,9 @@ class Talk:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
         self.transport = FakeTransport()
-        config = Config(self._application, lifespan="off", log_config=None, ws="none")
+        config = Config(
+            self._application, lifespan="off", log_config=None, ws="none", interface="asgi3"
+        )
         config.load()
         loop = asyncio.get_running_loop()
         self.protocol = Http1Protocol(config, ServerState(), loop, REQUEST_S)
@@ -70,7 +72,8 @@ def talk(scenario: Callable[[Talk], Awaitable[None]]) -> None:
 )
 def test_half_a_request_ends_the_connection(said: bytes) -> None:
     async def scenario(one: Talk) -> None:
-        one.protocol.data_received(said)
+        if said:
+            one.protocol.data_received(said)
         await one.until(one.transport.is_closing)
         assert one.transport.is_aborted
 
