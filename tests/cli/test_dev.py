@@ -1,0 +1,185 @@
+"""`raftwerk dev` as its user sees it."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from raftwerk.cli.dev import NODES_MAX, ports_of
+from raftwerk.client import Client
+from raftwerk.errors import UsageError
+from tests.cli.commands import Running, children_of, is_alive, run, started
+
+LAST_LINE = "Ctrl-C stops everything."
+
+
+def is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_base_port(nodes: int) -> int:
+    """One whose ports are all free just now."""
+    random = Random(os.getpid())
+    while True:
+        base = random.randrange(1024, 65_535 - 10_000 * nodes - 1)
+        if all(is_free(port) for pair in ports_of(base, nodes) for port in pair):
+            return base
+
+
+@contextmanager
+def dev(folder: Path, nodes: int, base: int) -> Iterator[Running]:
+    """Started; its processes are ended too if the test fails."""
+    arguments = ["dev", f"--nodes={nodes}", f"--base-port={base}", "--data-dir=data"]
+    with started(*arguments, folder=folder) as running:
+        try:
+            yield running
+        finally:
+            if running.process.poll() is None:
+                running.stop(signal.SIGTERM)
+
+
+def pids_of(running: Running) -> list[int]:
+    """As it tells them."""
+    return [int(pid) for pid in re.findall(r"pid (\d+)", running.output)]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "number"),
+    [(1, signal.SIGINT), (3, signal.SIGINT), (5, signal.SIGTERM), (3, signal.SIGHUP)],
+    ids=["one, Ctrl-C", "three, Ctrl-C", "five, SIGTERM", "three, terminal closed"],
+)
+def test_it_starts_tells_and_stops_all(tmp_path: Path, nodes: int, number: signal.Signals) -> None:
+    base = free_base_port(nodes)
+    with dev(tmp_path, nodes, base) as running:
+        running.wait_for(LAST_LINE)
+        pids = pids_of(running)
+        assert len(pids) == nodes
+        assert sorted(children_of(running.process.pid)) == sorted(pids)
+        assert len(re.findall(r"  leads$", running.output, re.MULTILINE)) == 1
+        assert re.search(
+            r"^node\d leads\. In another terminal, type:$", running.output, re.MULTILINE
+        )
+        assert "  etcdctl put greeting hello" in running.output
+        endpoints = ",".join(f"127.0.0.1:{client}" for client, _ in ports_of(base, nodes))
+        assert f"  raftwerk status --endpoints {endpoints}" in running.output
+        assert running.stop(number) == 0
+        assert running.lines[-1] == "Stopped. The next start finds the data again."
+    assert [pid for pid in pids if is_alive(pid)] == []
+
+
+def test_next_start_finds_the_data(tmp_path: Path) -> None:
+    base = free_base_port(3)
+
+    async def put() -> None:
+        async with Client([f"127.0.0.1:{base}"]) as client:
+            await client.put(b"greeting", b"hello")
+
+    async def get() -> bytes | None:
+        async with Client([f"127.0.0.1:{base + 20_000}"]) as client:
+            return await client.get(b"greeting")
+
+    with dev(tmp_path, 3, base) as running:
+        running.wait_for(LAST_LINE)
+        asyncio.run(put())
+        running.stop(signal.SIGINT)
+    with dev(tmp_path, 3, base) as running:
+        running.wait_for(LAST_LINE)
+        assert asyncio.run(get()) == b"hello"
+
+
+def test_killed_node_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
+    base = free_base_port(3)
+    with dev(tmp_path, 3, base) as running:
+        running.wait_for(LAST_LINE)
+        victim, *rest = pids_of(running)
+        os.kill(victim, signal.SIGKILL)
+        assert "node1 ended (exit code -9)" in running.wait_for("ended")
+        assert all(is_alive(pid) for pid in rest)
+        assert running.stop(signal.SIGINT) == 0
+
+
+def test_it_ends_when_all_nodes_have(tmp_path: Path) -> None:
+    with dev(tmp_path, 1, free_base_port(1)) as running:
+        running.wait_for(LAST_LINE)
+        os.kill(pids_of(running)[0], signal.SIGKILL)
+        assert running.wait() == 1
+        assert running.lines[-1] == "raftwerk dev: all nodes have ended"
+
+
+def test_ctrl_c_during_the_start_leaves_nothing(tmp_path: Path) -> None:
+    with dev(tmp_path, 3, free_base_port(3)) as running:
+        running.wait_for("Starting 3 nodes")
+        assert running.stop(signal.SIGINT) == 0
+        assert LAST_LINE not in running.output
+    assert is_free_of_members(tmp_path)
+
+
+def is_free_of_members(folder: Path) -> bool:
+    """Whether no process works in it."""
+    return not [
+        path
+        for path in Path("/proc").glob("[0-9]*/cmdline")
+        if str(folder).encode() in read_if_there(path)
+    ]
+
+
+def read_if_there(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        return b""
+
+
+def test_taken_port_is_reported_and_nothing_starts(tmp_path: Path) -> None:
+    base = free_base_port(3)
+    with socket.create_server(("127.0.0.1", base + 20_000)):
+        answer = run("dev", f"--base-port={base}", "--data-dir=data", folder=tmp_path)
+    assert answer.returncode == 1
+    assert f"port {base + 20_000} on 127.0.0.1 is taken" in answer.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_node_that_cannot_start_is_reported_with_its_log(tmp_path: Path) -> None:
+    """Its own words, brackets and all."""
+    (tmp_path / "data" / "node1").mkdir(parents=True)
+    (tmp_path / "data" / "node1" / "[x]").touch()
+    base = free_base_port(1)
+    answer = run(
+        "dev", "--nodes=1", f"--base-port={base}", "--data-dir=data", folder=tmp_path
+    )  # fmt: skip
+    assert answer.returncode == 1
+    assert "raftwerk dev: node1 ended at its start. Its log says:" in answer.stdout
+    assert "is not empty ([x])" in answer.stdout
+
+
+@pytest.mark.parametrize("nodes", [0, -1, NODES_MAX + 1])
+def test_number_of_nodes_out_of_range(nodes: int) -> None:
+    with pytest.raises(UsageError, match="--nodes must be 1 to 7"):
+        ports_of(2379, nodes)
+
+
+@pytest.mark.parametrize("base", [0, 1023, 65_535 - 30_000, 65_536])
+def test_base_port_out_of_range(base: int) -> None:
+    with pytest.raises(UsageError, match=f"--base-port {base} with 3 nodes needs ports up to"):
+        ports_of(base, 3)
+
+
+def test_ports_are_those_of_etcds_local_cluster() -> None:
+    assert ports_of(2379, 3) == [(2379, 2380), (22379, 22380), (32379, 32380)]
+
+
+def test_highest_base_port() -> None:
+    assert ports_of(65_534 - 30_000, 3)[-1] == (65_534, 65_535)
