@@ -5,7 +5,7 @@ and all writes of one command share one revision.
 """
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 import msgspec
@@ -37,6 +37,8 @@ from raftwerk.kv.results import (
 from raftwerk.kv.store import Store, Table
 from raftwerk.kv.txn import Execution
 from raftwerk.kv.versions import Versions
+from raftwerk.kv.watch import Hub
+from raftwerk.kv.watch_history import History
 
 FIRST_REVISION: Final = 1
 NOT_COMPACTED: Final = -1
@@ -60,6 +62,7 @@ class KvMachine:
         self._pin_numbers = itertools.count()
         self.restores = 0
         """How often a snapshot replaced the state: a read in slices that sees this change begins anew."""
+        self._hub: Hub | None = None
         self._load()
 
     def _load(self) -> None:
@@ -86,7 +89,11 @@ class KvMachine:
     def apply(self, batch: Sequence[bytes], index: int, position: bytes) -> list[Result]:
         """Execute commands in order. index, position: of the log after them (position is kept with the data)."""
         self._index = index
+        hub, versions = self._hub, self._versions
+        versions.written = [] if hub is not None and hub.watcher_count else None
         results = [self._execute(data) for data in batch]
+        if hub is not None:
+            hub.publish(versions.written or [], self.revision)
         self.position = position
         return results
 
@@ -215,6 +222,12 @@ class KvMachine:
     def _unpin(self, pin: int) -> None:
         self._pins.pop(pin, None)
 
+    def open_hub(self, on_lagging: Callable[[], None]) -> Hub:
+        """The hub of watches: from now on it gets the events of each batch applied. Once only."""
+        assert self._hub is None, "there is one hub"
+        self._hub = Hub(History(self, self._store), on_lagging)
+        return self._hub
+
     # Physical compaction
 
     @property
@@ -268,6 +281,8 @@ class KvMachine:
         self._pins.clear()
         self._load()
         self.leases.load()
+        if self._hub is not None:
+            self._hub.restored()
 
 
 class _Restore:

@@ -28,6 +28,7 @@ from raftwerk.kv.rows import (
     grown,
 )
 from raftwerk.kv.store import Store, Table
+from raftwerk.kv.watch_history import Event
 
 _KEYS: Final = Table.KEYS
 _REVISIONS: Final = Table.REVISIONS
@@ -54,6 +55,8 @@ class Versions:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        self.written: list[Event] | None = None
+        """What is written, for somebody who wants to know; None: nobody does."""
 
     def newest(self, key: bytes) -> KeyRow | None:
         """The newest version of a key that is there; None for a deleted or unknown one."""
@@ -140,3 +143,6 @@ class Versions:
         self.store.put(_KEYS, key, key_row + trees)
         key_value = encode_key_value(key, create_revision, main, version, value, lease)
         self.store.put(_REVISIONS, key_row[:LINK_BYTES], kind + links + key_value)
+        if self.written is not None:
+            prev = links[:LINK_BYTES]
+            self.written.append(Event(main, key, key_value, prev, is_delete=kind is DELETE))

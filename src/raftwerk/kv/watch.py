@@ -1,0 +1,306 @@
+"""The hub of watches: carries each event, once and in order, to everybody who watches its key.
+
+A watcher is synced, lagging or parked. Synced: it gets the events of each applied batch at once. Lagging: it catches up
+from the store's history, a slice at a time (`catch_up`), and becomes synced where the history ends. Parked: its listener
+takes nothing more for now; it costs no memory but itself, and lags when the listener goes on. Whoever is not synced keeps
+nothing alive: a compaction that overtakes it cancels it.
+
+Invariants: all events before a watcher's next_revision have been delivered to it, none from there on, but for a synced
+one: to it, all have. Events of one revision are delivered together.
+"""
+
+from collections.abc import Callable, Iterable
+from enum import Enum
+from typing import Final, Protocol
+
+from raftwerk.kv.rows import REVISION
+from raftwerk.kv.watch_history import Event, History
+from raftwerk.kv.watch_index import Audience, Index, Interest
+from raftwerk.kv.watch_index import Watcher as IndexedWatcher
+
+ROUND_WATCHERS: Final = 500
+"""That catch up together: as many deliveries at most end a slice."""
+DELIVERIES_MAX: Final = 5_000
+"""Of one applied batch, at once: the others catch up."""
+
+
+class State(Enum):
+    SYNCED = "synced"
+    LAGGING = "lagging"
+    PARKED = "parked"
+    GONE = "gone"
+
+
+class Watcher(IndexedWatcher):
+    """One watch of a listener."""
+
+    __slots__ = ("listener", "next_revision", "state", "watch_id")
+
+    def __init__(
+        self, listener: "Listener", watch_id: int, interest: Interest, next_revision: int
+    ) -> None:
+        super().__init__(interest)
+        self.next_revision = next_revision
+        self.listener = listener
+        self.watch_id = watch_id
+        self.state = State.GONE
+
+
+class Delivery:
+    """Events for a watcher, whole revisions, serialized as fields of a WatchResponse. Shared by all who get the same."""
+
+    __slots__ = ("_data", "fields", "revision")
+
+    def __init__(self, fields: list[bytes], revision: int) -> None:
+        self.fields = fields
+        self.revision = revision
+        """Of the store."""
+        self._data: bytes | None = None
+
+    @property
+    def data(self) -> bytes:
+        """All fields."""
+        if self._data is None:
+            self._data = b"".join(self.fields)
+        return self._data
+
+
+class Listener(Protocol):
+    """Whom watchers belong to: a stream."""
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether it takes more. If not, it calls Hub.resume when it does."""
+
+    def take(self, watcher: Watcher, delivery: Delivery) -> None: ...
+
+    def on_compacted(self, watcher: Watcher, compacted_revision: int) -> None:
+        """What the watcher needs is gone; so is the watcher."""
+
+    def flush(self) -> None:
+        """No more for now."""
+
+
+class Hub:
+    """See the module's text. Used from the machine's thread."""
+
+    def __init__(self, history: History, on_lagging: Callable[[], None]) -> None:
+        """on_lagging: called when there is something to catch up; not from within it."""
+        self._history = history
+        self._on_lagging = on_lagging
+        self.revision = history.revision
+        """Synced watchers have everything up to it."""
+        self._synced = Index()
+        self._lagging: dict[int, dict[Watcher, None]] = {}
+        """By next_revision; those that wait longest first."""
+        self._parked: dict[Listener, dict[Watcher, None]] = {}
+        self._round: _Round | None = None
+        self.watcher_count = 0
+        self.synced_count = 0
+
+    # Watchers
+
+    def add(self, watcher: Watcher) -> None:
+        """Begin at watcher.next_revision, past or future."""
+        self.watcher_count += 1
+        self._place(watcher)
+
+    def remove(self, watcher: Watcher) -> None:
+        """The watcher gets nothing more."""
+        if watcher.state is State.GONE:
+            return
+        if watcher.state is State.SYNCED:
+            self._unsync(watcher)
+        elif watcher.state is State.LAGGING:
+            group = self._lagging.get(watcher.next_revision, {})
+            group.pop(watcher, None)  # else it is in the round, which passes over it
+            if not group:
+                self._lagging.pop(watcher.next_revision, None)
+        else:
+            parked = self._parked[watcher.listener]
+            del parked[watcher]
+            if not parked:
+                del self._parked[watcher.listener]
+        watcher.state = State.GONE
+        self.watcher_count -= 1
+
+    def resume(self, listener: Listener) -> None:
+        """The listener is ready again."""
+        for watcher in self._parked.pop(listener, ()):
+            self._place(watcher)
+
+    def is_synced(self, watcher: Watcher) -> bool:
+        """Whether it has everything up to `revision`, and wants what comes next."""
+        return watcher.state is State.SYNCED and watcher.next_revision <= self.revision + 1
+
+    @property
+    def has_lagging(self) -> bool:
+        return bool(self._lagging) or self._round is not None
+
+    def _place(self, watcher: Watcher) -> None:
+        next_revision = watcher.next_revision
+        if next_revision > self.revision:
+            watcher.state = State.SYNCED
+            self.synced_count += 1
+            # Who waits for the future is told apart, so that nothing older reaches it
+            is_future = next_revision > self.revision + 1
+            self._synced.add(watcher, next_revision if is_future else 0)
+        else:
+            watcher.state = State.LAGGING
+            self._lagging.setdefault(next_revision, {})[watcher] = None
+            self._on_lagging()
+
+    def _unsync(self, watcher: Watcher) -> None:
+        self._synced.remove(watcher)
+        self.synced_count -= 1
+
+    def _park(self, watcher: Watcher) -> None:
+        watcher.state = State.PARKED
+        self._parked.setdefault(watcher.listener, {})[watcher] = None
+
+    # Events
+
+    def publish(self, events: list[Event], revision: int) -> None:
+        """What the machine has written since the last call; revision: its newest."""
+        first, self.revision = self.revision + 1, revision
+        audiences = self._synced.gather(events)
+        left = DELIVERIES_MAX
+        touched: dict[Listener, None] = {}
+        for audience in audiences:
+            delivery = self._take(audience)
+            for watcher in tuple(audience.watchers):
+                assert isinstance(watcher, Watcher)
+                listener = watcher.listener
+                if watcher.state is not State.SYNCED:  # a listener that failed has left
+                    continue
+                if left > 0 and listener.is_ready:
+                    left -= 1
+                    listener.take(watcher, delivery)
+                    touched[listener] = None
+                    continue
+                self._unsync(watcher)
+                watcher.next_revision = max(watcher.next_revision, first)
+                if left > 0:
+                    self._park(watcher)
+                else:
+                    self._place(watcher)
+        for listener in touched:
+            listener.flush()
+
+    def _take(self, audience: Audience) -> Delivery:
+        """What the audience has gathered."""
+        events, audience.events = audience.events, []
+        if audience.interest.prev_kv:
+            store, compacted = self._history.store, self._history.compacted_revision
+            fields = [event.field_with_prev(store, compacted) for event in events]
+        else:
+            fields = [event.field() for event in events]
+        return Delivery(fields, self.revision)
+
+    def restored(self) -> None:
+        """A snapshot has replaced the machine's state, by a newer one: go on from its history."""
+        watchers = self._synced.watchers()
+        for watcher in watchers:
+            assert isinstance(watcher, Watcher)
+            self._unsync(watcher)
+            watcher.next_revision = max(watcher.next_revision, self.revision + 1)
+        self.revision = self._history.revision
+        if self._round is not None:
+            watchers += self._round.watchers
+            self._round = None
+        for watcher in watchers:
+            assert isinstance(watcher, Watcher)
+            if watcher.state is not State.GONE:
+                self._place(watcher)
+
+    # History
+
+    def catch_up(self, max_rows: int) -> bool:
+        """One slice of work for those that lag: at most max_rows events. Returns whether there is more."""
+        if self._round is None:
+            self._round = self._begin_round(max_rows)
+        if self._round is not None:
+            self._cancel_overtaken(self._round.watchers)
+            last = self._round.step(max_rows)
+            if last is not None:
+                self._end_round(self._round, last)
+        return self.has_lagging
+
+    def _begin_round(self, max_rows: int) -> "_Round | None":
+        """Those that wait longest, and whoever they will come across."""
+        if not self._lagging:
+            return None
+        first = next(iter(self._lagging))
+        watchers: list[Watcher] = []
+        for revision in [at for at in self._lagging if first <= at <= first + max_rows]:
+            group = self._lagging[revision]
+            while group and len(watchers) < ROUND_WATCHERS:
+                watcher, _ = group.popitem()
+                watchers.append(watcher)
+            if group:
+                break
+            del self._lagging[revision]
+        return _Round(self._history, watchers, first)
+
+    def _cancel_overtaken(self, watchers: Iterable[Watcher]) -> None:
+        compacted = self._history.compacted_revision
+        for watcher in watchers:
+            if watcher.state is State.LAGGING and watcher.next_revision < compacted:
+                watcher.state = State.GONE
+                self.watcher_count -= 1
+                watcher.listener.on_compacted(watcher, compacted)
+
+    def _end_round(self, ended: "_Round", last: int) -> None:
+        """Deliver what was gathered: everything up to and including revision `last`."""
+        self._round = None
+        touched: dict[Listener, None] = {}
+        for audience in ended.audiences:
+            delivery = self._take(audience)
+            for watcher in audience.watchers:
+                assert isinstance(watcher, Watcher)
+                if watcher.state is not State.LAGGING:
+                    continue
+                if watcher.listener.is_ready:
+                    watcher.listener.take(watcher, delivery)
+                    touched[watcher.listener] = None
+                else:
+                    self._park(watcher)
+        for watcher in ended.watchers:
+            if watcher.state is State.LAGGING:
+                watcher.next_revision = max(watcher.next_revision, last + 1)
+                self._place(watcher)
+        for listener in touched:
+            listener.flush()
+
+
+class _Round:
+    """Some watchers that catch up together, over a stretch of history that ends where a revision does."""
+
+    def __init__(self, history: History, watchers: list[Watcher], first: int) -> None:
+        self.watchers = watchers
+        self.audiences: list[Audience] = []
+        """Those for whom there is something."""
+        self._history = history
+        self._position = REVISION.pack(first, 0)
+        self._index = Index()
+        for watcher in watchers:
+            self._index.add(watcher, watcher.next_revision)
+
+    def step(self, max_rows: int) -> int | None:
+        """Gather what at most max_rows events are. Returns the last revision that is complete; None: go on."""
+        events, position = self._history.read(self._position, max_rows)
+        if position is None:
+            self.audiences += self._index.gather(events)
+            return self._history.revision
+        after = int.from_bytes(position[:8], "big")
+        if (
+            events[-1].revision == after
+        ):  # the slice ends within a revision: leave its beginning for the next one
+            whole = [event for event in events if event.revision < after]
+            if not whole:
+                self._position = position
+                self.audiences += self._index.gather(events)
+                return None
+            events = whole
+        self.audiences += self._index.gather(events)
+        return after - 1
