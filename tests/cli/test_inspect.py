@@ -1,0 +1,152 @@
+"""`raftwerk inspect`: what a data folder holds, in words, without touching it."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from raftwerk.cli import inspect
+from raftwerk.cli.cluster import is_healthy
+from raftwerk.cli.main import app
+from tests.conftest import StartCluster
+from tests.runtime.nodes import put, running, settings_of
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Of a node that took three writes and was stopped."""
+
+    async def fill() -> Path:
+        (settings,) = settings_of(tmp_path)
+        async with running(settings) as [node]:
+            await node.wait_ready()
+            for number in range(3):
+                await put(node, b"key%d" % number, b"value")
+        return settings.data_dir
+
+    return asyncio.run(fill())
+
+
+def report_on(folder: Path, capsys: pytest.CaptureFixture[str], *, entries: int = 20) -> str:
+    """Of a folder in which all is well."""
+    capsys.readouterr()
+    code = inspect.run(folder, entries_max=entries)
+    captured = capsys.readouterr()
+    assert (code, captured.err) == (0, "")
+    return captured.out
+
+
+def damage_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
+    """What is said to be damaged."""
+    capsys.readouterr()
+    assert inspect.run(folder, entries_max=20) == 1
+    _, heading, damage = capsys.readouterr().out.partition("Damaged:\n")
+    assert heading
+    assert "A node refuses to start on this." in damage
+    return damage
+
+
+def contents(folder: Path) -> dict[Path, bytes]:
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def first_segment(folder: Path) -> Path:
+    return min((folder / "wal").glob("0*"))
+
+
+def test_report_says_whose_it_is_and_what_is_in_it(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = report_on(folder, capsys)
+    assert report.startswith("Member node1 (")
+    assert "Hard state: term 1, voted for " in report
+    assert "Entries: 1 to 5; the last 5:" in report
+    assert "key=b'key2', value=b'value'" in report
+    assert "Store: " in report
+    assert report.endswith("Every checksum is right.\n")
+
+
+def test_report_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Not even the lock."""
+    before = contents(folder)
+    report_on(folder, capsys)
+    after = contents(folder)
+    for readers in folder.rglob("lock.mdb"):  # LMDB's list of readers: no data
+        before.pop(readers, None)
+        after.pop(readers)
+    assert after == before
+
+
+def test_number_of_entries_is_limited(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = report_on(folder, capsys, entries=1)
+    assert "the last 1:" in report
+    assert "key2" in report
+    assert "key1" not in report
+
+
+def test_no_entries_are_shown_when_none_are_wanted(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "key2" not in report_on(folder, capsys, entries=0)
+
+
+def test_folder_of_a_running_node(
+    start_cluster: StartCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (member,) = start_cluster(1).members
+    assert report_on(member.folder, capsys).startswith("Member node1 (")
+    assert is_healthy(member)
+
+
+def test_part_of_the_folder_stands_for_it(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert report_on(folder / "wal", capsys).startswith("Member node1 (")
+
+
+def test_flipped_bit_in_the_log_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    segment = first_segment(folder)
+    data = bytearray(segment.read_bytes())
+    data[20] ^= 1
+    segment.write_bytes(data)
+    assert segment.name in damage_of(folder, capsys)
+
+
+def test_lost_log_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for path in (folder / "wal").iterdir():
+        path.unlink()
+    assert "the log was lost" in damage_of(folder, capsys)
+    (folder / "wal").rmdir()
+    assert "the log was lost" in damage_of(folder, capsys)
+
+
+def test_damaged_identity_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "identity.json").write_text("{")
+    assert "the identity of the folder cannot be read" in damage_of(folder, capsys)
+
+
+def test_damaged_store_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (database,) = (folder / "store").glob("*/data.mdb")
+    database.write_bytes(b"\xff" * 8192)
+    assert "data.mdb: damaged" in damage_of(folder, capsys)
+
+
+def test_strange_folder_is_no_data_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Brackets in its name are no markup."""
+    strange = tmp_path / "[bold]strange"
+    strange.mkdir()
+    assert f"{strange}/identity.json is missing" in damage_of(strange, capsys)
+    assert list(strange.iterdir()) == []
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    answer = CliRunner().invoke(app, ["inspect", str(tmp_path / "none")])
+    assert answer.exit_code == 1
+    assert "none is not a folder" in answer.output
+
+
+def test_command(folder: Path) -> None:
+    answer = CliRunner().invoke(app, ["inspect", str(folder), "--entries=2"])
+    assert answer.exit_code == 0
+    assert "the last 2:" in answer.stdout
