@@ -1,13 +1,17 @@
 """Connections between peers, over real sockets."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import pytest
 import uvloop
 
-from raftwerk.runtime.connection import Outbound
-from raftwerk.wire.handshake import Stream
+from raftwerk.raft.messages import Message
+from raftwerk.raft.types import NodeId
+from raftwerk.runtime.connection import Inbound, Outbound
+from raftwerk.wire.frame import encode_frame
+from raftwerk.wire.handshake import AnswerReader, Refused, Stream, Welcome, encode_hello
 
 Loop = Callable[[], asyncio.AbstractEventLoop]
 
@@ -31,3 +35,102 @@ def test_write_after_the_peer_closed_is_dropped(loop: Loop) -> None:
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(main())
+
+
+class Owner:
+    """Records what inbound connections report."""
+
+    cluster_id, node_id = 7, 1
+
+    def __init__(self) -> None:
+        self.received: list[tuple[NodeId, list[Message]]] = []
+        self.closed: list[tuple[NodeId | None, bool]] = []
+
+    def on_inbound(self, inbound: Inbound) -> None: ...
+
+    def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None:
+        self.received.append((sender, messages))
+
+    def on_inbound_closed(self, inbound: Inbound, sender: NodeId | None, *, by_peer: bool) -> None:
+        self.closed.append((sender, by_peer))
+
+
+def say_to_inbound(*said: bytes) -> tuple[Owner, bytes]:
+    """Say one after the other, each once the one before was answered or nothing comes; returns all that came back."""
+
+    async def main() -> tuple[Owner, bytes]:
+        owner = Owner()
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(lambda: Inbound(owner, frozenset((2,))), "127.0.0.1", 0)
+        async with asyncio.timeout(10), listener:
+            port = listener.sockets[0].getsockname()[1]
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            heard = b""
+            for number, data in enumerate(said):
+                writer.write(data)
+                if number < len(said) - 1:
+                    heard += await reader.read(1_000)
+            with contextlib.suppress(ConnectionError):
+                heard += await reader.read()
+            writer.close()
+            while not owner.closed:
+                await asyncio.sleep(0)
+        return owner, heard
+
+    return asyncio.run(main())
+
+
+HELLO = encode_hello(7, 2, 1, Stream.MESSAGES)
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"GET / HTTP/1.1\r\n\r\n",
+        b"\x16\x03\x01" + bytes(200),
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\0" * 100,
+        HELLO[:20] + bytes(100),
+        HELLO[:-1] + b"\xff",
+    ],
+    ids=["HTTP/1.1", "TLS", "HTTP/2", "zeros", "broken hello", "checksum"],
+)
+def test_noise_instead_of_a_hello_ends_the_connection(noise: bytes) -> None:
+    """Nobody hears of it, and no answer is given to what is no peer."""
+    owner, heard = say_to_inbound(noise)
+    assert heard == b""
+    assert (owner.received, owner.closed) == ([], [(None, False)])
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [
+        b"\xff" * 20,
+        encode_frame(0, b""),
+        encode_frame(250, b"junk"),
+        *[encode_frame(kind, payload) for kind in range(1, 20) for payload in (b"", b"junk")],
+        encode_frame(1, b"12345")[:-1] + b"6",
+    ],
+)
+def test_noise_after_the_welcome_ends_the_connection(noise: bytes) -> None:
+    """From this side: the sender is not taken for dead."""
+    owner, heard = say_to_inbound(HELLO, noise)
+    assert isinstance(AnswerReader().feed(heard), Welcome)
+    assert (owner.received, owner.closed) == ([], [(2, False)])
+
+
+@pytest.mark.parametrize(
+    ("hello", "reason"),
+    [
+        (encode_hello(8, 2, 1, Stream.MESSAGES), "cluster ID mismatch"),
+        (encode_hello(7, 2, 3, Stream.MESSAGES), "wanted to talk to member"),
+        (encode_hello(7, 5, 1, Stream.MESSAGES), "is not known here"),
+    ],
+    ids=["cluster", "receiver", "sender"],
+)
+def test_peer_that_does_not_belong_here_is_told_why(hello: bytes, reason: str) -> None:
+    owner, heard = say_to_inbound(hello)
+    answer = AnswerReader().feed(heard)
+    assert isinstance(answer, Refused)
+    assert reason in answer.reason
+    assert owner.closed == [(None, False)]
