@@ -102,6 +102,18 @@ def test_stop_before_start_gives_the_folder_back(tmp_path: Path) -> None:
         await node.stop()
         async with running(settings) as [again]:
             await again.wait_ready()
+            assert again.has_leader
+
+    run(body)
+
+
+def body() -> None:
+        (settings,) = settings_of(tmp_path)
+        node = Node.open(settings)
+        await node.stop()
+        await node.stop()
+        async with running(settings) as [again]:
+            await again.wait_ready()
 
     run(body)
 
