@@ -1,7 +1,7 @@
 """What a hostile client can send, and the limit that ends it: ENHANCE_YOUR_CALM, and the connection is over."""
 
 from collections.abc import Callable, Iterator
-from itertools import count
+from itertools import count, islice
 
 import pytest
 
@@ -128,7 +128,7 @@ def test_flood_ends_the_connection(flood: Callable[[], Iterator[bytes]]) -> None
     """After few frames, with little kept, and all calls are cancelled."""
     server = ServerUnderTest(SMALL)
     answer = []
-    for data in flood():
+    for data in islice(flood(), 200):
         answer = server.say(data)
         if server.engine.is_closed:
             break
