@@ -15,6 +15,7 @@ from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.messages import Message
 from raftwerk.raft.types import NodeId
 from raftwerk.replica.ports import StateMachine
+from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.checks import Checks, Digest
 from raftwerk.sim.coverage import Coverage
 from raftwerk.sim.machines import Home, KvHome, kv_digest
@@ -75,6 +76,7 @@ class Cluster:
                 self.trace,
                 self.coverage,
                 self._on_disk_failed,
+                self._on_ambush,
             )
             for node_id in options.membership.nodes
         }
@@ -113,9 +115,17 @@ class Cluster:
                 self.start(node_id)
 
     def start(self, node_id: NodeId) -> bool:
-        """Returns whether it started; it is then connected to the others."""
-        if not self.nodes[node_id].start():
+        """Returns whether it started; it is then connected to the others. What is damaged is restored from the backup."""
+        node = self.nodes[node_id]
+        is_started = node.start()
+        if node.refusal is not None:
+            if node.backup is None:
+                raise Violation("Recovery", f"node {node_id} does not start: {node.refusal}")
+            node.disk.files, node.backup = node.backup, None
+            return self.start(node_id)
+        if not is_started:
             return False
+        node.backup = None
         for peer in self.nodes:
             if peer != node_id:
                 self._open_link(node_id, peer)
@@ -140,6 +150,11 @@ class Cluster:
                 self.start(node_id)
 
         self.world.after(delay_ms * 1000, restart)
+
+    def _on_ambush(self, node_id: NodeId) -> None:
+        """It did what somebody waited for: it crashes in a moment."""
+        self.world.after(self._random.randrange(3_000), lambda: self.crash(node_id))
+        self.restart_later(node_id, 50 + self._random.randrange(500))
 
     def _on_disk_failed(self, node_id: NodeId) -> None:
         for peer in self.nodes:

@@ -11,7 +11,6 @@ from typing import Final
 
 from raftwerk.raft.messages import TimeoutNow
 from raftwerk.raft.types import NodeId
-from raftwerk.sim.checkers import require
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.options import Options
 
@@ -82,6 +81,35 @@ def crash(cluster: Cluster, random: Random) -> None:
             if random.random() < 0.3:
                 node.crash_while_starting()
         cluster.restart_later(node_id, _duration_ms(random))
+
+
+def ambush(cluster: Cluster, random: Random) -> None:
+    """A node crashes just when it does something that must not be done by half."""
+    events = ("persist", "install", "install", "checkpoint", "voted", "became leader", "following")
+    cluster.nodes[_victim(cluster, random)].ambush = random.choice(events)
+
+
+def storm(cluster: Cluster, random: Random) -> None:
+    """One leader after the other is cut off, or crashes, just when it has begun to work (Figure 8)."""
+    timeout_ms = cluster.options.config.election_timeout_ms
+
+    def strike(rounds: int) -> None:
+        leader = cluster.leader()
+        pause_ms = random.randrange(timeout_ms // 2, 4 * timeout_ms)
+        if leader is not None:
+            if random.random() < 0.3:
+                cluster.crash(leader, with_power=random.random() < 0.5)
+                cluster.restart_later(leader, pause_ms)
+            else:
+                pairs = cluster.pairs_of([leader])
+                spared = random.sample(pairs, min(len(pairs), random.randint(0, 2)))
+                pairs = [pair for pair in pairs if pair not in spared]
+                cluster.network.cut(pairs)
+                _later(cluster, pause_ms, lambda: cluster.rejoin(pairs))
+        if rounds:
+            _later(cluster, random.randrange(1, 3 * timeout_ms), lambda: strike(rounds - 1))
+
+    strike(random.randint(3, 12))
 
 
 def pause(cluster: Cluster, random: Random) -> None:
@@ -176,24 +204,12 @@ def disk_failure(cluster: Cluster, random: Random) -> None:
 
 def rot(cluster: Cluster, random: Random) -> None:
     """A node is down, and meanwhile something on its disk is damaged. It must not start, or must have lost nothing."""
-    node_id = _victim(cluster, random)
-    node = cluster.nodes[node_id]
-    if not node.is_up:
-        return
-    cluster.crash(node_id)
-    copy = node.disk.copy_files()
-    if not node.disk.rot(random):
-        cluster.restart_later(node_id, 100)
-        return
-
-    def start() -> None:
-        if node.is_up or cluster.start(node_id) or node.refusal is None:
-            return
-        node.disk.files = copy
-        cluster.start(node_id)
-        require(node.refusal is None, "Recovery", f"node {node_id} does not start: {node.refusal}")
-
-    _later(cluster, _duration_ms(random), start)
+    node = cluster.nodes[_victim(cluster, random)]
+    if node.is_up:
+        cluster.crash(node.node_id)
+        node.backup = node.disk.copy_files()
+        node.disk.rot(random)
+        cluster.restart_later(node.node_id, _duration_ms(random))
 
 
 def drift(cluster: Cluster, random: Random) -> None:
@@ -212,6 +228,8 @@ def transfer(cluster: Cluster, random: Random) -> None:
 
 KINDS: Final[dict[str, Callable[[Cluster, Random], None]]] = {
     "crash": crash,
+    "ambush": ambush,
+    "storm": storm,
     "pause": pause,
     "isolate": isolate,
     "partition": partition,

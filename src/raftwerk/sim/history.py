@@ -47,6 +47,8 @@ class Operation:
     previous: dict[int, bytes | None] | None = None
     succeeded: bool | None = None
     """Whether the guard held; None if there is none, or if it is not known."""
+    index: int = 0
+    """Where it stands in the log; of a read, up to where the node had applied it. 0: not known."""
     floor_index: int = 0
     """The highest index of all operations that had ended when this one began."""
 

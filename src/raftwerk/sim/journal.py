@@ -21,7 +21,7 @@ JOBS_MAX: Final = 2
 RESERVE_MS: Final = 500
 RETRY_US: Final = 1_000_000
 """After the disk was full."""
-CRASH_STEPS: Final = 6
+CRASH_STEPS: Final = (0, 0, 0, 1, 3)
 STALL_US_MAX: Final = 3_000_000
 
 
@@ -147,7 +147,7 @@ class SimJournal:
         was_dead, self._is_dead = self._is_dead, True
         if was_dead:
             return
-        self._disk.arm(random.randrange(CRASH_STEPS))
+        self._disk.arm(random.choice(CRASH_STEPS))
         try:
             for job in list(self._jobs)[: random.randint(0, 2)]:
                 job.run()

@@ -49,14 +49,17 @@ class SimNode:
         trace: Trace,
         coverage: Coverage,
         on_disk_failed: Callable[[NodeId], None],
+        on_ambush: Callable[[NodeId], None],
     ) -> None:
-        """on_disk_failed: called when it ended because a write failed."""
+        """on_disk_failed: called when it ended because a write failed. on_ambush: when it did what `ambush` waits for."""
         self.node_id = node_id
         self.home = home
         self.replica: Replica | None = None
         self.lives = 0
         self.refusal: DataDirError | None = None
         """Why it did not start; None if it did."""
+        self.backup: dict[str, bytearray] | None = None
+        """Of its disk, from before something there was damaged."""
         self.drift_ppm = 0
         """How much faster its clock goes than the world's."""
         self._options = options
@@ -66,6 +69,9 @@ class SimNode:
         self._trace = trace
         self._coverage = coverage
         self._on_disk_failed = on_disk_failed
+        self._on_ambush = on_ambush
+        self.ambush = ""
+        """persist, install, checkpoint, or a notice of the core: tell when that happens next."""
         self._random = world.stream(f"node {node_id}")
         self._crash_random = world.stream(f"crash {node_id}")
         self.disk = SimDisk(world.stream(f"disk {node_id}"), coverage)
@@ -306,6 +312,11 @@ class SimNode:
             self.home.tick()
         self._tick_later(life)
 
+    def _spring(self, event: str) -> None:
+        if self.ambush == event:
+            self.ambush = ""
+            self._on_ambush(self.node_id)
+
     # What the executor wants
 
     def send(self, to: NodeId, messages: Sequence[Message]) -> None:
@@ -318,6 +329,7 @@ class SimNode:
     def _on_persist(self, persist: Persist) -> None:
         self._trace.record(self.node_id, "persist", {"ticket": persist.ticket})
         self._checks.on_persist(self.state, persist)
+        self._spring("persist")
 
     def _on_persisted(self, ticket: int) -> None:
         self._trace.record(self.node_id, "durable", {"ticket": ticket})
@@ -343,9 +355,11 @@ class SimNode:
     def _on_durable(self, index: Index, was_installed: bool) -> None:
         self._coverage.mark("checkpoint: restored" if was_installed else "checkpoint: durable")
         self._checks.durability.on_checkpointed(self.node_id, index)
+        self._spring("install" if was_installed else "checkpoint")
         if was_installed:
             self._trace.record(self.node_id, "install", {"index": index})
 
     def _on_notice(self, notice: Notice) -> None:
         self._coverage.mark(f"notice: {notice.event}")
         self._trace.record(self.node_id, "notice", {"event": notice.event, **notice.facts})
+        self._spring(notice.event)

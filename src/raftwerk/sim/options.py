@@ -59,6 +59,8 @@ class Options:
 
 FAULT_KINDS = (
     "crash",
+    "ambush",
+    "storm",
     "pause",
     "isolate",
     "partition",
@@ -161,5 +163,5 @@ def _workload(random: Random) -> WorkloadOptions:
 
 def _faults(random: Random) -> FaultOptions:
     """Each kind is off in half of the seeds: what always happens together hides what happens alone."""
-    counts = {kind: random.choice((1, 2, 5)) for kind in FAULT_KINDS if random.random() < 0.5}
+    counts = {kind: random.choice((1, 3, 8)) for kind in FAULT_KINDS if random.random() < 0.5}
     return FaultOptions(counts)

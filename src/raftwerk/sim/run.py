@@ -195,6 +195,7 @@ class _Simulation:
         return all(state.last_applied == wanted == state.log.last_index for state in states)
 
     def _check_history(self) -> None:
+        self.cluster.checks.answers.find(self.workload.history.operations)
         undecided = linearizability.check(self.workload.history)
         self.cluster.coverage.mark(
             "history: linearizable" if not undecided else "history: undecided"

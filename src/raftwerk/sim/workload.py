@@ -86,6 +86,8 @@ class Client:
 
     def __init__(self, workload: Workload, number: int) -> None:
         self.is_waiting = False
+        self._has_failed = False
+        """The last operation; the next one has more time."""
         self._workload = workload
         self._cluster = workload.cluster
         self._number = number
@@ -96,7 +98,8 @@ class Client:
 
     def start(self) -> None:
         options, world = self._workload.options, self._cluster.world
-        pause_us = int(self._random.expovariate(1 / options.pause_mean_us))
+        mean_us = options.pause_mean_us * (5 if self._has_failed else 1)
+        pause_us = int(self._random.expovariate(1 / mean_us))
         if options.burst_us:
             pause_us += -(world.now_us + pause_us) % options.burst_us
         world.after(pause_us, self._next)
@@ -237,6 +240,7 @@ class Client:
     def _settle(self, operation: Operation, result: object) -> None:
         cluster = self._cluster
         is_failure = isinstance(result, Failure) or result == LOST
+        self._has_failed = is_failure
         text = str(result) if is_failure else "ok"
         name = {"leader changed": "leader changed", "disk full": "disk full"}.get(text, text)
         cluster.coverage.mark(f"answer: {name}")

@@ -5,7 +5,7 @@ with the result that the oracle gave; an answer "certainly not done" forbids it 
 another one had ended stands behind it in the log, and reads at least its state.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from raftwerk.raft.types import Entry, EntryKind, Index
 from raftwerk.sim.checkers import Violation
@@ -60,7 +60,13 @@ class Answers:
                 "Equal state machines",
                 f"{operation} was answered with {result}, at {index} stands {expected}",
             )
+        operation.index = index
         self.floor_index = max(self.floor_index, index)
+
+    def find(self, operations: Iterable[Operation]) -> None:
+        """At the end: where operations without an answer stand in the log, if they do."""
+        for operation in operations:
+            operation.index = operation.index or self._index_of.get(operation.command, 0)
 
     def on_not_done(self, operation: Operation) -> None:
         """A command was answered with: it did not happen, and never will."""
@@ -83,4 +89,5 @@ class Answers:
                 "Reads equal the replayed state",
                 f"{operation} read {result}, the log gives {expected}",
             )
+        operation.index = last_applied
         self.floor_index = max(self.floor_index, last_applied)

@@ -8,7 +8,13 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from raftwerk.raft.effects import Persist
-from raftwerk.raft.messages import AppendEntriesReply, Message, RequestVote, RequestVoteReply
+from raftwerk.raft.messages import (
+    AppendEntriesReply,
+    InstallSnapshotReply,
+    Message,
+    RequestVote,
+    RequestVoteReply,
+)
 from raftwerk.raft.state import State
 from raftwerk.raft.types import NOBODY, Index, NodeId, Term
 from raftwerk.sim.checkers import Violation
@@ -111,6 +117,11 @@ class Durability:
     def on_started(self, node_id: NodeId, state: State) -> None:
         """The state machine's position proves a term too (replica/recovery.py)."""
         log = self.log_of(node_id)
+        if state.last_applied < log.checkpoint_index:
+            raise Violation(
+                "Durability",
+                f"node {node_id} starts with the state of {state.last_applied}, {log.checkpoint_index} was durable",
+            )
         log.current_term = max(log.current_term, state.current_term)
 
     def on_send(self, state: State, to: NodeId, message: Message) -> None:
@@ -125,6 +136,13 @@ class Durability:
         if isinstance(message, AppendEntriesReply):
             if message.success:
                 self._check_match(state, log, message.match_index)
+        elif isinstance(message, InstallSnapshotReply):
+            holds = max(log.checkpoint_index, state.commit_index) >= message.last_included_index
+            if message.installed and not holds:
+                raise Violation(
+                    "Durability",
+                    f"node {node_id} said that {message.last_included_index} is installed; it is not",
+                )
         elif isinstance(message, RequestVoteReply):
             if message.vote_granted:
                 self._check_vote(node_id, log, message.term, to)

@@ -5,6 +5,9 @@ The search of Wing and Gong ("Testing and verifying concurrent objects", 1993) w
 linearizability", 2017): operations are tried in the order of their calls; a pair of (operations done, values) that was
 tried before is not tried again. An operation of unknown outcome returns at the end of time: it may take effect late, and
 at the very end it disturbs nobody.
+
+The search may take long. So the order of the log is tried first: if it explains every answer and respects the times, it is
+the order that was looked for, wherever it came from.
 """
 
 from typing import Final
@@ -21,12 +24,31 @@ def check(history: History, budget: int = BUDGET) -> int:
     undecided = 0
     for group, operations in history.groups().items():
         initial: Values = (None,) * history.keys_in_group
+        if is_explained_by_the_log(operations, initial):
+            continue
         answer = is_linearizable(operations, initial, budget)
         if answer is None:
             undecided += 1
             continue
         require(answer, "Linearizability", f"no order of the operations explains group {group}")
     return undecided
+
+
+def is_explained_by_the_log(operations: list[Operation], initial: Values) -> bool:
+    """Whether the order of the log is a linearization: writes at their places, each read after the write that it saw."""
+    happened = [operation for operation in operations if operation.index]
+    happened.sort(key=lambda operation: (operation.index, operation.is_read, operation.call_us))
+    if any(not operation.index and operation.outcome is Outcome.OK for operation in operations):
+        return False
+    values, latest_call_us = initial, 0
+    for operation in happened:
+        if operation.outcome is Outcome.OK and operation.return_us < latest_call_us:
+            return False  # it had ended before one that stands before it began
+        latest_call_us = max(latest_call_us, operation.call_us)
+        explains, values = operation.apply(values)
+        if not explains:
+            return False
+    return True
 
 
 class _Event:
