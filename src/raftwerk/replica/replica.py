@@ -20,7 +20,8 @@ from raftwerk.raft.events import (
 from raftwerk.raft.messages import Message
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.reconfigure import membership_at
-from raftwerk.raft.types import NOBODY, Entry, EntryKind, Index, NodeId
+from raftwerk.raft.roles import Leader
+from raftwerk.raft.types import NOBODY, Entry, EntryKind, Index, NodeId, Term
 from raftwerk.replica.checkpoints import Checkpoints
 from raftwerk.replica.ports import Background, Journal, Network, StateMachine
 from raftwerk.replica.position import Position
@@ -77,6 +78,12 @@ class Replica:
     @property
     def has_leader(self) -> bool:
         return self.raft.state.leader_id != NOBODY
+
+    @property
+    def leading_term(self) -> Term:
+        """The term in which this node leads; 0: it does not."""
+        state = self.raft.state
+        return state.current_term if isinstance(state.role, Leader) else 0
 
     def status(self) -> status.RaftStatus:
         return status.of(self.raft.state)

@@ -35,6 +35,7 @@ from raftwerk.runtime.background import BackgroundThread
 from raftwerk.runtime.clock import Clock
 from raftwerk.runtime.data_dir import DataDir
 from raftwerk.runtime.journal import WalJournal
+from raftwerk.runtime.lessor import GRACE_S, Lessor
 from raftwerk.runtime.links import Links
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.settings import Settings, addresses_of
@@ -96,6 +97,8 @@ class Node:
         self._is_step_due = False
         self._is_stopped = False
         self._replica: Replica
+        self.lessor: Lessor
+        """From `start` on."""
 
     @classmethod
     def open(cls, settings: Settings) -> "Node":
@@ -179,6 +182,8 @@ class Node:
             on_notice=self._on_notice,
             request_timeout_ms=self.settings.request_timeout_ms,
         )
+        grace_s = GRACE_S + self.settings.election_timeout_ms / 1000
+        self.lessor = Lessor(self.machine, self.propose, self._loop.time, grace_s)
         self._closing.callback(self._replica.stop)
         self._closing.push_async_callback(self._links.stop)
 
@@ -349,6 +354,7 @@ class Node:
         try:
             self._post(Tick(elapsed_ms))
             self._journal.tick(elapsed_ms)
+            self.lessor.tick(self._replica.leading_term)
             if self.machine.has_garbage:
                 self.machine.maintain(MAINTAIN_ROWS)
         except Exception as error:  # noqa: BLE001  (as in _step)
