@@ -12,6 +12,7 @@ from raftwerk.http2.server import Limits, Method, ServerConnection
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.store import Store
 from raftwerk.replica.failure import Failure
+from raftwerk.runtime.lessor import Lessor
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.node import MemberInfo, NodeStatus
 from raftwerk.runtime.settings import Settings
@@ -101,6 +102,7 @@ class FakeNode:
         self.node_id = NODE_ID
         self.machine = KvMachine(store or MemoryStore())
         self.metrics = Metrics()
+        self.lessor = Lessor(self.machine, self.propose, loop.time, grace_s=0)
         self.has_leader = True
         self.current_term = TERM
         self.waiting_proposals = 0

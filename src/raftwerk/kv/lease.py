@@ -87,10 +87,17 @@ class Leases:
 
     def keys(self, lease_id: int) -> list[bytes]:
         """The keys that are attached, in order."""
+        return list(self.scan_keys(lease_id))
+
+    def scan_keys(self, lease_id: int, after: bytes | None = None) -> Iterator[bytes]:
+        """The same, from behind one of them. Invalid after the next command."""
         start = lease_row(lease_id)
         # Not the next lease's row: there is none after the last
         stop = (int.from_bytes(start, "big") + 1).to_bytes(9, "big")[1:] if start != _LAST else None
-        return [row[_ID.size :] for row, _ in self._store.scan(Table.LEASE_KEYS, start, stop)]
+        if after is not None:
+            start += after + b"\0"
+        for row, _ in self._store.scan(Table.LEASE_KEYS, start, stop):
+            yield row[_ID.size :]
 
     # Commands
 

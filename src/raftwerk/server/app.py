@@ -19,6 +19,7 @@ from raftwerk.server.grpc_shell import GrpcProtocol
 from raftwerk.server.health import Health
 from raftwerk.server.http1 import Http1, Pages
 from raftwerk.server.kv_service import KvService
+from raftwerk.server.lease_service import LeaseService
 from raftwerk.server.methods import MethodTable
 from raftwerk.server.metrics import MetricsPage, Traffic
 from raftwerk.server.port import Node
@@ -54,7 +55,13 @@ class Server:
         kv = KvService(node, self._loop, slices, self._is_over_quota)
         cluster = ClusterServices(node, self._loop, slices, self._is_over_quota)
         health = Health(node, self._loop)
-        self._methods = MethodTable(kv.methods(), cluster.methods(), health.methods())
+        lease = LeaseService(node, self._loop, slices, self._is_over_quota)
+        self._methods = MethodTable(
+            kv.methods(),
+            cluster.methods(),
+            health.methods(),
+            lease.methods(),
+        )
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
         )

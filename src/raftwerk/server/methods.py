@@ -5,7 +5,6 @@ from raftwerk.http2.server import Method
 _NOT_BUILT_YET = frozenset(
     (
         "etcdserverpb.Watch",
-        "etcdserverpb.Lease",
         "etcdserverpb.Auth",
         "v3lockpb.Lock",
         "v3electionpb.Election",

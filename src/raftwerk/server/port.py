@@ -5,6 +5,7 @@ from typing import Protocol
 
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.failure import Failure
+from raftwerk.runtime.lessor import Lessor
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.node import MemberInfo
 from raftwerk.runtime.settings import Settings
@@ -45,6 +46,7 @@ class Node(Protocol):
     node_id: int
     machine: KvMachine
     metrics: Metrics
+    lessor: Lessor
 
     def propose(self, command: bytes, done: Callable[[object], None]) -> None:
         """`done` gets the kv.results value or a Failure, once, later."""

@@ -1,0 +1,244 @@
+"""etcdserverpb.Lease: LeaseGrant, LeaseRevoke, LeaseKeepAlive, LeaseTimeToLive, LeaseLeases.
+
+Any member answers: what changes a lease goes through the log, and how long it lives is this member's own estimate
+(runtime.lessor).
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from heapq import merge
+from itertools import islice
+from math import ceil
+from random import SystemRandom
+from typing import Final
+
+from raftwerk.api import lease_pb2, status
+from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
+from raftwerk.kv.commands import LeaseGrant, LeaseRenew, LeaseRevoke, encode
+from raftwerk.kv.results import KvError, LeaseResult
+from raftwerk.replica.failure import Failure
+from raftwerk.runtime.settings import Settings
+from raftwerk.server import translate
+from raftwerk.server.calls import Waiting, fail, parse
+from raftwerk.server.errors import status_of
+from raftwerk.server.port import Node
+from raftwerk.server.slices import Slices, Steps
+
+TTL_S_MAX: Final = 9_000_000_000
+SLICE_LEASES: Final = 500
+SLICE_KEYS: Final = 1_000
+NO_LEASE: Final = 0
+
+_random: Final = SystemRandom()
+
+
+def new_lease_id() -> int:
+    """Positive, 63 bits."""
+    return _random.randrange(1, 2**63)
+
+
+def ttl_s_min(settings: Settings) -> int:
+    """One and a half election timeouts, in whole ticks as etcd counts them: owners must have time to find a new leader."""
+    ticks = settings.election_timeout_ms // settings.heartbeat_interval_ms
+    return ceil(3 * ticks // 2 * settings.heartbeat_interval_ms / 1000)
+
+
+class LeaseService:
+    """The handlers, by name."""
+
+    def __init__(
+        self,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        slices: Slices,
+        is_over_quota: Callable[[], bool],
+    ) -> None:
+        self._node = node
+        self._loop = loop
+        self._slices = slices
+        self._is_over_quota = is_over_quota
+        self._waiting = Waiting(node, loop)
+        self._headers = translate.Headers(node.cluster_id, node.node_id)
+        self._ttl_s_min = ttl_s_min(node.settings)
+
+    def methods(self) -> dict[str, Method]:
+        return {
+            "/etcdserverpb.Lease/LeaseGrant": UnaryMethod(self.grant),
+            "/etcdserverpb.Lease/LeaseRevoke": UnaryMethod(self.revoke),
+            "/etcdserverpb.Lease/LeaseKeepAlive": StreamMethod(self.keep_alive),
+            "/etcdserverpb.Lease/LeaseTimeToLive": UnaryMethod(self.time_to_live),
+            "/etcdserverpb.Lease/LeaseLeases": UnaryMethod(self.leases),
+        }
+
+    def _header(self, revision: int) -> bytes:
+        return self._headers.field(revision, self._node.current_term)
+
+    def _header_now(self) -> bytes:
+        return self._header(self._node.machine.revision)
+
+    # Through the log
+
+    def grant(self, call: Call, data: bytes) -> None:
+        request = parse(call, lease_pb2.LeaseGrantRequest, data)
+        if request is None:
+            return
+        if self._is_over_quota():
+            fail(call, status.NO_SPACE)
+        elif request.TTL > TTL_S_MAX:
+            fail(call, status.LEASE_TTL_TOO_LARGE)
+        else:
+
+            def done(result: object) -> None:
+                if isinstance(result, LeaseResult):
+                    body = lease_pb2.LeaseGrantResponse(ID=result.lease_id, TTL=result.ttl_s)
+                    call.reply(self._header(result.revision) + body.SerializeToString())
+                else:
+                    _fail(call, result)
+
+            self._waiting.propose(call, self.grant_command(request.ID, request.TTL), done)
+
+    def grant_command(self, lease_id: int, ttl_s: int) -> bytes:
+        """lease_id NO_LEASE: a new one."""
+        return encode(LeaseGrant(lease_id or new_lease_id(), max(ttl_s, self._ttl_s_min)))
+
+    def revoke(self, call: Call, data: bytes) -> None:
+        request = parse(call, lease_pb2.LeaseRevokeRequest, data)
+        if request is None:
+            return
+
+        def done(result: object) -> None:
+            if isinstance(result, LeaseResult):
+                call.reply(self._header(result.revision))
+            else:
+                _fail(call, result)
+
+        self._waiting.propose(call, encode(LeaseRevoke(request.ID)), done)
+
+    def keep_alive(self, call: Call) -> None:
+        """Renew a lease for each message, until the client has no more; a lease that is no more has a TTL of 0."""
+        _KeepAlive(call, self._node, self._loop, self._header)
+
+    # This member's word
+
+    def time_to_live(self, call: Call, data: bytes) -> None:
+        request = parse(call, lease_pb2.LeaseTimeToLiveRequest, data)
+        if request is None:
+            return
+
+        def answer() -> None:
+            lease = self._node.machine.leases.find(request.ID)
+            remaining_s = self._node.lessor.remaining_s(request.ID)
+            if lease is None or remaining_s is None:
+                body = lease_pb2.LeaseTimeToLiveResponse(ID=request.ID, TTL=-1)
+            else:
+                body = lease_pb2.LeaseTimeToLiveResponse(
+                    ID=request.ID, TTL=max(0, int(remaining_s)), grantedTTL=lease.ttl_s
+                )
+            head = self._header_now() + body.SerializeToString()
+            if request.keys:
+                self._slices.start(call, self._key_steps(call, request.ID, head))
+            else:
+                call.reply(head)
+
+        self._waiting.read(call, answer)
+
+    def _key_steps(self, call: Call, lease_id: int, head: bytes) -> Steps:
+        """The rest of an answer: the keys that are attached."""
+        parts, after = [head], None
+        while True:
+            some = list(islice(self._node.machine.leases.scan_keys(lease_id, after), SLICE_KEYS))
+            parts.append(lease_pb2.LeaseTimeToLiveResponse(keys=some).SerializeToString())
+            if len(some) < SLICE_KEYS:
+                break
+            after = some[-1]
+            yield
+        call.reply(b"".join(parts))
+
+    def leases(self, call: Call, _: bytes) -> None:
+        """All leases that this member knows, those that end next first."""
+        self._slices.start(call, self._lease_steps(call))
+
+    def _lease_steps(self, call: Call) -> Steps:
+        leases, lessor = self._node.machine.leases, self._node.lessor
+        runs: list[list[tuple[float, int]]] = []
+        after = None
+        while True:
+            ids = [lease_id for lease_id, _ in islice(leases.scan(after), SLICE_LEASES)]
+            runs.append(sorted((lessor.remaining_s(one) or 0.0, one) for one in ids))
+            if len(ids) < SLICE_LEASES:
+                break
+            after = ids[-1]
+            yield
+        ordered: Iterator[tuple[float, int]] = merge(*runs)
+        parts = [self._header_now()]
+        while some := list(islice(ordered, SLICE_LEASES)):
+            statuses = [lease_pb2.LeaseStatus(ID=lease_id) for _, lease_id in some]
+            parts.append(lease_pb2.LeaseLeasesResponse(leases=statuses).SerializeToString())
+            yield
+        call.reply(b"".join(parts))
+
+
+class _KeepAlive:
+    """One stream of renewals."""
+
+    def __init__(
+        self,
+        call: Call,
+        node: Node,
+        loop: asyncio.AbstractEventLoop,
+        header: Callable[[int], bytes],
+    ) -> None:
+        self._call = call
+        self._node = node
+        self._header = header
+        self._waiting = 0
+        self._is_half_closed = False
+        self._deadline: asyncio.TimerHandle | None = None
+        call.on_message = self._on_message
+        call.on_half_close = self._on_half_close
+        call.on_cancel = self._forget
+        if call.request.timeout_s is not None:
+            self._deadline = loop.call_later(call.request.timeout_s, fail, call, status.DEADLINE)
+
+    def _on_message(self, data: bytes) -> None:
+        request = parse(self._call, lease_pb2.LeaseKeepAliveRequest, data)
+        if request is None:
+            return
+        lease_id = request.ID
+        self._waiting += 1
+        self._node.propose(
+            encode(LeaseRenew(lease_id)), lambda result: self._renewed(lease_id, result)
+        )
+
+    def _renewed(self, lease_id: int, result: object) -> None:
+        self._waiting -= 1
+        if isinstance(result, LeaseResult):
+            self._answer(lease_id, result.ttl_s, result.revision)
+        elif result is KvError.LEASE_NOT_FOUND:
+            self._answer(lease_id, 0, self._node.machine.revision)
+        else:
+            self._forget()
+            _fail(self._call, result)
+        self._finish_if_all_is_said()
+
+    def _answer(self, lease_id: int, ttl_s: int, revision: int) -> None:
+        body = lease_pb2.LeaseKeepAliveResponse(ID=lease_id, TTL=ttl_s)
+        self._call.send(self._header(revision) + body.SerializeToString())
+
+    def _on_half_close(self) -> None:
+        self._is_half_closed = True
+        self._finish_if_all_is_said()
+
+    def _finish_if_all_is_said(self) -> None:
+        if self._is_half_closed and not self._waiting:
+            self._forget()
+            self._call.finish()
+
+    def _forget(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
+
+
+def _fail(call: Call, result: object) -> None:
+    assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
+    fail(call, status_of(result))

@@ -1,0 +1,146 @@
+"""etcdserverpb.Watch: the streams of this member, and what keeps them going.
+
+Events leave with the batch that was applied, one write for each stream. History is read in slices beside other long reads.
+"""
+
+import asyncio
+from collections.abc import Callable
+from random import Random
+from typing import Final
+
+from raftwerk.api import status
+from raftwerk.http2.server import Call, Method, StreamMethod
+from raftwerk.server import translate
+from raftwerk.server.calls import fail
+from raftwerk.server.port import Node
+from raftwerk.server.slices import Slices, Steps
+from raftwerk.server.watch_stream import WatchStream
+
+SLICE_ROWS: Final = 200
+"""Rows of history that are read in one turn of the loop: about two milliseconds."""
+JITTER: Final = 0.1
+"""Of the progress interval, at most: streams that began together do not stay together."""
+LEADERLESS_TIMEOUTS: Final = 3
+"""Election timeouts without a leader that end the streams of those who want one."""
+FRAGMENT_OVERHEAD_BYTES: Final = 512 * 1024
+"""A response may be larger than a request by so much before it is sent in fragments (etcd's allowance)."""
+
+
+class WatchService:
+    """The handler, and the surroundings of its streams."""
+
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop, slices: Slices) -> None:
+        self._node = node
+        self._loop = loop
+        self._slices = slices
+        self._headers = translate.Headers(node.cluster_id, node.node_id)
+        self._random = Random()
+        self._streams: dict[WatchStream, None] = {}
+        self._waiting: dict[WatchStream, None] = {}
+        """Their clients do not read."""
+        self._is_look_due = False
+        self._is_catching_up = False
+        self._want_leader: dict[WatchStream, None] = {}
+        self._leaderless_timeouts = 0
+        self._is_watching_leader = False
+        self.is_over = False
+        self.message_bytes_max = node.settings.max_request_bytes + FRAGMENT_OVERHEAD_BYTES
+        self.hub = node.machine.open_hub(self._catch_up_soon)
+
+    def methods(self) -> dict[str, Method]:
+        return {"/etcdserverpb.Watch/Watch": StreamMethod(self.open)}
+
+    def header(self, revision: int) -> bytes:
+        return self._headers.field(revision, self._node.current_term)
+
+    @property
+    def stream_count(self) -> int:
+        return len(self._streams)
+
+    def open(self, call: Call) -> None:
+        """A new stream."""
+        wants_leader = (b"hasleader", b"true") in call.request.headers
+        if self.is_over:
+            fail(call, status.STOPPED)
+        elif wants_leader and not self._node.has_leader:
+            fail(call, status.NO_LEADER)
+        else:
+            stream = WatchStream(self, call)
+            self._streams[stream] = None
+            if wants_leader:
+                self._want_leader[stream] = None
+                self._watch_leader()
+
+    def on_closed(self, stream: WatchStream) -> None:
+        self._streams.pop(stream, None)
+        self._waiting.pop(stream, None)
+        self._want_leader.pop(stream, None)
+
+    def stop(self) -> None:
+        """End all streams: their clients go on elsewhere."""
+        self.is_over = True
+        for stream in list(self._streams):
+            stream.end(status.STOPPED)
+
+    # Clients that do not read
+
+    def await_drain(self, stream: WatchStream) -> None:
+        self._waiting[stream] = None
+        if not self._is_look_due:
+            self._is_look_due = True
+            self._loop.call_soon(self._look)
+
+    def _look(self) -> None:
+        self._is_look_due = False
+        for stream in list(self._waiting):
+            if stream.call.is_clogged:
+                stream.call.await_drain()
+            else:
+                del self._waiting[stream]
+                self.hub.resume(stream)
+
+    # History
+
+    def _catch_up_soon(self) -> None:
+        if not self._is_catching_up:
+            self._is_catching_up = True
+            self._loop.call_soon(lambda: self._slices.start(self, self._catch_up()))
+
+    def _catch_up(self) -> Steps:
+        try:
+            while self.hub.catch_up(SLICE_ROWS):
+                yield
+        finally:
+            self._is_catching_up = False
+
+    # Timers
+
+    def await_progress(self, stream: WatchStream) -> Callable[[], None]:
+        interval_s = self._node.settings.watch_progress_notify_interval_ms / 1000
+        timer: asyncio.TimerHandle
+
+        def tick() -> None:
+            nonlocal timer
+            timer = self._loop.call_later(interval_s, tick)
+            stream.tell_progress()
+
+        timer = self._loop.call_later(interval_s * (1 + JITTER * self._random.random()), tick)
+        return lambda: timer.cancel()
+
+    def _watch_leader(self) -> None:
+        if self._want_leader and not self._is_watching_leader:
+            self._is_watching_leader = True
+            timeout_s = self._node.settings.election_timeout_ms / 1000
+            self._loop.call_later(timeout_s, self._look_for_leader)
+
+    def _look_for_leader(self) -> None:
+        self._is_watching_leader = False
+        if self._node.has_leader:
+            self._leaderless_timeouts = 0
+        else:
+            self._leaderless_timeouts += 1
+        if self._leaderless_timeouts >= LEADERLESS_TIMEOUTS:
+            self._leaderless_timeouts = 0
+            for stream in list(self._want_leader):
+                stream.end(status.NO_LEADER)
+        self._watch_leader()
