@@ -178,6 +178,7 @@ def test_new_leader_tells_everybody_at_once() -> None:
     candidate = node(1, term=3, log="1", role="candidate", learners=(4,))
     effects = candidate.receive(2, RequestVoteReply(3, True))
     assert receivers(effects, AppendEntries) == [2, 3, 4]
+    assert sent(effects, AppendEntries, to=2)[0].entries == [], "answered without a disk"
 
 
 # --- the pre-vote: receiver

@@ -13,7 +13,7 @@ from raftwerk.raft.messages import (
     RequestVote,
     RequestVoteReply,
 )
-from raftwerk.raft.types import Index, Term
+from raftwerk.raft.types import Index, Snapshot, Term
 from tests.raft.builder import Node, entries, node, only, receivers, sent
 
 
@@ -243,6 +243,37 @@ def test_entries_that_came_and_went_in_one_step_never_reach_the_disk() -> None:
         Received(2, append(2, 1, "3 3")), Received(3, append(2, 1, "4", term=4, leader=3))
     )
     assert effects.persist == Persist(1, 4, 0, entries=entries("4", 3))
+
+
+def test_deletion_is_handed_out_once() -> None:
+    built = follower("1 1 1 1")
+    built.receive(2, append(2, 1, "3"))
+    effects = built.receive(2, append(3, 3, "3"))
+    assert effects.persist == Persist(2, 3, 0, entries=entries("3", 4))
+
+
+def test_reset_is_handed_out_once_and_takes_a_deletion_with_it() -> None:
+    """The whole log goes: what was to be deleted from it is gone as well."""
+    built = follower("1 1 1 1")
+    snapshot = Snapshot(9, 2, b"")
+    stable.on_truncated(built.state, 4)
+    built.state.log.reset(9, 2)
+    stable.on_reset(built.state, snapshot)
+    out = Effects()
+    stable.flush(built.state, out)
+    assert out.persist == Persist(1, 3, 0, reset_to=snapshot, entries=[])
+    assert (built.state.durable_index, built.state.stable.staged_index) == (9, 9)
+    out = Effects()
+    stable.flush(built.state, out)
+    assert out.persist is None
+
+
+@pytest.mark.parametrize(("index", "durable_index"), [(1, 2), (2, 2), (3, 3)])
+def test_what_the_state_machine_holds_counts_as_durable(index: Index, durable_index: Index) -> None:
+    built = follower("1 1")
+    built.receive(2, append(2, 1, "3 3"))
+    stable.on_compacted(built.state, index)
+    assert built.state.durable_index == durable_index
 
 
 def test_deletion_reaches_only_as_far_as_the_disk_was_told() -> None:
