@@ -90,6 +90,8 @@ def test_few_and_short_blocks_are_remembered() -> None:
         (b"\x00\x01a", True),
         (b"\x00\x7f\xff", True),
         (b"\x00\x01a\x05b", True),
+        (b"\xff\x80\x80\x80\x80\x00", False),
+        (b"\xff\x80\x80\x80\x80\x80\x00", True),
     ],
     ids=[
         "empty",
@@ -105,6 +107,8 @@ def test_few_and_short_blocks_are_remembered() -> None:
         "no value",
         "number cut",
         "value cut",
+        "number of five bytes",
+        "number of more",
     ],
 )
 def test_changes_of_the_table_are_seen(block: bytes, changes: bool) -> None:
