@@ -92,11 +92,20 @@ def test_chunks_are_written_at_their_offset() -> None:
 def test_chunk_sent_twice_is_written_once() -> None:
     """F2.IS.3: a chunk at another offset is not stored; the answer says which one is wanted."""
     follower = node(1, term=3)
-    follower.receive(2, chunk(0, b"data"))
-    again = follower.receive(2, chunk(0, b"data"))
+    follower.receive(2, chunk(0, b"data"), chunk(4, b"more"))
+    again = follower.receive(2, chunk(4, b"more"))
     gap = follower.receive(2, chunk(9, b"gap"))
     assert not again.received_chunks + gap.received_chunks
-    assert (reply_to(again).next_offset, reply_to(gap).next_offset) == (4, 4)
+    assert (reply_to(again).next_offset, reply_to(gap).next_offset) == (8, 8)
+
+
+def test_first_chunk_always_begins_a_new_snapshot_file() -> None:
+    """F2.IS.2: also when one was half written; the leader that opened its stream anew could not go on with that."""
+    follower = node(1, term=3)
+    follower.receive(2, chunk(0, b"data"), chunk(4, b"more"))
+    again = follower.receive(2, chunk(0, b"data!"))
+    assert again.received_chunks == [chunk(0, b"data!")]
+    assert reply_to(again).next_offset == 5
 
 
 def test_each_chunk_but_the_last_is_answered() -> None:

@@ -89,9 +89,7 @@ def test_chunk_makes_a_candidate_a_follower() -> None:
     assert (candidate.role, candidate.state.leader_id) == ("Follower", 2)
 
 
-@pytest.mark.parametrize(
-    "again", [chunk(0, b"abc"), chunk(3, b"de"), chunk(7, b"x")], ids=["first", "second", "gap"]
-)
+@pytest.mark.parametrize("again", [chunk(3, b"de"), chunk(7, b"x")], ids=["second", "gap"])
 def test_chunk_out_of_place_is_not_stored(again: InstallSnapshot) -> None:
     """Sent twice, or too early: the reply says where the stream stands."""
     built = follower()
@@ -99,6 +97,15 @@ def test_chunk_out_of_place_is_not_stored(again: InstallSnapshot) -> None:
     effects = built.receive(2, again)
     assert not effects.received_chunks
     assert only(effects, InstallSnapshotReply) == reply(5)
+
+
+def test_first_chunk_again_begins_the_stream_anew() -> None:
+    """The leader opened it anew, because it could not go on where this node stands: so neither may this node."""
+    built = follower()
+    built.receive(2, chunk(0, b"abc"), chunk(3, b"de"))
+    effects = built.receive(2, chunk(0, b"abcd"))
+    assert effects.received_chunks == [chunk(0, b"abcd")]
+    assert only(effects, InstallSnapshotReply) == reply(4)
 
 
 def test_middle_of_an_unknown_stream_is_asked_for_from_its_beginning() -> None:

@@ -31,11 +31,12 @@ def receive(state: State, sender: NodeId, rpc: InstallSnapshot, out: Effects) ->
     if state.is_installing:
         return  # the answer follows
     incoming = state.incoming
-    # F2.IS.2: create new snapshot file if first chunk (offset is 0)
-    if not _continues(incoming, rpc):
-        if rpc.offset:
-            _reply(state, sender, rpc.last_included_index, 0)
-            return
+    # F2.IS.2: create new snapshot file if first chunk (offset is 0): also when one is half there, which the leader's
+    # stream, opened anew, may not continue
+    if rpc.offset and not _continues(incoming, rpc):
+        _reply(state, sender, rpc.last_included_index, 0)
+        return
+    if not rpc.offset:
         incoming = Incoming(
             rpc.leader_id,
             rpc.term,
