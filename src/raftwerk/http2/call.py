@@ -1,6 +1,6 @@
 """Calls on the server: the methods that there are, what is asked of one, and how it is answered."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -89,6 +89,12 @@ class Carrier(Protocol):
 
     def end(self, stream: "Call", trailers: bytes) -> None: ...
 
+    def is_clogged(self, call: "Call") -> bool:
+        """Whether much that was sent waits for the client to read."""
+
+    def await_drain(self, call: "Call") -> None:
+        """Tell the call (on_drained) when it is not clogged any more."""
+
     def changed(self) -> None:
         """There is output."""
 
@@ -126,7 +132,7 @@ class Call(Stream):
         self.on_cancel: Callable[[], None] | None = None
         """The client gave up, or is gone. Answers are ignored from now on."""
         self.on_drain: Callable[[], None] | None = None
-        """Everything that was sent has left."""
+        """Everything that was sent has left, or at least does not clog the call any more."""
 
     @property
     def is_over(self) -> bool:
@@ -162,14 +168,28 @@ class Call(Stream):
         )
         connection.write_whole(self, answer, size)
 
+    @property
+    def is_clogged(self) -> bool:
+        """Whether the client reads too slowly: who can wait with sending more should (await_drain)."""
+        return self._connection.is_clogged(self)
+
+    def await_drain(self) -> None:
+        """Have on_drain called when the call is not clogged any more."""
+        self._connection.await_drain(self)
+
     def send(self, message: bytes) -> None:
         """One message of a streaming answer."""
+        self.send_all((message,))
+
+    def send_all(self, messages: Sequence[bytes]) -> None:
+        """Several messages of a streaming answer, in few frames."""
         if self.is_over:
             return
         if not self.has_answered:
             self.has_answered = True
             self._connection.write(frame(HEADERS, END_HEADERS, self.stream_id, _RESPONSE))
-        self._connection.send_data(self, grpc.frame_message(message))
+        data = b"".join([grpc.frame_message(message) for message in messages])
+        self._connection.send_data(self, data)
         self._connection.changed()
 
     def finish(self, status: int = grpc.OK, text: str = "") -> None:

@@ -29,5 +29,7 @@ class Limits:
     """A period: SETTINGS frames, each of which may touch every open stream."""
     unfinished_bytes_max: int = 128 * 1024 * 1024
     """Messages, of all streams, that have begun to come and are not complete."""
+    backlog_bytes_max: int = 512 * 1024
+    """Of one call, waiting to be read by the peer: beyond it, who can wait with sending does."""
     buffered_bytes_max: int = 256 * 1024 * 1024
     """Waiting to be read by the peer, in the engine or in the socket; a message may go beyond it, none is taken after it."""

@@ -37,6 +37,9 @@ class ServerConnection(Connection[Call]):
         self._resets = 0
         self._is_draining = False
         self.calls_total = 0
+        self.is_blocked = False
+        """The socket takes nothing for now: the shell says so."""
+        self._awaiting_drain: dict[int, Call] = {}
 
     def receive(self, data: bytes) -> None:
         self._is_receiving = True
@@ -72,7 +75,21 @@ class ServerConnection(Connection[Call]):
         self.goaway()
         self.changed()
 
+    def on_written(self) -> None:
+        """The output was written, or the socket takes more again: calls that were clogged may go on."""
+        for call in [call for call in self._awaiting_drain.values() if not self.is_clogged(call)]:
+            del self._awaiting_drain[call.stream_id]
+            call.on_drained()
+
     # For calls (call.Carrier)
+
+    def is_clogged(self, call: Call) -> bool:
+        sender = self._sender
+        waiting_bytes = call.queued_bytes + sender.sent_bytes - self._taken_bytes
+        return self.is_blocked or waiting_bytes > self.limits.backlog_bytes_max
+
+    def await_drain(self, call: Call) -> None:
+        self._awaiting_drain[call.stream_id] = call
 
     @property
     def single_frame_max(self) -> int:
@@ -95,7 +112,16 @@ class ServerConnection(Connection[Call]):
         self._on_local_end(call)
         self.changed()
 
+    def _drop(self, stream: Call) -> None:
+        self._awaiting_drain.pop(stream.stream_id, None)
+        super()._drop(stream)
+
+    def lost(self) -> None:
+        self._awaiting_drain.clear()
+        super().lost()
+
     def _on_local_end(self, stream: Call) -> None:
+        self._awaiting_drain.pop(stream.stream_id, None)
         self._resets = max(0, self._resets - 1)
         if not stream.is_remote_closed:
             # The client may still be sending what nobody wants: tell it to stop (RFC 9113, section 8.1)

@@ -223,8 +223,7 @@ class KvMachine:
         self._pins.pop(pin, None)
 
     def open_hub(self, on_lagging: Callable[[], None]) -> Hub:
-        """The hub of watches: from now on it gets the events of each batch applied. Once only."""
-        assert self._hub is None, "there is one hub"
+        """The hub of watches: from now on it gets the events of each batch applied, and an earlier one none."""
         self._hub = Hub(History(self, self._store), on_lagging)
         return self._hub
 

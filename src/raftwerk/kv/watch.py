@@ -70,7 +70,10 @@ class Listener(Protocol):
 
     @property
     def is_ready(self) -> bool:
-        """Whether it takes more. If not, it calls Hub.resume when it does."""
+        """Whether it takes more."""
+
+    def on_parked(self) -> None:
+        """A watcher waits until Hub.resume is called."""
 
     def take(self, watcher: Watcher, delivery: Delivery) -> None: ...
 
@@ -156,6 +159,8 @@ class Hub:
 
     def _park(self, watcher: Watcher) -> None:
         watcher.state = State.PARKED
+        if watcher.listener not in self._parked:
+            watcher.listener.on_parked()
         self._parked.setdefault(watcher.listener, {})[watcher] = None
 
     # Events

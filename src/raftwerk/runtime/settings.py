@@ -57,6 +57,8 @@ class Settings:
     quota_backend_bytes: int = 2 * 1024**3
     """Writes are refused when the store is larger; negative: no limit."""
     max_txn_ops: int = 128
+    watch_progress_notify_interval_ms: int = 600_000
+    """How often a watcher that wants it is told that nothing has happened."""
     log_level: str = "info"
     """debug, info, warn, error, panic or fatal."""
     log_format: str = "console"
@@ -96,6 +98,7 @@ class Settings:
             (self.max_request_bytes, "max-request-bytes"),
             (self.max_txn_ops, "max-txn-ops"),
             (self.snapshot_count, "snapshot-count"),
+            (self.watch_progress_notify_interval_ms, "watch-progress-notify-interval"),
         ):
             if value <= 0:
                 raise UsageError(f"--{flag} must be at least 1, not {value}")

@@ -76,14 +76,18 @@ class GrpcProtocol(asyncio.Protocol):
             self._written_bytes += len(data)
             self._owner.on_bytes(0, len(data))
             transport.write(data)
+            self._engine.on_written()
         if self._engine.is_closed:
             transport.close()
 
     def pause_writing(self) -> None:
+        self._engine.is_blocked = True
         if self._transport is not None and not self._transport.is_closing():
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._engine.is_blocked = False
+        self._engine.on_written()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
 

@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Protocol, TypeAlias, TypeVar
 
-from raftwerk.http2.server import Call
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import KvError
 
@@ -16,20 +15,28 @@ Steps: TypeAlias = Generator[None, None, None]
 """Does the next slice of the work when it is asked for more, and answers the call at its end."""
 
 
+class Reader(Protocol):
+    """Whom a read is for: most often a call."""
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody waits for the rest."""
+
+
 class Slices:
     """All long reads of this node, in turn."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[Call, Steps]] = deque()
+        self._waiting: deque[tuple[Reader, Steps]] = deque()
         self._is_due = False
 
-    def start(self, call: Call, steps: Steps) -> None:
-        """Do the first slice now, which may be all. A call that is over gets no further one: its steps are closed."""
-        if call.is_over:
+    def start(self, reader: Reader, steps: Steps) -> None:
+        """Do the first slice now, which may be all. A reader that is over gets no further one: its steps are closed."""
+        if reader.is_over:
             steps.close()
         elif next(steps, steps) is None:
-            self._waiting.append((call, steps))
+            self._waiting.append((reader, steps))
             self._wake()
 
     def _wake(self) -> None:
@@ -39,9 +46,9 @@ class Slices:
 
     def _turn(self) -> None:
         self._is_due = False
-        call, steps = self._waiting.popleft()
+        reader, steps = self._waiting.popleft()
         self._wake()  # first: what goes wrong with one read does not hold up the others
-        self.start(call, steps)
+        self.start(reader, steps)
 
 
 class Scan(Protocol[T_co]):
