@@ -24,6 +24,7 @@ from raftwerk.server.methods import MethodTable
 from raftwerk.server.metrics import MetricsPage, Traffic
 from raftwerk.server.port import Node
 from raftwerk.server.slices import Slices
+from raftwerk.server.watch_service import WatchService
 
 log = structlog.get_logger()
 
@@ -55,6 +56,7 @@ class Server:
         kv = KvService(node, self._loop, slices, self._is_over_quota)
         cluster = ClusterServices(node, self._loop, slices, self._is_over_quota)
         health = Health(node, self._loop)
+        self._watch = WatchService(node, self._loop, slices)
         lease = LeaseService(node, self._loop, slices, self._is_over_quota)
         self._methods = MethodTable(
             kv.methods(),
@@ -102,6 +104,7 @@ class Server:
             self._quota_check.cancel()
         for server in self._servers:
             server.close()
+        self._watch.stop()
         for connection in list(self._connections):
             connection.drain()
         self._http1.stop()
