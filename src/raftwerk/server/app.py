@@ -63,6 +63,7 @@ class Server:
             cluster.methods(),
             health.methods(),
             lease.methods(),
+            self._watch.methods(),
         )
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
