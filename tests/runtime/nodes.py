@@ -1,6 +1,7 @@
 """Nodes in the test's own event loop, on ports of loopback."""
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -37,6 +38,12 @@ def settings_of(folder: Path, nodes: int = 1, **changed: Any) -> list[Settings]:
         )
         for name, (client, peer) in zip(urls, ports, strict=True)
     ]
+
+
+def open_files_in(folder: Path) -> list[str]:
+    """Which of its files this process holds open."""
+    links = [link for link in Path("/proc/self/fd").iterdir() if os.path.lexists(link)]
+    return sorted(path for link in links if (path := str(link.readlink())).startswith(str(folder)))
 
 
 @asynccontextmanager

@@ -13,6 +13,7 @@ from raftwerk.raft.membership import Membership
 from raftwerk.replica.position import Position
 from raftwerk.runtime.data_dir import DataDir, open_data_dir
 from raftwerk.runtime.settings import Settings
+from tests.runtime.nodes import open_files_in
 
 
 @pytest.fixture
@@ -155,8 +156,9 @@ def test_failed_opening_holds_nothing(settings: Settings, damage: object) -> Non
     close(folder)
     files = {path: path.read_bytes() for path in settings.data_dir.rglob("*") if path.is_file()}
     damage(settings.data_dir)  # type: ignore[operator]
-    with pytest.raises((CorruptData, DataDirError)):
+    with pytest.raises((CorruptData, DataDirError)) as caught:
         open_data_dir(settings)
+    assert open_files_in(settings.data_dir) == [], caught.value  # though its frames still live
     for path, data in files.items():
         path.write_bytes(data)
     close(open_data_dir(settings))

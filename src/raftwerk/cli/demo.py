@@ -47,7 +47,8 @@ def run() -> int:
         with tempfile.TemporaryDirectory(prefix="raftwerk-demo-") as folder:
             cluster = LocalCluster(Path(folder), free_ports(3), ["--log-level=info"])
             try:
-                return _tour(console, cluster, records)
+                with asyncio.Runner() as runner:
+                    return _tour(console, cluster, records, runner)
             finally:
                 cluster.stop_all()
     except RaftwerkError as error:
@@ -55,7 +56,13 @@ def run() -> int:
         return 1
 
 
-def _tour(console: Console, cluster: LocalCluster, records: list[tuple[bytes, bytes]]) -> int:
+def _tour(
+    console: Console,
+    cluster: LocalCluster,
+    records: list[tuple[bytes, bytes]],
+    runner: asyncio.Runner,
+) -> int:
+    runner.get_loop()  # made now: Ctrl-C while it is made would be noisy
     size = sum(len(value) for _, value in records)
     started = time.monotonic()
     console.print("1. Starting three nodes, each a process with a log and a store of its own ...")
@@ -67,12 +74,12 @@ def _tour(console: Console, cluster: LocalCluster, records: list[tuple[bytes, by
         f"2. Writing {len(records)} package records ({size / 1e6:.1f} MB) from {RECORDS} ..."
     )
     tour = _Tour(console, cluster, leader, records)
-    asyncio.run(tour.write())
+    runner.run(tour.write())
     other = next(member for member in cluster.members if member is not leader)
     console.print(
         f"3. Reading every record back through {other.name}, and comparing byte for byte ..."
     )
-    wrong = asyncio.run(tour.compare(other))
+    wrong = runner.run(tour.compare(other))
     if wrong:
         console.print(
             f"[red]   {len(wrong)} records are not as they were written: {wrong[:5]}[/red]"
@@ -83,7 +90,7 @@ def _tour(console: Console, cluster: LocalCluster, records: list[tuple[bytes, by
     started = time.monotonic()
     cluster.start(leader)
     cluster.wait_ready()
-    wrong = asyncio.run(tour.compare(leader, serializable=True))
+    wrong = runner.run(tour.compare(leader, serializable=True))
     if wrong:
         console.print(f"[red]   {leader.name} misses {len(wrong)} records[/red]")
         return 1
