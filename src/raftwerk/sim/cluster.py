@@ -235,5 +235,9 @@ class Cluster:
         assert leader is not None
         return leader
 
+    def check_state(self, node_id: NodeId) -> bool:
+        """Compare the whole state of a node that is up with the oracle's. Returns whether that was possible."""
+        return self.checks.machines.check_state(node_id, self.nodes[node_id].machine)
+
     def stream(self, name: str) -> Random:
         return self.world.stream(name)

@@ -15,6 +15,7 @@ from raftwerk.raft.raft import Raft
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.state import State
 from raftwerk.raft.types import Index, NodeId
+from raftwerk.replica.ports import StateMachine
 from raftwerk.replica.recovery import DurableState, start_core
 from raftwerk.replica.replica import Replica
 from raftwerk.sim.background import SimBackground
@@ -95,6 +96,13 @@ class SimNode:
         """Of the core of a node that is up."""
         assert self.replica is not None
         return self.replica.raft.state
+
+    @property
+    def machine(self) -> StateMachine:
+        """The state machine of a node that is up."""
+        assert self.replica is not None
+        assert isinstance(self.replica.machine, ObservedMachine)
+        return self.replica.machine.machine
 
     @property
     def is_leader(self) -> bool:

@@ -14,8 +14,7 @@ from raftwerk.kv.commands import Put, encode
 from raftwerk.raft.types import NodeId
 from raftwerk.sim import faults as fault_schedule
 from raftwerk.sim import options as swarm
-from raftwerk.sim.checkers import Violation, linearizability, require
-from raftwerk.sim.checkers.committed import is_quorum
+from raftwerk.sim.checkers import Violation, is_quorum, linearizability, require
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.faults import Fault
 from raftwerk.sim.options import Options
@@ -145,9 +144,7 @@ class _Simulation:
             self._make_progress(node_id, bound_ms)
         cluster.wait(lambda: self._has_converged(core), bound_ms, "all nodes in one state")
         for node_id in core:
-            replica = cluster.nodes[node_id].replica
-            assert replica is not None
-            cluster.checks.machines.check_state(node_id, replica.machine.machine)  # type: ignore[attr-defined]
+            cluster.check_state(node_id)
 
     def _core(self) -> list[NodeId]:
         """All nodes, or just enough of them."""

@@ -26,7 +26,6 @@ from raftwerk.replica.failure import Failure
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.history import History, Operation, Outcome, Values
-from raftwerk.sim.machines import ObservedMachine
 from raftwerk.sim.node import LOST
 
 NOT_DONE: Final = frozenset(
@@ -210,11 +209,9 @@ class Client:
         self._return(operation, result)
 
     def _range(self, node_id: NodeId, group: int) -> RangeResult:
-        replica = self._cluster.nodes[node_id].replica
-        assert replica is not None
-        assert isinstance(replica.machine, ObservedMachine)
-        assert isinstance(replica.machine.machine, KvMachine)
-        result = replica.machine.machine.range(self._workload.query(group))
+        machine = self._cluster.nodes[node_id].machine
+        assert isinstance(machine, KvMachine)
+        result = machine.range(self._workload.query(group))
         assert isinstance(result, RangeResult)
         return result
 

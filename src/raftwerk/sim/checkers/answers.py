@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from raftwerk.raft.types import Entry, EntryKind, Index
 from raftwerk.sim.checkers import Violation
+from raftwerk.sim.checkers.committed import Committed
 from raftwerk.sim.checkers.state_machine_safety import StateMachineSafety
 from raftwerk.sim.history import Operation
 
@@ -16,7 +17,8 @@ from raftwerk.sim.history import Operation
 class Answers:
     """Knows where each command stands in the log."""
 
-    def __init__(self, machines: StateMachineSafety) -> None:
+    def __init__(self, committed: Committed, machines: StateMachineSafety) -> None:
+        self._committed = committed
         self._machines = machines
         self._index_of: dict[bytes, Index] = {}
         self._refused: set[bytes] = set()
@@ -40,7 +42,9 @@ class Answers:
                 )
 
     def on_call(self, operation: Operation) -> None:
-        operation.floor_index = self.floor_index
+        """A read must see all that is committed by now, answered or not."""
+        is_read = operation.is_read
+        operation.floor_index = self._committed.last_index if is_read else self.floor_index
 
     def on_done(self, operation: Operation, result: object) -> None:
         """A command was answered with its result."""

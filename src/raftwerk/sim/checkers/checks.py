@@ -25,13 +25,14 @@ class Checks:
     """Called by the nodes as things happen."""
 
     def __init__(self, membership: Membership, oracle: StateMachine, digest: Digest) -> None:
+        self._membership = membership
         self.durability = Durability()
         self.elections = ElectionSafety()
         self.matching = LogMatching()
         self.committed = Committed(membership, self.durability)
         self.monotonic = Monotonic()
         self.machines = StateMachineSafety(self.committed, oracle, digest)
-        self.answers = Answers(self.machines)
+        self.answers = Answers(self.committed, self.machines)
 
     def on_recovered(self, node_id: NodeId, recovered: Recovered) -> None:
         """The log was read from the disk."""
@@ -80,9 +81,10 @@ class Checks:
 
     def on_step(self, state: State) -> None:
         """After each step of a node."""
-        if isinstance(state.role, Leader) and self.elections.on_leader(
-            state.node_id, state.current_term
-        ):
-            self.committed.on_leader(state)
+        if isinstance(state.role, Leader):
+            if self.elections.on_leader(state.node_id, state.current_term, self._membership):
+                self.committed.on_leader(state)
+            if state.current_term == self.elections.newest_term:
+                self.committed.on_step_of_leader(state, state.role)
         self.on_commit(state)
         self.monotonic.on_step(state)

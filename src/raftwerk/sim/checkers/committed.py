@@ -5,16 +5,11 @@ for all higher-numbered terms.
 """
 
 from raftwerk.raft.membership import Membership
+from raftwerk.raft.roles import Leader
 from raftwerk.raft.state import State
 from raftwerk.raft.types import Entry, Index, NodeId
-from raftwerk.sim.checkers import Violation
+from raftwerk.sim.checkers import Violation, is_quorum
 from raftwerk.sim.checkers.durability import Durability
-
-
-def is_quorum(membership: Membership, nodes: set[NodeId]) -> bool:
-    """Counted here again, so that a wrong count in the core shows."""
-    groups = [membership.voters, *([membership.outgoing] if membership.outgoing else [])]
-    return all(2 * len(nodes & set(group)) > len(group) for group in groups)
 
 
 class Committed:
@@ -74,6 +69,19 @@ class Committed:
                 f"node {state.node_id} committed ({entry.index}, term {entry.term}), "
                 f"which is on the disks of {sorted(holders)} of {self._membership.voters}",
             )
+
+    def on_step_of_leader(self, state: State, leader: Leader) -> None:
+        """What the newest leader believes of its followers is on their disks, or committed anyway."""
+        for peer, progress in leader.progress.items():
+            match_index = progress.match_index
+            if match_index > max(state.log.snapshot_index, self.last_index):
+                log = self._durability.log_of(peer)
+                if not log.holds(match_index, state.log.term_at(match_index)):
+                    raise Violation(
+                        "Match index",
+                        f"leader {state.node_id} believes that node {peer} holds {match_index}; "
+                        f"its disk has {log.last_index}",
+                    )
 
     def on_leader(self, state: State) -> None:
         """Somebody was elected: Leader Completeness."""

@@ -1,0 +1,212 @@
+"""The stage: a cluster, and the verbs in which scenarios are written.
+
+leader = stage.one_leader()
+stage.disconnect(leader)
+stage.agree(nodes=2)
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from random import Random
+from typing import Final, TextIO
+
+from raftwerk.kv.commands import Put, encode
+from raftwerk.kv.results import PutResult
+from raftwerk.raft.effects import Persist
+from raftwerk.raft.messages import TimeoutNow
+from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
+from raftwerk.sim.cluster import Cluster
+from raftwerk.sim.node import CLUSTER_ID
+from raftwerk.sim.options import Options
+from raftwerk.wal.log import Wal
+
+PATIENCE_MS: Final = 10_000
+"""Nothing that should happen takes longer."""
+
+
+class Proposal:
+    """One command, and its answers: none yet, or one."""
+
+    def __init__(self) -> None:
+        self.answers: list[object] = []
+
+    @property
+    def is_done(self) -> bool:
+        return any(isinstance(answer, PutResult) for answer in self.answers)
+
+
+class Stage:
+    """A cluster whose nodes are up, if the scenario did not prepare them otherwise."""
+
+    def __init__(self, seed: int, options: Options, file: TextIO | None = None) -> None:
+        self.cluster = Cluster(seed, options, file=file)
+        self.random: Random = self.cluster.stream("scenario")
+        self._away: set[NodeId] = set()
+        self._commands = 0
+
+    @property
+    def nodes(self) -> list[NodeId]:
+        return list(self.cluster.nodes)
+
+    def begin(self) -> None:
+        self.cluster.start_all()
+
+    def run_ms(self, duration_ms: int) -> None:
+        self.cluster.run_ms(duration_ms)
+
+    def run_timeouts(self, count: int) -> None:
+        """Let some election timeouts go by."""
+        self.run_ms(count * self.cluster.options.config.election_timeout_ms)
+
+    # What is seen
+
+    def leaders(self) -> dict[int, list[NodeId]]:
+        """Who believes to lead, by term, among the connected."""
+        found: dict[int, list[NodeId]] = {}
+        for node in self.cluster.up():
+            if node.is_leader and node.node_id not in self._away:
+                found.setdefault(node.state.current_term, []).append(node.node_id)
+        return found
+
+    def one_leader(self) -> NodeId:
+        """Wait for a leader among the connected; no term has two."""
+
+        def is_led() -> bool:
+            return bool(self.leaders()) and self._is_followed(self._newest())
+
+        self.cluster.wait(is_led, PATIENCE_MS, "a leader")
+        assert all(len(nodes) == 1 for nodes in self.leaders().values())
+        return self._newest()
+
+    def _newest(self) -> NodeId:
+        return max(self.leaders().items())[1][0]
+
+    def _is_followed(self, leader: NodeId) -> bool:
+        term = self.term(leader)
+        followers = [
+            node
+            for node in self.cluster.up()
+            if node.node_id not in self._away
+            and (node.state.leader_id, node.state.current_term) == (leader, term)
+        ]
+        return 2 * len(followers) > len(self.nodes)
+
+    def no_leader(self) -> None:
+        """Without a majority nobody leads for long."""
+        self.run_timeouts(4)
+        assert not self.leaders(), f"somebody leads: {self.leaders()}"
+
+    def term(self, node_id: NodeId) -> int:
+        return self.cluster.nodes[node_id].state.current_term
+
+    def commit_index(self, node_id: NodeId) -> Index:
+        return self.cluster.nodes[node_id].state.commit_index
+
+    def last_index(self, node_id: NodeId) -> Index:
+        return self.cluster.nodes[node_id].state.log.last_index
+
+    def terms(self, node_id: NodeId) -> str:
+        """The log of a node as the paper draws it: the terms of its entries."""
+        log = self.cluster.nodes[node_id].state.log
+        entries = log.slice(log.snapshot_index + 1, log.last_index + 1)
+        return " ".join(str(entry.term) for entry in entries)
+
+    @property
+    def committed(self) -> Index:
+        return self.cluster.checks.committed.last_index
+
+    def applied_by(self, index: Index) -> list[NodeId]:
+        return [node.node_id for node in self.cluster.up() if node.state.last_applied >= index]
+
+    # What clients do
+
+    def propose(self, node_id: NodeId, size: int = 0) -> Proposal:
+        """Hand a new command to a node. size: of its value."""
+        self._commands += 1
+        proposal = Proposal()
+        value = (b"%d" % self._commands).ljust(size)
+        command = encode(Put(b"key/%d" % (self._commands % 20), value))
+        self.cluster.nodes[node_id].propose(command, proposal.answers.append)
+        return proposal
+
+    def agree(self, nodes: int, size: int = 0) -> Index:
+        """A new command is committed, and applied by so many nodes, within the patience. Returns up to where."""
+        start_us = self.cluster.world.now_us
+        proposal = self.propose(self.one_leader(), size)
+        while not proposal.is_done:
+            self.run_ms(10)
+            if proposal.answers and not proposal.is_done:
+                proposal = self.propose(self.one_leader(), size)
+            assert self.cluster.world.now_us - start_us < PATIENCE_MS * 1000, "no agreement"
+        index = self.committed
+        self.cluster.wait(
+            lambda: len(self.applied_by(index)) >= nodes,
+            PATIENCE_MS,
+            f"{nodes} nodes apply {index}",
+        )
+        return index
+
+    # What happens to nodes
+
+    def disconnect(self, *nodes: NodeId) -> None:
+        """Cut each of them off from everybody."""
+        for node_id in nodes:
+            if node_id not in self._away:
+                self._away.add(node_id)
+                self.cluster.isolate(node_id)
+
+    def connect(self, *nodes: NodeId) -> None:
+        for node_id in nodes:
+            if node_id in self._away:
+                self._away.discard(node_id)
+                self.cluster.rejoin(self.cluster.pairs_of([node_id]))
+
+    def crash(self, *nodes: NodeId) -> None:
+        for node_id in nodes:
+            self.cluster.crash(node_id)
+
+    def restart(self, *nodes: NodeId) -> None:
+        """Crash them, if they are up, and start them again."""
+        self.crash(*nodes)
+        for node_id in nodes:
+            self.cluster.start(node_id)
+
+    def others(self, *nodes: NodeId) -> list[NodeId]:
+        return [node_id for node_id in self.nodes if node_id not in nodes]
+
+    def elect(self, node_id: NodeId) -> None:
+        """Let this node start an election at once, as if the leader had handed over (thesis 3.10)."""
+        term = self.term(node_id)
+        sender = self.others(node_id)[0]
+        self.cluster.nodes[node_id].receive(sender, TimeoutNow(term, sender))
+
+    def prepare(self, node_id: NodeId, terms: str, current_term: int) -> None:
+        """Before it starts: write a log with entries of these terms to the node's disk."""
+        node, segment_bytes = self.cluster.nodes[node_id], self.cluster.options.segment_bytes
+        wal, _ = Wal.open(node.disk, Path("/"), CLUSTER_ID, node_id, segment_bytes=segment_bytes)
+        entries = [
+            Entry(index, term, EntryKind.COMMAND, _command(index, term))
+            for index, term in enumerate(map(int, terms.split()), 1)
+        ]
+        persist = Persist(1, current_term, 0, entries=entries)
+        wal.stage([persist]).run()
+        wal.close()
+        self.cluster.checks.durability.log_of(node_id).take(persist)
+
+    # The end
+
+    def finish(self, nodes: Sequence[NodeId] | None = None) -> None:
+        """Everything is mended: all nodes come to one state."""
+        self.cluster.heal()
+        self._away.clear()
+        for node_id in nodes or self.nodes:
+            if not self.cluster.nodes[node_id].is_up:
+                self.cluster.start(node_id)
+        everybody = [self.cluster.nodes[node_id] for node_id in nodes or self.nodes]
+        self.agree(nodes=len(everybody))
+        for node in everybody:
+            self.cluster.check_state(node.node_id)
+
+
+def _command(index: Index, term: int) -> bytes:
+    return encode(Put(b"key/%d" % index, b"%d.%d" % (index, term)))
