@@ -311,3 +311,20 @@ def test_help_lists_every_flag_that_works() -> None:
 def test_every_flag_sets_a_setting() -> None:
     fields: Any = Settings.__dataclass_fields__
     assert {flag.setting for flag in FLAGS} == set(fields)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["experimental-watch-progress-notify-interval", "watch-progress-notify-interval"],
+)
+@pytest.mark.parametrize(
+    ("text", "ms"),
+    [("10m0s", 600_000), ("1m30s", 90_000), ("1.5s", 1500), ("250ms", 250), ("1h", 3_600_000)],
+)
+def test_duration_is_written_as_in_go(name: str, text: str, ms: int) -> None:
+    assert settings_of(f"--{name}={text}").watch_progress_notify_interval_ms == ms
+
+
+@pytest.mark.parametrize("text", ["", "10", "m", "-1s", "1x", "1s2"])
+def test_duration_that_is_none_is_refused(text: str) -> None:
+    assert "is not a duration" in refusal_of(f"--watch-progress-notify-interval={text}")

@@ -33,8 +33,6 @@ _IGNORED: Final = {
     "there are no users and tokens yet": "auth-token auth-token-ttl bcrypt-cost",
     "there are no leases yet": """
         experimental-enable-lease-checkpoint experimental-enable-lease-checkpoint-persist""",
-    "there is no watch yet": """
-        experimental-watch-progress-notify-interval watch-progress-notify-interval""",
     "there is no v2 API": "enable-v2 experimental-enable-v2v3 v2-deprecation",
     "there is no downgrade": "downgrade-check-time experimental-downgrade-check-time",
     "there is no discovery service": "discovery-fallback discovery-proxy",

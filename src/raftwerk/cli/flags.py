@@ -6,6 +6,7 @@ are accepted with one warning each (etcd_flags.py); unknown ones are refused, un
 """
 
 import difflib
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -58,6 +59,18 @@ def _number(text: str) -> int:
         raise UsageError(f"{text!r} is not a whole number") from error
 
 
+_DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?(?:h|m|s|ms|us|µs|ns))+")
+_UNITS_MS: Final = {"h": 3.6e6, "m": 6e4, "s": 1e3, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "ns": 1e-6}
+
+
+def _milliseconds(text: str) -> int:
+    """A duration as Go writes it, like 1m30s."""
+    if not _DURATION.fullmatch(text):
+        raise UsageError(f"{text!r} is not a duration like 10m or 1m30s")
+    parts = re.findall(r"(\d+\.?\d*)(ms|us|µs|ns|h|m|s)", text)
+    return round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts))
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -100,6 +113,18 @@ FLAGS: Final = (
         "Largest store; 0: 2 GiB; negative: no limit.",
     ),
     Flag("max-txn-ops", "max_txn_ops", _number, "Operations in a transaction."),
+    *(
+        Flag(
+            name,
+            "watch_progress_notify_interval_ms",
+            _milliseconds,
+            "How often a quiet watch that wants it hears that nothing has happened, like 10m.",
+        )
+        for name in (
+            "experimental-watch-progress-notify-interval",
+            "watch-progress-notify-interval",
+        )
+    ),
     Flag(
         "log-level",
         "log_level",
