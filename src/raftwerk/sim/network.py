@@ -124,6 +124,9 @@ class SimNetwork:
             if self._cuts[pair]:
                 self._cuts[pair] -= 1
 
+    def join_all(self) -> None:
+        self._cuts.clear()
+
     def clog(self, pairs: Iterable[Pair]) -> None:
         """Hold everything back on these links."""
         self._clogs.update(pairs)

@@ -1,0 +1,209 @@
+"""All scenarios by name."""
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Final, TextIO
+
+from raftwerk.errors import UsageError
+from raftwerk.raft.config import Config
+from raftwerk.raft.membership import Membership
+from raftwerk.sim.checkers import Violation
+from raftwerk.sim.network import NetworkOptions
+from raftwerk.sim.options import Options, WorkloadOptions
+from raftwerk.sim.run import Failure
+from raftwerk.sim.scenarios import course_kv, course_raft, figures
+from raftwerk.sim.scenarios.course_kv import Course
+from raftwerk.sim.scenarios.stage import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """prepares: whether the play itself begins the cluster. finishes: whether it does not bring all nodes to one state."""
+
+    name: str
+    play: Callable[[Stage], None]
+    options: Options
+    prepares: bool = False
+    finishes: bool = False
+
+    @property
+    def text(self) -> str:
+        """What it is about."""
+        play = self.play.func if isinstance(self.play, partial) else self.play
+        return (play.__doc__ or "").partition("\n")[0]
+
+
+CONFIG: Final = Config(heartbeat_interval_ms=50, election_timeout_ms=300)
+SHORT_LOG: Final = replace(CONFIG, tail_entries=5)
+LOSSY: Final = NetworkOptions(
+    delay_mean_us=13_000, loss=0.1, duplication=0.1, straggling=0.05, straggling_us=300_000
+)
+LONG_REORDERING: Final = replace(LOSSY, straggling=0.3, straggling_us=2_200_000)
+REPEATING: Final = NetworkOptions(duplication=0.5)
+
+
+def _options(
+    nodes: int,
+    config: Config = CONFIG,
+    network: NetworkOptions | None = None,
+    workload: WorkloadOptions | None = None,
+) -> Options:
+    return Options(
+        membership=Membership(tuple(range(1, nodes + 1))),
+        config=config,
+        network=network or NetworkOptions(),
+        workload=workload or WorkloadOptions(),
+    )
+
+
+def _raft() -> list[Scenario]:
+    course = course_raft
+    lossy = replace(_options(3, SHORT_LOG, LOSSY), request_timeout_ms=1_000)
+    return [
+        Scenario("InitialElection", course.initial_election, _options(3)),
+        Scenario("ReElection", course.re_election, _options(3)),
+        Scenario("ManyElections", course.many_elections, _options(7)),
+        Scenario("BasicAgree", course.basic_agree, _options(3)),
+        Scenario("RPCBytes", course.rpc_bytes, _options(3)),
+        Scenario("FollowerFailure", course.follower_failure, _options(3)),
+        Scenario("LeaderFailure", course.leader_failure, _options(3)),
+        Scenario("FailAgree", course.fail_agree, _options(3)),
+        Scenario("FailNoAgree", course.fail_no_agree, _options(5)),
+        Scenario("ConcurrentStarts", course.concurrent_starts, _options(3)),
+        Scenario("Rejoin", course.rejoin, _options(3)),
+        Scenario("Backup", course.backup, _options(5)),
+        Scenario("Count", course.count, _options(3)),
+        Scenario("Persist1", course.persist_1, _options(3)),
+        Scenario("Persist2", course.persist_2, _options(5)),
+        Scenario("Persist3", course.persist_3, _options(3)),
+        Scenario("Figure8", course.figure_8, _options(5)),
+        Scenario("UnreliableAgree", course.unreliable_agree, _options(5, CONFIG, LOSSY)),
+        Scenario(
+            "Figure8Unreliable", course.figure_8_unreliable, _options(5, CONFIG, LONG_REORDERING)
+        ),
+        Scenario("ReliableChurn", course.churn, _options(5)),
+        Scenario("UnreliableChurn", course.churn, _options(5, CONFIG, LOSSY)),
+        Scenario("SnapshotBasic", course.snapshot_basic, _options(3, SHORT_LOG)),
+        Scenario("SnapshotInstall", course.snapshot_install, _options(3, SHORT_LOG)),
+        Scenario("SnapshotInstallUnreliable", course.snapshot_install, lossy),
+        Scenario("SnapshotInstallCrash", course.snapshot_install_crash, _options(3, SHORT_LOG)),
+        Scenario("SnapshotInstallUnCrash", course.snapshot_install_crash, lossy),
+        Scenario("SnapshotAllCrash", course.snapshot_all_crash, _options(3, SHORT_LOG)),
+        Scenario("SnapshotInit", course.snapshot_init, _options(3, SHORT_LOG)),
+    ]
+
+
+def _kv(
+    name: str,
+    course: Course,
+    *,
+    nodes: int = 5,
+    clients: int = 1,
+    config: Config = CONFIG,
+    is_lossy: bool = False,
+    groups: int = 3,
+) -> Scenario:
+    workload = WorkloadOptions(clients=clients, groups=groups, pause_mean_us=20_000)
+    options = _options(nodes, config, LOSSY if is_lossy else None, workload)
+    play = partial(course_kv.play, course=course)
+    return Scenario(name, play, options, finishes=True)
+
+
+def _key_value() -> list[Scenario]:
+    quiet, partitions = Course(), Course(partitions=True)
+    crashes, everything = Course(crashes=True), Course(crashes=True, partitions=True)
+    short = SHORT_LOG
+    return [
+        _kv("Basic", quiet),
+        Scenario("Speed", course_kv.speed, _options(3)),
+        _kv("Concurrent", quiet, clients=5),
+        _kv("Unreliable", quiet, clients=5, is_lossy=True),
+        _kv("UnreliableOneKey", quiet, clients=5, is_lossy=True, nodes=3, groups=1),
+        Scenario("OnePartition", course_kv.one_partition, _options(5), finishes=True),
+        _kv("ManyPartitionsOneClient", partitions),
+        _kv("ManyPartitionsManyClients", partitions, clients=5),
+        _kv("PersistOneClient", crashes),
+        _kv("PersistConcurrent", crashes, clients=5),
+        _kv("PersistConcurrentUnreliable", crashes, clients=5, is_lossy=True),
+        _kv("PersistPartition", everything, clients=5),
+        _kv("PersistPartitionUnreliable", everything, clients=5, is_lossy=True),
+        _kv(
+            "PersistPartitionUnreliableLinearizable",
+            everything,
+            clients=15,
+            nodes=7,
+            is_lossy=True,
+            groups=8,
+        ),
+        Scenario("SnapshotRPC", course_kv.snapshot_lagging, _options(3, short)),
+        Scenario("SnapshotSpeed", course_kv.speed, _options(3, short)),
+        _kv("SnapshotRecover", crashes, config=short),
+        _kv("SnapshotRecoverManyClients", crashes, clients=20, config=short),
+        _kv("SnapshotUnreliable", quiet, clients=5, is_lossy=True, config=short),
+        _kv("SnapshotUnreliableRecover", crashes, clients=5, is_lossy=True, config=short),
+        _kv(
+            "SnapshotUnreliableRecoverConcurrentPartition",
+            everything,
+            clients=5,
+            is_lossy=True,
+            config=short,
+        ),
+        _kv(
+            "SnapshotUnreliableRecoverConcurrentPartitionLinearizable",
+            everything,
+            clients=15,
+            nodes=7,
+            is_lossy=True,
+            config=short,
+            groups=8,
+        ),
+    ]
+
+
+def _figures() -> list[Scenario]:
+    joint = replace(_options(3), membership=Membership((3, 4, 5), outgoing=(1, 2, 3)))
+    one_at_a_time = replace(CONFIG, message_entries_max=1)
+    return [
+        Scenario("Figure6", figures.figure_6, _options(5), prepares=True),
+        Scenario("Figure7", figures.figure_7, _options(7), prepares=True),
+        Scenario("Figure8c", figures.figure_8_c, _options(5, one_at_a_time), prepares=True),
+        Scenario("Figure8e", figures.figure_8_e, _options(5), prepares=True),
+        Scenario("Figure10", figures.figure_10, joint),
+        Scenario("SplitVotes", figures.split_votes, _options(5)),
+        Scenario("Figure12", figures.figure_12, _options(3, SHORT_LOG)),
+        Scenario("DeposedLeader", figures.deposed_leader, _options(3)),
+        Scenario("CommandOnce", figures.command_once, _options(3, CONFIG, REPEATING)),
+        Scenario("Downtime", figures.downtime, _options(3)),
+    ]
+
+
+SCENARIOS: Final = {scenario.name: scenario for scenario in [*_raft(), *_key_value(), *_figures()]}
+
+
+def find(name: str) -> Scenario:
+    """Raises UsageError for a name that is none."""
+    if name not in SCENARIOS:
+        raise UsageError(f"there is no scenario {name!r}; there are: {', '.join(SCENARIOS)}")
+    return SCENARIOS[name]
+
+
+def perform(scenario: Scenario, seed: int = 1, file: TextIO | None = None) -> Failure | None:
+    """Play a scenario with a seed. Returns what broke, if anything did."""
+    stage = Stage(seed, scenario.options, file)
+    world = stage.cluster.world
+    try:
+        if not scenario.prepares:
+            stage.begin()
+        scenario.play(stage)
+        if not scenario.finishes:
+            stage.finish()
+    except Violation as violation:
+        name, text = violation.invariant, violation.text
+    except Exception as error:  # noqa: BLE001  (a bug, or something that should have happened and did not)
+        name = f"{type(error).__name__}: {error}"
+        text = "".join(traceback.format_exception(error)[-6:])
+    else:
+        return None
+    return Failure(seed, world.step, f"{scenario.name}: {name}", text, stage.cluster.trace.story())
