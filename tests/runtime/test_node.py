@@ -19,6 +19,7 @@ from tests.fakes.disk import FakeDisk
 from tests.runtime.nodes import (
     answer_to,
     get,
+    open_files_in,
     put,
     run,
     running,
