@@ -15,11 +15,14 @@ from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.server import Limits
 from raftwerk.runtime.descriptors import are_scarce
 from raftwerk.server.cluster_services import ClusterServices
+from raftwerk.server.contest import Contests
+from raftwerk.server.election_service import ElectionService
 from raftwerk.server.grpc_shell import GrpcProtocol
 from raftwerk.server.health import Health
 from raftwerk.server.http1 import Http1, Pages
 from raftwerk.server.kv_service import KvService
 from raftwerk.server.lease_service import LeaseService
+from raftwerk.server.lock_service import LockService
 from raftwerk.server.methods import MethodTable
 from raftwerk.server.metrics import MetricsPage, Traffic
 from raftwerk.server.port import Node
@@ -58,11 +61,14 @@ class Server:
         health = Health(node, self._loop)
         self._watch = WatchService(node, self._loop, slices)
         lease = LeaseService(node, self._loop, slices, self._is_over_quota)
+        self._contests = Contests(node, self._loop, slices, self._watch.hub, self._is_over_quota)
         self._methods = MethodTable(
             kv.methods(),
             cluster.methods(),
             health.methods(),
             lease.methods(),
+            LockService(self._contests).methods(),
+            ElectionService(self._contests).methods(),
             self._watch.methods(),
         )
         self._limits = Limits(
@@ -106,6 +112,7 @@ class Server:
         for server in self._servers:
             server.close()
         self._watch.stop()
+        self._contests.stop()
         for connection in list(self._connections):
             connection.drain()
         self._http1.stop()

@@ -5,8 +5,6 @@ from raftwerk.http2.server import Method
 _NOT_BUILT_YET = frozenset(
     (
         "etcdserverpb.Auth",
-        "v3lockpb.Lock",
-        "v3electionpb.Election",
     )
 )
 

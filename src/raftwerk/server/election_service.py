@@ -1,0 +1,137 @@
+"""v3electionpb.Election: Campaign, Proclaim, Leader, Observe, Resign. The leader of NAME is first in that contest."""
+
+from collections.abc import Callable
+
+from raftwerk.api import election_pb2, status
+from raftwerk.api.status import Status
+from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
+from raftwerk.kv.commands import Put, Txn
+from raftwerk.kv.results import KvError, RangeResult, TxnResult
+from raftwerk.kv.rows import varint
+from raftwerk.replica.failure import Failure
+from raftwerk.server import translate
+from raftwerk.server.calls import fail, parse
+from raftwerk.server.contest import Contest, Contests, answered, is_made_at, removal
+from raftwerk.server.lock_service import NO_KEY
+from raftwerk.server.observer import Observer, find_leader
+
+NOT_LEADER = Status(status.UNKNOWN, "election: not leader")
+NO_LEADER = Status(status.UNKNOWN, "election: no leader")
+MISSING_LEADER = Status(status.UNKNOWN, '"leader" field must be provided')
+
+
+class ElectionService:
+    """The handlers, by name."""
+
+    def __init__(self, contests: Contests) -> None:
+        self._contests = contests
+        self._node = contests.node
+        self._headers = translate.Headers(self._node.cluster_id, self._node.node_id)
+
+    def methods(self) -> dict[str, Method]:
+        return {
+            "/v3electionpb.Election/Campaign": UnaryMethod(self.campaign),
+            "/v3electionpb.Election/Proclaim": UnaryMethod(self.proclaim),
+            "/v3electionpb.Election/Leader": UnaryMethod(self.leader),
+            "/v3electionpb.Election/Observe": StreamMethod(self.observe),
+            "/v3electionpb.Election/Resign": UnaryMethod(self.resign),
+        }
+
+    def _header(self, revision: int) -> bytes:
+        return self._headers.field(revision, self._node.current_term)
+
+    def campaign(self, call: Call, data: bytes) -> None:
+        """Answer when elected."""
+        request = parse(call, election_pb2.CampaignRequest, data)
+        if request is None:
+            return
+
+        def on_first(contest: Contest) -> None:
+            leader = election_pb2.LeaderKey(
+                name=request.name,
+                key=contest.key,
+                rev=contest.create_revision,
+                lease=contest.lease,
+            )
+            body = election_pb2.CampaignResponse(leader=leader)
+            call.reply(self._header(contest.entered_revision) + body.SerializeToString())
+
+        contest = Contest(self._contests, call, request.name, request.value, NOT_LEADER, on_first)
+        contest.begin(request.lease)
+
+    def proclaim(self, call: Call, data: bytes) -> None:
+        """Set the leader's value, if it still leads."""
+        request = parse(call, election_pb2.ProclaimRequest, data)
+        if request is None or not self._has_leader_key(call, request):
+            return
+        leader = request.leader
+
+        def write(lease: int) -> None:
+            put = Put(leader.key, request.value, lease)
+            command = Txn((is_made_at(leader.key, leader.rev),), (put,))
+            self._contests.write(call, command, self._done(call, NOT_LEADER))
+
+        self._contests.with_lease(call, leader.lease, write)
+
+    def resign(self, call: Call, data: bytes) -> None:
+        """Delete the leader's key, if it still leads; if not, that is no error."""
+        request = parse(call, election_pb2.ResignRequest, data)
+        if request is None or not self._has_leader_key(call, request):
+            return
+        command = removal(request.leader.key, request.leader.rev)
+        self._contests.propose(call, command, self._done(call, None))
+
+    @staticmethod
+    def _has_leader_key(
+        call: Call, request: election_pb2.ProclaimRequest | election_pb2.ResignRequest
+    ) -> bool:
+        if not request.HasField("leader"):
+            fail(call, MISSING_LEADER)
+        elif not request.leader.key:
+            fail(call, NO_KEY)
+        else:
+            return True
+        return False
+
+    def _done(self, call: Call, refusal: Status | None) -> Callable[[object], None]:
+        """refusal: of a transaction whose comparison did not hold."""
+
+        def done(result: object) -> None:
+            if not isinstance(result, TxnResult):
+                assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
+                fail(call, answered(result))
+            elif not result.succeeded and refusal is not None:
+                fail(call, refusal)
+            else:
+                call.reply(self._header(result.revision))
+
+        return done
+
+    def leader(self, call: Call, data: bytes) -> None:
+        """Who leads now."""
+        request = parse(call, election_pb2.LeaderRequest, data)
+        if request is None:
+            return
+
+        def found(result: RangeResult) -> None:
+            if result.kvs:
+                call.reply(self.response(result.kvs[0], result.revision))
+            else:
+                fail(call, NO_LEADER)
+
+        find_leader(self._contests, call, request.name, found)
+
+    def observe(self, call: Call) -> None:
+        """Tell who leads, with each value, and then each change."""
+
+        def on_message(data: bytes) -> None:
+            call.on_message = None
+            request = parse(call, election_pb2.LeaderRequest, data)
+            if request is not None:
+                Observer(self._contests, call, request.name, self.response).look()
+
+        call.on_message = on_message
+
+    def response(self, kv: bytes, revision: int) -> bytes:
+        """A serialized LeaderResponse."""
+        return self._header(revision) + b"\x12" + varint(len(kv)) + kv

@@ -1,0 +1,63 @@
+"""v3lockpb.Lock: Lock and Unlock. The lock NAME is held by whoever is first in the contest for that name."""
+
+from raftwerk.api import lock_pb2, status
+from raftwerk.api.status import Status
+from raftwerk.http2.server import Call, Method, UnaryMethod
+from raftwerk.kv.commands import DeleteRange
+from raftwerk.kv.results import DeleteRangeResult, KvError
+from raftwerk.replica.failure import Failure
+from raftwerk.server import translate
+from raftwerk.server.calls import fail, parse
+from raftwerk.server.contest import Contest, Contests, answered
+
+SESSION_EXPIRED = Status(status.UNKNOWN, "mutex: session is expired")
+NO_KEY = status.EMPTY_KEY._replace(code=status.UNKNOWN)
+
+
+class LockService:
+    """The handlers, by name."""
+
+    def __init__(self, contests: Contests) -> None:
+        self._contests = contests
+        self._node = contests.node
+        self._headers = translate.Headers(self._node.cluster_id, self._node.node_id)
+
+    def methods(self) -> dict[str, Method]:
+        return {
+            "/v3lockpb.Lock/Lock": UnaryMethod(self.lock),
+            "/v3lockpb.Lock/Unlock": UnaryMethod(self.unlock),
+        }
+
+    def _header(self, revision: int) -> bytes:
+        return self._headers.field(revision, self._node.current_term)
+
+    def lock(self, call: Call, data: bytes) -> None:
+        """Answer when the lock is held. The key of the answer is there as long as it is."""
+        request = parse(call, lock_pb2.LockRequest, data)
+        if request is None:
+            return
+
+        def on_first(contest: Contest) -> None:
+            body = lock_pb2.LockResponse(key=contest.key)
+            call.reply(self._header(contest.revision) + body.SerializeToString())
+
+        contest = Contest(self._contests, call, request.name, None, SESSION_EXPIRED, on_first)
+        contest.begin(request.lease)
+
+    def unlock(self, call: Call, data: bytes) -> None:
+        """Delete a key that `lock` answered with."""
+        request = parse(call, lock_pb2.UnlockRequest, data)
+        if request is None:
+            return
+        if not request.key:
+            fail(call, NO_KEY)
+            return
+
+        def done(result: object) -> None:
+            if isinstance(result, DeleteRangeResult):
+                call.reply(self._header(result.revision))
+            else:
+                assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
+                fail(call, answered(result))
+
+        self._contests.propose(call, DeleteRange(request.key), done)
