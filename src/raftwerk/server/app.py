@@ -17,6 +17,7 @@ from raftwerk.runtime.descriptors import are_scarce
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.contest import Contests
 from raftwerk.server.election_service import ElectionService
+from raftwerk.server.gateway import Gateway
 from raftwerk.server.grpc_shell import GrpcProtocol
 from raftwerk.server.health import Health
 from raftwerk.server.http1 import Http1, Pages
@@ -59,8 +60,8 @@ class Server:
         kv = KvService(node, self._loop, slices, self._is_over_quota)
         cluster = ClusterServices(node, self._loop, slices, self._is_over_quota)
         health = Health(node, self._loop)
-        self._watch = WatchService(node, self._loop, slices)
         lease = LeaseService(node, self._loop, slices, self._is_over_quota)
+        self._watch = WatchService(node, self._loop, slices)
         self._contests = Contests(node, self._loop, slices, self._watch.hub, self._is_over_quota)
         self._methods = MethodTable(
             kv.methods(),
@@ -74,9 +75,9 @@ class Server:
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
         )
-        self._http1 = Http1(
-            Pages(node, MetricsPage(node, self._traffic), self._is_over_quota).application()
-        )
+        pages = Pages(node, MetricsPage(node, self._traffic), self._is_over_quota)
+        gateway = Gateway(self._methods, self._limits)
+        self._http1 = Http1(pages.application(gateway), 2 * self._limits.message_bytes_max)
 
     async def start(self) -> None:
         """Listen for clients."""

@@ -7,7 +7,8 @@ from typing import Any, Final
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import Mount, Route
+from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.server import ServerState
 
@@ -30,7 +31,8 @@ class Pages:
         self._is_over_quota = is_over_quota
         self._metrics = metrics
 
-    def application(self) -> Starlette:
+    def application(self, gateway: ASGIApp) -> Starlette:
+        """gateway: serves what is below /v3 and /v3beta."""
         application = Starlette(
             routes=[
                 Route("/health", self.health),
@@ -38,6 +40,8 @@ class Pages:
                 Route("/readyz", self.readyz),
                 Route("/version", self.version),
                 Route("/metrics", self.metrics),
+                Mount("/v3", gateway),
+                Mount("/v3beta", gateway),
             ],
             exception_handlers={404: self.not_found, 405: self.wrong_method},
         )
@@ -111,7 +115,7 @@ class Pages:
     async def not_found(self, request: Request, _: Exception) -> Response:
         text = (
             f"{request.method} {request.url.path}: there is no such page here. There are /health, /livez, /readyz, "
-            "/version and /metrics; everything else on this port is gRPC.\n"
+            "/version, /metrics, and the JSON gateway below /v3/; everything else on this port is gRPC.\n"
         )
         return PlainTextResponse(text, status_code=404)
 
@@ -124,13 +128,16 @@ class Pages:
 class Http1:
     """Makes protocols for sniffed connections."""
 
-    def __init__(self, application: Any) -> None:
+    def __init__(self, application: Any, message_bytes_max: int) -> None:
+        """message_bytes_max: of a message of a WebSocket."""
         self._config = Config(
             application,
             lifespan="off",
             access_log=False,
             log_config=None,
-            ws="none",
+            ws="wsproto",
+            ws_max_size=message_bytes_max,
+            ws_per_message_deflate=False,
             server_header=False,
             timeout_keep_alive=30,
             h11_max_incomplete_event_size=64 * 1024,

@@ -41,6 +41,12 @@ class Http1Protocol(H11Protocol):
         self._seen = coming
         self._look = self.loop.call_later(self._request_s, self._look_after)
 
+    def handle_websocket_upgrade(self, event: h11.Request) -> None:
+        """Another protocol takes over, with pings of its own."""
+        if self._look is not None:
+            self._look.cancel()
+        super().handle_websocket_upgrade(event)
+
     def connection_lost(self, exc: Exception | None) -> None:
         if self._look is not None:
             self._look.cancel()

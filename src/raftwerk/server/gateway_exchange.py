@@ -1,0 +1,171 @@
+"""One request to the gateway and its answer: over plain HTTP, or over a WebSocket (text messages instead of lines)."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Final, Protocol
+
+from starlette.types import Receive, Scope, Send
+
+from raftwerk.api import status
+from raftwerk.server.gateway_call import HTTP_STATUS
+
+HTTP_NAMES: Final = {
+    400: "Bad Request",
+    401: "Unauthorized",
+    403: "Forbidden",
+    404: "Not Found",
+    408: "Request Timeout",
+    409: "Conflict",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+}
+
+Headers = list[tuple[bytes, bytes]]
+
+CORS: Final[Headers] = [
+    (b"access-control-allow-headers", b"accept, content-type, authorization"),
+    (b"access-control-allow-methods", b"POST, GET, OPTIONS, PUT, DELETE"),
+    (b"access-control-allow-origin", b"*"),
+]
+"""Pages of any origin may call the gateway, as etcd lets them."""
+
+
+def error_text(code: int, text: str) -> str:
+    """The answer to a call that failed; etcd 3.5 says the text twice, later ones only as the message."""
+    return json.dumps({"error": text, "code": code, "message": text}, separators=(",", ":"))
+
+
+def stream_error_text(code: int, text: str) -> str:
+    """The last message of a stream that failed after its first answer."""
+    http_code = HTTP_STATUS.get(code, 500)
+    error = {
+        "grpc_code": code,
+        "http_code": http_code,
+        "message": text,
+        "http_status": HTTP_NAMES[http_code],
+    }
+    return json.dumps({"error": error}, separators=(",", ":"))
+
+
+class Exchange(Protocol):
+    """What the gateway needs of either transport."""
+
+    @property
+    def headers(self) -> Headers:
+        """Of the request, names in lower case."""
+
+    def pieces(self) -> AsyncIterator[bytes]:
+        """The request, as it comes, to its end."""
+
+    async def left(self) -> None:
+        """Return when the client has gone. After `pieces`."""
+
+    async def answer(self, http_status: int, text: str) -> None:
+        """The whole answer."""
+
+    async def stream(self, text: str) -> None:
+        """One message of an answer that is not complete."""
+
+    async def end(self) -> None:
+        """Nothing more comes."""
+
+
+class HttpExchange:
+    """A body, and a body back; a stream is sent in chunks, a line for each message."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self.headers: Headers = scope["headers"]
+        self._receive = receive
+        self._send = send
+        self._has_started = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                return
+            yield message.get("body", b"")
+            if not message.get("more_body", False):
+                return
+
+    async def left(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+    async def answer(self, http_status: int, text: str) -> None:
+        await self._whole(http_status, b"application/json", text.encode(errors="replace"))
+
+    async def refuse(self, http_status: int, text: str) -> None:
+        """An answer that is no call's."""
+        await self._whole(http_status, b"text/plain; charset=utf-8", text.encode())
+
+    async def _whole(self, http_status: int, content_type: bytes, body: bytes) -> None:
+        headers = [
+            (b"content-type", content_type),
+            (b"content-length", str(len(body)).encode()),
+            *CORS,
+        ]
+        await self._start(http_status, headers)
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def _start(self, http_status: int, headers: Headers) -> None:
+        await self._send({"type": "http.response.start", "status": http_status, "headers": headers})
+
+    async def stream(self, text: str) -> None:
+        if not self._has_started:
+            self._has_started = True
+            await self._start(200, [(b"content-type", b"application/json"), *CORS])
+        body = text.encode(errors="replace") + b"\n"
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def end(self) -> None:
+        if not self._has_started:
+            await self._start(200, [(b"content-type", b"application/json"), *CORS])
+        await self._send({"type": "http.response.body", "body": b""})
+
+
+class WebSocketExchange:
+    """Text messages both ways; the HTTP status of an answer has no place here."""
+
+    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A browser cannot set headers: it may offer the subprotocols "bearer" and its token instead."""
+        self.headers: Headers = list(scope["headers"])
+        self._receive = receive
+        self._send = send
+        self._subprotocol: str | None = None
+        offered = scope.get("subprotocols", [])
+        if len(offered) == 2 and offered[0].lower() == "bearer":
+            self._subprotocol = offered[0]
+            self.headers.append((b"authorization", f"Bearer {offered[1]}".encode("latin-1")))
+
+    async def accept(self) -> None:
+        """Before anything else."""
+        await self._receive()
+        await self._send({"type": "websocket.accept", "subprotocol": self._subprotocol})
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        while (message := await self._receive())["type"] == "websocket.receive":
+            text = message.get("text")
+            yield message.get("bytes") or b"" if text is None else text.encode()
+
+    async def left(self) -> None:
+        async for _ in self.pieces():
+            pass
+
+    async def answer(self, http_status: int, text: str) -> None:
+        await self.stream(text)
+        await self.end()
+
+    async def stream(self, text: str) -> None:
+        await self._send({"type": "websocket.send", "text": text})
+
+    async def end(self) -> None:
+        await self._send({"type": "websocket.close", "code": 1000})
+
+
+def status_code(code: int) -> int:
+    """The HTTP status for a gRPC one."""
+    return HTTP_STATUS.get(code, HTTP_STATUS[status.UNKNOWN])

@@ -1,0 +1,212 @@
+"""Messages as JSON, the way grpc-gateway writes and reads them for etcd.
+
+Bytes are base64, 64-bit integers are strings, names are those of the .proto files (or their camelCase, when read), what is
+zero is left out, unknown names are passed over. Base64 is read strictly: a key that somebody forgot to encode is an error
+and not another key.
+"""
+
+import base64
+import binascii
+import json
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any, Final, cast
+
+from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+DEPTH_MAX: Final = 100
+"""Messages within messages."""
+
+_LONG: Final = frozenset(
+    (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)  # JSON numbers are doubles
+)
+_INTEGERS: Final = _LONG | {FieldDescriptor.CPPTYPE_INT32, FieldDescriptor.CPPTYPE_UINT32}
+
+
+class BadJson(ValueError):
+    """The request cannot be read; the text goes to the client."""
+
+
+def encode(message: Message) -> str:
+    """One line."""
+    return json.dumps(to_object(message), separators=(",", ":"), ensure_ascii=False)
+
+
+def to_object(message: Message) -> dict[str, Any]:
+    """What json.dumps takes."""
+    return {
+        field.name: [_plain(field, item) for item in value]
+        if field.is_repeated
+        else _plain(field, value)
+        for field, value in message.ListFields()
+    }
+
+
+def _plain(field: FieldDescriptor, value: Any) -> Any:
+    if field.message_type is not None:
+        return to_object(value)
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return base64.b64encode(value).decode()
+    if field.enum_type is not None:
+        known = field.enum_type.values_by_number.get(value)
+        return value if known is None else known.name
+    return str(value) if field.cpp_type in _LONG else value
+
+
+def decode(message_type: type[Message], text: bytes) -> Message:
+    """The message that a JSON object stands for; nothing at all stands for an empty one. Raises BadJson."""
+    try:
+        value = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError) as error:
+        raise BadJson(f"invalid JSON: {error}") from error
+    message = message_type()
+    _fill(message, value, DEPTH_MAX)
+    return message
+
+
+def _fill(message: Message, value: Any, depth: int) -> None:
+    descriptor = cast("Descriptor", message.DESCRIPTOR)
+    if not isinstance(value, dict):
+        raise BadJson(f"{descriptor.full_name} is a JSON object")
+    if not depth:
+        raise BadJson("the message is too deep")
+    fields = _fields(descriptor)
+    for name, item in value.items():
+        field = fields.get(name)
+        if field is None or item is None:
+            continue
+        if field.is_repeated:
+            _extend(getattr(message, field.name), field, item, depth)
+        elif field.message_type is not None:
+            part = getattr(message, field.name)
+            part.SetInParent()
+            _fill(part, item, depth - 1)
+        else:
+            _assign(partial(setattr, message, field.name), field, item)
+
+
+def _extend(values: Any, field: FieldDescriptor, items: Any, depth: int) -> None:
+    if not isinstance(items, list):
+        raise BadJson(f"{field.full_name} is a JSON list")
+    for item in items:
+        if field.message_type is not None:
+            _fill(values.add(), item, depth - 1)
+        else:
+            _assign(values.append, field, item)
+
+
+def _assign(assign: Callable[[Any], None], field: FieldDescriptor, item: Any) -> None:
+    try:
+        assign(_scalar(field, item))
+    except (ValueError, TypeError) as error:  # out of range too: protobuf looks after that
+        raise BadJson(f"{field.full_name}: {error}") from error
+
+
+def _fields(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
+    """By both names."""
+    found = _FIELDS.get(descriptor.full_name)
+    if found is None:
+        fields = descriptor.fields
+        found = {field.json_name: field for field in fields}
+        found |= {field.name: field for field in fields}
+        _FIELDS[descriptor.full_name] = found
+    return found
+
+
+_FIELDS: Final[dict[str, dict[str, FieldDescriptor]]] = {}
+
+
+def _scalar(field: FieldDescriptor, item: Any) -> Any:
+    if field.enum_type is not None:
+        return _enum(field.enum_type, item)
+    if field.cpp_type in _INTEGERS:
+        return _integer(item)
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return _bytes(item)
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        if not isinstance(item, bool):
+            raise BadJson(f"{item!r} is neither true nor false")
+    elif not isinstance(item, str):
+        raise BadJson(f"{item!r} is not a string")
+    return item
+
+
+def _integer(item: Any) -> int:
+    if isinstance(item, int) and not isinstance(item, bool):
+        return item
+    if isinstance(item, str) and re.fullmatch(r"-?[0-9]{1,20}", item):
+        return int(item)
+    raise BadJson(f"{item!r} is not an integer")
+
+
+def _enum(enum: EnumDescriptor, item: Any) -> int:
+    if isinstance(item, str):
+        known = enum.values_by_name.get(item)
+        if known is None:
+            raise BadJson(f'unknown value "{item}" for enum {enum.full_name}')
+        return int(known.number)
+    return _integer(item)
+
+
+def _bytes(item: Any) -> bytes:
+    if not isinstance(item, str):
+        raise BadJson(f"{item!r} is not a string of base64")
+    try:
+        data = item.replace("\n", "").replace("\r", "").encode("ascii")
+        return binascii.a2b_base64(data, strict_mode=True)
+    except (binascii.Error, UnicodeError) as error:
+        raise BadJson(f"illegal base64 data: {error}") from error
+
+
+_MARKS: Final = re.compile(rb'["\\{}\[\]]')
+
+
+class JsonSplitter:
+    """Cuts a stream of JSON objects, however it comes in pieces. Each byte is looked at once."""
+
+    def __init__(self, bytes_max: int) -> None:
+        """bytes_max: of one object."""
+        self._bytes_max = bytes_max
+        self._held = bytearray()
+        self._looked_at = 0
+        self._depth = 0
+        self._is_in_string = False
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The objects that are complete now. Raises BadJson."""
+        self._held += data
+        found = []
+        start = 0
+        position = self._looked_at
+        while (mark := _MARKS.search(self._held, position)) is not None:
+            position = mark.end()
+            byte = mark.group()
+            if self._is_in_string:
+                if byte == b"\\":
+                    if position == len(self._held):
+                        position = mark.start()  # together with what it escapes
+                        break
+                    position += 1
+                self._is_in_string = byte != b'"'
+            elif byte == b'"':
+                self._is_in_string = True
+            elif byte in b"{[":
+                self._depth += 1
+            elif byte in b"}]":
+                self._depth -= 1
+                if self._depth <= 0:
+                    found.append(bytes(self._held[start:position]))
+                    start, self._depth = position, 0
+        else:
+            position = len(self._held)
+        del self._held[:start]
+        self._looked_at = position - start
+        if len(self._held) > self._bytes_max:
+            raise BadJson(f"a request is larger than {self._bytes_max} bytes")
+        return found
+
+    def rest(self) -> bytes:
+        """What is left at the end of the stream, if it is more than white space."""
+        return bytes(self._held).strip()
