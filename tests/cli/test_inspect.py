@@ -1,6 +1,7 @@
 """`raftwerk inspect`: what a data folder holds, in words, without touching it."""
 
 import asyncio
+import re
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,10 @@ def report_on(folder: Path, capsys: pytest.CaptureFixture[str], *, entries: int 
     return captured.out
 
 
+def entries_in(report: str) -> list[str]:
+    return re.findall(r"^ +\d+  term .*$", report, re.MULTILINE)
+
+
 def damage_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     """What is said to be damaged."""
     capsys.readouterr()
@@ -61,7 +66,7 @@ def test_report_says_whose_it_is_and_what_is_in_it(
     report = report_on(folder, capsys)
     assert report.startswith("Member node1 (")
     assert "Hard state: term 1, voted for " in report
-    assert "Entries: 1 to 5; the last 5:" in report
+    assert re.search(r"^Entries: 1 to (\d+); the last \1:$", report, re.MULTILINE)
     assert "key=b'key2', value=b'value'" in report
     assert "Store: " in report
     assert report.endswith("Every checksum is right.\n")
@@ -79,16 +84,17 @@ def test_report_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]
 
 
 def test_number_of_entries_is_limited(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    report = report_on(folder, capsys, entries=1)
-    assert "the last 1:" in report
-    assert "key2" in report
-    assert "key1" not in report
+    every, last = (
+        entries_in(report_on(folder, capsys)),
+        entries_in(report_on(folder, capsys, entries=1)),
+    )
+    assert last == every[-1:]
 
 
 def test_no_entries_are_shown_when_none_are_wanted(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert "key2" not in report_on(folder, capsys, entries=0)
+    assert entries_in(report_on(folder, capsys, entries=0)) == []
 
 
 def test_folder_of_a_running_node(
@@ -149,4 +155,4 @@ def test_no_folder(tmp_path: Path) -> None:
 def test_command(folder: Path) -> None:
     answer = CliRunner().invoke(app, ["inspect", str(folder), "--entries=2"])
     assert answer.exit_code == 0
-    assert "the last 2:" in answer.stdout
+    assert len(entries_in(answer.stdout)) == 2
