@@ -26,4 +26,7 @@ def test_refusals_say_what_happened() -> None:
         "revision compacted",
         "future revision",
         "command not understood",
+        "session expired",
+        "number outside the window of its session",
+        "done before, result not kept",
     }

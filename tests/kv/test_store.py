@@ -12,4 +12,5 @@ def test_tables_keep_their_numbers_and_names() -> None:
         "MEMBERS": 3,
         "LEASES": 4,
         "LEASE_KEYS": 5,
+        "SESSIONS": 6,
     }

@@ -60,3 +60,15 @@ TIMED_OUT_CONNECTION_LOST: Final = Status(
 DEADLINE: Final = Status(DEADLINE_EXCEEDED, "context deadline exceeded")
 UNREADABLE: Final = Status(INTERNAL, "etcdserver: the request cannot be read")
 NOT_SUPPORTED_YET: Final = Status(UNIMPLEMENTED, "etcdserver: not supported by raftwerk yet")
+# raftwerk's own: of writes that carry a session
+SESSION_EXPIRED: Final = Status(FAILED_PRECONDITION, "etcdserver: the session has expired")
+OUTSIDE_WINDOW: Final = Status(
+    FAILED_PRECONDITION, "etcdserver: the number is outside the window of its session"
+)
+RESULT_NOT_KEPT: Final = Status(
+    FAILED_PRECONDITION,
+    "etcdserver: the write was done before, its result was too large to be kept",
+)
+SESSION_UNREADABLE: Final = Status(
+    INVALID_ARGUMENT, "etcdserver: raftwerk-session, -sequence and -first must be numbers"
+)

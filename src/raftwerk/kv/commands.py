@@ -5,7 +5,7 @@ fields with defaults, never reorder, never reuse a tag.
 """
 
 from enum import IntEnum
-from typing import Final, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -142,11 +142,34 @@ class LeaseLead(_Command, frozen=True, tag=12):
     term: int
 
 
+Write: TypeAlias = Put | DeleteRange | Txn | Compact
+
+
+class SessionOpen(_Command, frozen=True, tag=50):
+    """session: drawn by lot, so that no other client has it, in this cluster or in another."""
+
+    session: int
+
+
+class SessionWrite(_Command, frozen=True, tag=51):
+    """A write of a session. number: of this write. first: the first number that its client still waits for."""
+
+    session: int
+    number: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    first: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    command: Write
+
+
+class SessionClose(_Command, frozen=True, tag=52):
+    session: int
+
+
 Operation: TypeAlias = RangeQuery | Put | DeleteRange | Txn
 LeaseCommand: TypeAlias = (
     LeaseGrant | LeaseRevoke | LeaseRenew | LeaseExpire | LeaseCheckpoint | LeaseLead
 )
-Command: TypeAlias = Put | DeleteRange | Txn | Compact | PublishMember | LeaseCommand
+SessionCommand: TypeAlias = SessionOpen | SessionWrite | SessionClose
+Command: TypeAlias = Write | PublishMember | LeaseCommand | SessionCommand
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Command).decode

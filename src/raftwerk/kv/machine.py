@@ -15,12 +15,13 @@ from raftwerk.kv import commands
 from raftwerk.kv.commands import (
     Compact,
     CompareTarget,
-    DeleteRange,
     LeaseCommand,
     PublishMember,
     Put,
     RangeQuery,
+    SessionCommand,
     Txn,
+    Write,
 )
 from raftwerk.kv.compaction import HashScan, Removal
 from raftwerk.kv.lease import Leases
@@ -34,6 +35,7 @@ from raftwerk.kv.results import (
     Result,
     TxnResult,
 )
+from raftwerk.kv.sessions import Sessions
 from raftwerk.kv.store import Store, Table
 from raftwerk.kv.txn import Execution
 from raftwerk.kv.versions import Versions
@@ -57,6 +59,7 @@ class KvMachine:
         self._store = store
         self._versions = Versions(store)
         self.leases = Leases(store)
+        self.sessions = Sessions(store)
         self._index = 0  # not known before the next apply, which is soon enough: older checkpoints tell nothing new
         self._pins: dict[int, int] = {}
         self._pin_numbers = itertools.count()
@@ -102,20 +105,25 @@ class KvMachine:
             command = commands.decode(data)
         except (msgspec.MsgspecError, RecursionError):
             return KvError.UNREADABLE  # the same bytes, so the same answer on every member
+        if isinstance(command, Write):
+            return self._write(command)
+        if isinstance(command, SessionCommand):
+            return self.sessions.execute(command, self.revision, self._write)
+        if isinstance(command, LeaseCommand):
+            return self.leases.execute(command, self.revision, self._delete_together)
+        return self._publish(command)
+
+    def _write(self, command: Write) -> Result:
         if isinstance(command, Put):
             return self._put(command)
         if isinstance(command, Txn):
             return self._txn(command)
-        if isinstance(command, DeleteRange):
-            execution = self._execution()
-            deleted = execution.delete_range(command)
-            self.revision = execution.revision
-            return deleted
         if isinstance(command, Compact):
             return self._compact(command)
-        if isinstance(command, LeaseCommand):
-            return self.leases.execute(command, self.revision, self._delete_together)
-        return self._publish(command)
+        execution = self._execution()
+        deleted = execution.delete_range(command)
+        self.revision = execution.revision
+        return deleted
 
     def _execution(self) -> Execution:
         return Execution(self._versions, self.leases, self.revision, self.compacted_revision)
@@ -266,6 +274,7 @@ class KvMachine:
             self._store.put(Table.META, _POSITION, self.position)
             self._keep_number(_REVISION, self.revision)
             self.leases.keep()
+            self.sessions.keep()
         return self._store.begin_checkpoint(self._index)
 
     def open_snapshot(self) -> SnapshotReader:
@@ -280,6 +289,7 @@ class KvMachine:
         self._pins.clear()
         self._load()
         self.leases.load()
+        self.sessions.load()
         if self._hub is not None:
             self._hub.restored()
 

@@ -2,6 +2,8 @@
 
 Every result carries `revision`: that of the store when the command was executed (for the response header). Expected
 refusals are KvError values: every member comes to the same one, so they are results and not exceptions.
+
+Sessions keep results on disk: tags and field orders there are for ever, as those of commands.
 """
 
 from collections.abc import Sequence
@@ -20,9 +22,12 @@ class KvError(StrEnum):
     COMPACTED = "revision compacted"
     FUTURE_REVISION = "future revision"
     UNREADABLE = "command not understood"
+    SESSION_EXPIRED = "session expired"
+    OUTSIDE_WINDOW = "number outside the window of its session"
+    RESULT_NOT_KEPT = "done before, result not kept"
 
 
-class RangeResult(msgspec.Struct, frozen=True, gc=False):
+class RangeResult(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
     """kvs: serialized KeyValues in the order asked for. count: all keys in the range, whatever limit and filters."""
 
     revision: int
@@ -31,18 +36,18 @@ class RangeResult(msgspec.Struct, frozen=True, gc=False):
     count: int
 
 
-class PutResult(msgspec.Struct, frozen=True, gc=False):
+class PutResult(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=2):
     revision: int
     prev_kv: bytes | None
 
 
-class DeleteRangeResult(msgspec.Struct, frozen=True, gc=False):
+class DeleteRangeResult(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=3):
     revision: int
     deleted: int
     prev_kvs: Sequence[bytes]
 
 
-class TxnResult(msgspec.Struct, frozen=True, gc=False):
+class TxnResult(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=4):
     """responses: one for each operation of the branch that was taken."""
 
     revision: int
@@ -50,7 +55,7 @@ class TxnResult(msgspec.Struct, frozen=True, gc=False):
     responses: "Sequence[RangeResult | PutResult | DeleteRangeResult | TxnResult]"
 
 
-class CompactResult(msgspec.Struct, frozen=True, gc=False):
+class CompactResult(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=5):
     revision: int
 
 
@@ -66,6 +71,13 @@ class LeaseResult(msgspec.Struct, frozen=True, gc=False):
     ttl_s: int = 0
 
 
+class SessionResult(msgspec.Struct, frozen=True, gc=False):
+    """Of opening and closing a session."""
+
+    revision: int
+    session: int
+
+
 Result: TypeAlias = (
     RangeResult
     | PutResult
@@ -74,5 +86,6 @@ Result: TypeAlias = (
     | CompactResult
     | PublishResult
     | LeaseResult
+    | SessionResult
     | KvError
 )

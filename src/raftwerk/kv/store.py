@@ -27,6 +27,8 @@ class Table(IntEnum):
     """Lease id to what was granted (kv/lease.py)."""
     LEASE_KEYS = 5
     """Lease id and user key to nothing: the key is attached."""
+    SESSIONS = 6
+    """Session to how far its client is, session and number to a result (kv/sessions.py)."""
 
 
 class Store(Protocol):

@@ -10,7 +10,7 @@ from typing import Final
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.http2.server import Call, Method, UnaryMethod
-from raftwerk.kv.commands import Compact, RangeQuery, encode
+from raftwerk.kv.commands import Compact, RangeQuery, Write, encode
 from raftwerk.kv.results import (
     CompactResult,
     DeleteRangeResult,
@@ -23,6 +23,7 @@ from raftwerk.server import translate, validate
 from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
+from raftwerk.server.sessions import SessionService, in_session
 from raftwerk.server.slices import Slices, Steps, read_in_slices
 
 SLICE_ROWS: Final = 200
@@ -58,6 +59,7 @@ class KvService:
             "/etcdserverpb.KV/DeleteRange": UnaryMethod(self.delete_range),
             "/etcdserverpb.KV/Txn": UnaryMethod(self.txn),
             "/etcdserverpb.KV/Compact": UnaryMethod(self.compact),
+            **SessionService(self._waiting).methods(),
         }
 
     def header(self, revision: int) -> bytes:
@@ -82,7 +84,7 @@ class KvService:
             else:
                 self._fail(call, result)
 
-        self._propose(call, encode(translate.put_command(request)), done)
+        self._propose(call, translate.put_command(request), done)
 
     def delete_range(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.DeleteRangeRequest, data)
@@ -99,7 +101,7 @@ class KvService:
             else:
                 self._fail(call, result)
 
-        self._propose(call, encode(translate.delete_command(request)), done)
+        self._propose(call, translate.delete_command(request), done)
 
     def txn(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.TxnRequest, data)
@@ -123,7 +125,7 @@ class KvService:
                 self._fail(call, result)
 
         if not is_read_only:
-            self._propose(call, encode(command), done)
+            self._propose(call, command, done)
         elif translate.is_serializable(request):
             done(self._machine.txn_read_only(command))
         else:
@@ -142,7 +144,7 @@ class KvService:
             else:
                 call.reply(self.header(result.revision))
 
-        self._propose(call, encode(Compact(request.revision)), done)
+        self._propose(call, Compact(request.revision), done)
 
     def _answer_when_removed(self, call: Call, revision: int, result: CompactResult) -> None:
         if self._machine.removed_revision >= revision:
@@ -150,7 +152,12 @@ class KvService:
         elif not call.is_over:
             self._loop.call_later(POLL_S, self._answer_when_removed, call, revision, result)
 
-    def _propose(self, call: Call, command: bytes, done: Callable[[object], None]) -> None:
+    def _propose(self, call: Call, write: Write, done: Callable[[object], None]) -> None:
+        try:
+            command = encode(in_session(call, write))
+        except ValueError:
+            fail(call, status.SESSION_UNREADABLE)
+            return
         if len(command) > self._settings.max_request_bytes:
             fail(call, status.REQUEST_TOO_LARGE)
         else:

@@ -1,0 +1,167 @@
+"""Sessions: a write that its client sends again is executed once, and answered alike each time (thesis 6.3).
+
+A client opens a session through the log, and numbers its writes in it. The machine keeps the result of each write until the
+client says that it has it: with every write comes the first number that it still waits for. Numbers below that one are over:
+what arrives late under one of them is refused, never executed.
+
+Everything is bounded, and decided by the log alone, so that all members decide alike: a write may be WINDOW numbers ahead of
+the first one open; a session keeps KEPT_BYTES_MAX of results; there are SESSIONS_MAX sessions, of which the one that was not
+used for longest ends when another is opened; and it ends after IDLE_WRITES writes of others.
+
+SESSIONS: session -> _ROW; session and number -> the result of that write (NOT_KEPT: it was too large).
+"""
+
+import struct
+from collections.abc import Callable
+from typing import Final, NamedTuple
+
+import msgspec
+
+from raftwerk.kv.commands import SessionClose, SessionCommand, SessionOpen, SessionWrite, Write
+from raftwerk.kv.results import (
+    CompactResult,
+    DeleteRangeResult,
+    KvError,
+    PutResult,
+    Result,
+    SessionResult,
+    TxnResult,
+)
+from raftwerk.kv.store import Store, Table
+
+SESSIONS_MAX: Final = 10_000
+WINDOW: Final = 1_000
+KEPT_BYTES_MAX: Final = 65_536
+IDLE_WRITES: Final = 10_000_000
+ENDED_MAX: Final = 10
+"""Sessions that end by one command, because they were not used."""
+NOT_KEPT: Final = b""
+
+_ROW: Final = struct.Struct(">QQQ")
+_ID: Final = struct.Struct(">q")
+_NUMBER: Final = struct.Struct(">qQ")
+_USES: Final = b"session_uses"
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(
+    PutResult | DeleteRangeResult | TxnResult | CompactResult | KvError
+).decode
+
+
+class Session(NamedTuple):
+    """used: the number of its last use, unlike that of any other. first: of the writes that are not over."""
+
+    used: int
+    first: int = 1
+    kept_bytes: int = 0
+
+
+class Sessions:
+    """All sessions of a store."""
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        sessions_max: int = SESSIONS_MAX,
+        idle_writes: int = IDLE_WRITES,
+    ) -> None:
+        self._store = store
+        self._sessions_max = sessions_max
+        self._idle_writes = idle_writes
+        self.load()
+
+    def load(self) -> None:
+        """The store's rows were replaced, or are new."""
+        self._uses = self._kept_uses = int.from_bytes(
+            self._store.get(Table.META, _USES) or b"", "big"
+        )
+        found = [
+            (Session._make(_ROW.unpack(data)), _ID.unpack(row)[0])
+            for row, data in self._store.scan(Table.SESSIONS, b"", None)
+            if len(row) == _ID.size
+        ]
+        self._sessions = {number: session for session, number in sorted(found)}
+        """In the order of their last use."""
+
+    def keep(self) -> None:
+        """A checkpoint begins: what is in memory alone goes into it."""
+        if self._uses != self._kept_uses:
+            self._kept_uses = self._uses
+            self._store.put(Table.META, _USES, self._uses.to_bytes(8, "big"))
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def execute(
+        self, command: SessionCommand, revision: int, write: Callable[[Write], Result]
+    ) -> Result:
+        """write: executes what the command carries; called at most once."""
+        if isinstance(command, SessionWrite):
+            return self._write(command, write)
+        if isinstance(command, SessionOpen):
+            self._open(command.session)
+        else:
+            assert isinstance(command, SessionClose)
+            if command.session in self._sessions:
+                self._end(command.session)
+        return SessionResult(revision, command.session)
+
+    def _write(self, command: SessionWrite, write: Callable[[Write], Result]) -> Result:
+        session = self._sessions.get(command.session)
+        if session is None:
+            return KvError.SESSION_EXPIRED
+        first = max(session.first, command.first)
+        if not first <= command.number < first + WINDOW:
+            return KvError.OUTSIDE_WINDOW
+        kept_bytes = session.kept_bytes
+        if first > session.first:
+            kept_bytes -= self._forget(command.session, session.first, first)
+        row = _NUMBER.pack(command.session, command.number)
+        kept = self._store.get(Table.SESSIONS, row)
+        if kept is None:
+            result = write(command.command)
+            kept = _encode(result)
+            if kept_bytes + len(kept) > KEPT_BYTES_MAX:
+                kept = NOT_KEPT
+            kept_bytes += len(kept)
+            self._store.put(Table.SESSIONS, row, kept)
+        else:
+            result = _decode(kept) if kept else KvError.RESULT_NOT_KEPT
+        self._use(command.session, first, kept_bytes)
+        return result
+
+    def _use(self, number: int, first: int, kept_bytes: int) -> None:
+        self._uses += 1
+        self._sessions.pop(number, None)
+        session = self._sessions[number] = Session(self._uses, first, kept_bytes)
+        self._store.put(Table.SESSIONS, _ID.pack(number), _ROW.pack(*session))
+
+    def _open(self, number: int) -> None:
+        if number in self._sessions:
+            return  # opened by an earlier attempt of the same client: the number is drawn by lot
+        while len(self._sessions) >= self._sessions_max:
+            self._end(next(iter(self._sessions)))
+        for _ in range(ENDED_MAX):
+            oldest = next(iter(self._sessions), None)
+            if oldest is None or self._uses - self._sessions[oldest].used < self._idle_writes:
+                break
+            self._end(oldest)
+        self._use(number, 1, 0)
+
+    def _end(self, number: int) -> None:
+        session = self._sessions.pop(number)
+        self._forget(number, session.first, session.first + WINDOW)
+        self._store.delete(Table.SESSIONS, _ID.pack(number))
+
+    def _forget(self, number: int, start: int, stop: int) -> int:
+        """Results of a session from `start` up to `stop`. Returns how many bytes they had."""
+        stop = min(stop, start + WINDOW)  # there are none behind it
+        rows = list(
+            self._store.scan(
+                Table.SESSIONS, _NUMBER.pack(number, start), _NUMBER.pack(number, stop)
+            )
+        )
+        for row, _ in rows:
+            self._store.delete(Table.SESSIONS, row)
+        return sum(len(kept) for _, kept in rows)

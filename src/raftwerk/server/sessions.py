@@ -1,0 +1,82 @@
+"""raftwerk.Sessions: Open and Close, and the metadata by which a write of the KV service belongs to a session.
+
+A client that has none sends none, and a server of another make ignores it.
+"""
+
+from random import SystemRandom
+from typing import Final, NamedTuple
+
+from google.protobuf.wrappers_pb2 import Int64Value
+
+from raftwerk.api import status
+from raftwerk.http2.server import Call, Method, UnaryMethod
+from raftwerk.kv.commands import SessionClose, SessionOpen, SessionWrite, Write, encode
+from raftwerk.kv.results import KvError, SessionResult
+from raftwerk.replica.failure import Failure
+from raftwerk.server.calls import Waiting, fail, parse
+from raftwerk.server.errors import status_of
+
+OPEN: Final = "/raftwerk.Sessions/Open"
+CLOSE: Final = "/raftwerk.Sessions/Close"
+SESSION: Final = b"raftwerk-session"
+SEQUENCE: Final = b"raftwerk-sequence"
+FIRST: Final = b"raftwerk-first"
+NUMBER_MAX: Final = 2**63 - 1
+
+_random: Final = SystemRandom()
+
+
+class SessionService:
+    """The handlers, by name."""
+
+    def __init__(self, waiting: Waiting) -> None:
+        self._waiting = waiting
+
+    def methods(self) -> dict[str, Method]:
+        return {OPEN: UnaryMethod(self.open), CLOSE: UnaryMethod(self.close)}
+
+    def open(self, call: Call, _: bytes) -> None:
+        """Answers with the session, an Int64Value."""
+        self._propose(call, encode(SessionOpen(_random.randrange(1, NUMBER_MAX))))
+
+    def close(self, call: Call, data: bytes) -> None:
+        """The session is over, and what is left of it goes."""
+        request = parse(call, Int64Value, data)
+        if request is not None:
+            self._propose(call, encode(SessionClose(request.value)))
+
+    def _propose(self, call: Call, command: bytes) -> None:
+        def done(result: object) -> None:
+            if isinstance(result, SessionResult):
+                call.reply(Int64Value(value=result.session).SerializeToString())
+            else:
+                assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
+                fail(call, status_of(result))
+
+        self._waiting.propose(call, command, done)
+
+
+class Place(NamedTuple):
+    """Of a write in its session."""
+
+    session: int
+    number: int
+    first: int
+
+
+def place_of(call: Call) -> Place | None:
+    """Where the metadata puts a write; None if it belongs to no session. Raises ValueError if it cannot be read."""
+    headers = call.request.headers
+    if not any(name == SESSION for name, _ in headers):
+        return None
+    fields = dict(headers)
+    texts = [fields.get(name, b"") for name in (SESSION, SEQUENCE, FIRST)]
+    if not all(text.isdigit() and len(text) < 20 and int(text) <= NUMBER_MAX for text in texts):
+        raise ValueError(status.SESSION_UNREADABLE.text)
+    return Place(*map(int, texts))
+
+
+def in_session(call: Call, command: Write) -> Write | SessionWrite:
+    """The command as it is proposed. Raises ValueError as place_of."""
+    place = place_of(call)
+    return command if place is None else SessionWrite(*place, command)

@@ -1,0 +1,63 @@
+"""raftwerk.Sessions, and writes whose metadata puts them into a session."""
+
+import pytest
+from google.protobuf.wrappers_pb2 import Int64Value
+
+from raftwerk.api import status
+from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
+from raftwerk.server.sessions import CLOSE, FIRST, OPEN, SEQUENCE, SESSION
+from tests.server.test_kv_service import PUT, KvRig
+
+ANY = b""
+
+
+def open_session(rig: KvRig) -> int:
+    return Int64Value.FromString(rig.call(OPEN, ANY).message).value
+
+
+def metadata(session: int, number: int = 1, first: int = 1) -> dict[bytes, bytes]:
+    return {SESSION: b"%d" % session, SEQUENCE: b"%d" % number, FIRST: b"%d" % first}
+
+
+@pytest.fixture
+def rig() -> KvRig:
+    return KvRig()
+
+
+def test_every_session_is_another(rig: KvRig) -> None:
+    assert open_session(rig) != open_session(rig)
+
+
+def test_a_write_that_comes_again_is_done_once(rig: KvRig) -> None:
+    headers = metadata(open_session(rig))
+    answers = [rig.call(PUT, PutRequest(key=b"a"), headers=headers).message for _ in range(2)]
+    assert answers[0] == answers[1]
+    assert PutResponse.FromString(answers[0]).header.revision == rig.node.machine.revision == 2
+
+
+def test_a_write_with_another_number_is_another_write(rig: KvRig) -> None:
+    session = open_session(rig)
+    rig.call(PUT, PutRequest(key=b"a"), headers=metadata(session, 1))
+    rig.call(PUT, PutRequest(key=b"a"), headers=metadata(session, 2))
+    assert rig.node.machine.revision == 3
+
+
+def test_a_write_of_a_closed_session_is_refused(rig: KvRig) -> None:
+    session = open_session(rig)
+    rig.call(CLOSE, Int64Value(value=session))
+    outcome = rig.call(PUT, PutRequest(key=b"a"), headers=metadata(session))
+    assert (outcome.status, outcome.text) == status.SESSION_EXPIRED
+
+
+@pytest.mark.parametrize("name", [SESSION, SEQUENCE, FIRST])
+@pytest.mark.parametrize("value", [b"", b"-1", b"x", b"9223372036854775808", b"1" * 5000])
+def test_metadata_that_is_no_number_is_refused(rig: KvRig, name: bytes, value: bytes) -> None:
+    headers = metadata(open_session(rig)) | {name: value}
+    outcome = rig.call(PUT, PutRequest(key=b"a"), headers=headers)
+    assert (outcome.status, outcome.text) == status.SESSION_UNREADABLE
+    assert rig.node.machine.revision == 1
+
+
+def test_metadata_without_a_number_is_refused(rig: KvRig) -> None:
+    outcome = rig.call(PUT, PutRequest(key=b"a"), headers={SESSION: b"1"})
+    assert (outcome.status, outcome.text) == status.SESSION_UNREADABLE
