@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import pytest
+from starlette.responses import PlainTextResponse
 
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.metrics import Metrics
@@ -36,7 +37,7 @@ def node() -> FakeNode:
 def ask(node: FakeNode, path: str, method: str = "GET", *, is_over_quota: bool = False) -> Page:
     """One request to the application."""
     pages = Pages(node, MetricsPage(node, Traffic()), lambda: is_over_quota)
-    application = pages.application()
+    application = pages.application(PlainTextResponse("the gateway"))
     sent: list[dict[str, Any]] = []
     path, _, query = path.partition("?")
     scope = {
@@ -168,3 +169,8 @@ def test_unknown_page_is_not_found(node: FakeNode, path: str, method: str) -> No
     page = ask(node, path, method)
     assert page.status == 404
     assert page.body.startswith(f"{method} {path}: there is no such page here.")
+
+
+@pytest.mark.parametrize("path", ["/v3/kv/range", "/v3/nonsense", "/v3beta/kv/range"])
+def test_gateway_has_what_is_below_v3(node: FakeNode, path: str) -> None:
+    assert ask(node, path, "POST").body == "the gateway"

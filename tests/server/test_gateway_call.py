@@ -1,0 +1,101 @@
+"""The call that keeps its answers."""
+
+import asyncio
+
+from raftwerk.api import status
+from raftwerk.http2.server import Limits, UnaryMethod
+from raftwerk.server.gateway_call import GatewayCall
+
+
+def make_call() -> GatewayCall:
+    method = UnaryMethod(lambda call, data: None)
+    return GatewayCall("/a/b", method, [(b"hasleader", b"true")], 1.5, Limits())
+
+
+def all_messages(call: GatewayCall) -> list[bytes]:
+    async def take() -> list[bytes]:
+        messages = []
+        while (message := await call.next_message()) is not None:
+            messages.append(message)
+        return messages
+
+    return asyncio.run(take())
+
+
+def test_reply_is_a_message_and_the_end() -> None:
+    call = make_call()
+    call.reply(b"answer")
+    assert call.is_over
+    assert all_messages(call) == [b"answer"]
+    assert call.outcome == (status.OK, "")
+
+
+def test_messages_go_before_the_outcome() -> None:
+    call = make_call()
+    call.send(b"1")
+    call.send_all([b"2", b"3"])
+    call.finish(status.UNAVAILABLE, "gone")
+    call.send(b"4")
+    call.finish()
+    assert all_messages(call) == [b"1", b"2", b"3"]
+    assert call.outcome == (status.UNAVAILABLE, "gone")
+
+
+def test_waiting_reader_gets_what_comes() -> None:
+    async def talk() -> None:
+        call = make_call()
+        reader = asyncio.ensure_future(call.next_message())
+        await asyncio.sleep(0)
+        assert not reader.done()
+        call.send(b"late")
+        assert await reader == b"late"
+
+    asyncio.run(talk())
+
+
+def test_message_counts_as_queued_until_it_was_passed_on() -> None:
+    drained: list[int] = []
+
+    async def talk() -> None:
+        call = make_call()
+        call.on_drain = lambda: drained.append(call.queued_bytes)
+        call.send_all([b"12345", b"678"])
+        assert call.queued_bytes == 8
+        await call.next_message()
+        assert call.queued_bytes == 8
+        await call.next_message()
+        assert (call.queued_bytes, drained) == (3, [])
+        last = asyncio.ensure_future(call.next_message())
+        await asyncio.sleep(0)
+        assert drained == [0]
+        call.finish()
+        assert await last is None
+
+    asyncio.run(talk())
+
+
+def test_call_whose_client_does_not_read_is_clogged() -> None:
+    call = make_call()
+    assert not call.is_clogged
+    call.send(bytes(Limits().backlog_bytes_max + 1))
+    assert call.is_clogged
+
+
+def test_cancelled_call_tells_its_handler_once() -> None:
+    call = make_call()
+    told: list[str] = []
+    call.on_cancel = lambda: told.append("cancelled")
+    call.cancel()
+    call.cancel()
+    assert told == ["cancelled"]
+    assert call.outcome == (status.CANCELLED, "context canceled")
+
+
+def test_call_that_is_over_is_not_cancelled() -> None:
+    call = make_call()
+    told: list[str] = []
+    call.on_cancel = lambda: told.append("cancelled")
+    call.finish()
+    call.cancel()
+    assert told == []
+    assert call.outcome == (status.OK, "")
