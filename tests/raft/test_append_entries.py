@@ -217,11 +217,12 @@ def test_leader_without_the_conflicting_term_goes_back_before_it(
     assert only(effects, AppendEntries, to=2).prev_log_index == next_index - 1
 
 
-def test_refusal_below_the_match_is_late() -> None:
+@pytest.mark.parametrize("conflict_index", [3, 4], ids=["below", "at"])
+def test_refusal_within_the_match_is_late(conflict_index: Index) -> None:
     """The match is durable at the follower: it was overtaken."""
     built = leader()
     built.ack(2, 4)
-    built.receive(2, refusal(3))
+    built.receive(2, refusal(conflict_index))
     assert built.leader.progress[2].mode is Mode.REPLICATE
 
 

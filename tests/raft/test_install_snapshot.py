@@ -274,6 +274,8 @@ def test_installing_node_does_not_campaign() -> None:
     effects = built.time_out()
     assert (built.role, effects.messages) == ("Follower", [])
     built.step(SnapshotInstalled(9))
+    built.tick(999)
+    assert built.role == "Follower", "the wait began anew"
     built.time_out()
     assert built.role == "PreCandidate"
 

@@ -99,6 +99,15 @@ def test_match_before_the_snapshot_does_not_stop_the_stream() -> None:
     assert built.leader.progress[3].mode is Mode.SNAPSHOT
 
 
+def test_refused_heartbeat_does_not_stop_the_stream() -> None:
+    """The follower's log is as short as before."""
+    built = leader_of_a_straggler()
+    built.receive(3, reply(700))
+    built.receive(3, AppendEntriesReply(3, False, 0, conflict_index=1))
+    progress = built.leader.progress[3]
+    assert (progress.mode, progress.snapshot_offset) == (Mode.SNAPSHOT, 700)
+
+
 def test_leader_closes_all_streams_when_it_steps_down() -> None:
     built = leader_of_a_straggler()
     effects = built.receive(2, AppendEntries(4, 2, 12, 3, [], 12))

@@ -151,6 +151,11 @@ def test_new_connection_is_used_at_once(peer: int) -> None:
     assert receivers(effects, AppendEntries) == [peer]
 
 
+def test_new_connection_lets_a_lost_probe_be_sent_again() -> None:
+    effects = leader().step(LinkOpened(3))
+    assert [indexes(message) for message in sent(effects, AppendEntries, to=3)] == [[], [3]]
+
+
 def test_learners_get_the_log_like_everybody() -> None:
     built = node(1, term=3, log="1 3", role="leader", learners=(4,), acks={4: 2})
     assert indexes(only(built.propose(b"x"), AppendEntries, to=4)) == [3]

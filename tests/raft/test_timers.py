@@ -71,8 +71,9 @@ def test_leader_steps_down_when_a_majority_was_silent_for_an_election_timeout() 
     built = leader()
     built.tick(999)
     assert built.role == "Leader"
-    built.tick(1)
+    effects = built.tick(1)
     assert (built.role, built.state.leader_id, built.state.current_term) == ("Follower", NOBODY, 3)
+    assert effects.notices[0].event == "lost contact with a majority"
 
 
 def test_leader_stays_while_a_majority_answers() -> None:
