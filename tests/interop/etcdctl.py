@@ -44,20 +44,23 @@ class Etcdctl:
         for client in self.clients:
             client.close()
 
-    def raw(
-        self, command: str, stdin: str | None = None, *, at: int = 0
-    ) -> tuple[int, bytes, bytes]:
-        """Run a command line at member `at`; an argument "@" stands for all endpoints."""
+    def arguments(self, command: str, *, at: int = 0) -> list[str]:
+        """Of the process that runs a command line at member `at`; "@" before it: with all endpoints."""
         endpoints = self.members[at].client_url
         if command.startswith("@ "):
             endpoints = ",".join(member.client_url for member in self.members)
-        arguments = [
+        return [
             str(self._path),
             f"--endpoints={endpoints}",
             *shlex.split(command.removeprefix("@ ")),
         ]
+
+    def raw(
+        self, command: str, stdin: str | None = None, *, at: int = 0
+    ) -> tuple[int, bytes, bytes]:
+        """Run it to its end."""
         done = subprocess.run(
-            arguments,
+            self.arguments(command, at=at),
             input=None if stdin is None else stdin.encode(),
             stdin=subprocess.DEVNULL if stdin is None else None,
             capture_output=True,

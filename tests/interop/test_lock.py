@@ -1,0 +1,294 @@
+"""Locks and elections, beside etcd: the services by grpcio, and etcdctl's own, which are made of keys, leases and watches."""
+
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
+
+import grpc
+import pytest
+from google.protobuf.message import Message
+
+from raftwerk.api.election_pb2 import (
+    CampaignRequest,
+    LeaderKey,
+    LeaderRequest,
+    LeaderResponse,
+    ProclaimRequest,
+    ResignRequest,
+)
+from raftwerk.api.lease_pb2 import LeaseRevokeRequest, LeaseTimeToLiveRequest
+from raftwerk.api.lock_pb2 import LockRequest, UnlockRequest
+from raftwerk.api.rpc_pb2 import DeleteRangeRequest, PutRequest, RangeRequest
+from raftwerk.cli.cluster import LocalCluster, Member
+from tests.interop.etcdctl import ETCDCTLS, Etcdctl
+from tests.interop.grpc_client import GrpcClient, start_alike
+from tests.interop.leases import answer_of, ask, grant, normal, revoke_all, start
+
+Pair = list[GrpcClient]
+A, B, C = 0x77, -3, 0x79
+EVERYTHING = RangeRequest(key=b"\0", range_end=b"\0")
+MISSED = "mutex: session is expired"
+
+
+@pytest.fixture(scope="module")
+def clients(cluster: LocalCluster, etcd: Sequence[Member]) -> Iterator[Pair]:
+    """grpcio on a member of raftwerk that may not lead, and of etcd."""
+    pair = [
+        GrpcClient(f"127.0.0.1:{members[1].client_port}") for members in (cluster.members, etcd)
+    ]
+    yield pair
+    for client in pair:
+        client.close()
+
+
+@pytest.fixture(autouse=True)
+def leases(clients: Pair) -> int:
+    """Three on both, and nothing else. Returns the revision."""
+    for client in clients:
+        revoke_all(client)
+    first = start_alike(clients)
+    for client in clients:
+        for lease_id in (A, B, C):
+            grant(client, lease_id)
+    return first
+
+
+# The services
+
+NAME = b"n"
+LEADER = LeaderKey(name=b"e", key=b"e/77", rev=0, lease=A)
+
+
+def leader_key(first: int, **changed: object) -> LeaderKey:
+    """Of who campaigned first."""
+    key = LeaderKey(name=b"e", key=b"e/77", rev=first + 1, lease=A)
+    for field, value in changed.items():
+        setattr(key, field, value)
+    return key
+
+
+def lock_requests(_: int) -> list[Message]:
+    return [
+        LockRequest(name=NAME, lease=99),
+        LockRequest(name=NAME, lease=A),
+        LockRequest(name=NAME, lease=A),
+        LockRequest(name=b"other", lease=B),
+        LockRequest(lease=A),
+        EVERYTHING,
+        UnlockRequest(key=b"n/77"),
+        UnlockRequest(key=b"n/77"),
+        UnlockRequest(key=b"unknown"),
+        UnlockRequest(),
+        LockRequest(name=NAME, lease=B),
+        EVERYTHING,
+    ]
+
+
+def election_requests(first: int) -> list[Message]:
+    return [
+        LeaderRequest(name=b"e"),
+        CampaignRequest(name=b"e", lease=A, value=b"1"),
+        LeaderRequest(name=b"e"),
+        CampaignRequest(name=b"e", lease=A, value=b"1"),
+        CampaignRequest(name=b"e", lease=A, value=b"2"),
+        LeaderRequest(name=b"e"),
+        ProclaimRequest(leader=leader_key(first), value=b"3"),
+        ProclaimRequest(leader=leader_key(first, lease=B), value=b"4"),
+        LeaderRequest(name=b"e"),
+        ResignRequest(leader=leader_key(first)),
+        ResignRequest(leader=leader_key(first)),
+        LeaderRequest(name=b"e"),
+        EVERYTHING,
+    ]
+
+
+def bad_requests(first: int) -> list[Message]:
+    return [
+        CampaignRequest(name=b"e", lease=99),
+        ProclaimRequest(value=b"v"),
+        ResignRequest(),
+        ProclaimRequest(leader=LeaderKey(), value=b"v"),
+        ResignRequest(leader=LeaderKey()),
+        ProclaimRequest(leader=leader_key(first), value=b"v"),
+        CampaignRequest(name=b"e", lease=A),
+        ProclaimRequest(leader=leader_key(first, lease=99), value=b"v"),
+        ProclaimRequest(leader=leader_key(first, rev=3), value=b"v"),
+        ResignRequest(leader=leader_key(first, rev=3)),
+        EVERYTHING,
+    ]
+
+
+@pytest.mark.parametrize(
+    "requests",
+    [lock_requests, election_requests, bad_requests],
+    ids=["lock", "election", "refused"],
+)
+def test_answers_are_those_of_etcd(
+    clients: Pair, leases: int, requests: Callable[[int], list[Message]]
+) -> None:
+    answers = [[answer_of(client, request) for request in requests(leases)] for client in clients]
+    assert answers[0] == answers[1]
+
+
+def test_lock_goes_to_who_waited_longest(clients: Pair) -> None:
+    """Each as soon as the one before has gone, by a release or by the end of its lease."""
+    seen = []
+    for client in clients:
+        first = ask(client, LockRequest(name=NAME, lease=A))
+        waiting = []
+        for lease in (B, C):
+            waiting.append(start(client, LockRequest(name=NAME, lease=lease)))
+            while ask(client, EVERYTHING).count < 1 + len(waiting):
+                pass
+        assert not any(call.done() for call in waiting)
+        ask(client, UnlockRequest(key=first.key))
+        second = waiting[0].result()
+        assert not waiting[1].done()
+        ask(client, LeaseRevokeRequest(ID=B))
+        seen.append([normal(answer) for answer in (first, second, waiting[1].result())])
+    assert seen[0] == seen[1]
+
+
+def test_lock_without_a_lease_gets_one_of_a_minute(clients: Pair) -> None:
+    for client in clients:
+        key = ask(client, LockRequest(name=NAME)).key
+        answer = ask(client, LeaseTimeToLiveRequest(ID=int(key.split(b"/")[1], 16), keys=True))
+        assert (answer.grantedTTL, list(answer.keys)) == (60, [key])
+
+
+@pytest.mark.parametrize("way", ["cancelled", "deadline"])
+def test_lock_call_that_is_given_up_leaves_no_key(clients: Pair, way: str) -> None:
+    for client in clients:
+        ask(client, LockRequest(name=NAME, lease=A))
+        call = start(client, LockRequest(name=NAME, lease=B), 1 if way == "deadline" else 20)
+        while ask(client, EVERYTHING).count < 2:
+            pass
+        if way == "cancelled":
+            call.cancel()
+        while ask(client, EVERYTHING).count > 1:
+            pass
+        assert call.done()
+        third = start(client, LockRequest(name=NAME, lease=C))
+        ask(client, UnlockRequest(key=b"n/77"))
+        assert third.result().key == b"n/79"
+
+
+def test_lock_is_not_given_to_who_has_lost_its_lease(clients: Pair) -> None:
+    """etcd says so when it would be its turn, raftwerk at once: in the same words."""
+    for client in clients:
+        ask(client, LockRequest(name=NAME, lease=A))
+        call = start(client, LockRequest(name=NAME, lease=B))
+        while ask(client, EVERYTHING).count < 2:
+            pass
+        ask(client, LeaseRevokeRequest(ID=B))
+        if client is clients[1]:
+            ask(client, UnlockRequest(key=b"n/77"))
+        with pytest.raises(grpc.RpcError) as caught:
+            call.result()
+        assert (caught.value.code(), caught.value.details()) == (
+            grpc.StatusCode.UNKNOWN,
+            MISSED,
+        )
+
+
+def test_campaign_ends_with_the_election(clients: Pair, leases: int) -> None:
+    seen = []
+    for client in clients:
+        first = ask(client, CampaignRequest(name=b"e", lease=A, value=b"1"))
+        second = start(client, CampaignRequest(name=b"e", lease=B, value=b"2"))
+        while ask(client, EVERYTHING).count < 2:
+            pass
+        ask(client, ResignRequest(leader=first.leader))
+        seen.append([normal(first), normal(second.result())])
+        seen[-1].append(normal(ask(client, LeaderRequest(name=b"e"))))
+    assert seen[0] == seen[1]
+
+
+def observed(client: GrpcClient, first: int) -> list[str]:
+    """What a client hears of an election: nobody, somebody, values, another one, nobody, and again somebody."""
+    call = client.channel.unary_stream(
+        "/v3electionpb.Election/Observe", response_deserializer=LeaderResponse.FromString
+    )
+    stream = call(LeaderRequest(name=b"o").SerializeToString(), timeout=20)
+    heard: list[str] = []
+
+    def hear() -> None:
+        heard.append(normal(next(stream)))
+
+    leader = ask(client, CampaignRequest(name=b"o", lease=A, value=b"1")).leader
+    hear()
+    for value in (b"2", b"3"):
+        ask(client, ProclaimRequest(leader=leader, value=value))
+        hear()
+    ask(client, PutRequest(key=b"o/other", value=b"4"))
+    ask(client, ResignRequest(leader=leader))
+    hear()
+    ask(client, DeleteRangeRequest(key=b"o/other"))
+    ask(client, CampaignRequest(name=b"o", lease=B, value=b"5"))
+    hear()
+    stream.cancel()
+    return heard
+
+
+def test_observer_hears_what_it_hears_of_etcd(clients: Pair, leases: int) -> None:
+    on_raftwerk, on_etcd = (observed(client, leases) for client in clients)
+    assert on_raftwerk == on_etcd
+
+
+# etcdctl's own
+
+
+@pytest.fixture(params=ETCDCTLS)
+def etcdctl(request: pytest.FixtureRequest, cluster: LocalCluster) -> Iterator[Etcdctl]:
+    with Etcdctl(request.param, cluster.members) as one:
+        yield one
+
+
+def test_etcdctl_runs_a_command_under_a_lock(etcdctl: Etcdctl) -> None:
+    done = etcdctl.run("@ lock mine printenv ETCD_LOCK_KEY")
+    assert done.code == 0
+    assert done.stdout.startswith("mine/")
+    assert ask(etcdctl.clients[0], EVERYTHING).count == 0, "it is given back"
+
+
+def test_etcdctl_waits_for_a_lock_that_the_service_gave(etcdctl: Etcdctl) -> None:
+    """And the other way round: both follow the same recipe."""
+    client = etcdctl.clients[0]
+    key = ask(client, LockRequest(name=b"mine", lease=A)).key
+    process = subprocess.Popen(
+        etcdctl.arguments("lock mine echo mine"), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        while ask(client, EVERYTHING).count < 2:
+            pass
+        call = start(client, LockRequest(name=b"mine", lease=B))
+        while ask(client, EVERYTHING).count < 3:
+            pass
+        assert process.poll() is None
+        assert not call.done()
+        ask(client, UnlockRequest(key=key))
+        assert process.communicate(timeout=20)[0] == "mine\n"
+        assert call.result().key == b"mine/-3"
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_etcdctl_elects_and_listens(etcdctl: Etcdctl) -> None:
+    listener = subprocess.Popen(
+        etcdctl.arguments("elect --listen e", at=2), stdout=subprocess.PIPE, text=True
+    )
+    candidate = subprocess.Popen(
+        etcdctl.arguments("elect e me", at=1), stdout=subprocess.PIPE, text=True
+    )
+    try:
+        for process in (candidate, listener):
+            assert process.stdout is not None
+            key, value = (process.stdout.readline() for _ in range(2))
+            assert key.startswith("e/")
+            assert value == "me\n"
+        answer = ask(etcdctl.clients[0], LeaderRequest(name=b"e"))
+        assert answer.kv.value == b"me"
+    finally:
+        for process in (candidate, listener):
+            process.terminate()
+            process.communicate(timeout=20)
