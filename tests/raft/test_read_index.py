@@ -112,6 +112,13 @@ def test_reads_that_wait_share_a_round() -> None:
     assert only(effects, ReadIndexReply, to=2) == ReadIndexReply(3, 40, 2)
 
 
+def test_read_takes_part_in_one_round() -> None:
+    built = leader()
+    built.step(Read(7), Received(2, ReadIndex(3, 40)))
+    assert not built.step().messages
+    assert built.leader.read_round == 1
+
+
 def test_later_round_confirms_the_earlier_ones() -> None:
     """In order; each keeps its own index."""
     built = leader()
