@@ -1,5 +1,6 @@
 """Locks and elections, beside etcd: the services by grpcio, and etcdctl's own, which are made of keys, leases and watches."""
 
+import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 
@@ -244,7 +245,7 @@ def etcdctl(request: pytest.FixtureRequest, cluster: LocalCluster) -> Iterator[E
 
 
 def test_etcdctl_runs_a_command_under_a_lock(etcdctl: Etcdctl) -> None:
-    done = etcdctl.run("@ lock mine printenv ETCD_LOCK_KEY")
+    done = etcdctl.run(f"@ lock mine {shutil.which('printenv')} ETCD_LOCK_KEY")
     assert done.code == 0
     assert done.stdout.startswith("mine/")
     assert ask(etcdctl.clients[0], EVERYTHING).count == 0, "it is given back"
