@@ -4,9 +4,11 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
+from typing import cast
 
 from raftwerk.errors import DiskFailed
 from raftwerk.raft.effects import Persist
+from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.runtime.journal import RESERVE_MS, WalJournal
 from raftwerk.wal.segment import SPARE
 from tests.fakes.disk import FakeDisk, FakeFile
@@ -163,6 +165,23 @@ def test_failed_write_is_reported_and_nothing_is_written_after_it() -> None:
                 await asyncio.sleep(0)
             assert [type(failure) for failure in rig.failures] == [DiskFailed]
             assert (rig.persisted, rig.writes()) == ([1], writes)
+
+    run(body)
+
+
+def test_what_cannot_be_encoded_fails_the_node_though_it_waited_for_the_disk() -> None:
+    """A bug of ours; unreported, the node would wait for that write for ever."""
+
+    async def body() -> None:
+        disk = GatedDisk()
+        async with journal_on(disk) as rig:
+            disk.gate.clear()
+            rig.persist(2)
+            unfit = Entry(3, 1, EntryKind.COMMAND, cast("bytes", object()))
+            rig.journal.persist(Persist(3, 1, 1, entries=[unfit]))
+            disk.gate.set()
+            await until(lambda: rig.failures)
+            assert {type(failure) for failure in rig.failures} == {TypeError}
 
     run(body)
 

@@ -81,7 +81,11 @@ class WalJournal:
 
     def _done(self, ticket: int, elapsed_s: float) -> None:
         self._job_count -= 1
-        self._stage()
+        try:
+            self._stage()
+        except Exception as error:  # noqa: BLE001  (a bug of ours: the node must not wait for ever)
+            self._on_failed(error)
+            return
         if ticket:
             self._observe_sync_s(elapsed_s)
             self._on_persisted(ticket)
