@@ -322,11 +322,17 @@ def test_nothing_is_installed_that_did_not_come() -> None:
         follower().step(SnapshotInstalled(9))
 
 
-def test_membership_in_the_log_behind_the_snapshot_stays() -> None:
+def test_memberships_under_the_snapshot_go_and_those_behind_it_stay() -> None:
     """Retained entries keep their configurations."""
-    grown = Membership((1, 2, 3, 4))
-    log = [*entries("1 1 1 1 1 1 1 1 2"), membership_entry(10, 2, grown)]
+    grown, larger = Membership((1, 2, 3, 4)), Membership((1, 2, 3, 4, 5))
+    log = [
+        *entries("1 1 1 1"),
+        membership_entry(5, 1, grown),
+        *entries("1 1 1 2", 6),
+        membership_entry(10, 2, larger),
+    ]
     built = node(1, term=3, log=log, commit=1, leader=2)
     built.step(Received(2, chunk(0, b"abc")), Received(2, chunk(3)))
+    assert built.state.memberships[0] == (1, MEMBERS)
     built.step(SnapshotInstalled(9))
-    assert built.state.memberships == [(1, MEMBERS), (10, grown)]
+    assert built.state.memberships == [(5, grown), (10, larger)]

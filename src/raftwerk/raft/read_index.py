@@ -113,8 +113,6 @@ def refuse_waiting(leader: Leader, out: Effects) -> None:
     for batch in leader.read_batches:
         out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in batch.requests)
     out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in leader.waiting_reads)
-    leader.read_batches.clear()
-    leader.waiting_reads.clear()
 
 
 def refuse_asked(state: State, out: Effects) -> None:
