@@ -230,7 +230,7 @@ def test_revision_is_never_split(rig: WatchRig) -> None:
 
 
 def test_large_values_end_a_slice_early(rig: WatchRig) -> None:
-    large = b"x" * 700_000
+    large = b"x" * 200_000
     rig.execute_all(*[Put(b"a", large)] * 5)
     client = rig.client()
     watcher = client.watch(b"a", start=1)

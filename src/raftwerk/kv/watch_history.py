@@ -20,7 +20,7 @@ _EVENT: Final = b"\x5a"
 _DELETE_TYPE: Final = b"\x08\x01"
 _KV: Final = b"\x12"
 _PREV_KV: Final = b"\x1a"
-SLICE_BYTES: Final = 1024 * 1024
+SLICE_BYTES: Final = 256 * 1024
 
 
 class Event:

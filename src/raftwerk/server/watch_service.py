@@ -18,6 +18,8 @@ from raftwerk.server.watch_stream import WatchStream
 
 SLICE_ROWS: Final = 200
 """Rows of history that are read in one turn of the loop: about two milliseconds."""
+WATCHERS_MAX: Final = 100_000
+"""On one stream."""
 JITTER: Final = 0.1
 """Of the progress interval, at most: streams that began together do not stay together."""
 LEADERLESS_TIMEOUTS: Final = 3
@@ -44,6 +46,7 @@ class WatchService:
         self._leaderless_timeouts = 0
         self._is_watching_leader = False
         self.is_over = False
+        self.watchers_max = WATCHERS_MAX
         self.message_bytes_max = node.settings.max_request_bytes + FRAGMENT_OVERHEAD_BYTES
         self.hub = node.machine.open_hub(self._catch_up_soon)
 

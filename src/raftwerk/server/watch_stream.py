@@ -18,8 +18,6 @@ from raftwerk.server.watch_response import ALL_WATCHERS, beginning, control, fra
 FIRST_KEY: Final = b"\0"
 EMPTY_RANGE: Final = "mvcc: watcher range is empty"
 DUPLICATE_ID: Final = "mvcc: duplicate watch ID provided on the WatchStream"
-WATCHERS_MAX: Final = 100_000
-"""On one stream."""
 GATHERED_BYTES_MAX: Final = 512 * 1024
 """Of events that were not handed to the call yet: beyond it, watchers have to wait."""
 CONTROL_BYTES_MAX: Final = 1024 * 1024
@@ -32,6 +30,8 @@ class Surroundings(Protocol):
     """What a stream needs of the service."""
 
     hub: Hub
+    watchers_max: int
+    """On one stream."""
     message_bytes_max: int
     """Larger responses are sent in fragments to who can put them together."""
 
@@ -128,7 +128,11 @@ class WatchStream:
             return EMPTY_RANGE
         if request.watch_id in self._watchers and request.watch_id:
             return DUPLICATE_ID
-        return status.TOO_MANY_REQUESTS.text if len(self._watchers) >= WATCHERS_MAX else ""
+        return (
+            status.TOO_MANY_REQUESTS.text
+            if len(self._watchers) >= self._service.watchers_max
+            else ""
+        )
 
     def _free_id(self) -> int:
         while self._next_id in self._watchers:

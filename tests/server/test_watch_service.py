@@ -1,0 +1,442 @@
+"""etcdserverpb.Watch over a connection in memory."""
+
+import pytest
+
+from raftwerk.api import status
+from raftwerk.api.kv_pb2 import Event
+from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest, WatchResponse
+from raftwerk.kv.commands import Compact, DeleteRange, Put, Txn, encode
+from raftwerk.kv.watch_history import SLICE_BYTES
+from tests.server.watch_rig import Stream, WatchRig
+
+EVERYTHING = {"key": b"\0", "range_end": b"\0"}
+
+
+@pytest.fixture
+def rig() -> WatchRig:
+    return WatchRig()
+
+
+def response(revision: int, watch_id: int = 0, **fields: object) -> WatchResponse:
+    message = WatchResponse(watch_id=watch_id, **fields)
+    message.header.SetInParent()
+    message.header.revision = revision
+    return message
+
+
+def brief(stream: Stream) -> list[tuple[int, list[int]]]:
+    """(watch id, revisions of its events) of each response."""
+    return [
+        (one.watch_id, [event.kv.mod_revision for event in one.events]) for one in stream.take()
+    ]
+
+
+# Creating and cancelling
+
+
+def test_created_comes_before_events(rig: WatchRig) -> None:
+    rig.apply(Put(b"a", b"1"), Put(b"a", b"2"))
+    stream = rig.stream()
+    stream.create(b"a", start_revision=2)
+    rig.settle()
+    created, events = stream.take()
+    assert created == response(3, created=True)
+    assert [event.kv.value for event in events.events] == [b"1", b"2"]
+
+
+def test_event_says_what_happened(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a", prev_kv=True)
+    rig.apply(Put(b"a", b"1"), DeleteRange(b"a"))
+    _, put, delete = stream.take()
+    assert (put.header.revision, put.watch_id) == (2, 0)
+    assert put.events[0].type == Event.PUT
+    assert put.events[0].kv.value == b"1"
+    assert not put.events[0].HasField("prev_kv")
+    assert delete.events[0].type == Event.DELETE
+    assert delete.events[0].kv.mod_revision == 3
+    assert delete.events[0].prev_kv.value == b"1"
+
+
+def test_server_picks_free_ids(rig: WatchRig) -> None:
+    stream = rig.stream()
+    for watch_id in (0, 2, 0, 0, -3, 0):
+        stream.create(b"a", watch_id=watch_id)
+    assert [one.watch_id for one in stream.take()] == [0, 2, 1, 3, -3, 4]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reason"),
+    [
+        ({"range_end": b"a"}, "mvcc: watcher range is empty"),
+        ({"range_end": b"b"}, "mvcc: watcher range is empty"),
+        ({"watch_id": 7}, "mvcc: duplicate watch ID provided on the WatchStream"),
+        ({"start_revision": -1}, "etcdserver: mvcc: required revision has been compacted"),
+    ],
+    ids=["backwards", "empty", "taken", "negative"],
+)
+def test_watcher_that_cannot_be_is_created_and_canceled(
+    rig: WatchRig, fields: dict[str, object], reason: str
+) -> None:
+    """And the stream goes on."""
+    stream = rig.stream()
+    stream.create(b"b", watch_id=7)
+    stream.create(b"b", **fields)
+    rig.apply(Put(b"b"))
+    _, refused, event = stream.take()
+    assert refused == response(1, -1, created=True, canceled=True, cancel_reason=reason)
+    assert event.watch_id == 7
+    assert rig.hub.watcher_count == 1
+
+
+@pytest.mark.parametrize(
+    ("fields", "keys"),
+    [
+        ({}, [b"\0"]),
+        ({"range_end": b"\0"}, [b"\0", b"b"]),
+        ({"range_end": b"b"}, [b"\0"]),
+    ],
+    ids=["key", "open", "range"],
+)
+def test_empty_key_is_the_first_one(
+    rig: WatchRig, fields: dict[str, bytes], keys: list[bytes]
+) -> None:
+    stream = rig.stream()
+    stream.create(b"", **fields)
+    rig.apply(Put(b"\0"), Put(b"b"))
+    assert [event.kv.key for one in stream.take() for event in one.events] == keys
+
+
+@pytest.mark.parametrize(
+    ("filters", "revisions"),
+    [([0], [3]), ([1], [2]), ([0, 1], []), ([5], [2, 3])],
+    ids=["no puts", "no deletes", "nothing", "unknown"],
+)
+def test_filters(rig: WatchRig, filters: list[int], revisions: list[int]) -> None:
+    """What is filtered out is not sent as an empty response either."""
+    create = WatchCreateRequest(key=b"a")
+    stream = rig.stream()
+    data = create.SerializeToString() + b"".join(b"\x28%c" % one for one in filters)
+    stream.send(b"\x0a%c" % len(data) + data)
+    rig.apply(Put(b"a"), DeleteRange(b"a"))
+    assert stream.revisions() == revisions
+
+
+def test_cancelled_watcher_is_confirmed_and_gets_nothing_more(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a", watch_id=5)
+    stream.create(b"a", progress_notify=True, fragment=True)
+    stream.cancel(5)
+    stream.cancel(0)
+    stream.cancel(99)
+    rig.apply(Put(b"a"))
+    assert stream.take()[2:] == [response(1, 5, canceled=True), response(1, 0, canceled=True)]
+    stream.create(b"a", watch_id=5)
+    assert stream.take() == [response(2, 5, created=True)]
+    assert rig.loop.timers == 0
+
+
+def test_unknown_request_is_ignored(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.send(WatchRequest())
+    stream.send(b"\x7a\x00")
+    stream.create(b"a")
+    assert stream.take() == [response(1, created=True)]
+
+
+def test_unreadable_request_ends_the_stream(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a")
+    stream.send(b"\xff\xff")
+    assert stream.outcome is not None
+    assert stream.outcome.status == status.INTERNAL
+    assert (rig.hub.watcher_count, rig.service.stream_count) == (0, 0)
+
+
+def test_too_many_watchers_are_refused(rig: WatchRig) -> None:
+    rig.service.watchers_max = 2
+    stream = rig.stream()
+    for _ in range(3):
+        stream.create(b"a")
+    reasons = [one.cancel_reason for one in stream.take()]
+    assert reasons == ["", "", "etcdserver: too many requests"]
+
+
+# Events
+
+
+def test_revision_is_one_response(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(**EVERYTHING)
+    rig.apply(Txn(success=(Put(b"a"), Put(b"b"), Put(b"c"))), Put(b"a"))
+    assert brief(stream)[1:] == [(0, [2, 2, 2]), (0, [3])]
+
+
+def test_watchers_of_all_streams_get_the_event(rig: WatchRig) -> None:
+    streams = [rig.stream() for _ in range(3)]
+    for stream in streams:
+        stream.create(b"a")
+        stream.create(b"a")
+    rig.apply(Put(b"a"))
+    assert [brief(stream)[2:] for stream in streams] == [[(0, [2]), (1, [2])]] * 3
+
+
+@pytest.mark.parametrize("start_revision", [0, 2], ids=["live", "history"])
+def test_large_revision_is_sent_in_fragments_to_who_can_put_them_together(
+    start_revision: int,
+) -> None:
+    rig = WatchRig(max_request_bytes=1)  # and half a MiB
+    large = [b"%d" % number * 300_000 for number in range(4)]
+    whole, cut = rig.stream(), rig.stream()
+    write = Txn(success=tuple(Put(value[:1], value) for value in large))
+    if start_revision:
+        rig.apply(write)
+    whole.create(**EVERYTHING, start_revision=start_revision)
+    cut.create(**EVERYTHING, start_revision=start_revision, fragment=True)
+    if not start_revision:
+        rig.apply(write)
+    rig.settle()
+    assert [len(one.events) for one in whole.take()[1:]] == [4]
+    parts = cut.take()[1:]
+    assert [(one.fragment, len(one.events)) for one in parts] == [(True, 1)] * 3 + [(False, 1)]
+    assert [event.kv.value for one in parts for event in one.events] == large
+
+
+def test_small_revision_is_not_fragmented(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(**EVERYTHING, fragment=True)
+    rig.apply(Txn(success=(Put(b"a"), Put(b"b"))))
+    assert [(one.fragment, len(one.events)) for one in stream.take()[1:]] == [(False, 2)]
+
+
+def test_long_history_leaves_room_for_others(rig: WatchRig) -> None:
+    """In slices: other work has its turns in between."""
+    rig.apply(*[Put(b"a")] * 1000)
+    stream = rig.stream()
+    stream.create(b"a", start_revision=1)
+    turns = rig.loop.turns
+    rig.settle()
+    assert rig.loop.turns - turns >= 5
+    assert stream.revisions() == list(range(2, 1002))
+
+
+def test_start_below_the_compaction(rig: WatchRig) -> None:
+    """As etcd: created, then canceled with a header that has no revision."""
+    rig.apply(Put(b"a"), Put(b"a"), Put(b"a"), Compact(4))
+    stream = rig.stream()
+    stream.create(b"a", start_revision=3, watch_id=9)
+    rig.settle()
+    assert stream.take() == [
+        response(4, 9, created=True),
+        response(0, 9, canceled=True, compact_revision=4),
+    ]
+    stream.ask_progress()
+    assert stream.take() == [response(4, -1)]
+
+
+# Progress
+
+
+def test_progress_is_told_when_all_watchers_have_everything(rig: WatchRig) -> None:
+    rig.apply(Put(b"a"), Put(b"b"))
+    stream = rig.stream()
+    stream.ask_progress()
+    stream.create(b"a")
+    stream.create(b"b", start_revision=3)
+    rig.settle()
+    stream.take()
+    stream.ask_progress()
+    assert stream.take() == [response(3, -1)]
+
+
+@pytest.mark.parametrize("start_revision", [1, 5], ids=["in the past", "in the future"])
+def test_progress_is_not_told_while_a_watcher_waits(rig: WatchRig, start_revision: int) -> None:
+    rig.apply(Put(b"a"), Put(b"a"))
+    stream = rig.stream()
+    stream.create(b"a")
+    stream.create(b"a", start_revision=start_revision)
+    stream.ask_progress()
+    assert [one.created for one in stream.take()] == [True, True]
+
+
+def test_progress_is_told_up_to_the_start_in_the_future(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a", start_revision=3)
+    rig.apply(Put(b"a"))
+    stream.take()
+    stream.ask_progress()
+    assert stream.take() == [response(2, -1)]
+
+
+def test_quiet_watcher_hears_of_progress(rig: WatchRig) -> None:
+    """Every ten minutes, and a tenth more the first time; not if there was an event meanwhile."""
+    stream = rig.stream()
+    stream.create(b"a", progress_notify=True)
+    stream.create(b"b")
+    rig.apply(Put(b"b"))
+    stream.take()
+    rig.advance(660)
+    assert stream.take() == [response(2)]
+    rig.apply(Put(b"a"))
+    rig.advance(600)
+    assert stream.revisions() == [3]
+    rig.advance(600)
+    assert stream.take() == [response(3)]
+    stream.call.cancel()
+    rig.pump()
+    assert rig.loop.timers == 0
+
+
+def test_progress_interval_is_a_setting() -> None:
+    rig = WatchRig(watch_progress_notify_interval_ms=1000)
+    stream = rig.stream()
+    stream.create(b"a", progress_notify=True)
+    stream.create(b"a", progress_notify=True, start_revision=9)
+    rig.advance(10)
+    count = len(stream.take()) - 2
+    assert 9 <= count <= 10
+
+
+# Clients that do not read
+
+
+def flood(rig: WatchRig, count: int = 60, size: int = 50_000) -> None:
+    rig.apply(*[Put(b"a", b"x" * size)] * count)
+
+
+def test_client_that_grants_no_window_costs_little_and_loses_nothing(rig: WatchRig) -> None:
+    """The others are served meanwhile."""
+    slow, quick = rig.stream(), rig.stream()
+    slow.create(b"a")
+    quick.create(b"a")
+    rig._server.streams[1].send_window = 1000
+    flood(rig)
+    assert quick.revisions() == list(range(2, 62))
+    limit = rig._server.limits.backlog_bytes_max + SLICE_BYTES
+    assert rig.server_backlog_bytes < limit + 60_000
+    slow.ask_progress()
+    rig.settle()
+    assert rig.server_backlog_bytes < limit + 60_000
+    rig._server._sender.widen_stream(rig._server.streams[1], 100_000_000)
+    rig.settle()
+    assert slow.revisions() == list(range(2, 62))
+    rig.apply(Put(b"a"))
+    assert slow.revisions() == [62]
+
+
+def test_socket_that_takes_nothing_stops_the_streams(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a")
+    rig.block()
+    flood(rig)
+    rig.settle()
+    assert rig.server_backlog_bytes == 0
+    assert not rig._server.has_output
+    stream.ask_progress()
+    rig.unblock()
+    assert stream.revisions() == list(range(2, 62))
+    stream.ask_progress()
+    assert stream.take() == [response(61, -1)]
+
+
+def test_compaction_cancels_who_does_not_read(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a")
+    rig.block()
+    rig.apply(*[Put(b"a")] * 9, Compact(8))
+    while rig.node.machine.maintain(100):
+        pass
+    assert rig.node.machine.removed_revision == 8
+    rig.unblock()
+    assert stream.take()[1:] == [response(0, canceled=True, compact_revision=8)]
+
+
+def test_watchers_of_one_large_batch_wait_for_the_write(rig: WatchRig) -> None:
+    """What is gathered for a connection in one turn is bounded, too."""
+    stream = rig.stream()
+    count = 40
+    for _ in range(count):
+        stream.create(b"a")
+    rig.node.apply(encode(Put(b"a", b"x" * 50_000)))
+    assert rig.hub.synced_count < count
+    rig.settle()
+    assert stream.revisions() == [2] * count
+    assert rig.hub.synced_count == count
+
+
+def test_client_that_asks_and_never_reads_is_sent_away(rig: WatchRig) -> None:
+    stream = rig.stream()
+    rig._server.streams[1].send_window = 0
+    request = WatchRequest(create_request=WatchCreateRequest(key=b"b", range_end=b"a"))
+    data = request.SerializeToString()
+    for _ in range(40_000):
+        stream.call.send(data)
+    rig.pump()
+    rig._server._sender.widen_stream(rig._server.streams[1], 100_000_000)
+    rig.settle()
+    assert stream.outcome is not None
+    assert stream.outcome[:2] == status.TOO_MANY_REQUESTS
+    assert rig.service.stream_count == 0
+
+
+# The end of streams
+
+
+def test_client_that_leaves_takes_its_watchers_along(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a")
+    stream.create(b"a", start_revision=1)
+    stream.call.cancel()
+    rig.pump()
+    rig.apply(Put(b"a"))
+    rig.settle()
+    assert (rig.hub.watcher_count, rig.service.stream_count, rig.open_calls) == (0, 0, 0)
+
+
+def test_client_that_sends_no_more_still_gets_events(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a")
+    stream.call.half_close()
+    rig.pump()
+    rig.apply(Put(b"a"))
+    assert stream.revisions() == [2]
+    assert stream.outcome is None
+
+
+def test_stop_sends_clients_elsewhere(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a")
+    rig.service.stop()
+    rig.pump()
+    late = rig.stream()
+    rig.settle()
+    for one in (stream, late):
+        assert one.outcome is not None
+        assert one.outcome[:2] == status.STOPPED
+    assert rig.hub.watcher_count == 0
+
+
+def test_stream_that_wants_a_leader_is_refused_without_one(rig: WatchRig) -> None:
+    rig.node.has_leader = False
+    stream, other = rig.stream(hasleader="true"), rig.stream()
+    assert stream.outcome is not None
+    assert stream.outcome[:2] == status.NO_LEADER
+    assert other.outcome is None
+
+
+def test_stream_that_wants_a_leader_ends_three_election_timeouts_after_it(rig: WatchRig) -> None:
+    stream, other = rig.stream(hasleader="true"), rig.stream()
+    stream.create(b"a")
+    rig.advance(10)
+    rig.node.has_leader = False
+    rig.advance(1.9)
+    rig.node.has_leader = True
+    rig.advance(1)
+    rig.node.has_leader = False
+    rig.advance(1.9)
+    assert stream.outcome is None
+    rig.advance(2)
+    assert stream.outcome is not None
+    assert stream.outcome[:2] == status.NO_LEADER
+    assert other.outcome is None
+    assert rig.loop.timers == 0

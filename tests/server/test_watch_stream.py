@@ -1,0 +1,54 @@
+"""One stream by itself, with a service and a call of the test; with both real ones: test_watch_service.py."""
+
+from raftwerk.kv.commands import Put
+from raftwerk.kv.watch import Delivery, Watcher
+from raftwerk.kv.watch_index import Interest
+from raftwerk.server.watch_stream import GATHERED_BYTES_MAX, WatchStream
+from tests.server.watch_rig import WatchRig
+
+
+def served(rig: WatchRig) -> WatchStream:
+    """The server's end of the only stream."""
+    (stream,) = rig.service._streams
+    return stream
+
+
+def test_what_is_gathered_leaves_together() -> None:
+    """One piece of output for all watchers of a stream."""
+    rig = WatchRig()
+    client = rig.stream()
+    for _ in range(3):
+        client.create(b"a")
+    rig.block()
+    rig.apply(Put(b"b"))
+    stream = served(rig)
+    watcher = Watcher(stream, 1, Interest(b"a"), 2)
+    for _ in range(3):
+        stream.take(watcher, Delivery([b"\x5a\x00"], 2))
+    assert not rig._server.has_output
+    stream.flush()
+    assert len(rig._server._out) == 1
+
+
+def test_stream_takes_no_more_than_it_should_gather() -> None:
+    rig = WatchRig()
+    rig.stream()
+    stream = served(rig)
+    watcher = Watcher(stream, 1, Interest(b"a"), 2)
+    assert stream.is_ready
+    stream.take(watcher, Delivery([b"x" * GATHERED_BYTES_MAX], 2))
+    assert not stream.is_ready
+
+
+def test_progress_timer_runs_only_while_somebody_wants_it() -> None:
+    rig = WatchRig()
+    client = rig.stream()
+    for _ in range(2):
+        client.create(b"a", progress_notify=True)
+    assert rig.loop.timers == 1
+    client.cancel(0)
+    assert rig.loop.timers == 1
+    client.cancel(1)
+    assert rig.loop.timers == 0
+    client.create(b"a", progress_notify=True)
+    assert rig.loop.timers == 1
