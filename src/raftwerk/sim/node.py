@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
-from raftwerk.errors import DataDirError, DiskFailed, DiskFull
+from raftwerk.errors import DataDirError, DiskFailed, DiskFull, RaftwerkError
 from raftwerk.raft.effects import Notice, Persist
 from raftwerk.raft.events import Event, LinkClosed, LinkOpened, Persisted, Received, Tick
 from raftwerk.raft.messages import Message
@@ -219,7 +219,7 @@ class SimNode:
                 self.node_id,
                 segment_bytes=self._options.segment_bytes,
             )
-        except (PowerCut, DataDirError, DiskFailed, DiskFull):
+        except (PowerCut, DataDirError, DiskFailed, DiskFull, RaftwerkError):
             self._coverage.mark("start: crashed in recovery")
         self.disk.disarm()
 
@@ -294,9 +294,12 @@ class SimNode:
         self._checks.on_step(replica.raft.state)
         if replica.checkpoints.is_disk_full:
             self._coverage.mark("checkpoint: disk full")
-        if replica.checkpoints.failure is not None:
-            raise replica.checkpoints.failure
-        if has_more:
+        failure = replica.checkpoints.failure
+        if isinstance(failure, RaftwerkError):
+            self._on_failed(failure)
+        elif failure is not None:
+            raise failure
+        elif has_more:
             self._wake()
 
     def _tick_later(self, life: int) -> None:
@@ -307,7 +310,8 @@ class SimNode:
             return
         now_us = self._world.now_us
         if self._paused_until_us > now_us:
-            self._world.after(self._paused_until_us - now_us, lambda: self._tick(life))
+            late_us = self._random.randrange(self._options.tick_ms * 1000)
+            self._world.after(self._paused_until_us - now_us + late_us, lambda: self._tick(life))
             return
         gone_us = now_us - self._ticked_us
         self._ticked_us = now_us

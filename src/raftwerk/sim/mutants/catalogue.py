@@ -272,8 +272,8 @@ MUTANTS: Final = (
     Mutant(
         "unknown-outcome-tried-again",
         "replica.proposals:Proposals.on_refused",
-        "elif refused.refusal is Refusal.OUTCOME_UNKNOWN:",
-        "elif False:",
+        "if failure is not None:",
+        "if failure not in (None, Failure.TIMED_OUT_LEADER_FAILED):",
     ),
     Mutant(
         "repeated-command-taken-twice",

@@ -165,6 +165,8 @@ def _key_value() -> list[Scenario]:
 def _figures() -> list[Scenario]:
     joint = replace(_options(3), membership=Membership((3, 4, 5), outgoing=(1, 2, 3)))
     one_at_a_time = replace(CONFIG, message_entries_max=1)
+    two_by_two = replace(CONFIG, message_entries_max=2, window_messages_max=1)
+    patient = replace(_options(3, two_by_two), request_timeout_ms=20_000)
     return [
         Scenario("Figure6", figures.figure_6, _options(5), prepares=True),
         Scenario("Figure7", figures.figure_7, _options(7), prepares=True),
@@ -175,6 +177,11 @@ def _figures() -> list[Scenario]:
         Scenario("Figure12", figures.figure_12, _options(3, SHORT_LOG)),
         Scenario("DeposedLeader", figures.deposed_leader, _options(3)),
         Scenario("CommandOnce", figures.command_once, _options(3, CONFIG, REPEATING)),
+        Scenario("OlderLogLoses", figures.older_log_loses, _options(5), prepares=True),
+        Scenario("HalfABatch", figures.half_a_batch, patient),
+        Scenario(
+            "SnapshotOverAnotherLog", figures.snapshot_over_another_log, _options(3, SHORT_LOG)
+        ),
         Scenario("Downtime", figures.downtime, _options(3)),
     ]
 

@@ -1,5 +1,6 @@
 """The pictures of the paper and of the thesis, on the production code."""
 
+from raftwerk.raft.messages import TimeoutNow
 from raftwerk.replica.failure import Failure
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
 
@@ -34,21 +35,13 @@ def figure_7(stage: Stage) -> None:
     for node_id, terms in FIGURE_7.items():
         stage.prepare(node_id, terms, current_term=7 if node_id == 5 else int(terms[-1]))
     stage.begin()
-    stage.cluster.nodes[1].state.leader_silent_ms = 0
-    stage.elect(1)
-    stage.run_ms(2)
-    for _ in range(5):
-        if stage.leaders():
-            break
-        stage.elect(1)
-        stage.run_ms(20)
-    leader = stage.one_leader()
-    assert leader == 1
+    stage.cluster.nodes[1].receive(2, TimeoutNow(7, 2))
+    assert stage.one_leader() == 1
     stage.agree(nodes=7)
     assert {stage.terms(node) for node in stage.nodes} == {stage.terms(1)}
     assert stage.terms(1).startswith(FIGURE_7[1])
     # (f) has the terms 2 and 3 where the leader has others; nobody else conflicts in more than one term
-    assert stage.cluster.network.sent["AppendEntriesReply"] <= 7 * 6
+    assert stage.cluster.network.sent["AppendEntriesReply"] <= 7 * 8
 
 
 def figure_8_c(stage: Stage) -> None:
@@ -58,19 +51,21 @@ def figure_8_c(stage: Stage) -> None:
     stage.begin()
     stage.disconnect(4, 5)
     stage.elect(1)
-    durable = stage.cluster.checks.durability
-    stage.cluster.wait(
-        lambda: durable.log_of(3).terms == [1, 2], PATIENCE_MS, "node 3 has the entry of term 2"
-    )
-    assert stage.cluster.nodes[1].is_leader
+    stage.cluster.wait(lambda: stage.cluster.nodes[1].is_leader, PATIENCE_MS, "node 1 leads")
+    stage.disconnect(3)
+    stage.cluster.wait(lambda: stage.matches(1, 2) >= 2, PATIENCE_MS, "node 2 matches")
+    stage.connect(3)
+    stage.cluster.wait(lambda: stage.last_index(3) == 2, PATIENCE_MS, "node 3 has it")
+    stage.cluster.network.cut([(1, 3)])  # the entry of term 4 does not reach it
+    stage.cluster.wait(lambda: stage.matches(1, 3) == 2, PATIENCE_MS, "node 3 matches")
     assert stage.committed < 2, "on a majority, but of an older term"
-    stage.crash(1)
-    stage.connect(4, 5)
-    stage.elect(5)
+    stage.disconnect(1)
+    stage.connect(2, 4, 5)
+    stage.cluster.nodes[5].receive(1, TimeoutNow(4, 1))
     assert stage.one_leader() == 5
     stage.agree(nodes=4)
     assert stage.terms(5).startswith("1 3")
-    stage.restart(1)
+    stage.connect(1)
     stage.agree(nodes=5)
 
 
@@ -139,14 +134,18 @@ def figure_12(stage: Stage) -> None:
 def deposed_leader(stage: Stage) -> None:
     """A leader that was replaced, and does not know, answers no read (section 8)."""
     old = stage.one_leader()
+    answers: list[object] = []
+    for _ in range(2):
+        stage.cluster.nodes[old].read(answers.append)
+        stage.run_ms(50)
+    assert answers == [None, None], "while it leads, it answers"
     stage.disconnect(old)
     stage.cluster.nodes[old].pause(2_000_000)
-    answers: list[object] = []
     stage.run_timeouts(3)
     stage.agree(nodes=2)
     stage.cluster.nodes[old].read(answers.append)
     stage.run_ms(10_000)
-    assert answers == [Failure.NO_LEADER]
+    assert answers[2:] in ([Failure.NO_LEADER], [Failure.TIMED_OUT])
 
 
 def command_once(stage: Stage) -> None:
@@ -157,6 +156,61 @@ def command_once(stage: Stage) -> None:
         stage.run_ms(20)
     stage.agree(nodes=3)
     assert stage.cluster.coverage.counts["network: duplicated"] > 100
+
+
+def older_log_loses(stage: Stage) -> None:
+    """A long log does not win against a later last term (section 5.4.1)."""
+    stage.prepare(1, "1 1 1 1 1 1", current_term=2)
+    for node_id in stage.others(1):
+        stage.prepare(node_id, "1 2", current_term=2)
+    stage.begin()
+    for _ in range(3):
+        stage.elect(1)
+        stage.run_ms(20)
+    assert stage.one_leader() != 1
+    stage.agree(nodes=5)
+    assert stage.terms(1).startswith("1 2 ")
+
+
+def half_a_batch(stage: Stage) -> None:
+    """A leader is lost while it replicates three commands: two are committed by the next leader, the third is not."""
+    old = stage.one_leader()
+    stage.agree(nodes=3)
+    first, second = stage.others(old)
+    stage.disconnect(second)
+    last_index = stage.last_index(old)
+    stage.cluster.nodes[old].disk_times.slowdown = 1_000
+    proposals = [stage.propose(old) for _ in range(3)]
+    durable = stage.cluster.checks.durability.log_of(first)
+    stage.cluster.wait(lambda: durable.last_index > last_index, PATIENCE_MS, "two are there")
+    stage.disconnect(old)
+    stage.connect(second)
+    for _ in range(3):
+        stage.agree(nodes=2)
+    stage.connect(old)
+    stage.run_ms(50)
+    # Its disk was slow: it hears of everything at once
+    stage.cluster.nodes[old].pause(6_000_000)
+    stage.run_ms(6_500)
+    assert [proposal.is_done for proposal in proposals] == [True, True, False]
+    assert proposals[2].answers == [Failure.NOT_COMMITTED]
+
+
+def snapshot_over_another_log(stage: Stage) -> None:
+    """A leader that was alone has many entries that nobody else has, and gets a snapshot over them (Figure 13, rule 7)."""
+    for node_id in stage.nodes:
+        stage.agree(nodes=3, size=node_id)
+    old = stage.one_leader()
+    stage.disconnect(old)
+    for _ in range(60):
+        stage.propose(old)
+    for _ in range(40):
+        stage.agree(nodes=2)
+    stage.run_ms(2_500)
+    assert stage.cluster.nodes[stage.one_leader()].state.log.snapshot_index > 10
+    stage.connect(old)
+    stage.agree(nodes=3)
+    assert stage.cluster.coverage.counts["wal: reset to a snapshot"]
 
 
 def downtime(stage: Stage) -> None:

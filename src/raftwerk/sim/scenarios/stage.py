@@ -14,6 +14,7 @@ from raftwerk.kv.commands import Put, encode
 from raftwerk.kv.results import PutResult
 from raftwerk.raft.effects import Persist
 from raftwerk.raft.messages import TimeoutNow
+from raftwerk.raft.roles import Leader
 from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.node import CLUSTER_ID
@@ -104,6 +105,12 @@ class Stage:
 
     def last_index(self, node_id: NodeId) -> Index:
         return self.cluster.nodes[node_id].state.log.last_index
+
+    def matches(self, leader: NodeId, follower: NodeId) -> Index:
+        """match_index[follower] of a leader."""
+        role = self.cluster.nodes[leader].state.role
+        assert isinstance(role, Leader)
+        return role.progress[follower].match_index
 
     def terms(self, node_id: NodeId) -> str:
         """The log of a node as the paper draws it: the terms of its entries."""
