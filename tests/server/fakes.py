@@ -104,6 +104,7 @@ class FakeNode:
         self.metrics = Metrics()
         self.lessor = Lessor(self.machine, self.propose, loop.time, grace_s=0)
         self.has_leader = True
+        self.is_disk_full = False
         self.current_term = TERM
         self.waiting_proposals = 0
         self.failed_proposals_total = 0
@@ -156,6 +157,14 @@ class FakeNode:
             store_bytes=8192,
             store_in_use_bytes=4096,
         )
+
+    def hasten_checkpoint(self) -> None:
+        checkpoint = self.machine.begin_checkpoint()
+        if checkpoint is not None:
+            while not checkpoint.write():
+                pass
+            checkpoint.commit()
+            checkpoint.finish(committed=True)
 
     def members(self) -> list[MemberInfo]:
         return [
@@ -247,7 +256,7 @@ class Rig:
         call = PendingCall()
         data = request if isinstance(request, bytes) else request.SerializeToString()
         metadata = b"".join(literal(name, value) for name, value in (headers or {}).items())
-        is_stream = path.endswith("/Watch")
+        is_stream = path.endswith(("/Watch", "/Observe"))
         on_message = call.messages.append if is_stream else None
         call.client_call = self._client.call(path, data, call.done, on_message, metadata=metadata)
         self.pump()

@@ -1,16 +1,11 @@
 """Member list, status, alarms and hash over a connection in memory."""
 
-from typing import Any
-
 import pytest
 
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import (
-    CORRUPT,
-    NONE,
     NOSPACE,
-    AlarmRequest,
-    AlarmResponse,
+    AlarmMember,
     HashKVRequest,
     HashKVResponse,
     MemberListRequest,
@@ -25,7 +20,6 @@ from tests.server.fakes import CLUSTER_ID, NODE_ID, TERM, FakeLoop, FakeNode, Ri
 
 MEMBER_LIST = "/etcdserverpb.Cluster/MemberList"
 STATUS = "/etcdserverpb.Maintenance/Status"
-ALARM = "/etcdserverpb.Maintenance/Alarm"
 HASH_KV = "/etcdserverpb.Maintenance/HashKV"
 
 
@@ -35,8 +29,8 @@ class ClusterRig(Rig):
     def __init__(self) -> None:
         loop = FakeLoop()
         self.node = FakeNode(loop)
-        self.is_over_quota = False
-        services = ClusterServices(self.node, loop, Slices(loop), lambda: self.is_over_quota)
+        self.alarms: list[AlarmMember] = []
+        services = ClusterServices(self.node, loop, Slices(loop), lambda: self.alarms)
         super().__init__(loop, services.methods())
 
     def hash(self, revision: int = 0) -> HashKVResponse:
@@ -107,39 +101,10 @@ def test_status_without_leader_has_an_error(rig: ClusterRig) -> None:
     assert (response.leader, list(response.errors)) == (0, ["etcdserver: no leader"])
 
 
-def alarms(rig: ClusterRig, **request: Any) -> list[tuple[int, int]]:
-    outcome = rig.call(ALARM, AlarmRequest(**request))
-    assert outcome.status == status.OK
-    response = AlarmResponse.FromString(outcome.message)
-    return [(alarm.memberID, alarm.alarm) for alarm in response.alarms]
-
-
-def test_there_is_no_alarm_as_long_as_there_is_room(rig: ClusterRig) -> None:
-    assert alarms(rig) == []
-
-
-@pytest.mark.parametrize(("kind", "is_listed"), [(NONE, True), (NOSPACE, True), (CORRUPT, False)])
-def test_store_over_its_quota_is_an_alarm_of_this_member(
-    rig: ClusterRig, kind: int, is_listed: bool
-) -> None:
-    rig.is_over_quota = True
-    assert alarms(rig, alarm=kind) == [(NODE_ID, NOSPACE)] * is_listed
-
-
-def test_store_over_its_quota_is_an_error_in_the_status(rig: ClusterRig) -> None:
-    rig.is_over_quota = True
+def test_alarms_are_errors_in_the_status(rig: ClusterRig) -> None:
+    rig.alarms.append(AlarmMember(memberID=NODE_ID, alarm=NOSPACE))
     response = StatusResponse.FromString(rig.call(STATUS, StatusRequest()).message)
     assert list(response.errors) == [f"memberID:{NODE_ID} alarm:NOSPACE "]
-
-
-def test_disarming_is_no_error(rig: ClusterRig) -> None:
-    """An alarm goes when its reason goes."""
-    assert alarms(rig, action=AlarmRequest.DEACTIVATE, alarm=NOSPACE) == []
-
-
-def test_alarm_cannot_be_raised_by_hand(rig: ClusterRig) -> None:
-    outcome = rig.call(ALARM, AlarmRequest(action=AlarmRequest.ACTIVATE, alarm=NOSPACE))
-    assert outcome.status == status.UNIMPLEMENTED
 
 
 def fill(rig: ClusterRig, count: int = 2000) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import pytest
@@ -34,9 +34,9 @@ def node() -> FakeNode:
     return PromptNode(FakeLoop())
 
 
-def ask(node: FakeNode, path: str, method: str = "GET", *, is_over_quota: bool = False) -> Page:
+def ask(node: FakeNode, path: str, method: str = "GET", *, alarms: Sequence[str] = ()) -> Page:
     """One request to the application."""
-    pages = Pages(node, MetricsPage(node, Traffic()), lambda: is_over_quota)
+    pages = Pages(node, MetricsPage(node, Traffic()), lambda: list(alarms))
     application = pages.application(PlainTextResponse("the gateway"))
     sent: list[dict[str, Any]] = []
     path, _, query = path.partition("?")
@@ -100,7 +100,7 @@ def test_health_has_etcds_answers(
     ],
 )
 def test_store_over_its_quota_is_not_healthy(node: FakeNode, path: str, reason: str) -> None:
-    page = ask(node, path, is_over_quota=True)
+    page = ask(node, path, alarms=["NOSPACE"])
     assert page.status == (503 if reason else 200)
     assert json.loads(page.body)["reason"] == reason
 
@@ -110,8 +110,15 @@ def test_store_over_its_quota_is_not_healthy(node: FakeNode, path: str, reason: 
     [
         ("/livez", 200, "ok\n"),
         ("/livez?verbose", 200, "[+]serializable_read ok\nok\n"),
-        ("/readyz", 503, "[+]serializable_read ok\n[-]linearizable_read failed: RAFT NO LEADER\n"),
-        ("/readyz?exclude=serializable_read", 503, "[-]linearizable_read failed: RAFT NO LEADER\n"),
+        (
+            "/readyz",
+            503,
+            "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: RAFT NO LEADER\n"
+            "[+]non_learner ok\n",
+        ),
+        ("/readyz/linearizable_read", 503, "[-]linearizable_read failed: RAFT NO LEADER\n"),
+        ("/readyz/serializable_read", 200, "ok\n"),
+        ("/livez/linearizable_read", 404, "404 page not found\n"),
         ("/readyz?exclude=linearizable_read", 200, "ok\n"),
     ],
 )
@@ -128,7 +135,11 @@ def test_member_without_leader_lives_and_is_not_ready(
     [
         ("/livez", "ok\n"),
         ("/readyz", "ok\n"),
-        ("/readyz?verbose", "[+]serializable_read ok\n[+]linearizable_read ok\nok\n"),
+        (
+            "/readyz?verbose",
+            "[+]data_corruption ok\n[+]serializable_read ok\n[+]linearizable_read ok\n[+]non_learner ok\nok\n",
+        ),
+        ("/readyz/non_learner?verbose", "[+]non_learner ok\nok\n"),
     ],
 )
 def test_member_with_leader_lives_and_is_ready(node: FakeNode, path: str, body: str) -> None:
@@ -174,3 +185,10 @@ def test_unknown_page_is_not_found(node: FakeNode, path: str, method: str) -> No
 @pytest.mark.parametrize("path", ["/v3/kv/range", "/v3/nonsense", "/v3beta/kv/range"])
 def test_gateway_has_what_is_below_v3(node: FakeNode, path: str) -> None:
     assert ask(node, path, "POST").body == "the gateway"
+
+
+def test_corrupt_data_are_not_ready(node: FakeNode) -> None:
+    page = ask(node, "/readyz/data_corruption", alarms=["CORRUPT"])
+    assert page.body == "[-]data_corruption failed: alarm activated: CORRUPT\n"
+    assert page.status == 503
+    assert ask(node, "/livez", alarms=["CORRUPT"]).status == 200

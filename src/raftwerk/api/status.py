@@ -43,10 +43,21 @@ FUTURE_REVISION: Final = Status(
     OUT_OF_RANGE, "etcdserver: mvcc: required revision is a future revision"
 )
 NO_SPACE: Final = Status(RESOURCE_EXHAUSTED, "etcdserver: mvcc: database space exceeded")
+CORRUPT: Final = Status(DATA_LOSS, "etcdserver: corrupt cluster")
 TOO_MANY_REQUESTS: Final = Status(RESOURCE_EXHAUSTED, "etcdserver: too many requests")
 LEASE_NOT_FOUND: Final = Status(NOT_FOUND, "etcdserver: requested lease not found")
 LEASE_EXISTS: Final = Status(FAILED_PRECONDITION, "etcdserver: lease already exists")
 LEASE_TTL_TOO_LARGE: Final = Status(OUT_OF_RANGE, "etcdserver: too large lease TTL")
+NOT_LEADER: Final = Status(FAILED_PRECONDITION, "etcdserver: not leader")
+BAD_TRANSFEREE: Final = Status(FAILED_PRECONDITION, "etcdserver: bad leader transferee")
+WRONG_DOWNGRADE_VERSION: Final = Status(
+    INVALID_ARGUMENT, "etcdserver: wrong downgrade target version format"
+)
+INVALID_DOWNGRADE_VERSION: Final = Status(
+    INVALID_ARGUMENT, "etcdserver: invalid downgrade target version"
+)
+NO_DOWNGRADE: Final = Status(FAILED_PRECONDITION, "etcdserver: no inflight downgrade job")
+UNKNOWN_METHOD: Final = Status(UNKNOWN, "etcdserver: unknown method")
 NO_LEADER: Final = Status(UNAVAILABLE, "etcdserver: no leader")
 LEADER_CHANGED: Final = Status(UNAVAILABLE, "etcdserver: leader changed")
 STOPPED: Final = Status(UNAVAILABLE, "etcdserver: server stopped")

@@ -142,6 +142,30 @@ class LeaseLead(_Command, frozen=True, tag=12):
     term: int
 
 
+class AlarmKind(IntEnum):
+    """etcd's alarms, by its numbers."""
+
+    NO_SPACE = 1
+    CORRUPT = 2
+
+
+class AlarmSet(_Command, frozen=True, tag=40):
+    """Raise an alarm of a member, or end it."""
+
+    kind: AlarmKind
+    node_id: Annotated[int, msgspec.Meta(ge=0)]
+    is_raised: bool
+
+
+class HashCheck(_Command, frozen=True, tag=41):
+    """What a member found as the hash of all versions at a revision: the others compare theirs with it."""
+
+    node_id: int
+    revision: int
+    compacted_revision: int
+    hash: int
+
+
 Write: TypeAlias = Put | DeleteRange | Txn | Compact
 
 
@@ -169,7 +193,9 @@ LeaseCommand: TypeAlias = (
     LeaseGrant | LeaseRevoke | LeaseRenew | LeaseExpire | LeaseCheckpoint | LeaseLead
 )
 SessionCommand: TypeAlias = SessionOpen | SessionWrite | SessionClose
-Command: TypeAlias = Write | PublishMember | LeaseCommand | SessionCommand
+Command: TypeAlias = (
+    Write | PublishMember | LeaseCommand | SessionCommand | AlarmSet | HashCheck
+)
 
 encode: Final = msgspec.msgpack.Encoder().encode
 decode: Final = msgspec.msgpack.Decoder(Command).decode

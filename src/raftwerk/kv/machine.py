@@ -12,9 +12,12 @@ import msgspec
 
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv import commands
+from raftwerk.kv.alarms import Alarms
 from raftwerk.kv.commands import (
+    AlarmSet,
     Compact,
     CompareTarget,
+    HashCheck,
     LeaseCommand,
     PublishMember,
     Put,
@@ -28,6 +31,7 @@ from raftwerk.kv.lease import Leases
 from raftwerk.kv.read import RangeScan, read_range
 from raftwerk.kv.results import (
     CompactResult,
+    HashCheckResult,
     KvError,
     PublishResult,
     PutResult,
@@ -60,6 +64,9 @@ class KvMachine:
         self._versions = Versions(store)
         self.leases = Leases(store)
         self.sessions = Sessions(store)
+        self.alarms = Alarms(store)
+        self.on_hash_check: Callable[[HashCheck], None] | None = None
+        """Gets each one as it is applied, with the state right before what follows it in the log."""
         self._index = 0  # not known before the next apply, which is soon enough: older checkpoints tell nothing new
         self._pins: dict[int, int] = {}
         self._pin_numbers = itertools.count()
@@ -110,10 +117,22 @@ class KvMachine:
         if isinstance(command, SessionCommand):
             return self.sessions.execute(command, self.revision, self._write)
         if isinstance(command, LeaseCommand):
+            error = self.alarms.refusal(command)
+            if error is not None:
+                return error
             return self.leases.execute(command, self.revision, self._delete_together)
+        if isinstance(command, AlarmSet):
+            return self.alarms.execute(command, self.revision)
+        if isinstance(command, HashCheck):
+            if self.on_hash_check is not None:
+                self.on_hash_check(command)
+            return HashCheckResult(self.revision)
         return self._publish(command)
 
     def _write(self, command: Write) -> Result:
+        alarms = self.alarms
+        if alarms.raised and (error := alarms.refusal(command)):
+            return error
         if isinstance(command, Put):
             return self._put(command)
         if isinstance(command, Txn):
@@ -290,6 +309,7 @@ class KvMachine:
         self._load()
         self.leases.load()
         self.sessions.load()
+        self.alarms.load()
         if self._hub is not None:
             self._hub.restored()
 

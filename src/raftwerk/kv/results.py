@@ -22,6 +22,8 @@ class KvError(StrEnum):
     COMPACTED = "revision compacted"
     FUTURE_REVISION = "future revision"
     UNREADABLE = "command not understood"
+    NO_SPACE = "alarm: no space"
+    CORRUPT = "alarm: corrupt"
     SESSION_EXPIRED = "session expired"
     OUTSIDE_WINDOW = "number outside the window of its session"
     RESULT_NOT_KEPT = "done before, result not kept"
@@ -71,6 +73,17 @@ class LeaseResult(msgspec.Struct, frozen=True, gc=False):
     ttl_s: int = 0
 
 
+class AlarmResult(msgspec.Struct, frozen=True, gc=False):
+    """is_known: the alarm is raised, or was until now."""
+
+    revision: int
+    is_known: bool
+
+
+class HashCheckResult(msgspec.Struct, frozen=True, gc=False):
+    revision: int
+
+
 class SessionResult(msgspec.Struct, frozen=True, gc=False):
     """Of opening and closing a session."""
 
@@ -87,5 +100,7 @@ Result: TypeAlias = (
     | PublishResult
     | LeaseResult
     | SessionResult
+    | AlarmResult
+    | HashCheckResult
     | KvError
 )

@@ -281,6 +281,15 @@ class Node:
         """Proposals that were answered with a Failure, since the start."""
         return self._replica.proposals.failed_total
 
+    @property
+    def is_disk_full(self) -> bool:
+        """Whether log or store wait for space on the disk."""
+        return not self._journal.has_room or self._replica.checkpoints.is_disk_full
+
+    def hasten_checkpoint(self) -> None:
+        """Have what was applied until now in a checkpoint by the next ticks: a snapshot holds no more than that."""
+        self._replica.checkpoints.hasten()
+
     def peer_traffic(self) -> dict[NodeId, tuple[int, int]]:
         """(bytes sent, bytes received) by peer."""
         return self._links.traffic()

@@ -57,6 +57,12 @@ class Settings:
     quota_backend_bytes: int = 2 * 1024**3
     """Writes are refused when the store is larger; negative: no limit."""
     max_txn_ops: int = 128
+    corrupt_check_s: float = 600.0
+    """Between two comparisons of the members' data. 0: none."""
+    auto_compaction_mode: str = "periodic"
+    """periodic, or revision."""
+    auto_compaction_retention: float = 0.0
+    """Seconds (periodic) or revisions (revision) that are kept. 0: no automatic compaction."""
     watch_progress_notify_interval_ms: int = 600_000
     """How often a watcher that wants it is told that nothing has happened."""
     log_level: str = "info"

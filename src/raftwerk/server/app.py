@@ -14,6 +14,7 @@ from raftwerk.errors import UsageError
 from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.server import Limits
 from raftwerk.runtime.descriptors import are_scarce
+from raftwerk.server.alarms import Alarms
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.contest import Contests
 from raftwerk.server.election_service import ElectionService
@@ -24,6 +25,9 @@ from raftwerk.server.http1 import Http1, Pages
 from raftwerk.server.kv_service import KvService
 from raftwerk.server.lease_service import LeaseService
 from raftwerk.server.lock_service import LockService
+from raftwerk.server.maintenance_check import CorruptionCheck
+from raftwerk.server.maintenance_compaction import AutoCompaction
+from raftwerk.server.maintenance_service import MaintenanceService
 from raftwerk.server.methods import MethodTable
 from raftwerk.server.metrics import MetricsPage, Traffic
 from raftwerk.server.port import Node
@@ -39,7 +43,6 @@ SNIFF_TIMEOUT_S: Final = 10.0
 WARNING_S: Final = 10.0
 """Between two warnings of the same."""
 DRAIN_S: Final = 1.0
-QUOTA_CHECK_S: Final = 0.5
 GRPC_OVERHEAD_BYTES: Final = 512 * 1024
 """A received message may be larger than the request it carries by so much (etcd's allowance)."""
 
@@ -54,28 +57,32 @@ class Server:
         self._connections: set[GrpcProtocol] = set()
         self._servers: list[asyncio.Server] = []
         self._warned_at = -WARNING_S
-        self._has_too_much = False
-        self._quota_check: asyncio.TimerHandle | None = None
         slices = Slices(self._loop)
-        kv = KvService(node, self._loop, slices, self._is_over_quota)
-        cluster = ClusterServices(node, self._loop, slices, self._is_over_quota)
+        alarms = Alarms(node, self._loop)
+        kv = KvService(node, self._loop, slices, alarms.refuse_growth)
+        cluster = ClusterServices(node, self._loop, slices, alarms.members)
+        maintenance = MaintenanceService(node, self._loop, slices, alarms)
         health = Health(node, self._loop)
-        lease = LeaseService(node, self._loop, slices, self._is_over_quota)
+        lease = LeaseService(node, self._loop, slices, alarms.refuse_growth)
         self._watch = WatchService(node, self._loop, slices)
-        self._contests = Contests(node, self._loop, slices, self._watch.hub, self._is_over_quota)
+        self._contests = Contests(node, self._loop, slices, self._watch.hub, alarms.refuse_growth)
         self._methods = MethodTable(
             kv.methods(),
             cluster.methods(),
+            maintenance.methods(),
             health.methods(),
             lease.methods(),
             LockService(self._contests).methods(),
             ElectionService(self._contests).methods(),
             self._watch.methods(),
         )
+        check = CorruptionCheck(node, self._loop, alarms, node.settings.corrupt_check_s)
+        self._chores = (alarms, check, AutoCompaction(node, self._loop))
+        """What is done from time to time."""
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
         )
-        pages = Pages(node, MetricsPage(node, self._traffic), self._is_over_quota)
+        pages = Pages(node, MetricsPage(node, self._traffic), alarms.names)
         gateway = Gateway(self._methods, self._limits)
         self._http1 = Http1(pages.application(gateway), 2 * self._limits.message_bytes_max)
 
@@ -93,23 +100,13 @@ class Server:
                     "may use this port: stop it, or choose another one with --listen-client-urls."
                 ) from error
             self._servers.append(server)
-        self._check_quota()
-
-    def _check_quota(self) -> None:
-        quota = self._node.settings.quota_backend_bytes
-        is_over = 0 < quota < self._node.machine.size_bytes[1]
-        if is_over and not self._has_too_much:
-            log.warning("store is over its quota: writes are refused", quota_bytes=quota)
-        self._has_too_much = is_over
-        self._quota_check = self._loop.call_later(QUOTA_CHECK_S, self._check_quota)
-
-    def _is_over_quota(self) -> bool:
-        return self._has_too_much
+        for chore in self._chores:
+            chore.start()
 
     async def stop(self) -> None:
         """Take no new connections and calls, let open calls end for a moment, and close."""
-        if self._quota_check is not None:
-            self._quota_check.cancel()
+        for chore in self._chores:
+            chore.stop()
         for server in self._servers:
             server.close()
         self._watch.stop()

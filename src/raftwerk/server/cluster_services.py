@@ -1,4 +1,4 @@
-"""The small services: etcdserverpb.Cluster and Maintenance as far as they are built."""
+"""The small services: etcdserverpb.Cluster as far as it is built, and what Maintenance says of a member and its data."""
 
 import asyncio
 from collections.abc import Callable
@@ -25,18 +25,17 @@ class ClusterServices:
         node: Node,
         loop: asyncio.AbstractEventLoop,
         slices: Slices,
-        is_over_quota: Callable[[], bool],
+        alarms: Callable[[], list[rpc_pb2.AlarmMember]],
     ) -> None:
         self._node = node
         self._slices = slices
-        self._is_over_quota = is_over_quota
+        self._alarms = alarms
         self._waiting = Waiting(node, loop)
 
     def methods(self) -> dict[str, Method]:
         return {
             "/etcdserverpb.Cluster/MemberList": UnaryMethod(self.member_list),
             "/etcdserverpb.Maintenance/Status": UnaryMethod(self.status),
-            "/etcdserverpb.Maintenance/Alarm": UnaryMethod(self.alarm),
             "/etcdserverpb.Maintenance/HashKV": UnaryMethod(self.hash_kv),
         }
 
@@ -78,7 +77,10 @@ class ClusterServices:
     def status(self, call: Call, _: bytes) -> None:
         node = self._node.status()
         errors = [] if node.leader_id else [status.NO_LEADER.text]
-        errors += [f"memberID:{node.node_id} alarm:NOSPACE " for _ in self._alarms()]
+        errors += [
+            f"memberID:{one.memberID} alarm:{rpc_pb2.AlarmType.Name(one.alarm)} "
+            for one in self._alarms()
+        ]
         response = rpc_pb2.StatusResponse(
             header=self._header(),
             version=ETCD_VERSION,
@@ -92,24 +94,6 @@ class ClusterServices:
             errors=errors,
         )
         call.reply(response.SerializeToString())
-
-    def alarm(self, call: Call, data: bytes) -> None:
-        """The alarms of this member. They come and go by themselves: there is none to raise, and disarming is no error."""
-        request = parse(call, rpc_pb2.AlarmRequest, data)
-        if request is None:
-            return
-        if request.action == rpc_pb2.AlarmRequest.ACTIVATE:
-            fail(call, status.NOT_SUPPORTED_YET)
-            return
-        is_list = request.action == rpc_pb2.AlarmRequest.GET
-        alarms = self._alarms() if is_list and request.alarm != rpc_pb2.CORRUPT else []
-        response = rpc_pb2.AlarmResponse(header=self._header(), alarms=alarms)
-        call.reply(response.SerializeToString())
-
-    def _alarms(self) -> list[rpc_pb2.AlarmMember]:
-        if not self._is_over_quota():
-            return []
-        return [rpc_pb2.AlarmMember(memberID=self._node.node_id, alarm=rpc_pb2.NOSPACE)]
 
     def hash_kv(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.HashKVRequest, data)

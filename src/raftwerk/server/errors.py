@@ -25,6 +25,8 @@ _KV_ERRORS: Final[dict[KvError, Status]] = {
     KvError.COMPACTED: status.COMPACTED,
     KvError.FUTURE_REVISION: status.FUTURE_REVISION,
     KvError.UNREADABLE: status.UNREADABLE,
+    KvError.NO_SPACE: status.NO_SPACE,
+    KvError.CORRUPT: status.CORRUPT,
     KvError.SESSION_EXPIRED: status.SESSION_EXPIRED,
     KvError.OUTSIDE_WINDOW: status.OUTSIDE_WINDOW,
     KvError.RESULT_NOT_KEPT: status.RESULT_NOT_KEPT,

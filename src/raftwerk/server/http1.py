@@ -1,7 +1,7 @@
 """The HTTP/1.1 side of the client port: an ordinary ASGI application, run by uvicorn's protocol on a sniffed connection."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Final
 
 from starlette.applications import Starlette
@@ -26,9 +26,10 @@ CONTENT_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 class Pages:
     """The handlers."""
 
-    def __init__(self, node: Node, metrics: MetricsPage, is_over_quota: Callable[[], bool]) -> None:
+    def __init__(self, node: Node, metrics: MetricsPage, alarms: Callable[[], list[str]]) -> None:
+        """alarms: the names of those that are raised."""
         self._node = node
-        self._is_over_quota = is_over_quota
+        self._alarms = alarms
         self._metrics = metrics
 
     def application(self, gateway: ASGIApp) -> Starlette:
@@ -37,7 +38,9 @@ class Pages:
             routes=[
                 Route("/health", self.health),
                 Route("/livez", self.livez),
+                Route("/livez/{check}", self.livez),
                 Route("/readyz", self.readyz),
+                Route("/readyz/{check}", self.readyz),
                 Route("/version", self.version),
                 Route("/metrics", self.metrics),
                 Mount("/v3", gateway),
@@ -51,10 +54,9 @@ class Pages:
     async def health(self, request: Request) -> Response:
         """etcd's /health: 200 with "true", or 503 with the reason."""
         parameters = request.query_params
-        reason = ""
-        if self._is_over_quota() and "NOSPACE" not in parameters.getlist("exclude"):
-            reason = "ALARM NOSPACE"
-        elif parameters.get("serializable") != "true":
+        excluded = parameters.getlist("exclude")
+        reason = next((f"ALARM {name}" for name in self._alarms() if name not in excluded), "")
+        if not reason and parameters.get("serializable") != "true":
             reason = await self._linearizable_problem()
         reason = reason or self._serializable_problem()
         body = {"health": "false" if reason else "true", "reason": reason}
@@ -75,33 +77,43 @@ class Pages:
 
     async def livez(self, request: Request) -> Response:
         """200 while this member can read its own state, with a leader or without: for probes that restart it otherwise."""
-        return self._probed(request, {"serializable_read": self._serializable_problem()})
+        return await self._probed(request, ("serializable_read",))
 
     async def readyz(self, request: Request) -> Response:
         """200 while this member can serve every request."""
-        problems = {
-            "serializable_read": self._serializable_problem(),
-            "linearizable_read": await self._linearizable_problem(),
-        }
-        return self._probed(request, problems)
+        return await self._probed(request, tuple(CHECKS))
 
     def _serializable_problem(self) -> str:
         self._node.machine.range(RangeQuery(b"health"))
         return ""
 
-    @staticmethod
-    def _probed(request: Request, problems: dict[str, str]) -> Response:
-        """The outcome of checks, by name ("": passed), but for those that ?exclude= names; ?verbose tells of each."""
+    async def _probed(self, request: Request, names: tuple[str, ...]) -> Response:
+        """The outcome of checks: all, or the one that the path names. ?exclude= leaves some out, ?verbose tells of each."""
+        name = request.path_params.get("check")
+        if name is not None and name not in names:
+            return PlainTextResponse("404 page not found\n", status_code=404)
         excluded = request.query_params.getlist("exclude")
-        problems = {name: problem for name, problem in problems.items() if name not in excluded}
-        lines = [
-            f"[-]{name} failed: {problem}\n" if problem else f"[+]{name} ok\n"
-            for name, problem in problems.items()
-        ]
-        if any(problems.values()):
+        lines = []
+        has_failed = False
+        for check in names if name is None else (name,):
+            if check in excluded:
+                continue
+            problem = await CHECKS[check](self)
+            has_failed |= bool(problem)
+            lines.append(f"[-]{check} failed: {problem}\n" if problem else f"[+]{check} ok\n")
+        if has_failed:
             return PlainTextResponse("".join(lines), status_code=503)
         is_verbose = "verbose" in request.query_params
         return PlainTextResponse("".join([*lines, "ok\n"] if is_verbose else ["ok\n"]))
+
+    async def _corruption(self) -> str:
+        return "alarm activated: CORRUPT" if "CORRUPT" in self._alarms() else ""
+
+    async def _serializable(self) -> str:
+        return self._serializable_problem()
+
+    async def _learner(self) -> str:
+        return "this member is a learner" if self._node.status().is_learner else ""
 
     async def version(self, _: Request) -> Response:
         """etcd's /version: what the API is compatible with."""
@@ -123,6 +135,15 @@ class Pages:
         return PlainTextResponse(
             "Method Not Allowed\n", status_code=405, headers={"Allow": "GET, HEAD"}
         )
+
+
+CHECKS: Final[dict[str, Callable[[Pages], Awaitable[str]]]] = {
+    "data_corruption": Pages._corruption,
+    "serializable_read": Pages._serializable,
+    "linearizable_read": Pages._linearizable_problem,
+    "non_learner": Pages._learner,
+}
+"""What /readyz looks at, by etcd's names: "", or what is wrong."""
 
 
 class Http1:

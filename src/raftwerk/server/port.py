@@ -68,6 +68,12 @@ class Node(Protocol):
     @property
     def failed_proposals_total(self) -> int: ...
 
+    @property
+    def is_disk_full(self) -> bool: ...
+
+    def hasten_checkpoint(self) -> None:
+        """Have what was applied until now in a checkpoint soon."""
+
     def members(self) -> list[MemberInfo]: ...
 
     def peer_traffic(self) -> dict[int, tuple[int, int]]:

@@ -1,0 +1,84 @@
+"""What is wrong with the members: the alarms that the log has, and this member's own disk.
+
+This member raises NOSPACE through the log when its store is over the quota; it stays raised, as in etcd, until somebody
+disarms it. A full disk is no matter of the log, which needs that disk: it shows as NOSPACE of this member alone, and ends by
+itself when there is space again.
+"""
+
+import asyncio
+from typing import Final
+
+import structlog
+
+from raftwerk.api import rpc_pb2
+from raftwerk.kv.commands import AlarmKind, AlarmSet, encode
+from raftwerk.server.port import Node
+
+log = structlog.get_logger()
+
+LOOK_S: Final = 0.5
+"""How often the size of the store is looked at."""
+NAMES: Final = {AlarmKind.NO_SPACE: "NOSPACE", AlarmKind.CORRUPT: "CORRUPT"}
+
+
+class Alarms:
+    """See the module's text."""
+
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._loop = loop
+        self._is_over_quota = False
+        self._is_asking = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def start(self) -> None:
+        """Look after the quota from now on."""
+        quota = self._node.settings.quota_backend_bytes
+        self._is_over_quota = 0 < quota < self._node.machine.size_bytes[1]
+        if self._is_over_quota and self._own(AlarmKind.NO_SPACE) not in self._raised:
+            self.activate(AlarmKind.NO_SPACE)
+        self._timer = self._loop.call_later(LOOK_S, self.start)
+
+    def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def activate(self, kind: AlarmKind) -> None:
+        """Raise an alarm of this member. Asked for again when it comes to nothing."""
+        if self._is_asking or not self._node.has_leader:
+            return
+        log.warning("raising an alarm: writes are refused until it is disarmed", alarm=NAMES[kind])
+        self._is_asking = True
+        command = AlarmSet(kind, self._node.node_id, is_raised=True)
+        self._node.propose(encode(command), self._on_answered)
+
+    def _on_answered(self, _: object) -> None:
+        self._is_asking = False
+
+    @property
+    def _raised(self) -> frozenset[tuple[AlarmKind, int]]:
+        return self._node.machine.alarms.raised
+
+    def _own(self, kind: AlarmKind) -> tuple[AlarmKind, int]:
+        return kind, self._node.node_id
+
+    def refuse_growth(self) -> bool:
+        """Whether what would add data is refused for want of space, without asking the log."""
+        return self._is_over_quota or self._node.machine.alarms.has(AlarmKind.NO_SPACE)
+
+    def members(self) -> list[rpc_pb2.AlarmMember]:
+        """All alarms, by kind and member."""
+        raised = set(self._raised)
+        if self._node.is_disk_full:
+            raised.add(self._own(AlarmKind.NO_SPACE))
+        return [
+            rpc_pb2.AlarmMember(
+                memberID=node_id,
+                alarm=rpc_pb2.NOSPACE if kind is AlarmKind.NO_SPACE else rpc_pb2.CORRUPT,
+            )
+            for kind, node_id in sorted(raised)
+        ]
+
+    def names(self) -> list[str]:
+        """Of the kinds that are raised."""
+        return sorted({rpc_pb2.AlarmType.Name(one.alarm) for one in self.members()}, reverse=True)

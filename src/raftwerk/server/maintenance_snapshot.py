@@ -1,0 +1,118 @@
+"""The Snapshot stream: the state of this member, at least as new as the request, as a file for `etcdctl snapshot save`.
+
+The file (docs/snapshot-format.md) is our snapshot stream (storage/stream.py) and not a bbolt database; zeros fill it up to a
+multiple of 512 bytes, and its SHA-256 follows: by this length etcdctl sees that a snapshot is complete.
+"""
+
+import asyncio
+import hashlib
+from typing import Final
+
+from raftwerk.api import rpc_pb2
+from raftwerk.durability import SnapshotReader
+from raftwerk.http2.server import Call
+from raftwerk.replica.position import Position
+from raftwerk.server.calls import Waiting, parse
+from raftwerk.server.cluster_services import ETCD_VERSION
+from raftwerk.server.port import Node
+
+CHUNK_BYTES: Final = 32 * 1024
+SECTOR_BYTES: Final = 512
+LOOK_S: Final = 0.02
+"""How often a checkpoint is looked for."""
+
+
+class Snapshots:
+    """All streams of this member."""
+
+    def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
+        self._node = node
+        self._loop = loop
+        self._waiting = Waiting(node, loop)
+
+    def open(self, call: Call) -> None:
+        """The handler."""
+
+        def on_message(data: bytes) -> None:
+            call.on_message = None  # one request
+            if parse(call, rpc_pb2.SnapshotRequest, data) is not None:
+                self._waiting.read(call, lambda: self._begin(call))
+
+        call.on_message = on_message
+
+    def _begin(self, call: Call) -> None:
+        """Everything that was committed before the request is applied; now it has to be in a checkpoint."""
+        self._await_checkpoint(call, self._node.status().last_applied)
+
+    def _await_checkpoint(self, call: Call, index: int) -> None:
+        if call.is_over:
+            return
+        reader = self._node.machine.open_snapshot()
+        position = reader.position
+        if position and Position.decode(position).last_index >= index:
+            _Stream(call, self._loop, reader, self._node.machine.size_bytes[1]).start()
+            return
+        reader.close()
+        self._node.hasten_checkpoint()
+        self._loop.call_later(LOOK_S, self._await_checkpoint, call, index)
+
+
+class _Stream:
+    """One snapshot on its way: a chunk in each turn of the loop, none while the client does not read."""
+
+    def __init__(
+        self,
+        call: Call,
+        loop: asyncio.AbstractEventLoop,
+        reader: SnapshotReader,
+        estimated_bytes: int,
+    ) -> None:
+        self._call = call
+        self._loop = loop
+        self._reader = reader
+        self._estimated_bytes = estimated_bytes
+        self._offset = 0
+        self._digest = hashlib.sha256()
+        self._is_waiting = False
+
+    def start(self) -> None:
+        self._call.on_cancel = self._reader.close
+        self._call.on_drain = self._resume
+        self._next()
+
+    def _resume(self) -> None:
+        if self._is_waiting:
+            self._is_waiting = False
+            self._next()
+
+    def _next(self) -> None:
+        call = self._call
+        if call.is_over:
+            return
+        if call.is_clogged:
+            self._is_waiting = True
+            call.await_drain()
+            return
+        data = self._reader.read(self._offset, CHUNK_BYTES)
+        if len(data) < CHUNK_BYTES:
+            self._end(data)
+            return
+        self._send(data, max(1, self._estimated_bytes - self._offset - len(data)))
+        self._loop.call_soon(self._next)
+
+    def _end(self, data: bytes) -> None:
+        self._send(data + bytes(-(self._offset + len(data)) % SECTOR_BYTES), 0)
+        self._call.on_cancel = None
+        self._reader.close()
+        proof = rpc_pb2.SnapshotResponse(blob=self._digest.digest(), version=ETCD_VERSION)
+        self._call.send(proof.SerializeToString())
+        self._call.finish()
+
+    def _send(self, data: bytes, remaining_bytes: int) -> None:
+        """remaining_bytes: an estimate, but for the 0 at the end: the stream is made as it is read."""
+        self._offset += len(data)
+        self._digest.update(data)
+        response = rpc_pb2.SnapshotResponse(
+            blob=data, remaining_bytes=remaining_bytes, version=ETCD_VERSION
+        )
+        self._call.send(response.SerializeToString())
