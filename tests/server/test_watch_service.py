@@ -150,6 +150,7 @@ def test_unreadable_request_ends_the_stream(rig: WatchRig) -> None:
     stream.send(b"\xff\xff")
     assert stream.outcome is not None
     assert stream.outcome.status == status.INTERNAL
+    assert stream.outcome.text.startswith("grpc: failed to unmarshal the received message ")
     assert (rig.hub.watcher_count, rig.service.stream_count) == (0, 0)
 
 

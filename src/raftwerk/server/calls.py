@@ -30,6 +30,16 @@ def parse(call: Call, message_type: type[M], data: bytes) -> M | None:
         return None
 
 
+def parse_streamed(call: Call, message_type: type[M], data: bytes) -> M | None:
+    """The same for a message of a stream, of which gRPC in Go speaks in other words."""
+    try:
+        return message_type.FromString(data)
+    except DecodeError as error:
+        text = f"grpc: failed to unmarshal the received message {error}"
+        call.finish(status.INTERNAL, text)
+        return None
+
+
 class Waiting:
     """Calls that wait for the node: no longer than the client wants, and for a leader only if it wants that."""
 

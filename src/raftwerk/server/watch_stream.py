@@ -12,7 +12,7 @@ from raftwerk.http2.server import Call
 from raftwerk.kv.commands import ALL_FROM_KEY
 from raftwerk.kv.watch import Delivery, Hub, Watcher
 from raftwerk.kv.watch_index import Interest
-from raftwerk.server.calls import fail, parse
+from raftwerk.server.calls import fail, parse_streamed
 from raftwerk.server.watch_response import ALL_WATCHERS, beginning, control, fragments
 
 FIRST_KEY: Final = b"\0"
@@ -84,7 +84,7 @@ class WatchStream:
     # Requests
 
     def _on_message(self, data: bytes) -> None:
-        request = parse(self.call, watch_pb2.WatchRequest, data)
+        request = parse_streamed(self.call, watch_pb2.WatchRequest, data)
         if request is None:
             self.close()
         elif request.HasField("create_request"):
