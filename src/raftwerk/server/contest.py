@@ -77,6 +77,12 @@ def answered(refusal: Failure | KvError | Status) -> Status:
     return status_of(refusal) if isinstance(refusal, Failure) else refusal
 
 
+def refuse(call: Call, refusal: object) -> None:
+    """Answer with what came instead of a result."""
+    assert isinstance(refusal, Failure | KvError | Status), f"unexpected result {refusal!r}"
+    fail(call, answered(refusal))
+
+
 class Participant(Protocol):
     """Whoever waits for something to happen in a contest."""
 
@@ -122,7 +128,13 @@ class Contests:
         """Linearizable barrier."""
         self._waiting.read(call, answer)
 
-    def with_lease(self, call: Call, lease: int, go_on: Callable[[int], None]) -> None:
+    def with_lease(
+        self,
+        call: Call,
+        lease: int,
+        go_on: Callable[[int], None],
+        refuse: Callable[[object], None],
+    ) -> None:
         """Go on with the lease, or with a new one for who has none."""
         if lease != NO_LEASE:
             go_on(lease)
@@ -132,8 +144,7 @@ class Contests:
             if isinstance(result, LeaseResult):
                 go_on(result.lease_id)
             else:
-                assert isinstance(result, Failure | KvError)
-                fail(call, answered(result))
+                refuse(result)
 
         ttl_s = max(SESSION_TTL_S, ttl_s_min(self.node.settings))
         self.write(call, LeaseGrant(new_lease_id(), ttl_s), done)
@@ -189,7 +200,7 @@ class Contest:
             self._deadline = contests.loop.call_later(
                 call.request.timeout_s, self._refuse, status.DEADLINE
             )
-        contests.with_lease(call, lease, self._enter)
+        contests.with_lease(call, lease, self._enter, self._refuse)
         self._close_if_refused()
 
     def _close_if_refused(self) -> None:
@@ -331,8 +342,7 @@ class Contest:
     # The end
 
     def _refuse(self, refusal: object) -> None:
-        assert isinstance(refusal, Failure | KvError | Status), f"unexpected result {refusal!r}"
-        fail(self.call, answered(refusal))
+        refuse(self.call, refusal)
         self.leave()
 
     def leave(self) -> None:

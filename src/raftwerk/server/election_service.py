@@ -6,14 +6,13 @@ from raftwerk.api import election_pb2, status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.kv.commands import Put, Txn
-from raftwerk.kv.results import KvError, RangeResult, TxnResult
+from raftwerk.kv.results import RangeResult, TxnResult
 from raftwerk.kv.rows import varint
-from raftwerk.replica.failure import Failure
 from raftwerk.server import translate
 from raftwerk.server.calls import fail, parse
-from raftwerk.server.contest import Contest, Contests, answered, is_made_at, removal
+from raftwerk.server.contest import Contest, Contests, is_made_at, refuse, removal
 from raftwerk.server.lock_service import NO_KEY
-from raftwerk.server.observer import Observer, find_leader
+from raftwerk.server.observer import Observer, leader_steps
 
 NOT_LEADER = Status(status.UNKNOWN, "election: not leader")
 NO_LEADER = Status(status.UNKNOWN, "election: no leader")
@@ -71,7 +70,7 @@ class ElectionService:
             command = Txn((is_made_at(leader.key, leader.rev),), (put,))
             self._contests.write(call, command, self._done(call, NOT_LEADER))
 
-        self._contests.with_lease(call, leader.lease, write)
+        self._contests.with_lease(call, leader.lease, write, lambda result: refuse(call, result))
 
     def resign(self, call: Call, data: bytes) -> None:
         """Delete the leader's key, if it still leads; if not, that is no error."""
@@ -98,8 +97,7 @@ class ElectionService:
 
         def done(result: object) -> None:
             if not isinstance(result, TxnResult):
-                assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
-                fail(call, answered(result))
+                refuse(call, result)
             elif not result.succeeded and refusal is not None:
                 fail(call, refusal)
             else:
@@ -119,7 +117,10 @@ class ElectionService:
             else:
                 fail(call, NO_LEADER)
 
-        find_leader(self._contests, call, request.name, found)
+        contests = self._contests
+        contests.read(
+            call, lambda: contests.slices.start(call, leader_steps(contests, request.name, found))
+        )
 
     def observe(self, call: Call) -> None:
         """Tell who leads, with each value, and then each change."""

@@ -4,11 +4,10 @@ from raftwerk.api import lock_pb2, status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, UnaryMethod
 from raftwerk.kv.commands import DeleteRange
-from raftwerk.kv.results import DeleteRangeResult, KvError
-from raftwerk.replica.failure import Failure
+from raftwerk.kv.results import DeleteRangeResult
 from raftwerk.server import translate
 from raftwerk.server.calls import fail, parse
-from raftwerk.server.contest import Contest, Contests, answered
+from raftwerk.server.contest import Contest, Contests, refuse
 
 SESSION_EXPIRED = Status(status.UNKNOWN, "mutex: session is expired")
 NO_KEY = status.EMPTY_KEY._replace(code=status.UNKNOWN)
@@ -57,7 +56,6 @@ class LockService:
             if isinstance(result, DeleteRangeResult):
                 call.reply(self._header(result.revision))
             else:
-                assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
-                fail(call, answered(result))
+                refuse(call, result)
 
         self._contests.propose(call, DeleteRange(request.key), done)

@@ -15,15 +15,15 @@ from raftwerk.kv.results import RangeResult
 from raftwerk.kv.rows import decode_key_value
 from raftwerk.kv.watch import Delivery, Watcher
 from raftwerk.kv.watch_index import Interest
+from raftwerk.replica.failure import Failure
 from raftwerk.server.calls import fail
 from raftwerk.server.contest import SLICE_ROWS, Contests, after_prefix, prefix_of
+from raftwerk.server.errors import status_of
 from raftwerk.server.slices import Steps, read_in_slices
 
 
-def find_leader(
-    contests: Contests, call: Call, name: bytes, found: Callable[[RangeResult], None]
-) -> None:
-    """Call `found` with the oldest key of a contest, or with none; the call is refused if that cannot be known."""
+def leader_steps(contests: Contests, name: bytes, found: Callable[[RangeResult], None]) -> Steps:
+    """Call `found` with the oldest key of a contest, or with none."""
     query = RangeQuery(
         prefix_of(name),
         after_prefix(name),
@@ -32,13 +32,9 @@ def find_leader(
         sort_target=SortTarget.CREATE,
     )
     machine = contests.node.machine
-
-    def steps() -> Steps:
-        result = yield from read_in_slices(machine, lambda: machine.range_sliced(query), SLICE_ROWS)
-        assert isinstance(result, RangeResult), "the newest revision can be read"
-        found(result)
-
-    contests.read(call, lambda: contests.slices.start(call, steps()))
+    result = yield from read_in_slices(machine, lambda: machine.range_sliced(query), SLICE_ROWS)
+    assert isinstance(result, RangeResult), "the newest revision can be read"
+    found(result)
 
 
 class Observer:
@@ -68,12 +64,14 @@ class Observer:
 
     def look(self) -> None:
         """Begin, or begin again."""
-        if self._is_over:
-            return
-        self._stop_watching()
-        find_leader(self._contests, self._call, self._name, self._on_found)
-        if self._call.is_over:
-            self.close()
+        self._contests.node.read(self._on_barrier)
+
+    def _on_barrier(self, failure: Failure | None) -> None:
+        if failure is not None:
+            self.end(status_of(failure))
+        elif not self._is_over:
+            steps = leader_steps(self._contests, self._name, self._on_found)
+            self._contests.slices.start(self._call, steps)
 
     def _on_found(self, result: RangeResult) -> None:
         if result.kvs:
