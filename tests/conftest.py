@@ -5,8 +5,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from raftwerk.cli.cluster import LocalCluster, free_ports
+
+# The same examples in each run, and no time limit for one: a machine may be busy. A search for new ones is a campaign.
+settings.register_profile("suite", derandomize=True, deadline=None)
+settings.load_profile("suite")
 
 FAST = ["--heartbeat-interval=50", "--election-timeout=400"]
 

@@ -30,3 +30,7 @@ def test_refusals_survive_the_wire_as_words(refusal: Refusal) -> None:
     """Replies carry them as text (messages.py)."""
     assert Refusal(refusal.value) is refusal
     assert refusal.value, "the empty text means: not refused"
+
+
+def test_refusal_in_the_words_of_a_newer_version_tells_nothing() -> None:
+    assert Refusal("for a reason not known yet") is Refusal.OUTCOME_UNKNOWN

@@ -26,6 +26,11 @@ class Refusal(StrEnum):
     OUTCOME_UNKNOWN = "outcome unknown"
     """It may have happened, or may yet happen."""
 
+    @classmethod
+    def _missing_(cls, _: object) -> "Refusal":
+        """The word of a newer version: assume the worst."""
+        return cls.OUTCOME_UNKNOWN
+
 
 @dataclass(frozen=True, slots=True)
 class Persist:

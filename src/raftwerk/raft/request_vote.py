@@ -100,11 +100,10 @@ def receive(state: State, sender: NodeId, rpc: RequestVote, out: Effects) -> Non
         stable.send(state, sender, RequestVoteReply(state.current_term, False))
         return
     if rpc.term > state.current_term:
-        # T4.2.3c: a server that hears a current leader neither updates its term nor grants its vote. Departure: it says so,
-        # in its own term, so that the candidate need not wait.
+        # T4.2.3c: a server that hears a current leader neither updates its term nor grants its vote. It is silent: a reply in
+        # its own, older term would tell the candidate nothing
         assert hears_leader(state)
         assert not rpc.is_transfer
-        stable.send(state, sender, RequestVoteReply(state.current_term, False))
         return
     # F2.RV.2: if voted_for is null or candidate_id, and candidate's log is at least as up-to-date as receiver's log, grant
     # vote (5.2, 5.4)
