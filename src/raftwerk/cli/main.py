@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from raftwerk import __version__
-from raftwerk.cli import ctl, demo, dev, inspect, serve
+from raftwerk.cli import ctl, demo, dev, inspect, serve, sim
 
 app = typer.Typer(
     help="Raft for Python: a replicated, durable key-value store that etcd v3 clients use unchanged.",
@@ -78,6 +78,7 @@ def inspect_command(
     raise typer.Exit(inspect.run(folder, entries_max=entries))
 
 
+app.command("sim")(sim.sim)
 app.command("put")(ctl.put)
 app.command("get")(ctl.get)
 app.command("del")(ctl.delete)

@@ -18,13 +18,17 @@ from raftwerk.errors import UsageError
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """name: of the defect; where: "module:function" below raftwerk; old, new: source. seed: one that catches it."""
+    """name: of the defect; where: "module:function" below raftwerk; old, new: source.
+
+    seed: one that catches it, in the scenario if that is named, else in the swarm.
+    """
 
     name: str
     where: str
     old: str
     new: str
     seed: int = 1
+    scenario: str = ""
 
 
 def function_of(mutant: Mutant) -> FunctionType:
