@@ -46,8 +46,11 @@ class ContestRig(Rig):
         return self.node.apply(encode(command))
 
     def settle(self) -> None:
-        self.loop.settle()
+        """Until nothing moves. As the shell does it: written output lets calls go on."""
         self.pump()
+        while self.loop.turn():
+            self.pump()
+            self._server.on_written()
 
     def lock(self, lease: int, **options: Any) -> PendingCall:
         """Ask for the lock n."""

@@ -150,8 +150,5 @@ def test_client_that_does_not_read_costs_no_memory_and_misses_nothing(rig: Obser
     server.is_blocked = False
     server.on_written()
     rig.settle()
-    rig.pump()
-    server.on_written()
-    rig.settle()
     revisions = [LeaderResponse.FromString(data).kv.mod_revision for data in call.messages]
     assert revisions == list(range(2, 23))
