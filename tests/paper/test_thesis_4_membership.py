@@ -19,6 +19,7 @@ from tests.raft.builder import (
     node,
     only,
     receivers,
+    sent,
 )
 from tests.raft.cluster import Cluster
 
