@@ -208,6 +208,7 @@ class Cluster:
             node.disk.fails = False
             node.disk_times.slowdown = 1
             node.drift_ppm = 0
+            node.ambush = ""
         for one, other in [
             (one, other) for one in self.nodes for other in self.nodes if one < other
         ]:
