@@ -244,7 +244,7 @@ def test_address_of_every_interface_is_no_address_to_come_to(argument: str, flag
         (["--pre-vote=false"], {}, "--pre-vote"),
         (["-max-wals", "5"], {}, "--max-wals"),
         (["--cors=a", "--cors=b"], {}, "--cors"),
-        ([], {"ETCD_AUTO_COMPACTION_RETENTION": "1h"}, "ETCD_AUTO_COMPACTION_RETENTION"),
+        ([], {"ETCD_MAX_SNAPSHOTS": "5"}, "ETCD_MAX_SNAPSHOTS"),
     ],
 )
 def test_flag_that_means_nothing_here_is_warned_of_once(
@@ -328,3 +328,34 @@ def test_duration_is_written_as_in_go(name: str, text: str, ms: int) -> None:
 @pytest.mark.parametrize("text", ["", "10", "m", "-1s", "1x", "1s2"])
 def test_duration_that_is_none_is_refused(text: str) -> None:
     assert "is not a duration" in refusal_of(f"--watch-progress-notify-interval={text}")
+
+
+@pytest.mark.parametrize(
+    ("mode", "text", "retention"),
+    [
+        ("periodic", "0", 0.0),
+        ("periodic", "1", 3600.0),
+        ("periodic", "10m", 600.0),
+        ("periodic", "1h30m", 5400.0),
+        ("revision", "1000", 1000.0),
+    ],
+)
+def test_retention_is_a_time_or_a_number_of_revisions(
+    mode: str, text: str, retention: float
+) -> None:
+    arguments = [f"--auto-compaction-mode={mode}", f"--auto-compaction-retention={text}"]
+    settings, _ = parse(arguments, {})
+    assert (settings.auto_compaction_mode, settings.auto_compaction_retention) == (mode, retention)
+
+
+@pytest.mark.parametrize("arguments", [["periodic", "soon"], ["revision", "10m"]])
+def test_wrong_retention_is_refused(arguments: list[str]) -> None:
+    mode, text = arguments
+    with pytest.raises(UsageError, match="--auto-compaction-retention"):
+        parse([f"--auto-compaction-mode={mode}", f"--auto-compaction-retention={text}"], {})
+
+
+@pytest.mark.parametrize("name", ["corrupt-check-time", "experimental-corrupt-check-time"])
+@pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("0s", 0.0), ("1m", 60.0)])
+def test_members_compare_their_data_as_often_as_told(name: str, text: str, seconds: float) -> None:
+    assert parse([f"--{name}={text}"], {})[0].corrupt_check_s == seconds

@@ -26,6 +26,8 @@ def test_refusals_say_what_happened() -> None:
         "revision compacted",
         "future revision",
         "command not understood",
+        "alarm: no space",
+        "alarm: corrupt",
         "session expired",
         "number outside the window of its session",
         "done before, result not kept",

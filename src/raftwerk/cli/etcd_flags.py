@@ -20,16 +20,14 @@ _IGNORED: Final = {
         experimental-compaction-sleep-interval""",
     "parts of the log are removed when nobody needs them": """
         max-snapshots max-wals experimental-snapshot-catchup-entries snapshot-catchup-entries""",
-    "old versions are removed only by a Compact request": """
-        auto-compaction-mode auto-compaction-retention""",
     "every write is synced": "unsafe-no-fsync",
     "every election begins with a pre-vote": "pre-vote",
     "a lone member elects itself at once, others wait for one timeout": "initial-election-tick-advance",
     "members cannot be changed at run time yet": """
         strict-reconfig-check experimental-max-learners max-learners""",
     "checksums are always checked": """
-        compact-hash-check-time corrupt-check-time experimental-compact-hash-check-enabled
-        experimental-compact-hash-check-time experimental-corrupt-check-time experimental-initial-corrupt-check""",
+        compact-hash-check-time experimental-compact-hash-check-enabled
+        experimental-compact-hash-check-time experimental-initial-corrupt-check""",
     "there are no users and tokens yet": "auth-token auth-token-ttl bcrypt-cost",
     "there are no leases yet": """
         experimental-enable-lease-checkpoint experimental-enable-lease-checkpoint-persist""",

@@ -71,6 +71,10 @@ def _milliseconds(text: str) -> int:
     return round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts))
 
 
+def _seconds(text: str) -> float:
+    return _milliseconds(text) / 1000 if text != "0" else 0.0
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -124,6 +128,27 @@ FLAGS: Final = (
             "experimental-watch-progress-notify-interval",
             "watch-progress-notify-interval",
         )
+    ),
+    *(
+        Flag(
+            name,
+            "corrupt_check_s",
+            _seconds,
+            "How often the members compare their data; 0s: never.",
+        )
+        for name in ("experimental-corrupt-check-time", "corrupt-check-time")
+    ),
+    Flag(
+        "auto-compaction-mode",
+        "auto_compaction_mode",
+        _choice("periodic", "revision"),
+        "periodic: by age; revision: by number of revisions.",
+    ),
+    Flag(
+        "auto-compaction-retention",
+        "auto_compaction_retention",
+        str,
+        "What is kept: a duration or hours (periodic), or revisions; 0: everything.",
     ),
     Flag(
         "log-level",
@@ -241,7 +266,20 @@ def _complete(values: dict[str, Any]) -> Settings:
         values.setdefault("advertise_client_urls", urls)
     if values.get("quota_backend_bytes") == 0:
         del values["quota_backend_bytes"]
+    retention = values.pop("auto_compaction_retention", "0")
+    mode = values.get("auto_compaction_mode", defaults.auto_compaction_mode)
+    values["auto_compaction_retention"] = _retention(retention, mode)
     return Settings(**values)
+
+
+def _retention(text: str, mode: str) -> float:
+    """In seconds or revisions. A plain number means hours, or revisions."""
+    try:
+        if mode == "revision" or text.isdigit():
+            return _number(text) * (1 if mode == "revision" else 3600)
+        return _seconds(text)
+    except UsageError as error:
+        raise UsageError(f"--auto-compaction-retention: {error}") from error
 
 
 def _doubts(settings: Settings) -> list[str]:
