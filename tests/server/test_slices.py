@@ -6,7 +6,7 @@ from typing import cast
 import pytest
 
 from raftwerk.http2.server import Call
-from raftwerk.server.slices import Slices, Steps
+from raftwerk.server.slices import ACTIVE_MAX, Slices, Steps
 from tests.server.fakes import FakeLoop
 
 
@@ -69,6 +69,22 @@ def test_two_reads_take_turns(loop: FakeLoop, slices: Slices) -> None:
     assert log == ["a0", "b0", "a1", "b1"]
     loop.settle()
     assert log[-2:] == ["b2", "b closed"]
+
+
+def test_only_so_many_reads_are_in_progress(loop: FakeLoop, slices: Slices) -> None:
+    """Each holds what it has read: the others have read nothing yet, and get their turn when one ends."""
+    log: list[str] = []
+    for number in range(ACTIVE_MAX):
+        slices.start(call(), work(log, f"{number}.", 2))
+    slices.start(call(), work(log, "late ", 2))
+    assert "late 0" not in log
+    loop.turn()
+    assert log[-2:] == ["0.1", "0. closed"]
+    loop.turn()
+    assert log[-1] == "late 0"
+    loop.settle()
+    assert log[-2:] == ["late 1", "late  closed"]
+    assert not loop.turn()
 
 
 def test_read_of_a_call_that_is_over_is_closed(loop: FakeLoop, slices: Slices) -> None:

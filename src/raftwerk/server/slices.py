@@ -3,10 +3,13 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable, Generator
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import KvError
+
+ACTIVE_MAX: Final = 16
+"""Reads in progress: each holds what it has read so far. The others wait for their first slice."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -28,27 +31,36 @@ class Slices:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
+        self._active: deque[tuple[Reader, Steps]] = deque()
         self._waiting: deque[tuple[Reader, Steps]] = deque()
         self._is_due = False
 
     def start(self, reader: Reader, steps: Steps) -> None:
         """Do the first slice now, which may be all. A reader that is over gets no further one: its steps are closed."""
+        if len(self._active) < ACTIVE_MAX:
+            self._slice(reader, steps)
+        else:
+            self._waiting.append((reader, steps))
+
+    def _slice(self, reader: Reader, steps: Steps) -> None:
         if reader.is_over:
             steps.close()
         elif next(steps, steps) is None:
-            self._waiting.append((reader, steps))
+            self._active.append((reader, steps))
             self._wake()
 
     def _wake(self) -> None:
-        if self._waiting and not self._is_due:
+        if (self._active or self._waiting) and not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
         self._is_due = False
-        reader, steps = self._waiting.popleft()
+        is_room = len(self._active) < ACTIVE_MAX
+        queue = self._waiting if self._waiting and is_room else self._active
+        reader, steps = queue.popleft()
         self._wake()  # first: what goes wrong with one read does not hold up the others
-        self.start(reader, steps)
+        self._slice(reader, steps)
 
 
 class Scan(Protocol[T_co]):
