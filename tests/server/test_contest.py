@@ -127,7 +127,44 @@ def test_own_key_and_older_key_gone_at_once(rig: ContestRig) -> None:
     assert key_of(third) == b"n/c"
 
 
+def test_whoever_comes_again_keeps_its_place(rig: ContestRig) -> None:
+    rig.lock(A)
+    second, third = rig.lock(B), rig.lock(C)
+    again = rig.lock(B)
+    rig.delete(b"n/a")
+    assert key_of(again) == key_of(second) == b"n/b"
+    assert third.outcome is None
+
+
 # Giving up
+
+
+def test_call_given_up_late_does_not_take_away_what_the_next_one_was_given(
+    rig: ContestRig,
+) -> None:
+    """A broken connection may be noticed when its owner has long been served by another one."""
+    rig.lock(A)
+    lost = rig.lock(B)
+    again = rig.lock(B)
+    rig.delete(b"n/a")
+    third = rig.lock(C)
+    lost_too = rig.lock(B)
+    lost.client_call.cancel()
+    rig.pump()
+    rig.settle()
+    assert key_of(again) == key_of(lost_too) == b"n/b"
+    assert rig.keys() == [b"n/b", b"n/c"]
+    assert third.outcome is None
+
+
+def test_given_up_call_does_not_take_the_key_of_one_that_waits(rig: ContestRig) -> None:
+    rig.lock(A)
+    lost, again = rig.lock(B), rig.lock(B)
+    lost.client_call.cancel()
+    rig.pump()
+    rig.settle()
+    rig.delete(b"n/a")
+    assert key_of(again) == b"n/b"
 
 
 @pytest.mark.parametrize("way", ["cancelled", "deadline", "connection lost"])

@@ -7,7 +7,8 @@ made of it, and of nothing but keys, leases and watches.
 
 A key has the lease of its owner: who vanishes, leaves. Nobody asks again and again: each waits for the one before it, and
 for the own key. A call that is given up takes its key with it; one that ends because this member stops leaves it where it
-is: its owner goes on at another member, and keeps its place.
+is: its owner goes on at another member, and keeps its place. Who comes again with the same lease writes the key again, so
+that the call before, if it is found to be given up only now, does not take away what the new one was given.
 """
 
 import asyncio
@@ -65,9 +66,9 @@ def is_made_at(key: bytes, create_revision: int) -> Compare:
     return Compare(CompareTarget.CREATE, CompareResult.EQUAL, key, create_revision)
 
 
-def removal(key: bytes, create_revision: int) -> Txn:
-    """Delete a key, unless it is another one by now."""
-    return Txn((is_made_at(key, create_revision),), (DeleteRange(key),))
+def removal(target: CompareTarget, key: bytes, revision: int) -> Txn:
+    """Delete a key that was made, or was written last, at a revision."""
+    return Txn((Compare(target, CompareResult.EQUAL, key, revision),), (DeleteRange(key),))
 
 
 def answered(refusal: Failure | KvError | Status) -> Status:
@@ -182,7 +183,7 @@ class Contest:
         self.create_revision = 0
         """Of the own key; 0: it is not written yet."""
         self.entered_revision = 0
-        """Of the store, when the own key was there for the first time."""
+        """Of the store, when this call wrote the own key."""
         self.revision = 0
         """Of the store, when this call was first."""
         self._watchers: list[Watcher] = []
@@ -212,8 +213,13 @@ class Contest:
             return
         self.lease = lease
         self.key = prefix_of(self._name) + b"%x" % lease
-        put = Put(self.key, self._value or b"", lease)
-        command = Txn((is_made_at(self.key, 0),), (put,), (RangeQuery(self.key),))
+        value = self._value
+        again = Put(self.key, value or b"", lease, ignore_value=value is None)
+        command = Txn(
+            (is_made_at(self.key, 0),),
+            (Put(self.key, value or b"", lease),),
+            (again, RangeQuery(self.key, keys_only=True)),
+        )
         self._contests.write(self.call, command, self._on_entered)
         self._close_if_refused()
 
@@ -221,30 +227,12 @@ class Contest:
         if not isinstance(result, TxnResult):
             self._refuse(result)  # its owner may try again with the same lease, and finds its key
             return
-        self.entered_revision = self.revision = result.revision
-        if result.succeeded:
-            self.create_revision = result.revision
-            self._look()
-            return
-        (found,) = result.responses
-        assert isinstance(found, RangeResult)
-        kv = decode_key_value(found.kvs[0])
-        self.create_revision = kv.create_revision
-        if self._value is None or kv.value == self._value:
-            self._look()
-        else:
-            put = Put(self.key, self._value, self.lease)
-            command = Txn((is_made_at(self.key, self.create_revision),), (put,))
-            self._contests.write(self.call, command, self._on_changed)
-            self._close_if_refused()
-
-    def _on_changed(self, result: object) -> None:
-        if not isinstance(result, TxnResult):
-            self._refuse(result)
-        elif not result.succeeded:
-            self._refuse(self._gone)
-        else:
-            self._look()
+        self.entered_revision = self.revision = self.create_revision = result.revision
+        if not result.succeeded:
+            found = result.responses[1]
+            assert isinstance(found, RangeResult)
+            self.create_revision = decode_key_value(found.kvs[0]).create_revision
+        self._look()
 
     # Waiting for the older ones
 
@@ -354,7 +342,7 @@ class Contest:
 
     def _remove_key(self) -> None:
         if self.create_revision and not self._leaves_its_key:
-            command = removal(self.key, self.create_revision)
+            command = removal(CompareTarget.MOD, self.key, self.entered_revision)
             self._contests.node.propose(encode(command), lambda _: None)
 
     def end(self, refusal: Status) -> None:

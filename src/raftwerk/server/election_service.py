@@ -5,7 +5,7 @@ from collections.abc import Callable
 from raftwerk.api import election_pb2, status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
-from raftwerk.kv.commands import Put, Txn
+from raftwerk.kv.commands import CompareTarget, Put, Txn
 from raftwerk.kv.results import RangeResult, TxnResult
 from raftwerk.kv.rows import varint
 from raftwerk.server import translate
@@ -77,7 +77,7 @@ class ElectionService:
         request = parse(call, election_pb2.ResignRequest, data)
         if request is None or not self._has_leader_key(call, request):
             return
-        command = removal(request.leader.key, request.leader.rev)
+        command = removal(CompareTarget.CREATE, request.leader.key, request.leader.rev)
         self._contests.propose(call, command, self._done(call, None))
 
     @staticmethod
