@@ -81,7 +81,9 @@ def revoke_all(client: GrpcClient) -> None:
     assert not ask(client, lease_pb2.LeaseLeasesRequest()).leases
 
 
-def keep_alive(client: GrpcClient, lease_ids: Iterable[int]) -> Sequence[Any]:
+def keep_alive(
+    client: GrpcClient, lease_ids: Iterable[int], timeout_s: float = 10
+) -> Sequence[Any]:
     """The answers to one stream of renewals, which ends."""
     call = client.channel.stream_stream(
         LEASE + "LeaseKeepAlive",
@@ -90,4 +92,4 @@ def keep_alive(client: GrpcClient, lease_ids: Iterable[int]) -> Sequence[Any]:
         ).SerializeToString(),
         response_deserializer=lease_pb2.LeaseKeepAliveResponse.FromString,
     )
-    return list(call(iter(lease_ids), timeout=10))
+    return list(call(iter(lease_ids), timeout=timeout_s))
