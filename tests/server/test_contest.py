@@ -3,12 +3,12 @@
 import pytest
 
 from raftwerk.api import status
-from raftwerk.api.lock_pb2 import LockResponse
+from raftwerk.api.lock_pb2 import LockRequest, LockResponse
 from raftwerk.kv.commands import DeleteRange, LeaseGrant, Put
 from raftwerk.replica.failure import Failure
 from raftwerk.server.lock_service import SESSION_EXPIRED
 from tests.kv.rig import Rig as Machine
-from tests.server.contests import A, B, C, ContestRig, answer, refusal
+from tests.server.contests import LOCK, A, B, C, ContestRig, answer, refusal
 
 
 @pytest.fixture
@@ -325,3 +325,22 @@ def test_many_who_wait_are_looked_through_in_slices(rig: ContestRig) -> None:
     last = rig.lock(B)
     assert rig.loop.turns - turns >= 3
     assert last.outcome is None
+
+
+@pytest.mark.parametrize("gone", [b"n/5a9", b"n/b"], ids=["next older key", "own key"])
+def test_key_that_goes_while_others_are_looked_through_is_missed_by_nobody(
+    rig: ContestRig, gone: bytes
+) -> None:
+    for lease_id in range(1000, 1450):
+        rig.apply(Put(b"n/%x" % lease_id))
+    call = rig.start(LOCK, LockRequest(name=b"n", lease=B))
+    while rig.keys()[-1] != b"n/b":
+        rig.loop.turn()
+    rig.loop.turn()
+    assert rig.hub.watcher_count == 0, "it still looks"
+    rig.delete(gone)
+    assert (call.outcome is None) is (gone == b"n/5a9")
+    rig.apply(DeleteRange(b"n/3", b"n/6"))
+    rig.settle()
+    assert call.outcome is not None
+    rig.check_nothing_is_left()

@@ -123,8 +123,7 @@ class Lessor:
         clock.due_s = clock.deadline_s
         heappush(self._heap, (clock.due_s, lease_id))
         if len(self._heap) > 2 * len(self._clocks) + SPARE_ENTRIES:
-            clocks = self._clocks.items()
-            self._heap = [(one.due_s, key) for key, one in clocks if key not in self._over]
+            self._heap = [(one.due_s, key) for key, one in self._clocks.items()]
             heapify(self._heap)
 
     def _load(self) -> None:
