@@ -8,6 +8,7 @@ import pytest
 from raftwerk.cli.flags import FLAGS, help_text, parse
 from raftwerk.errors import UsageError
 from raftwerk.runtime.settings import Address, Settings
+from raftwerk.runtime.tls import TlsFiles
 
 CLUSTER = "a=http://10.0.0.1:2380,b=http://10.0.0.2:2380,b=http://10.0.0.2:2390"
 
@@ -167,7 +168,7 @@ def test_value_reaches_its_setting(argument: str, setting: str, value: object) -
         ("--initial-cluster-state=old", "--initial-cluster-state: 'old' is none of new, existing"),
         ("--listen-client-urls=", "--listen-client-urls: at least one URL is needed"),
         ("--listen-client-urls=127.0.0.1:2379", "a URL of the form http://HOST:PORT is needed"),
-        ("--listen-peer-urls=https://h:1", "--listen-peer-urls: 'https://h:1' cannot be used: TLS"),
+        ("--listen-peer-urls=https://h:1", "https://, which needs --peer-cert-file"),
         ("--initial-cluster=a", "--initial-cluster: 'a' is not of the form NAME=URL"),
         ("--initial-cluster==http://h:1", "is not of the form NAME=URL"),
         ("--initial-cluster=a=h:1", "a URL of the form http://HOST:PORT is needed"),
@@ -259,9 +260,8 @@ def test_flag_that_means_nothing_here_is_warned_of_once(
 @pytest.mark.parametrize(
     ("arguments", "environment", "source"),
     [
-        (["--cert-file=a.crt"], {}, "--cert-file"),
-        (["--peer-auto-tls"], {}, "--peer-auto-tls"),
-        ([], {"ETCD_CLIENT_CERT_AUTH": "true"}, "ETCD_CLIENT_CERT_AUTH"),
+        (["--peer-cert-allowed-cn=a"], {}, "--peer-cert-allowed-cn"),
+        ([], {"ETCD_CIPHER_SUITES": "x"}, "ETCD_CIPHER_SUITES"),
         (["--config-file", "a.yml"], {}, "--config-file"),
         (["--discovery=https://d/x"], {}, "--discovery"),
         (["--wal-dir=/fast"], {}, "--wal-dir"),
@@ -310,7 +310,40 @@ def test_help_lists_every_flag_that_works() -> None:
 
 def test_every_flag_sets_a_setting() -> None:
     fields: Any = Settings.__dataclass_fields__
-    assert {flag.setting for flag in FLAGS} == set(fields)
+    versions = {"min_version", "max_version"}
+    assert {flag.setting.partition(".")[0] for flag in FLAGS} - versions == set(fields)
+
+
+HTTPS = ["--listen-client-urls=https://h:1", "--listen-peer-urls=https://h:2"]
+
+
+def test_tls_flags_are_those_of_two_ports() -> None:
+    settings = settings_of(
+        *HTTPS,
+        *("--cert-file=c", "--key-file=k", "--trusted-ca-file=ca", "--client-cert-auth"),
+        *("--client-crl-file=crl", "--peer-auto-tls", "--tls-min-version=TLS1.3"),
+    )
+    assert settings.client_tls == TlsFiles(
+        "", "c", "k", "ca", "crl", client_cert_auth=True, min_version="TLS1.3"
+    )
+    assert settings.peer_tls == TlsFiles("peer-", auto=True, min_version="TLS1.3")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (HTTPS, "--listen-client-urls has https://, which needs --cert-file"),
+        (["--cert-file=c", "--key-file=k"], "clients would get plain text"),
+        (["--cert-file=c"], "--cert-file and --key-file are needed both"),
+        (["--peer-key-file=k"], "--peer-cert-file and --peer-key-file are needed both"),
+        (["--peer-client-cert-auth"], "--peer-client-cert-auth needs --peer-trusted-ca-file"),
+        (["--auto-tls=maybe"], "--auto-tls: 'maybe' is neither true nor false"),
+        (["--tls-min-version=SSL3"], "none of TLS1.2, TLS1.3"),
+        (["--tls-min-version=TLS1.3", "--tls-max-version=TLS1.2"], "is before"),
+    ],
+)
+def test_tls_that_cannot_be_is_refused(arguments: list[str], text: str) -> None:
+    assert text in refusal_of(*arguments)
 
 
 @pytest.mark.parametrize(

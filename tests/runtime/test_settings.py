@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from raftwerk.errors import UsageError
-from raftwerk.runtime.settings import Address, Settings, address_of, addresses_of
+from raftwerk.runtime.settings import Address, Settings, TlsAddress, address_of, addresses_of
+from raftwerk.runtime.tls import TlsFiles
 
 
 def test_defaults_are_a_working_single_node() -> None:
@@ -106,9 +107,24 @@ def test_url_that_is_no_address(url: str) -> None:
     assert repr(url) in str(caught.value)
 
 
-def test_https_is_refused_with_the_reason() -> None:
-    with pytest.raises(UsageError, match="TLS is not supported yet"):
-        address_of("https://127.0.0.1:2380")
+def test_https_is_part_of_an_address() -> None:
+    address = address_of("https://127.0.0.1:2380")
+    assert (address, address.is_tls) == (Address("127.0.0.1", 2380), True)
+    assert address.url == "https://127.0.0.1:2380"
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"listen_client": (TlsAddress("localhost", 1),)}, "needs --cert-file"),
+        ({"listen_peer": (TlsAddress("localhost", 1),)}, "needs --peer-cert-file"),
+        ({"client_tls": TlsFiles(cert_file="c", key_file="k")}, "would get plain text"),
+        ({"peer_tls": TlsFiles("peer-", auto=True)}, "would get plain text"),
+    ],
+)
+def test_certificates_and_urls_fit_together(settings: dict[str, Any], text: str) -> None:
+    with pytest.raises(UsageError, match=text):
+        Settings(**settings)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://[::1]:1"])

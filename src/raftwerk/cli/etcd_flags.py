@@ -34,7 +34,8 @@ _IGNORED: Final = {
     "there is no v2 API": "enable-v2 experimental-enable-v2v3 v2-deprecation",
     "there is no downgrade": "downgrade-check-time experimental-downgrade-check-time",
     "there is no discovery service": "discovery-fallback discovery-proxy",
-    "there is no TLS": "self-signed-cert-validity",
+    "the end of a connection is checked by its certificate's names": """
+        experimental-peer-skip-client-san-verification peer-skip-client-san-verification""",
     "it has no proxy": """
         proxy-dial-timeout proxy-failure-wait proxy-read-timeout proxy-refresh-interval proxy-write-timeout""",
     "metrics are on the client URLs": "listen-metrics-urls metrics",
@@ -57,12 +58,11 @@ _IGNORED: Final = {
 }
 
 _REFUSED: Final = {
-    "TLS is not supported yet, and nobody who asks for it must get plain text": """
-        auto-tls cert-file cipher-suites client-cert-allowed-hostname client-cert-auth client-cert-file
-        client-crl-file client-key-file experimental-peer-skip-client-san-verification key-file peer-auto-tls
-        peer-cert-allowed-cn peer-cert-allowed-hostname peer-cert-file peer-client-cert-auth
-        peer-client-cert-file peer-client-key-file peer-crl-file peer-key-file
-        peer-skip-client-san-verification peer-trusted-ca-file tls-max-version tls-min-version trusted-ca-file""",
+    "who may connect is said by --trusted-ca-file alone, and nobody must get in who would not": """
+        client-cert-allowed-hostname peer-cert-allowed-cn peer-cert-allowed-hostname""",
+    "a member shows the same certificate when it dials: use --peer-cert-file": """
+        client-cert-file client-key-file peer-client-cert-file peer-client-key-file""",
+    "ciphers are those of OpenSSL's defaults": "cipher-suites",
     "there is no configuration file: use flags or ETCD_* variables": "config-file",
     "there is no discovery: name all members with --initial-cluster": """
         discovery discovery-cacert discovery-cert discovery-dial-timeout discovery-endpoints
@@ -82,23 +82,23 @@ def _words(text: str) -> frozenset[str]:
 
 _SWITCHES: Final = _words(
     """
-    auto-tls bbolt-mlock client-cert-auth debug discovery-insecure-skip-tls-verify
+    bbolt-mlock debug discovery-insecure-skip-tls-verify
     discovery-insecure-transport enable-distributed-tracing enable-grpc-gateway enable-log-rotation enable-pprof
     enable-v2 experimental-compact-hash-check-enabled experimental-enable-distributed-tracing
     experimental-enable-lease-checkpoint experimental-enable-lease-checkpoint-persist
     experimental-initial-corrupt-check experimental-memory-mlock
     experimental-peer-skip-client-san-verification experimental-set-member-localaddr
     experimental-stop-grpc-service-on-defrag experimental-txn-mode-write-with-shared-buffer force-new-cluster
-    initial-election-tick-advance memory-mlock peer-auto-tls peer-client-cert-auth
+    initial-election-tick-advance memory-mlock
     peer-skip-client-san-verification pre-vote set-member-localaddr socket-reuse-address socket-reuse-port
     strict-reconfig-check unsafe-no-fsync
     """
 )
 """Those that stand without a value."""
 
-_TRUE: Final = _words("1 t T true TRUE True")
-_FALSE: Final = _words("0 f F false FALSE False")
-_OFF: Final = _FALSE | {"", "off"}
+TRUE: Final = _words("1 t T true TRUE True")
+FALSE: Final = _words("0 f F false FALSE False")
+_OFF: Final = FALSE | {"", "off"}
 """Values with which a refused flag asks for nothing."""
 
 
@@ -116,7 +116,7 @@ class EtcdFlag:
 
         source: the flag or variable as it was given.
         """
-        if self.is_switch and text not in _TRUE | _FALSE:
+        if self.is_switch and text not in TRUE | FALSE:
             raise UsageError(f"{source}: {text!r} is neither true nor false")
         if not self.is_refused:
             return f"{source} is ignored: {self.reason}"

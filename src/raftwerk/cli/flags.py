@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from raftwerk.cli.etcd_flags import ETCD_FLAGS
+from raftwerk.cli.etcd_flags import ETCD_FLAGS, FALSE, TRUE
 from raftwerk.errors import UsageError
 from raftwerk.runtime.settings import Address, Settings, address_of, addresses_of
+from raftwerk.runtime.tls import VERSIONS, TlsFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,8 @@ class Flag:
     setting: str
     parse: Callable[[str], Any]
     help: str
+    is_switch: bool = False
+    """It stands without a value."""
 
 
 def _folder(text: str) -> Path | None:
@@ -71,6 +74,42 @@ def _milliseconds(text: str) -> int:
     return round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts))
 
 
+def _switch(text: str) -> bool:
+    if text in TRUE | FALSE:
+        return text in TRUE
+    raise UsageError(f"{text!r} is neither true nor false")
+
+
+def _tls_flags(prefix: str, setting: str, port: str) -> tuple[Flag, ...]:
+    return (
+        Flag(f"{prefix}cert-file", f"{setting}.cert_file", str, f"Certificate of the {port}."),
+        Flag(f"{prefix}key-file", f"{setting}.key_file", str, "Its key."),
+        Flag(
+            f"{prefix}trusted-ca-file",
+            f"{setting}.trusted_ca_file",
+            str,
+            f"Who signs the certificates that others show on the {port}.",
+        ),
+        Flag(
+            f"{prefix or 'client-'}crl-file", f"{setting}.crl_file", str, "Which ones are revoked."
+        ),
+        Flag(
+            f"{prefix}client-cert-auth",
+            f"{setting}.client_cert_auth",
+            _switch,
+            "Nobody may connect there without a certificate.",
+            is_switch=True,
+        ),
+        Flag(
+            f"{prefix}auto-tls",
+            f"{setting}.auto",
+            _switch,
+            f"Make a certificate for the {port}, which nobody can check.",
+            is_switch=True,
+        ),
+    )
+
+
 def _seconds(text: str) -> float:
     return _milliseconds(text) / 1000 if text != "0" else 0.0
 
@@ -84,7 +123,7 @@ def _choice(*choices: str) -> Callable[[str], str]:
     return parse
 
 
-FLAGS: Final = (
+FLAGS: Final[tuple[Flag, ...]] = (
     Flag("name", "name", str, "Name of this member."),
     Flag("data-dir", "data_dir", _folder, "Data folder (default: NAME.raftwerk)."),
     Flag("listen-client-urls", "listen_client", _listen, "Where to listen for clients."),
@@ -129,6 +168,16 @@ FLAGS: Final = (
             "watch-progress-notify-interval",
         )
     ),
+    *_tls_flags("", "client_tls", "client port"),
+    *_tls_flags("peer-", "peer_tls", "peer port"),
+    Flag("tls-min-version", "min_version", _choice(*VERSIONS), "Oldest TLS that is spoken."),
+    Flag("tls-max-version", "max_version", _choice("", *VERSIONS), "Newest TLS that is spoken."),
+    Flag(
+        "self-signed-cert-validity",
+        "self_signed_years",
+        _number,
+        "Years that certificates of auto-tls last.",
+    ),
     *(
         Flag(
             name,
@@ -161,6 +210,9 @@ FLAGS: Final = (
 
 
 _BY_NAME: Final = {flag.name: flag for flag in FLAGS}
+_SWITCHES: Final = frozenset(flag.name for flag in FLAGS if flag.is_switch) | frozenset(
+    flag.name for flag in ETCD_FLAGS.values() if flag.is_switch
+)
 _NAMES: Final = frozenset((*_BY_NAME, *ETCD_FLAGS))
 _PREFIX: Final = "ETCD_"
 
@@ -232,7 +284,7 @@ def _from_arguments(arguments: Sequence[str]) -> dict[str, _Given]:
         if name not in _NAMES:
             raise UsageError(f"unknown flag --{name}{_nearest(name)}")
         if not equals:
-            if name in ETCD_FLAGS and ETCD_FLAGS[name].is_switch:
+            if name in _SWITCHES:
                 text = "true"
             elif rest:
                 text = rest.pop(0)
@@ -269,6 +321,11 @@ def _complete(values: dict[str, Any]) -> Settings:
     retention = values.pop("auto_compaction_retention", "0")
     mode = values.get("auto_compaction_mode", defaults.auto_compaction_mode)
     values["auto_compaction_retention"] = _retention(retention, mode)
+    versions = {name: values.pop(name) for name in ("min_version", "max_version") if name in values}
+    for setting, prefix in (("client_tls", ""), ("peer_tls", "peer-")):
+        names = [name for name in values if name.startswith(f"{setting}.")]
+        files = {name.split(".")[1]: values.pop(name) for name in names}
+        values[setting] = TlsFiles(prefix, **files, **versions)
     return Settings(**values)
 
 

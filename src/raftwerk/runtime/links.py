@@ -6,6 +6,7 @@ behind one. Messages may be lost with a connection: the core expects that.
 """
 
 import asyncio
+import ssl
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final
@@ -16,6 +17,7 @@ from raftwerk.raft.messages import InstallSnapshot, Message
 from raftwerk.raft.types import NodeId
 from raftwerk.runtime.connection import Inbound, Outbound
 from raftwerk.runtime.settings import Address
+from raftwerk.runtime.tls_setup import PeerTls
 from raftwerk.wire.codec import encode
 from raftwerk.wire.handshake import Stream
 
@@ -94,9 +96,14 @@ class Link:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await asyncio.get_running_loop().create_connection(
-                    lambda: outbound, address.host, address.port
+                    lambda: outbound,
+                    address.host,
+                    address.port,
+                    ssl=links.tls.dial if address.is_tls else None,
                 )
                 refusal = await outbound.welcomed
+        except ssl.SSLError as error:
+            refusal = f"TLS: {error}"
         except (OSError, TimeoutError):
             outbound.close()
             return False
@@ -143,11 +150,13 @@ class Links:
         post: Callable[[Event], None],
         on_refused: Callable[[NodeId, str], None],
         on_failed: Callable[[Exception], None],
+        tls: PeerTls = PeerTls(),  # noqa: B008  (immutable)
     ) -> None:
         """post: takes LinkOpened, LinkClosed and Received. on_refused: a peer does not want to talk to us, and why.
 
         on_failed: a link ended for a reason that is none (a bug of ours): the node must not go on without it.
         """
+        self.tls = tls
         self.cluster_id = cluster_id
         self.node_id = node_id
         self.random = random
@@ -171,7 +180,10 @@ class Links:
         for address in addresses:
             try:
                 server = await loop.create_server(
-                    lambda: Inbound(self, known), address.host, address.port
+                    lambda: Inbound(self, known),
+                    address.host,
+                    address.port,
+                    ssl=self.tls.listen if address.is_tls else None,
                 )
             except OSError as error:
                 await self.stop()

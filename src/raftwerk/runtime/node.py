@@ -30,7 +30,7 @@ from raftwerk.replica.failure import Failure
 from raftwerk.replica.proposals import Done
 from raftwerk.replica.reads import ReadDone
 from raftwerk.replica.replica import Replica
-from raftwerk.runtime import data_dir, identifiers
+from raftwerk.runtime import data_dir, identifiers, tls_setup
 from raftwerk.runtime.background import BackgroundThread
 from raftwerk.runtime.clock import Clock
 from raftwerk.runtime.data_dir import DataDir
@@ -134,6 +134,7 @@ class Node:
             self._post,
             self._on_refused,
             self._fail,
+            tls_setup.between_members(settings),
         )
         config = Config(
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
@@ -152,7 +153,6 @@ class Node:
             cluster=f"{self.cluster_id:x}",
             term=raft.state.current_term,
             applied=raft.state.last_applied,
-            last_index=raft.state.log.last_index,
         )
 
     def _start_threads(self) -> None:
@@ -283,7 +283,6 @@ class Node:
 
     @property
     def is_disk_full(self) -> bool:
-        """Whether log or store wait for space on the disk."""
         return not self._journal.has_room or self._replica.checkpoints.is_disk_full
 
     def hasten_checkpoint(self) -> None:

@@ -7,9 +7,12 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from raftwerk.errors import UsageError
+from raftwerk.runtime.tls import TlsFiles
 
 ELECTION_TIMEOUT_MS_MAX = 50_000
 ELECTION_TIMEOUT_HEARTBEATS_MIN = 5
+NO_TLS = TlsFiles()
+NO_PEER_TLS = TlsFiles("peer-")
 
 
 class Address(NamedTuple):
@@ -18,6 +21,11 @@ class Address(NamedTuple):
     host: str
     port: int
 
+    @property
+    def is_tls(self) -> bool:
+        """Whether the URL has https."""
+        return False
+
     def __str__(self) -> str:
         """host:port, an IPv6 host in brackets."""
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
@@ -25,7 +33,17 @@ class Address(NamedTuple):
     @property
     def url(self) -> str:
         """As address_of reads it."""
-        return f"http://{self}"
+        return f"{'https' if self.is_tls else 'http'}://{self}"
+
+
+class TlsAddress(Address):
+    """The same, for TLS."""
+
+    __slots__ = ()
+
+    @property
+    def is_tls(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +83,10 @@ class Settings:
     """Seconds (periodic) or revisions (revision) that are kept. 0: no automatic compaction."""
     watch_progress_notify_interval_ms: int = 600_000
     """How often a watcher that wants it is told that nothing has happened."""
+    client_tls: TlsFiles = NO_TLS
+    peer_tls: TlsFiles = NO_PEER_TLS
+    self_signed_years: int = 1
+    """How long certificates last that the member makes for itself."""
     log_level: str = "info"
     """debug, info, warn, error, panic or fatal."""
     log_format: str = "console"
@@ -73,6 +95,7 @@ class Settings:
     def __post_init__(self) -> None:
         self._check_cluster()
         self._check_numbers()
+        self._check_tls()
 
     def _check_cluster(self) -> None:
         if not self.name:
@@ -118,6 +141,23 @@ class Settings:
                 f"--election-timeout[{self.election_timeout_ms}ms] is too long: at most {ELECTION_TIMEOUT_MS_MAX}ms"
             )
 
+    def _check_tls(self) -> None:
+        """Nobody who asks for TLS gets plain text, and nobody is left without a certificate."""
+        for addresses, tls, flag in (
+            (self.listen_client, self.client_tls, "listen-client-urls"),
+            (self.listen_peer, self.peer_tls, "listen-peer-urls"),
+        ):
+            prefix = tls.prefix
+            wants_tls = any(address.is_tls for address in addresses)
+            if wants_tls and not tls.is_given:
+                raise UsageError(
+                    f"--{flag} has https://, which needs --{prefix}cert-file and --{prefix}key-file, or --{prefix}auto-tls"
+                )
+            if tls.is_given and not wants_tls:
+                raise UsageError(
+                    f"there is a certificate, but no https:// in --{flag}: clients would get plain text"
+                )
+
     @property
     def request_timeout_ms(self) -> int:
         """How long a request may wait: 5 s + 2 election timeouts (etcd's rule)."""
@@ -133,12 +173,12 @@ def address_of(url: str) -> Address:
             host.encode("idna")  # what the resolver would choke on
     except ValueError as error:
         raise UsageError(f"{url!r} is not a URL: {error}") from error
-    if parts.scheme == "https":
-        raise UsageError(f"{url!r} cannot be used: TLS is not supported yet, only http://HOST:PORT")
     extras = (parts.username, parts.password, parts.path.strip("/"), parts.query, parts.fragment)
-    if parts.scheme != "http" or not host or not port or any(extras):
-        raise UsageError(f"{url!r} cannot be used: a URL of the form http://HOST:PORT is needed")
-    return Address(host, port)
+    if parts.scheme not in ("http", "https") or not host or not port or any(extras):
+        raise UsageError(
+            f"{url!r} cannot be used: a URL of the form http://HOST:PORT is needed, or https:// for TLS"
+        )
+    return TlsAddress(host, port) if parts.scheme == "https" else Address(host, port)
 
 
 def addresses_of(urls: Iterable[str]) -> tuple[Address, ...]:

@@ -14,6 +14,7 @@ from raftwerk.errors import UsageError
 from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.server import Limits
 from raftwerk.runtime.descriptors import are_scarce
+from raftwerk.runtime.tls_setup import client_port
 from raftwerk.server.alarms import Alarms
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.contest import Contests
@@ -88,10 +89,15 @@ class Server:
 
     async def start(self) -> None:
         """Listen for clients."""
+        tls = client_port(self._node.settings)
         for address in self._node.settings.listen_client:
             try:
                 server = await self._loop.create_server(
-                    lambda: Sniffer(self), address.host, address.port, backlog=1024
+                    lambda: Sniffer(self),
+                    address.host,
+                    address.port,
+                    backlog=1024,
+                    ssl=tls if address.is_tls else None,
                 )
             except OSError as error:
                 await self.stop()

@@ -1,0 +1,56 @@
+"""The TLS contexts of one node, from its settings; certificates that it signs itself are made here."""
+
+import datetime as dt
+import ssl
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+from raftwerk.runtime.settings import Address, Settings, addresses_of
+from raftwerk.runtime.tls import TlsFiles, client_context, server_context
+from raftwerk.runtime.tls_self_signed import self_signed
+
+ALPN: Final = ("h2", "http/1.1")
+"""What the client port speaks. A client without ALPN is told apart by its first bytes, as on a plain port."""
+
+
+class PeerTls(NamedTuple):
+    """None where no address has https."""
+
+    listen: ssl.SSLContext | None = None
+    dial: ssl.SSLContext | None = None
+
+
+def client_port(settings: Settings) -> ssl.SSLContext | None:
+    """For the client port, if it speaks TLS. Raises UsageError when the files cannot be used."""
+    if not _wants_tls(settings.listen_client):
+        return None
+    files = _complete(settings, settings.client_tls, "client", settings.listen_client)
+    return server_context(files, ALPN)
+
+
+def between_members(settings: Settings) -> PeerTls:
+    """For both ends of the links. Raises UsageError when the files cannot be used."""
+    files = settings.peer_tls
+    listens = _wants_tls(settings.listen_peer)
+    if listens:
+        files = _complete(settings, files, "peer", settings.listen_peer)
+    dials = any(_wants_tls(addresses_of(urls)) for urls in settings.initial_cluster.values())
+    return PeerTls(
+        server_context(files) if listens else None,
+        client_context(files) if dials else None,
+    )
+
+
+def _wants_tls(addresses: Iterable[Address]) -> bool:
+    return any(address.is_tls for address in addresses)
+
+
+def _complete(
+    settings: Settings, files: TlsFiles, name: str, addresses: Iterable[Address]
+) -> TlsFiles:
+    if files.cert_file:
+        return files
+    folder = settings.data_dir / "fixtures" / name
+    hosts = sorted({address.host for address in addresses} | {"localhost", "127.0.0.1"})
+    now = dt.datetime.now(dt.UTC)
+    return files.with_certificate(*self_signed(folder, hosts, settings.self_signed_years, now))
