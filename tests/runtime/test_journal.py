@@ -266,3 +266,17 @@ def test_compaction_removes_segments_that_nobody_needs() -> None:
             assert left[-1] == segments[-1]
 
     run(body)
+
+
+def test_spare_segment_is_made_under_load_too() -> None:
+    """As soon as the last one went into use, though no tick finds the journal idle."""
+
+    async def body() -> None:
+        disk = FakeDisk()
+        async with journal_on(disk) as rig:
+            rig.persist(60)
+            await until(lambda: rig.persisted[-1:] == [60])
+            await until(lambda: SPARE in disk.names())
+            assert len(disk.names()) > 2
+
+    run(body)

@@ -47,11 +47,22 @@ def test_there_is_room_again_when_there_is_space_again(disk: FakeDisk) -> None:
     writer = Writer(disk)
     begin_segment(writer, 2)
     disk.capacity = 2 * SEGMENT_BYTES
+    writer.wal.reserve().run()
     while writer.wal.has_room:
         writer.append(1, size=100)
     disk.capacity = None
     writer.wal.reserve().run()
     assert writer.wal.has_room
+
+
+def test_spare_that_is_not_made_yet_is_no_lack_of_space(disk: FakeDisk) -> None:
+    """However full the present segment is: a fast writer must not be refused."""
+    writer = Writer(disk)
+    begin_segment(writer, 2)
+    assert writer.wal.is_spare_taken
+    while scan(disk, "wal", 2, is_last=True).stop < SEGMENT_BYTES - 300:
+        writer.append(1, size=100)
+        assert writer.wal.has_room
 
 
 def test_room_is_four_megabytes_in_a_large_segment(disk: FakeDisk) -> None:

@@ -69,8 +69,11 @@ class WalJournal:
         if self._silent_ms >= RESERVE_MS and not self._job_count:
             self._silent_ms = 0
             if self._wal.needs_reserve:
-                self._job_count += 1
-                self._jobs.put(self._wal.reserve())
+                self._reserve()
+
+    def _reserve(self) -> None:
+        self._job_count += 1
+        self._jobs.put(self._wal.reserve())
 
     def _stage(self) -> None:
         if self._waiting and self._job_count < JOBS_MAX:
@@ -83,6 +86,8 @@ class WalJournal:
         self._job_count -= 1
         try:
             self._stage()
+            if self._wal.is_spare_taken:  # under load no tick finds the journal idle
+                self._reserve()
         except Exception as error:  # noqa: BLE001  (a bug of ours: the node must not wait for ever)
             self._on_failed(error)
             return

@@ -57,6 +57,8 @@ class _Files:
         self.current = current
         self.segment_bytes = segment_bytes
         self.has_spare = has_spare
+        self.is_disk_full = False
+        """There was no space for a spare segment when one was last wanted."""
         self.failure: DiskFailed | None = None
 
     def begin_segment(self, number: int, header: bytes, size: int) -> None:
@@ -73,8 +75,10 @@ class _Files:
     def make_spare(self) -> None:
         """Raises DiskFull."""
         if not self.has_spare:
+            self.is_disk_full = True  # unless this succeeds
             self.disk.create(SPARE, self.segment_bytes).close()
             self.has_spare = True
+        self.is_disk_full = False
 
     def guard(self) -> None:
         if self.failure is not None:
@@ -234,7 +238,7 @@ class Wal:
     def has_room(self) -> bool:
         """False while the disk is full and the present segment nearly is."""
         cursor = self._cursor
-        return self._files.has_spare or cursor.size - cursor.offset >= min(
+        return not self._files.is_disk_full or cursor.size - cursor.offset >= min(
             ROOM_BYTES, cursor.size // 2
         )
 
@@ -308,6 +312,11 @@ class Wal:
     @property
     def needs_reserve(self) -> bool:
         return not self._files.has_spare
+
+    @property
+    def is_spare_taken(self) -> bool:
+        """The spare segment went into use, and nobody has tried to make another one yet."""
+        return not self._files.has_spare and not self._files.is_disk_full
 
     def close(self) -> None:
         """After the last job."""
