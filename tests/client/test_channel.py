@@ -5,8 +5,8 @@ import asyncio
 import pytest
 
 from raftwerk.api import status
+from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import Channel
-from raftwerk.client.client import parse_endpoint
 from tests.client.scripted import HANG, OK, closed_endpoint, scripted, severed
 
 PUT = "/etcdserverpb.KV/Put"

@@ -8,7 +8,7 @@ import pytest
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
-from raftwerk.client.client import parse_endpoint
+from raftwerk.client.calls import parse_endpoint
 from raftwerk.errors import UsageError
 from raftwerk.runtime.settings import Address
 from tests.client.scripted import HANG, OK, Step, closed_endpoint, scripted, severed
@@ -67,7 +67,10 @@ async def failure_of(call: Awaitable[object]) -> CallError:
 
 async def put_and_fail(*steps: Step) -> tuple[CallError, int]:
     """(the failure of a put, how often it was asked for)."""
-    async with scripted(*steps) as server, Client([server.endpoint], timeout_s=SHORT_S) as client:
+    async with (
+        scripted(*steps) as server,
+        Client([server.endpoint], exactly_once=False, timeout_s=SHORT_S) as client,
+    ):
         return await failure_of(client.put(b"key", b"value")), len(server.paths)
 
 
@@ -92,7 +95,10 @@ def test_every_kind_of_write_reports_an_unknown_outcome(
     call: Callable[[Client], Awaitable[object]],
 ) -> None:
     async def main() -> None:
-        async with scripted(status.TIMED_OUT) as server, Client([server.endpoint]) as client:
+        async with (
+            scripted(status.TIMED_OUT) as server,
+            Client([server.endpoint], exactly_once=False) as client,
+        ):
             assert type(await failure_of(call(client))) is OutcomeUnknown
 
     asyncio.run(main())
@@ -109,7 +115,7 @@ def test_write_that_did_not_happen_is_tried_again_elsewhere(answer: status.Statu
         async with (
             scripted(answer) as first,
             scripted(OK) as second,
-            Client([first.endpoint, second.endpoint]) as client,
+            Client([first.endpoint, second.endpoint], exactly_once=False) as client,
         ):
             await client.put(b"key", b"value")
             assert (first.paths, second.paths) == (["/etcdserverpb.KV/Put"],) * 2
@@ -136,7 +142,7 @@ def test_read_is_tried_again_while_the_server_is_unavailable(answer: status.Stat
     async def main() -> None:
         async with (
             scripted(answer, answer, RANGE) as server,
-            Client([server.endpoint]) as client,
+            Client([server.endpoint], exactly_once=False) as client,
         ):
             assert await client.get(b"key") == b"value"
             assert len(server.paths) == 3
@@ -146,7 +152,10 @@ def test_read_is_tried_again_while_the_server_is_unavailable(answer: status.Stat
 
 def test_refused_read_is_not_tried_again() -> None:
     async def main() -> None:
-        async with scripted(status.COMPACTED) as server, Client([server.endpoint]) as client:
+        async with (
+            scripted(status.COMPACTED) as server,
+            Client([server.endpoint], exactly_once=False) as client,
+        ):
             failure = await failure_of(client.get(b"key"))
             assert ((failure.code, failure.text), len(server.paths)) == (status.COMPACTED, 1)
 
@@ -160,7 +169,7 @@ def test_write_is_unknown_when_the_connection_is_reset_after_it_was_sent() -> No
         async with (
             severed() as first,
             scripted(OK) as second,
-            Client([first.endpoint, second.endpoint]) as client,
+            Client([first.endpoint, second.endpoint], exactly_once=False) as client,
         ):
             failure = await failure_of(client.put(b"key", b"value"))
             assert type(failure) is OutcomeUnknown
@@ -175,7 +184,7 @@ def test_read_goes_elsewhere_when_the_connection_is_reset() -> None:
         async with (
             severed() as first,
             scripted(RANGE) as second,
-            Client([first.endpoint, second.endpoint]) as client,
+            Client([first.endpoint, second.endpoint], exactly_once=False) as client,
         ):
             assert await client.get(b"key") == b"value"
 
@@ -186,7 +195,7 @@ def test_write_goes_elsewhere_when_it_was_not_sent() -> None:
     async def main() -> None:
         async with (
             scripted(OK) as second,
-            Client([closed_endpoint(), second.endpoint]) as client,
+            Client([closed_endpoint(), second.endpoint], exactly_once=False) as client,
         ):
             await client.put(b"key", b"value")
             assert len(second.paths) == 1
@@ -199,7 +208,7 @@ def test_next_call_stays_with_the_endpoint_that_answered() -> None:
         async with (
             scripted(status.NO_LEADER, OK) as first,
             scripted(OK) as second,
-            Client([first.endpoint, second.endpoint]) as client,
+            Client([first.endpoint, second.endpoint], exactly_once=False) as client,
         ):
             await client.put(b"key", b"1")
             await client.put(b"key", b"2")
@@ -215,7 +224,7 @@ def test_calls_that_fail_together_turn_to_the_next_endpoint_once(calls: int) -> 
     async def main() -> None:
         async with (
             scripted(RANGE) as alive,
-            Client([closed_endpoint(), alive.endpoint], timeout_s=5) as client,
+            Client([closed_endpoint(), alive.endpoint], exactly_once=False, timeout_s=5) as client,
         ):
             values = await asyncio.gather(*(client.get(b"key") for _ in range(calls)))
             assert values == [b"value"] * calls
@@ -235,7 +244,7 @@ def test_read_that_is_not_answered_in_time_fails_and_is_cancelled_at_the_server(
     async def main() -> None:
         async with (
             scripted(HANG) as server,
-            Client([server.endpoint], timeout_s=SHORT_S) as client,
+            Client([server.endpoint], exactly_once=False, timeout_s=SHORT_S) as client,
         ):
             failure = await failure_of(client.get(b"key"))
             assert (type(failure), failure.code) == (CallFailed, status.DEADLINE_EXCEEDED)
@@ -248,7 +257,7 @@ def test_write_that_reached_nobody_certainly_did_not_happen() -> None:
     """The text says whom it tried, and why not."""
 
     async def main() -> None:
-        async with Client([closed_endpoint()], timeout_s=SHORT_S) as client:
+        async with Client([closed_endpoint()], exactly_once=False, timeout_s=SHORT_S) as client:
             failure = await failure_of(client.put(b"key", b"value"))
             assert (type(failure), failure.code) == (CallFailed, status.UNAVAILABLE)
             assert failure.text.startswith("127.0.0.1:1 cannot be reached: ")
@@ -258,7 +267,10 @@ def test_write_that_reached_nobody_certainly_did_not_happen() -> None:
 
 def test_cancelled_call_is_cancelled_at_the_server_too() -> None:
     async def main() -> None:
-        async with scripted(HANG) as server, Client([server.endpoint]) as client:
+        async with (
+            scripted(HANG) as server,
+            Client([server.endpoint], exactly_once=False) as client,
+        ):
             call = asyncio.create_task(client.put(b"key", b"value"))
             await server.called.wait()
             call.cancel()
@@ -289,7 +301,7 @@ def test_close_ends_calls_under_way(
 
     async def main() -> None:
         async with scripted(HANG) as server:
-            client = Client([server.endpoint])
+            client = Client([server.endpoint], exactly_once=False)
             failure = asyncio.create_task(failure_of(call(client)))
             await server.called.wait()
             client.close()
@@ -301,7 +313,7 @@ def test_close_ends_calls_under_way(
 
 def test_closed_client_takes_no_more_calls() -> None:
     async def main() -> None:
-        async with Client([closed_endpoint()]) as client:
+        async with Client([closed_endpoint()], exactly_once=False) as client:
             pass
         with pytest.raises(UsageError, match="closed"):
             await client.get(b"key")
@@ -312,7 +324,7 @@ def test_closed_client_takes_no_more_calls() -> None:
 def test_close_while_connecting_leaves_no_connection() -> None:
     async def main() -> None:
         async with severed() as server:
-            client = Client([server.endpoint])
+            client = Client([server.endpoint], exactly_once=False)
             call = asyncio.create_task(failure_of(client.put(b"key", b"value")))
             await asyncio.sleep(0)
             client.close()
@@ -336,12 +348,12 @@ def test_endpoint_forms(text: str, address: Address) -> None:
     assert parse_endpoint(text) == address
 
 
-@pytest.mark.parametrize("text", ["", "localhost", "https://h:1", "h:port", "h:99999", "h:0", ":1"])
+@pytest.mark.parametrize("text", ["", "localhost", "https://h", "h:port", "h:99999", "h:0", ":1"])
 def test_endpoint_that_is_none(text: str) -> None:
     with pytest.raises(UsageError):
-        Client([text])
+        Client([text], exactly_once=False)
 
 
 def test_client_needs_an_endpoint() -> None:
     with pytest.raises(UsageError, match="at least one endpoint"):
-        Client([])
+        Client([], exactly_once=False)

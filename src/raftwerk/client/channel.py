@@ -1,15 +1,21 @@
 """One connection to one endpoint, made when it is needed and made again when it was lost."""
 
 import asyncio
-from typing import cast
+import ssl
+from collections import deque
+from typing import Final, cast
 
-from raftwerk.http2.client import Answer, ClientConnection
-from raftwerk.http2.grpc import DEADLINE_EXCEEDED, UNAVAILABLE
+from raftwerk.http2.client import Answer, ClientCall, ClientConnection
+from raftwerk.http2.grpc import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE
 from raftwerk.http2.limits import Limits
 from raftwerk.runtime.settings import Address
 
 CONNECT_TIMEOUT_S = 2.0
 LIMITS = Limits(message_bytes_max=2**31 - 1)
+UNREAD_MAX: Final = 1_000
+"""Messages of a stream that wait to be received; with more than that it ends."""
+LOST: Final = Answer(UNAVAILABLE, "connection lost")
+TOO_SLOW: Final = Answer(RESOURCE_EXHAUSTED, "the messages of the stream are not received")
 
 
 class _Protocol(asyncio.Protocol):
@@ -46,32 +52,97 @@ class _Protocol(asyncio.Protocol):
             self._transport.close()
 
 
+class Stream:
+    """One streaming call: send and receive until it ends; then close, in any case."""
+
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._end: Answer | None = None
+        self._waiter: asyncio.Future[None] | None = None
+        self._call: ClientCall | None = None
+        self._protocol: _Protocol | None = None
+
+    def start(self, protocol: _Protocol, path: str, metadata: bytes) -> None:
+        """Once, by the channel."""
+        self._protocol = protocol
+        self._call = protocol.engine.open(path, self._done, self._received, metadata=metadata)
+        protocol.flush()
+
+    def _received(self, message: bytes) -> None:
+        self._messages.append(message)
+        if len(self._messages) > UNREAD_MAX:
+            self._messages.clear()
+            self._done(TOO_SLOW)
+            self.close()
+        self._wake()
+
+    def _done(self, answer: Answer) -> None:
+        self._end = answer
+        self._wake()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def send(self, message: bytes) -> None:
+        """Nothing happens when the stream is over: `receive` will tell."""
+        if self._call is not None and self._protocol is not None and self._end is None:
+            self._call.send(message)
+            self._protocol.flush()
+
+    def half_close(self) -> None:
+        """No more messages from this side."""
+        if self._call is not None and self._protocol is not None and self._end is None:
+            self._call.half_close()
+            self._protocol.flush()
+
+    async def receive(self) -> bytes | Answer:
+        """The next message, or how the stream ended."""
+        while not self._messages:
+            if self._end is not None:
+                return self._end
+            self._waiter = asyncio.get_running_loop().create_future()
+            try:
+                await self._waiter
+            finally:
+                self._waiter = None
+        return self._messages.popleft()
+
+    def close(self) -> None:
+        """Cancel what is under way."""
+        if self._call is not None and self._protocol is not None:
+            self._call.cancel()
+            self._protocol.flush()
+            self._call = None
+
+
 class Channel:
     """Calls to one endpoint."""
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, tls: ssl.SSLContext | None = None) -> None:
         self.address = address
+        self._tls = tls
         self.no_answer = Answer(DEADLINE_EXCEEDED, f"{address} did not answer in time")
         self._protocol: _Protocol | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._is_closed = False
 
-    async def call(self, path: str, message: bytes) -> Answer:
+    async def call(self, path: str, message: bytes, metadata: bytes = b"") -> Answer:
         """One unary call, on the connection that `connect` made.
 
-        path: like /etcdserverpb.KV/Put. Returns the answer, whatever its status; UNAVAILABLE with "connection lost" when
-        the connection ended before it came. Cancelling it cancels the call at the server.
+        path: like /etcdserverpb.KV/Put. metadata: encoded headers. Returns the answer, whatever its status; UNAVAILABLE with
+        "connection lost" when the connection ended before it came. Cancelling it cancels the call at the server.
         """
         protocol = self._protocol
         if protocol is None or not protocol.engine.can_call:
-            return Answer(UNAVAILABLE, "connection lost")
+            return LOST
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def settle(result: Answer) -> None:
             if not answer.done():
                 answer.set_result(result)
 
-        call = protocol.engine.call(path, message, settle)
+        call = protocol.engine.call(path, message, settle, metadata=metadata)
         protocol.flush()
         try:
             return await answer
@@ -79,6 +150,16 @@ class Channel:
             call.cancel()
             protocol.flush()
             raise
+
+    def stream(self, path: str, metadata: bytes = b"") -> Stream:
+        """A streaming call, on the connection that `connect` made."""
+        stream = Stream()
+        protocol = self._protocol
+        if protocol is None or not protocol.engine.can_call:
+            stream._done(LOST)
+        else:
+            stream.start(protocol, path, metadata)
+        return stream
 
     async def connect(self) -> None:
         """Have a connection. Raises OSError or TimeoutError when there is none to be had; nothing was sent then.
@@ -102,7 +183,11 @@ class Channel:
         host, port = self.address
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             _, protocol = await asyncio.get_running_loop().create_connection(
-                lambda: _Protocol(str(self.address)), host, port
+                lambda: _Protocol(str(self.address)),
+                host,
+                port,
+                ssl=self._tls,
+                server_hostname=host if self._tls else None,
             )
         if self._protocol is not None:  # it takes no more calls
             self._protocol.retire()

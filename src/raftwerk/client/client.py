@@ -1,59 +1,24 @@
-"""The client: one method a request, with fail-over between endpoints.
+"""The client: one method a request.
 
-Only what is safe is tried again: reads, and writes that certainly did not happen. A write whose fate is not known raises
-OutcomeUnknown.
+A write is done once, however often it had to be sent, if the servers know sessions (raftwerk's do): see has_exactly_once.
 """
 
-import asyncio
-from collections.abc import Sequence
+import ssl
+from collections.abc import AsyncIterator, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
-from google.protobuf.message import DecodeError, Message
+from google.protobuf.message import Message
 
-from raftwerk.api import rpc_pb2, status
-from raftwerk.client.channel import Channel
-from raftwerk.client.errors import CallError, CallFailed, OutcomeUnknown
-from raftwerk.errors import UsageError
-from raftwerk.http2.client import Answer
-from raftwerk.http2.grpc import UNAUTHENTICATED
-from raftwerk.runtime.settings import Address, address_of
+from raftwerk.api import kv_pb2, rpc_pb2
+from raftwerk.client.calls import Calls, Kind
+from raftwerk.client.ranges import bounds
+from raftwerk.client.txn import Transaction
 
-RETRY_S: Final = 0.05
-_NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text))
-"""Texts of UNAVAILABLE that say that nothing happened: the request may be tried again.
-
-LEADER_CHANGED: raftwerk says it of an entry that another leader's has replaced, etcd of reads only. STOPPED is not one of
-them: etcd says it of writes that it has proposed already.
-"""
-_REFUSALS: Final = frozenset(
-    (
-        status.INVALID_ARGUMENT,
-        status.NOT_FOUND,
-        status.PERMISSION_DENIED,
-        status.RESOURCE_EXHAUSTED,
-        status.FAILED_PRECONDITION,
-        status.OUT_OF_RANGE,
-        status.UNIMPLEMENTED,
-        UNAUTHENTICATED,
-    )
-)
-"""Codes with which a server turns a request down before it does anything. Any other says nothing about a write's fate."""
-_REFUSAL_TEXTS: Final = _NOT_DONE | {status.TOO_MANY_REQUESTS.text}
-"""The last one comes as UNKNOWN from etcd."""
+PAGE: Final = 1_000
+"""Keys that are asked for at once."""
 
 M = TypeVar("M", bound=Message)
-
-
-def parse_endpoint(text: str) -> Address:
-    """host:port, with or without http:// before it. Raises UsageError."""
-    return address_of(text.strip() if "://" in text else f"http://{text.strip()}")
-
-
-def _failure(answer: Answer, *, is_sent_write: bool) -> CallError:
-    is_refusal = answer.status in _REFUSALS or answer.text in _REFUSAL_TEXTS
-    kind = OutcomeUnknown if is_sent_write and not is_refusal else CallFailed
-    return kind(answer.status, answer.text)
 
 
 class Client:
@@ -64,18 +29,40 @@ class Client:
     yet happen, and UsageError after `close`.
     """
 
-    def __init__(self, endpoints: Sequence[str], *, timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        endpoints: Sequence[str],
+        *,
+        timeout_s: float = 10.0,
+        exactly_once: bool = True,
+        spread: bool = False,
+        credentials: tuple[str, str] | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         """Connect to nobody yet.
 
         endpoints: HOST:PORT each, the first is tried first, another one when it cannot be reached or has no leader.
-        timeout_s: for one method, all attempts together. Raises UsageError for an endpoint that is none.
+        timeout_s: for one method, all attempts together. exactly_once: open a session with the first write, so that writes
+        can be sent again safely. spread: begin with any of the endpoints, so that many clients share them out. credentials:
+        name and password, where authentication is enabled. tls: for all endpoints; those of https:// have the system's
+        default without it. Raises UsageError for an endpoint that is none.
         """
-        if not endpoints:
-            raise UsageError("at least one endpoint is needed")
-        self._channels = [Channel(parse_endpoint(endpoint)) for endpoint in endpoints]
-        self._timeout_s = timeout_s
-        self._current = 0
-        self._is_closed = False
+        self._calls = Calls(
+            endpoints,
+            timeout_s=timeout_s,
+            exactly_once=exactly_once,
+            spread=spread,
+            credentials=credentials,
+            tls=tls,
+        )
+
+    @property
+    def has_exactly_once(self) -> bool:
+        """Whether writes are done once however often they are sent. Known after the first write.
+
+        Without it (a real etcd) a write whose answer is lost raises OutcomeUnknown.
+        """
+        return self._calls.has_session
 
     async def __aenter__(self) -> Self:
         return self
@@ -86,17 +73,21 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        await self._calls.end_session()
         self.close()
 
     def close(self) -> None:
         """Close all connections, for good. Calls under way end at once: reads as CallFailed, writes as OutcomeUnknown."""
-        self._is_closed = True
-        for channel in self._channels:
-            channel.close()
+        self._calls.close()
 
-    async def put(self, key: bytes, value: bytes, *, prev_kv: bool = False) -> rpc_pb2.PutResponse:
-        """Set a key. Returns the header (its revision is the write's), with prev_kv also what was there before."""
-        request = rpc_pb2.PutRequest(key=key, value=value, prev_kv=prev_kv)
+    async def put(
+        self, key: bytes, value: bytes, *, lease: int = 0, prev_kv: bool = False
+    ) -> rpc_pb2.PutResponse:
+        """Set a key. Returns the header (its revision is the write's), with prev_kv also what was there before.
+
+        lease: the id of the one that the key lives with.
+        """
+        request = rpc_pb2.PutRequest(key=key, value=value, lease=lease, prev_kv=prev_kv)
         return await self._write("/etcdserverpb.KV/Put", request, rpc_pb2.PutResponse)
 
     async def get(self, key: bytes, *, serializable: bool = False) -> bytes | None:
@@ -112,20 +103,62 @@ class Client:
         """Any Range: key-values in order, `count` of all that match, `more` when the limit left some out."""
         return await self._read("/etcdserverpb.KV/Range", request, rpc_pb2.RangeResponse)
 
+    async def scan(
+        self,
+        key: bytes,
+        range_end: bytes = b"",
+        *,
+        prefix: bool = False,
+        revision: int = 0,
+        keys_only: bool = False,
+        page: int = PAGE,
+    ) -> AsyncIterator[kv_pb2.KeyValue]:
+        """All key-values of a range, in order, as they are at one revision: that of the first page, unless it is given.
+
+        prefix: all keys that begin with `key` (b"": all there are). page: how many are read at once. Raises CallFailed, in the
+        midst of it too when the revision is compacted away.
+        """
+        key, range_end = bounds(key, range_end, prefix=prefix)
+        more = True
+        while more:
+            request = rpc_pb2.RangeRequest(
+                key=key, range_end=range_end, limit=page, revision=revision, keys_only=keys_only
+            )
+            response = await self.range(request)
+            for kv in response.kvs:
+                yield kv
+            revision = revision or response.header.revision
+            more = response.more
+            if more:
+                key = response.kvs[-1].key + b"\0"
+
+    async def count(self, key: bytes, range_end: bytes = b"", *, prefix: bool = False) -> int:
+        """How many keys there are in a range."""
+        key, range_end = bounds(key, range_end, prefix=prefix)
+        request = rpc_pb2.RangeRequest(key=key, range_end=range_end, count_only=True)
+        return (await self.range(request)).count
+
     async def delete(
-        self, key: bytes, range_end: bytes = b"", *, prev_kv: bool = False
+        self,
+        key: bytes,
+        range_end: bytes = b"",
+        *,
+        prefix: bool = False,
+        prev_kv: bool = False,
     ) -> rpc_pb2.DeleteRangeResponse:
         """Remove a key, or all keys from `key` up to, not including, `range_end`. Returns how many, with prev_kv also what."""
+        key, range_end = bounds(key, range_end, prefix=prefix)
         request = rpc_pb2.DeleteRangeRequest(key=key, range_end=range_end, prev_kv=prev_kv)
         path = "/etcdserverpb.KV/DeleteRange"
         return await self._write(path, request, rpc_pb2.DeleteRangeResponse)
 
     async def txn(self, request: rpc_pb2.TxnRequest) -> rpc_pb2.TxnResponse:
-        """Any transaction: `success` or `failure` operations, all or none of them, by how the comparisons came out.
-
-        Never tried again when its fate is unknown, as any write, even if it only reads.
-        """
+        """Any transaction: `success` or `failure` operations, all or none of them, by how the comparisons came out."""
         return await self._write("/etcdserverpb.KV/Txn", request, rpc_pb2.TxnResponse)
+
+    def transaction(self) -> Transaction:
+        """A transaction to be put together: when, then, otherwise, commit."""
+        return Transaction(self.txn)
 
     async def compact(self, revision: int, *, physical: bool = False) -> None:
         """Forget versions that were overwritten before `revision`. physical: return when they are gone at the endpoint."""
@@ -151,50 +184,7 @@ class Client:
         return await self._read(path, request, rpc_pb2.HashKVResponse)
 
     async def _read(self, path: str, request: Message, response_type: type[M]) -> M:
-        return await self._call(path, request, response_type, is_write=False)
+        return await self._calls.unary(path, request, response_type, Kind.READ)
 
     async def _write(self, path: str, request: Message, response_type: type[M]) -> M:
-        return await self._call(path, request, response_type, is_write=True)
-
-    async def _call(
-        self, path: str, request: Message, response_type: type[M], *, is_write: bool
-    ) -> M:
-        if self._is_closed:
-            raise UsageError("the client is closed")
-        message = request.SerializeToString()
-        answer = Answer(status.DEADLINE_EXCEEDED, "no endpoint could be reached in time")
-        is_sent = False
-        try:
-            async with asyncio.timeout(self._timeout_s):
-                while True:
-                    channel = self._channels[self._current]
-                    is_sent = False
-                    try:
-                        await channel.connect()
-                        is_sent = True
-                        answer = channel.no_answer
-                        answer = await channel.call(path, message)
-                    except (OSError, TimeoutError) as error:
-                        answer = Answer(status.UNAVAILABLE, channel.unreachable_text(error))
-                    if answer.status == status.OK:
-                        return response_type.FromString(answer.message)
-                    if not self._may_try_again(answer, is_sent_write=is_write and is_sent):
-                        break
-                    self._leave(channel)
-                    await asyncio.sleep(RETRY_S)
-        except DecodeError:
-            answer = Answer(
-                status.INTERNAL, f"{channel.address} gave an answer that cannot be read"
-            )
-        except TimeoutError:
-            pass  # `answer` is the last one, or says that there was none
-        raise _failure(answer, is_sent_write=is_write and is_sent)
-
-    def _may_try_again(self, answer: Answer, *, is_sent_write: bool) -> bool:
-        is_done = is_sent_write and answer.text not in _NOT_DONE
-        return answer.status == status.UNAVAILABLE and not is_done and not self._is_closed
-
-    def _leave(self, channel: Channel) -> None:
-        """Turn to the next endpoint, unless another call did so already."""
-        if self._channels[self._current] is channel:
-            self._current = (self._current + 1) % len(self._channels)
+        return await self._calls.unary(path, request, response_type, Kind.WRITE, in_session=True)

@@ -2,8 +2,10 @@
 
 RaftwerkError
 +-- CallError           code and text
-    +-- CallFailed      it certainly did not happen
-    +-- OutcomeUnknown  a write that may have happened
+|   +-- CallFailed      it certainly did not happen
+|   |   +-- Compacted   it needs versions that are gone
+|   +-- OutcomeUnknown  a write that may have happened
++-- LeaseLost           the lease is over, and what depended on it
 """
 
 from raftwerk.errors import RaftwerkError
@@ -26,5 +28,17 @@ class CallFailed(CallError):
     """The server refused, or could not be reached, or a read got no answer: nothing was changed."""
 
 
+class Compacted(CallFailed):
+    """What happened before `revision` is forgotten: read the present state, and watch from there."""
+
+    def __init__(self, code: int, text: str, revision: int) -> None:
+        self.revision = revision
+        super().__init__(code, text)
+
+
 class OutcomeUnknown(CallError):
     """A write that may have happened, or may yet happen: look before it is tried again."""
+
+
+class LeaseLost(RaftwerkError):
+    """A lease ended, or was not renewed in time: its keys are gone or will be, and others may have what it held."""

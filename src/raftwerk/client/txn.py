@@ -1,0 +1,162 @@
+"""Transactions, put together: comparisons, and what is done when they all hold, or when one does not.
+
+await (
+    client.transaction()
+    .when(version(b"lock").equals(0))
+    .then(put(b"lock", b"mine"))
+    .otherwise(get(b"lock"))
+    .commit()
+)
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Final, NamedTuple, Self, TypeAlias
+
+from raftwerk.api import rpc_pb2
+from raftwerk.api.rpc_pb2 import Compare, RequestOp
+from raftwerk.client.ranges import bounds
+
+Response: TypeAlias = (
+    rpc_pb2.PutResponse | rpc_pb2.RangeResponse | rpc_pb2.DeleteRangeResponse | rpc_pb2.TxnResponse
+)
+
+_FIELDS: Final = {
+    Compare.VERSION: "version",
+    Compare.CREATE: "create_revision",
+    Compare.MOD: "mod_revision",
+    Compare.VALUE: "value",
+    Compare.LEASE: "lease",
+}
+
+
+class Operand:
+    """What of a key is compared. Of a range of keys it must hold for every one."""
+
+    def __init__(
+        self, target: "Compare.CompareTarget.ValueType", key: bytes, range_end: bytes
+    ) -> None:
+        self._target = target
+        self._key = key
+        self._range_end = range_end
+
+    def equals(self, other: int | bytes) -> Compare:
+        return self._compare(Compare.EQUAL, other)
+
+    def differs_from(self, other: int | bytes) -> Compare:
+        return self._compare(Compare.NOT_EQUAL, other)
+
+    def is_above(self, other: int | bytes) -> Compare:
+        return self._compare(Compare.GREATER, other)
+
+    def is_below(self, other: int | bytes) -> Compare:
+        return self._compare(Compare.LESS, other)
+
+    def _compare(self, result: "Compare.CompareResult.ValueType", other: int | bytes) -> Compare:
+        compare = Compare(
+            target=self._target, result=result, key=self._key, range_end=self._range_end
+        )
+        setattr(
+            compare, _FIELDS[self._target], other
+        )  # a TypeError for bytes where a number belongs
+        return compare
+
+
+def value(key: bytes, range_end: bytes = b"") -> Operand:
+    """The value. No comparison holds for a key that is not there."""
+    return Operand(Compare.VALUE, key, range_end)
+
+
+def version(key: bytes, range_end: bytes = b"") -> Operand:
+    """How often it was written since it came to be; 0: it is not there."""
+    return Operand(Compare.VERSION, key, range_end)
+
+
+def created(key: bytes, range_end: bytes = b"") -> Operand:
+    """The revision at which it came to be; 0: it is not there."""
+    return Operand(Compare.CREATE, key, range_end)
+
+
+def modified(key: bytes, range_end: bytes = b"") -> Operand:
+    """The revision of its last write; 0: it is not there."""
+    return Operand(Compare.MOD, key, range_end)
+
+
+def lease_of(key: bytes, range_end: bytes = b"") -> Operand:
+    """The lease it is attached to; 0: none."""
+    return Operand(Compare.LEASE, key, range_end)
+
+
+def put(key: bytes, value: bytes, *, lease: int = 0, prev_kv: bool = False) -> RequestOp:
+    """Set a key."""
+    request = rpc_pb2.PutRequest(key=key, value=value, lease=lease, prev_kv=prev_kv)
+    return RequestOp(request_put=request)
+
+
+def get(key: bytes, range_end: bytes = b"", *, prefix: bool = False, limit: int = 0) -> RequestOp:
+    """Read a key or a range; sees what was written before it in the same transaction."""
+    key, range_end = bounds(key, range_end, prefix=prefix)
+    request = rpc_pb2.RangeRequest(key=key, range_end=range_end, limit=limit)
+    return RequestOp(request_range=request)
+
+
+def delete(
+    key: bytes, range_end: bytes = b"", *, prefix: bool = False, prev_kv: bool = False
+) -> RequestOp:
+    """Remove a key or a range."""
+    key, range_end = bounds(key, range_end, prefix=prefix)
+    request = rpc_pb2.DeleteRangeRequest(key=key, range_end=range_end, prev_kv=prev_kv)
+    return RequestOp(request_delete_range=request)
+
+
+class TxnResult(NamedTuple):
+    """succeeded: all comparisons held. responses: one for each operation that was done."""
+
+    succeeded: bool
+    revision: int
+    responses: list[Response]
+
+
+class Transaction:
+    """Comparisons and operations in the order in which they were added. May be nested: `operation`."""
+
+    def __init__(
+        self, send: Callable[[rpc_pb2.TxnRequest], Awaitable[rpc_pb2.TxnResponse]] | None = None
+    ) -> None:
+        self.request = rpc_pb2.TxnRequest()
+        self._send = send
+
+    def when(self, *compares: Compare) -> Self:
+        self.request.compare.extend(compares)
+        return self
+
+    def then(self, *operations: RequestOp) -> Self:
+        self.request.success.extend(operations)
+        return self
+
+    def otherwise(self, *operations: RequestOp) -> Self:
+        self.request.failure.extend(operations)
+        return self
+
+    def operation(self) -> RequestOp:
+        """This one as a part of another."""
+        return RequestOp(request_txn=self.request)
+
+    async def commit(self) -> TxnResult:
+        """Have it done. Raises as Client.txn."""
+        assert self._send is not None, "a part of another transaction is not committed by itself"
+        response = await self._send(self.request)
+        return TxnResult(
+            response.succeeded,
+            response.header.revision,
+            [_response(one) for one in response.responses],
+        )
+
+
+def _response(response: rpc_pb2.ResponseOp) -> Response:
+    if response.HasField("response_put"):
+        return response.response_put
+    if response.HasField("response_range"):
+        return response.response_range
+    if response.HasField("response_delete_range"):
+        return response.response_delete_range
+    return response.response_txn

@@ -1,0 +1,173 @@
+"""A write that is sent again is done once, where the servers know sessions; elsewhere its fate is told as it is."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+from google.protobuf.wrappers_pb2 import Int64Value
+
+from raftwerk.api import rpc_pb2, status
+from raftwerk.cli.cluster import Member
+from raftwerk.client import CallFailed, Client, OutcomeUnknown
+from raftwerk.client.calls import OPEN_SESSION
+from raftwerk.client.txn import get, put, version
+from tests.client.lossy import lossy
+from tests.client.scripted import OK, Step, scripted
+
+SESSION = Int64Value(value=7).SerializeToString()
+PUT = "/etcdserverpb.KV/Put"
+
+WRITES: dict[str, Callable[[Client], Awaitable[object]]] = {
+    "put": lambda client: client.put(b"once", b"new"),
+    "delete": lambda client: client.delete(b"once"),
+    "txn": lambda client: client.transaction().then(put(b"once", b"new")).commit(),
+}
+
+
+def is_ours(member: Member) -> bool:
+    return "raftwerk" in str(member.process.args if member.process else "")
+
+
+@pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
+def test_a_write_whose_answers_are_lost_is_done_once(
+    member: Member, write: Callable[[Client], Awaitable[object]]
+) -> None:
+    """With raftwerk. With etcd it is done or not, and the client says that it does not know."""
+
+    async def main() -> None:
+        async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as client:
+            before = (await client.put(b"once", b"old")).header.revision
+            proxy.losses = 3
+            if client.has_exactly_once:
+                await write(client)
+                assert proxy.losses == 0
+            else:
+                with pytest.raises(OutcomeUnknown):
+                    await write(client)
+                proxy.losses = 0
+            assert (await client.status()).header.revision == before + 1
+            assert client.has_exactly_once == is_ours(member)
+
+    asyncio.run(main())
+
+
+def test_a_result_that_is_sent_again_is_the_first_one(member: Member) -> None:
+    async def main() -> None:
+        async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as client:
+            await client.delete(b"first")
+            if not client.has_exactly_once:
+                return
+            proxy.losses = 1
+            transaction = client.transaction().when(version(b"first").equals(0))
+            result = await transaction.then(put(b"first", b"x")).otherwise(get(b"first")).commit()
+            assert result.succeeded
+
+    asyncio.run(main())
+
+
+def test_writes_at_once_through_losses_are_each_done_once(member: Member) -> None:
+    async def main() -> None:
+        async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as client:
+            await client.put(b"many", b"")
+            if not client.has_exactly_once:
+                return
+            proxy.losses = 5
+            keys = [b"many/%d" % number for number in range(100)]
+            await asyncio.gather(*(client.put(key, b"") for key in keys))
+            assert [kv.version async for kv in client.scan(b"many/", prefix=True)] == [1] * 100
+
+    asyncio.run(main())
+
+
+async def outcome(*steps: Step) -> tuple[list[str], BaseException | None]:
+    """Of a put to a server that opens a session and goes on so."""
+    async with scripted(SESSION, *steps) as server:
+        client = Client([server.endpoint], timeout_s=5)
+        error: BaseException | None = None
+        try:
+            await client.put(b"key", b"value")
+        except (CallFailed, OutcomeUnknown) as caught:
+            error = caught
+        client.close()
+        return server.paths, error
+
+
+def test_a_session_is_opened_once_for_all_writes() -> None:
+    async def main() -> None:
+        async with scripted(SESSION, OK) as server:
+            client = Client([server.endpoint])
+            await asyncio.gather(*(client.put(b"key", b"value") for _ in range(3)))
+            client.close()
+            assert server.paths == [OPEN_SESSION, PUT, PUT, PUT]
+
+    asyncio.run(main())
+
+
+def test_no_session_is_opened_for_reads() -> None:
+    async def main() -> None:
+        async with (
+            scripted(rpc_pb2.RangeResponse().SerializeToString()) as server,
+            Client([server.endpoint]) as client,
+        ):
+            await client.get(b"key")
+            assert server.paths == ["/etcdserverpb.KV/Range"]
+
+    asyncio.run(main())
+
+
+def test_an_expired_session_is_replaced_before_anything_was_sent() -> None:
+    paths, error = asyncio.run(outcome(status.SESSION_EXPIRED, SESSION, OK))
+    assert error is None
+    assert paths == [OPEN_SESSION, PUT, OPEN_SESSION, PUT]
+
+
+def test_an_expired_session_leaves_an_earlier_attempt_unknown() -> None:
+    _, error = asyncio.run(outcome(status.TIMED_OUT, status.SESSION_EXPIRED, SESSION, OK))
+    assert isinstance(error, OutcomeUnknown)
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [status.NO_SPACE, status.TOO_MANY_REQUESTS, status.UNIMPLEMENTED, status.OUTSIDE_WINDOW],
+)
+def test_a_refusal_of_the_second_attempt_says_nothing_about_the_first(
+    refusal: status.Status | int,
+) -> None:
+    step = refusal if isinstance(refusal, status.Status) else status.Status(refusal, "unknown")
+    _, error = asyncio.run(outcome(status.TIMED_OUT, step))
+    assert isinstance(error, OutcomeUnknown)
+
+
+@pytest.mark.parametrize("refusal", [status.LEASE_NOT_FOUND, status.KEY_NOT_FOUND])
+def test_a_refusal_that_the_session_has_kept_is_the_result(refusal: status.Status) -> None:
+    _, error = asyncio.run(outcome(status.TIMED_OUT, refusal))
+    assert isinstance(error, CallFailed)
+
+
+def test_a_result_that_was_not_kept_is_unknown() -> None:
+    _, error = asyncio.run(outcome(status.TIMED_OUT, status.RESULT_NOT_KEPT))
+    assert isinstance(error, OutcomeUnknown)
+
+
+def test_a_session_that_cannot_be_opened_means_that_nothing_happened() -> None:
+    async def main() -> None:
+        async with scripted(status.NO_SPACE) as server, Client([server.endpoint]) as client:
+            with pytest.raises(CallFailed):
+                await client.put(b"key", b"value")
+
+    asyncio.run(main())
+
+
+def test_a_client_that_begins_anywhere_reaches_all() -> None:
+    """spread: some of many begin with each endpoint."""
+
+    async def main() -> None:
+        async with scripted(OK) as first, scripted(OK) as second:
+            for _ in range(40):
+                client = Client([first.endpoint, second.endpoint], spread=True, exactly_once=False)
+                await client.put(b"key", b"value")
+                client.close()
+            assert first.paths
+            assert second.paths
+
+    asyncio.run(main())
