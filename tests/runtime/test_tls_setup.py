@@ -1,0 +1,50 @@
+"""Which contexts a node has."""
+
+from pathlib import Path
+
+import pytest
+
+from raftwerk.errors import UsageError
+from raftwerk.runtime.settings import Settings, TlsAddress
+from raftwerk.runtime.tls import TlsFiles
+from raftwerk.runtime.tls_setup import PeerTls, between_members, client_port
+
+HERE = TlsAddress("127.0.0.1", 1)
+
+
+def test_plain_node_has_none() -> None:
+    assert client_port(Settings()) is None
+    assert between_members(Settings()) == PeerTls(None, None)
+
+
+def test_node_makes_its_own_certificates_in_its_folder(tmp_path: Path) -> None:
+    settings = Settings(
+        data_dir=tmp_path,
+        listen_client=(HERE,),
+        listen_peer=(HERE,),
+        client_tls=TlsFiles(auto=True),
+        peer_tls=TlsFiles("peer-", auto=True),
+        initial_cluster={"default": (HERE.url,)},
+        initial_advertise_peer_urls=(HERE.url,),
+    )
+    assert client_port(settings) is not None
+    assert None not in between_members(settings)
+    assert (tmp_path / "fixtures" / "client" / "cert.pem").exists()
+    assert (tmp_path / "fixtures" / "peer" / "key.pem").exists()
+
+
+def test_node_dials_members_with_tls_though_it_has_no_certificate() -> None:
+    settings = Settings(
+        initial_cluster={"default": ("http://localhost:2380",), "other": (HERE.url,)}
+    )
+    tls = between_members(settings)
+    assert tls.listen is None
+    assert tls.dial is not None
+
+
+def test_missing_file_is_told_of() -> None:
+    settings = Settings(
+        listen_client=(HERE,), client_tls=TlsFiles("", "/nowhere.crt", "/nowhere.key")
+    )
+    with pytest.raises(UsageError, match=r"/nowhere\.crt"):
+        client_port(settings)
