@@ -156,3 +156,28 @@ def test_draining_connection_lets_open_calls_end(wire: Wire) -> None:
     wire.loop.settle()
     wire.deliver()
     assert [answer.message for answer in wire.answers] == [b"answer"]
+
+
+def test_calls_are_told_whether_the_socket_takes_more(wire: Wire) -> None:
+    wire.start()
+    drained: list[str] = []
+    call = wire.calls[0]
+    call.on_drain = lambda: drained.append("drained")
+    wire.protocol.pause_writing()
+    assert call.is_clogged
+    call.await_drain()
+    wire.protocol.resume_writing()
+    assert not call.is_clogged
+    assert drained == ["drained"]
+
+
+def test_calls_are_told_when_output_was_written() -> None:
+    wire = Wire()
+    wire.start(2)
+    drained: list[str] = []
+    call, other = wire.calls
+    call.on_drain = lambda: drained.append("drained")
+    call.await_drain()
+    other.reply(b"x")
+    wire.loop.settle()
+    assert drained == ["drained"]
