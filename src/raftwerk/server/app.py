@@ -65,7 +65,7 @@ class Server:
         maintenance = MaintenanceService(node, self._loop, slices, alarms)
         health = Health(node, self._loop)
         lease = LeaseService(node, self._loop, slices, alarms.refuse_growth)
-        self._watch = WatchService(node, self._loop, slices)
+        self._watch = WatchService(node, self._loop, Slices(self._loop))
         self._contests = Contests(node, self._loop, slices, self._watch.hub, alarms.refuse_growth)
         self._methods = MethodTable(
             kv.methods(),

@@ -1,6 +1,7 @@
 """etcdserverpb.Watch: the streams of this member, and what keeps them going.
 
-Events leave with the batch that was applied, one write for each stream. History is read in slices beside other long reads.
+Events leave with the batch that was applied, one write for each stream. History is read in slices of its own: who catches
+up does not wait behind the long reads of others.
 """
 
 import asyncio
