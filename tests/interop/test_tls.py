@@ -140,7 +140,7 @@ def test_gateway_speaks_tls_on_the_same_port(cluster: TlsCluster, place: int) ->
     assert "header" in json.loads(body)
 
 
-@pytest.mark.parametrize("offered", [["h2"], ["http/1.1", "h2"], []], ids=str)
+@pytest.mark.parametrize("offered", [["h2"], ["grpc-exp", "h2"], []], ids=str)
 def test_http2_is_spoken_with_alpn_and_without(cluster: TlsCluster, offered: list[str]) -> None:
     context = cluster.context()
     if offered:
@@ -152,11 +152,15 @@ def test_http2_is_spoken_with_alpn_and_without(cluster: TlsCluster, offered: lis
     assert answer[3] == 4, "SETTINGS"
 
 
-def test_http1_is_agreed_on_when_it_alone_is_offered(cluster: TlsCluster) -> None:
+@pytest.mark.parametrize("offered", [["http/1.1"], ["h2", "http/1.1"]], ids=str)
+def test_pages_are_found_with_alpn(cluster: TlsCluster, offered: list[str]) -> None:
+    """curl and Go's clients offer both, and would ask for a page over HTTP/2, which is gRPC here."""
     context = cluster.context()
-    context.set_alpn_protocols(["http/1.1"])
+    context.set_alpn_protocols(offered)
     with cluster.connect(context) as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
+        connection.sendall(REQUEST)
+        assert connection.recv(12) == b"HTTP/1.1 200"
 
 
 REQUEST = b"GET /version HTTP/1.1\r\nhost: a\r\n\r\n"

@@ -9,8 +9,9 @@ from raftwerk.runtime.settings import Address, Settings, addresses_of
 from raftwerk.runtime.tls import TlsFiles, client_context, server_context
 from raftwerk.runtime.tls_self_signed import self_signed
 
-ALPN: Final = ("h2", "http/1.1")
-"""What the client port speaks. A client without ALPN is told apart by its first bytes, as on a plain port."""
+ALPN: Final = ("http/1.1", "h2")
+"""What the client port speaks, the first that the client has too. gRPC clients offer h2 alone; browsers, curl and probes offer
+both, and want the pages. A client without ALPN is told apart by its first bytes, as on a plain port."""
 
 
 class PeerTls(NamedTuple):
