@@ -17,6 +17,7 @@ UNIMPLEMENTED: Final = 12
 INTERNAL: Final = 13
 UNAVAILABLE: Final = 14
 DATA_LOSS: Final = 15
+UNAUTHENTICATED: Final = 16
 
 
 class Status(NamedTuple):
@@ -68,6 +69,34 @@ TIMED_OUT_LEADER_FAILED: Final = Status(
 TIMED_OUT_CONNECTION_LOST: Final = Status(
     UNAVAILABLE, "etcdserver: request timed out, possibly due to connection lost"
 )
+USER_EMPTY: Final = Status(INVALID_ARGUMENT, "etcdserver: user name is empty")
+USER_EXISTS: Final = Status(FAILED_PRECONDITION, "etcdserver: user name already exists")
+USER_NOT_FOUND: Final = Status(FAILED_PRECONDITION, "etcdserver: user name not found")
+ROLE_EMPTY: Final = Status(INVALID_ARGUMENT, "etcdserver: role name is empty")
+ROLE_EXISTS: Final = Status(FAILED_PRECONDITION, "etcdserver: role name already exists")
+ROLE_NOT_FOUND: Final = Status(FAILED_PRECONDITION, "etcdserver: role name not found")
+ROLE_NOT_GRANTED: Final = Status(FAILED_PRECONDITION, "etcdserver: role is not granted to the user")
+PERMISSION_NOT_GRANTED: Final = Status(
+    FAILED_PRECONDITION, "etcdserver: permission is not granted to the role"
+)
+ROOT_USER_NOT_FOUND: Final = Status(FAILED_PRECONDITION, "etcdserver: root user does not exist")
+ROOT_ROLE_NOT_GRANTED: Final = Status(
+    FAILED_PRECONDITION, "etcdserver: root user does not have root role"
+)
+INVALID_AUTH_MANAGEMENT: Final = Status(INVALID_ARGUMENT, "etcdserver: invalid auth management")
+AUTH_NOT_ENABLED: Final = Status(FAILED_PRECONDITION, "etcdserver: authentication is not enabled")
+AUTH_OLD_REVISION: Final = Status(INVALID_ARGUMENT, "etcdserver: revision of auth store is old")
+NOT_PERMITTED: Final = Status(PERMISSION_DENIED, "etcdserver: permission denied")
+PERMISSION_NOT_GIVEN: Final = Status(INVALID_ARGUMENT, "etcdserver: permission not given")
+AUTH_FAILED: Final = Status(
+    INVALID_ARGUMENT, "etcdserver: authentication failed, invalid user ID or password"
+)
+INVALID_TOKEN: Final = Status(UNAUTHENTICATED, "etcdserver: invalid auth token")
+NO_PASSWORD_USER: Final = Status(
+    UNKNOWN, "auth: authentication failed, password was given for no password user"
+)
+PASSWORD_TOO_LONG: Final = Status(UNKNOWN, "bcrypt: password length exceeds 72 bytes")
+CANNOT_SIGN: Final = Status(UNKNOWN, "auth: token signing attempted with verify-only key")
 DEADLINE: Final = Status(DEADLINE_EXCEEDED, "context deadline exceeded")
 UNREADABLE: Final = Status(INTERNAL, "etcdserver: the request cannot be read")
 NOT_SUPPORTED_YET: Final = Status(UNIMPLEMENTED, "etcdserver: not supported by raftwerk yet")

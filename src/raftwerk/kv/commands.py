@@ -5,9 +5,11 @@ fields with defaults, never reorder, never reuse a tag.
 """
 
 from enum import IntEnum
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, TypeAlias, cast
 
 import msgspec
+
+from raftwerk.kv.auth_commands import AuthCommand
 
 ALL_FROM_KEY: Final = b"\0"
 """As range_end: every key >= key."""
@@ -194,8 +196,22 @@ LeaseCommand: TypeAlias = (
 )
 SessionCommand: TypeAlias = SessionOpen | SessionWrite | SessionClose
 Command: TypeAlias = (
-    Write | PublishMember | LeaseCommand | SessionCommand | AlarmSet | HashCheck
+    Write | PublishMember | LeaseCommand | SessionCommand | AlarmSet | HashCheck | AuthCommand
 )
 
+
+class Authorized(_Command, frozen=True, tag=20):
+    """A command while auth is enabled: who wants it (user "": nobody said), and the auth revision at which that was known."""
+
+    user: str
+    auth_revision: int
+    command: Command
+
+
 encode: Final = msgspec.msgpack.Encoder().encode
-decode: Final = msgspec.msgpack.Decoder(Command).decode
+decode: Final = msgspec.msgpack.Decoder(Command | Authorized).decode
+
+
+def authorized(user: str, auth_revision: int, command: bytes) -> bytes:
+    """A command that is encoded already, as Authorized."""
+    return encode(Authorized(user, auth_revision, cast("Command", msgspec.Raw(command))))

@@ -89,14 +89,19 @@ class Leases:
         """The keys that are attached, in order."""
         return list(self.scan_keys(lease_id))
 
+    def first_key(self, lease_id: int, start: bytes) -> bytes | None:
+        """The first of them from `start` on."""
+        return next(self._scan_keys(lease_id, start), None)
+
     def scan_keys(self, lease_id: int, after: bytes | None = None) -> Iterator[bytes]:
         """The same, from behind one of them. Invalid after the next command."""
+        return self._scan_keys(lease_id, b"" if after is None else after + b"\0")
+
+    def _scan_keys(self, lease_id: int, first: bytes) -> Iterator[bytes]:
         start = lease_row(lease_id)
         # Not the next lease's row: there is none after the last
         stop = (int.from_bytes(start, "big") + 1).to_bytes(9, "big")[1:] if start != _LAST else None
-        if after is not None:
-            start += after + b"\0"
-        for row, _ in self._store.scan(Table.LEASE_KEYS, start, stop):
+        for row, _ in self._store.scan(Table.LEASE_KEYS, start + first, stop):
             yield row[_ID.size :]
 
     # Commands

@@ -13,8 +13,12 @@ import msgspec
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv import commands
 from raftwerk.kv.alarms import Alarms
+from raftwerk.kv.auth import Auth
+from raftwerk.kv.auth_commands import AuthCommand
+from raftwerk.kv.auth_rules import identified, refusal
 from raftwerk.kv.commands import (
     AlarmSet,
+    Authorized,
     Compact,
     CompareTarget,
     HashCheck,
@@ -64,6 +68,7 @@ class KvMachine:
         self._versions = Versions(store)
         self.leases = Leases(store)
         self.sessions = Sessions(store)
+        self.auth = Auth(store)
         self.alarms = Alarms(store)
         self.on_hash_check: Callable[[HashCheck], None] | None = None
         """Gets each one as it is applied, with the state right before what follows it in the log."""
@@ -112,6 +117,11 @@ class KvMachine:
             command = commands.decode(data)
         except (msgspec.MsgspecError, RecursionError):
             return KvError.UNREADABLE  # the same bytes, so the same answer on every member
+        if self.auth.is_enabled or isinstance(command, Authorized):
+            command, by = identified(command)
+            refused = refusal(self.auth, self.leases, by, command)
+            if refused is not None:
+                return refused
         if isinstance(command, Write):
             return self._write(command)
         if isinstance(command, SessionCommand):
@@ -127,6 +137,8 @@ class KvMachine:
             if self.on_hash_check is not None:
                 self.on_hash_check(command)
             return HashCheckResult(self.revision)
+        if isinstance(command, AuthCommand):
+            return self.auth.execute(command, self.revision)
         return self._publish(command)
 
     def _write(self, command: Write) -> Result:
@@ -309,6 +321,7 @@ class KvMachine:
         self._load()
         self.leases.load()
         self.sessions.load()
+        self.auth.load()
         self.alarms.load()
         if self._hub is not None:
             self._hub.restored()

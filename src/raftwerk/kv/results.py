@@ -27,6 +27,20 @@ class KvError(StrEnum):
     SESSION_EXPIRED = "session expired"
     OUTSIDE_WINDOW = "number outside the window of its session"
     RESULT_NOT_KEPT = "done before, result not kept"
+    USER_EMPTY = "user name is empty"
+    USER_EXISTS = "user name already exists"
+    USER_NOT_FOUND = "user name not found"
+    ROLE_EMPTY = "role name is empty"
+    ROLE_EXISTS = "role name already exists"
+    ROLE_NOT_FOUND = "role name not found"
+    ROLE_NOT_GRANTED = "role is not granted to the user"
+    PERMISSION_NOT_GRANTED = "permission is not granted to the role"
+    ROOT_USER_NOT_FOUND = "root user does not exist"
+    ROOT_ROLE_NOT_GRANTED = "root user does not have root role"
+    INVALID_AUTH_MANAGEMENT = "invalid auth management"
+    AUTH_NOT_ENABLED = "authentication is not enabled"
+    AUTH_OLD_REVISION = "revision of auth store is old"
+    PERMISSION_DENIED = "permission denied"
 
 
 class RangeResult(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):
@@ -91,6 +105,12 @@ class SessionResult(msgspec.Struct, frozen=True, gc=False):
     session: int
 
 
+class AuthResult(msgspec.Struct, frozen=True, gc=False):
+    """Of every auth command."""
+
+    revision: int
+
+
 Result: TypeAlias = (
     RangeResult
     | PutResult
@@ -102,5 +122,6 @@ Result: TypeAlias = (
     | SessionResult
     | AlarmResult
     | HashCheckResult
+    | AuthResult
     | KvError
 )

@@ -29,6 +29,8 @@ class Table(IntEnum):
     """Lease id and user key to nothing: the key is attached."""
     SESSIONS = 6
     """Session to how far its client is, session and number to a result (kv/sessions.py)."""
+    AUTH = 7
+    """Users and roles (kv/auth.py)."""
 
 
 class Store(Protocol):
