@@ -13,8 +13,8 @@ from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.store import Store
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.lessor import Lessor
+from raftwerk.runtime.members import MemberInfo, NodeStatus
 from raftwerk.runtime.metrics import Metrics
-from raftwerk.runtime.node import MemberInfo, NodeStatus
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.methods import MethodTable
 from raftwerk.storage.memory import MemoryStore

@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
+from raftwerk.runtime.members import NodeStatus
 from raftwerk.runtime.node import Node as RealNode
-from raftwerk.runtime.node import NodeStatus
 from raftwerk.server.port import Node, StatusInfo
 from tests.server.fakes import FakeLoop, FakeNode
 

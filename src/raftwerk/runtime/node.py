@@ -12,31 +12,31 @@ All of it runs in one event loop. What happened is collected in an inbox; one st
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from random import Random, SystemRandom
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import structlog
 
-from raftwerk.kv.commands import PublishMember, encode
+from raftwerk.kv.commands import encode
 from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Notice
 from raftwerk.raft.events import Event, Persisted, Tick
 from raftwerk.raft.membership import Membership
 from raftwerk.raft.raft import Raft
-from raftwerk.raft.types import Index, NodeId, Term
+from raftwerk.raft.types import NodeId, Term
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.proposals import Done
 from raftwerk.replica.reads import ReadDone
 from raftwerk.replica.replica import Replica
-from raftwerk.runtime import data_dir, identifiers, tls_setup
+from raftwerk.runtime import data_dir, tls_setup
 from raftwerk.runtime.background import BackgroundThread
 from raftwerk.runtime.clock import Clock
 from raftwerk.runtime.data_dir import DataDir
 from raftwerk.runtime.journal import WalJournal
 from raftwerk.runtime.lessor import GRACE_S, Lessor
 from raftwerk.runtime.links import Links
+from raftwerk.runtime.members import MemberInfo, Members, NodeStatus
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.settings import Settings, addresses_of
 
@@ -44,35 +44,6 @@ log = structlog.get_logger()
 
 MAINTAIN_ROWS: Final = 100
 """Rows of physical compaction for each tick: about a millisecond."""
-
-
-@dataclass(frozen=True, slots=True)
-class NodeStatus:
-    """What the API and the metrics say of this node. Sizes in bytes; leader_id 0: nobody is known to lead."""
-
-    name: str
-    cluster_id: int
-    node_id: NodeId
-    leader_id: NodeId
-    role: str
-    current_term: Term
-    snapshot_index: Index
-    last_index: Index
-    commit_index: Index
-    last_applied: Index
-    is_learner: bool
-    store_bytes: int
-    store_in_use_bytes: int
-
-
-class MemberInfo(NamedTuple):
-    """One member of the cluster. name "" and no client_urls: it has not published itself yet."""
-
-    node_id: NodeId
-    name: str
-    peer_urls: tuple[str, ...]
-    client_urls: tuple[str, ...]
-    is_learner: bool
 
 
 class Node:
@@ -85,6 +56,7 @@ class Node:
         self.node_id = folder.node_id
         self.machine: KvMachine = folder.machine
         self.metrics = Metrics()
+        self._members = Members(settings, folder.node_id, folder.machine)
         self.failed: asyncio.Future[Exception]
         """From `start` on: set when the node cannot go on, to the reason."""
         self._folder = folder
@@ -118,12 +90,10 @@ class Node:
         settings, folder = self.settings, self._folder
         self._loop = loop = asyncio.get_running_loop()
         self.failed = loop.create_future()
-        ids = identifiers.node_ids(settings)
-        self._names = {number: name for name, number in ids.items()}
         self._start_threads()
         peers = {
             number: addresses_of(settings.initial_cluster[name])
-            for name, number in ids.items()
+            for name, number in self._members.ids.items()
             if number != self.node_id
         }
         self._links = Links(
@@ -141,7 +111,9 @@ class Node:
             election_timeout_ms=settings.election_timeout_ms,
             tail_entries=settings.snapshot_count,
         )
-        raft = folder.start_core(config, self._random, Membership(tuple(sorted(ids.values()))))
+        raft = folder.start_core(
+            config, self._random, Membership(tuple(sorted(self._members.ids.values())))
+        )
         self._start_replica(raft)
         await self._links.listen(settings.listen_peer)
         self._links.connect()
@@ -198,11 +170,11 @@ class Node:
 
         Raises what `failed` holds if the node cannot go on before that.
         """
-        command = encode(self._publication())
+        command = encode(self._members.publication)
         while True:
             failure = await self._asked(self.read)
             if failure is None:
-                if self._is_published():
+                if self._members.is_published:
                     return
                 await self._asked(lambda done: self.propose(command, done))
 
@@ -220,23 +192,6 @@ class Node:
         if self.failed.done():
             raise self.failed.result()
         return answer.result()
-
-    def _is_published(self) -> bool:
-        wanted = self._publication()
-        return any(
-            (member.node_id, member.name, member.peer_urls, member.client_urls)
-            == (wanted.node_id, wanted.name, wanted.peer_urls, wanted.client_urls)
-            for member in self.machine.members()
-        )
-
-    def _publication(self) -> PublishMember:
-        settings = self.settings
-        return PublishMember(
-            self.node_id,
-            settings.name,
-            settings.initial_advertise_peer_urls,
-            settings.advertise_client_urls,
-        )
 
     # Requests
 
@@ -295,22 +250,7 @@ class Node:
 
     def members(self) -> list[MemberInfo]:
         """The members of the cluster, by node id, as far as they have published themselves."""
-        published = {member.node_id: member for member in self.machine.members()}
-        membership = self._replica.raft.state.membership
-        infos = []
-        for number in membership.nodes:
-            member = published.get(number)
-            is_learner = number in membership.learners
-            if member is None:
-                urls = self.settings.initial_cluster.get(self._names.get(number, ""), ())
-                infos.append(MemberInfo(number, "", urls, (), is_learner))
-            else:
-                infos.append(
-                    MemberInfo(
-                        number, member.name, member.peer_urls, member.client_urls, is_learner
-                    )
-                )
-        return infos
+        return self._members.listed(self._replica.raft.state.membership)
 
     def status(self) -> NodeStatus:
         """Where this node stands now, by its own word."""
@@ -375,17 +315,14 @@ class Node:
 
     def _on_notice(self, notice: Notice) -> None:
         facts = {
-            key: self._name(value) if key in ("leader", "peer", "candidate") else value
+            key: self._members.name(value) if key in ("leader", "peer", "candidate") else value
             for key, value in notice.facts.items()
         }
         self.metrics.on_notice(notice.event)
         log.info(notice.event, **facts)
 
     def _on_refused(self, peer: NodeId, reason: str) -> None:
-        log.warning("peer refused our connection", peer=self._name(peer), reason=reason)
-
-    def _name(self, node_id: int | str) -> str:
-        return self._names.get(node_id, f"{node_id:x}") if isinstance(node_id, int) else node_id
+        log.warning("peer refused our connection", peer=self._members.name(peer), reason=reason)
 
     async def stop(self) -> None:
         """Leave quietly: no request is left without an answer, what was persisted stays, the folder is given back.

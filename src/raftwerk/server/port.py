@@ -6,13 +6,13 @@ from typing import Protocol
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.lessor import Lessor
+from raftwerk.runtime.members import MemberInfo
 from raftwerk.runtime.metrics import Metrics
-from raftwerk.runtime.node import MemberInfo
 from raftwerk.runtime.settings import Settings
 
 
 class StatusInfo(Protocol):
-    """See runtime.node.NodeStatus."""
+    """See runtime.members.NodeStatus."""
 
     @property
     def cluster_id(self) -> int: ...
