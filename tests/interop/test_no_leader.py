@@ -12,6 +12,7 @@ from raftwerk.cli.cluster import LocalCluster, Member, free_ports
 from tests.conftest import FAST
 from tests.interop.grpc_client import GrpcClient
 from tests.interop.test_http_as_on_etcd import ask
+from tests.interop.watch_talk import Talk
 
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
 SERVING = health_pb2.HealthCheckResponse.SERVING
@@ -92,6 +93,20 @@ def test_call_that_wants_a_leader_fails_at_once(lonely: Lonely, name: str) -> No
         getattr(lonely.client, stub)(request, metadata=(("hasleader", "true"),), timeout=60)
     assert caught.value.code() is grpc.StatusCode.UNAVAILABLE
     assert caught.value.details() == "etcdserver: no leader"
+
+
+def test_watch_that_wants_a_leader_is_refused(lonely: Lonely) -> None:
+    with Talk(lonely.client, hasleader="true") as talk:
+        talk.create(b"a")
+        assert talk.expect_end() == (grpc.StatusCode.UNAVAILABLE, "etcdserver: no leader")
+
+
+def test_watch_of_history_goes_on(lonely: Lonely) -> None:
+    with Talk(lonely.client) as talk:
+        talk.create(b"a", start_revision=2)
+        created, history = talk.expect(2)
+        assert created.created
+        assert history.events[0].kv.value == b"1"
 
 
 @pytest.mark.parametrize("name", CALLS)
