@@ -18,6 +18,7 @@ from raftwerk.api.lease_pb2 import (
     LeaseTimeToLiveRequest,
     LeaseTimeToLiveResponse,
 )
+from raftwerk.http2.headers import literal
 from raftwerk.kv.commands import LeaseGrant, LeaseRenew, Put, encode
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
@@ -203,6 +204,16 @@ def test_stream_ends_with_a_failure(rig: LeaseRig) -> None:
     rig.renew(stream)
     assert stream.outcome is not None
     assert (stream.outcome.status, stream.outcome.text) == status.NO_LEADER
+
+
+def test_stream_that_wants_a_leader_is_refused_without_one(rig: LeaseRig) -> None:
+    rig.node.has_leader = False
+    call = PendingCall()
+    metadata = literal(b"hasleader", b"true")
+    call.client_call = rig._client.open(KEEP_ALIVE, call.done, metadata=metadata, on_message=print)
+    rig.pump()
+    assert call.outcome is not None
+    assert (call.outcome.status, call.outcome.text) == status.NO_LEADER
 
 
 def test_unreadable_message_ends_the_stream(rig: LeaseRig) -> None:

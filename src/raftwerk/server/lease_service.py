@@ -116,6 +116,9 @@ class LeaseService:
 
     def keep_alive(self, call: Call) -> None:
         """Renew a lease for each message, until the client has no more; a lease that is no more has a TTL of 0."""
+        if not self._node.has_leader and (b"hasleader", b"true") in call.request.headers:
+            fail(call, status.NO_LEADER)
+            return
         _KeepAlive(call, self._node, self._loop, self._header)
 
     # This member's word
