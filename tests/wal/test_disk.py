@@ -1,4 +1,4 @@
-"""The contract of the disk port, kept by the real disk and by the fake one; and what only the real one does."""
+"""The contract of the disk port, kept by the real disk, the fake one and the simulated one; and what only the real one does."""
 
 import contextlib
 import os
@@ -7,11 +7,14 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from random import Random
 from types import FrameType
 
 import pytest
 
 from raftwerk.errors import DiskFailed, DiskFull
+from raftwerk.sim.coverage import Coverage
+from raftwerk.sim.disk import SimDisk
 from raftwerk.wal.disk import Disk, OsDisk, OsFile, make_directory
 from tests.fakes.disk import FakeDisk
 
@@ -39,11 +42,21 @@ def _capacity_limited(disk: FakeDisk) -> Iterator[None]:
 FullDisk = Callable[[], AbstractContextManager[None]]
 
 
-@pytest.fixture(params=["real", "fake"])
+@contextlib.contextmanager
+def _simulated_full(disk: SimDisk) -> Iterator[None]:
+    disk.is_full = True
+    yield
+    disk.is_full = False
+
+
+@pytest.fixture(params=["real", "fake", "simulated"])
 def disk_and_full(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Disk, FullDisk]:
     """A disk, and a context in which it has no room for more than LIMIT bytes."""
     if request.param == "real":
         return OsDisk(tmp_path / "disk"), _files_limited
+    if request.param == "simulated":
+        simulated = SimDisk(Random(1), Coverage())
+        return simulated, lambda: _simulated_full(simulated)
     fake = FakeDisk()
     return fake, lambda: _capacity_limited(fake)
 

@@ -65,6 +65,8 @@ class Cluster:
             self.world, options.network, self.trace, self.coverage, self._deliver
         )
         self._random = self.world.stream("links")
+        self.is_healed = False
+        """Whether the faults are over."""
         self.nodes: dict[NodeId, SimNode] = {
             node_id: SimNode(
                 node_id,
@@ -202,6 +204,7 @@ class Cluster:
 
     def heal(self) -> None:
         """No more faults: links, disks and clocks are well, and nothing is lost."""
+        self.is_healed = True
         self.network.heal()
         for node in self.nodes.values():
             node.disk.is_full = False

@@ -64,7 +64,7 @@ class SimDisk:
     def open(self, name: str, *, read_only: bool = False) -> "SimFile":
         if name not in self.files:
             raise FileNotFoundError(name)
-        return SimFile(self, self.files[name])
+        return SimFile(self, self.files[name], read_only=read_only)
 
     def rename(self, old: str, new: str) -> None:
         goes_off = self._goes_off()
@@ -87,7 +87,7 @@ class SimDisk:
             self.fails = False
             self._coverage.mark("disk: write failed")
             self._tear(file, data, offset)
-            raise DiskFailed("a write failed")
+            raise DiskFailed("could not write")
         if self._goes_off():
             self._coverage.mark("disk: write torn by a crash")
             self._tear(file, data, offset)
@@ -136,9 +136,10 @@ class SimDisk:
 class SimFile:
     """One open file. Implements raftwerk.wal.disk.File."""
 
-    def __init__(self, disk: SimDisk, data: bytearray) -> None:
+    def __init__(self, disk: SimDisk, data: bytearray, *, read_only: bool) -> None:
         self._disk = disk
         self._data = data
+        self._is_read_only = read_only
 
     @property
     def size(self) -> int:
@@ -148,6 +149,8 @@ class SimFile:
         return bytes(self._data[offset : offset + size])
 
     def write_durable(self, buffers: Sequence[bytes], offset: int) -> None:
+        if self._is_read_only:
+            raise DiskFailed("could not write: open for reading only")
         self._disk.write(self._data, b"".join(buffers), offset)
 
     def close(self) -> None:

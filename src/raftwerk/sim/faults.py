@@ -94,6 +94,8 @@ def storm(cluster: Cluster, random: Random) -> None:
     timeout_ms = cluster.options.config.election_timeout_ms
 
     def strike(rounds: int) -> None:
+        if cluster.is_healed:
+            return
         leader = cluster.leader()
         pause_ms = random.randrange(timeout_ms // 2, 4 * timeout_ms)
         if leader is not None:

@@ -53,6 +53,7 @@ MUTANTS: Final = (
         "raft.request_vote:is_up_to_date",
         "(last_log_term, last_log_index) >= (own_last_term, own_last_index)",
         "last_log_index >= own_last_index",
+        scenario="OlderLogLoses",
     ),
     Mutant(
         "vote-forgotten-at-start",
@@ -121,6 +122,7 @@ MUTANTS: Final = (
         "raft.commit:advance",
         "and state.log.term_at(majority_index) == state.current_term",
         "",
+        scenario="Figure8c",
     ),
     Mutant(
         "commit-counts-own-undurable",
@@ -151,12 +153,14 @@ MUTANTS: Final = (
         "raft.quorum:majority_value",
         "if membership.outgoing:",
         "if False:",
+        scenario="Figure10",
     ),
     Mutant(
         "joint-election-with-one-majority",
         "raft.quorum:has_majority",
         "not membership.outgoing or",
         "True or",
+        scenario="Figure10",
     ),
     Mutant(
         "minority-is-enough",
@@ -194,6 +198,7 @@ MUTANTS: Final = (
         "raft.install_snapshot:install",
         "if state.log.matches(last_included_index, incoming.last_included_term):",
         "if state.log.has(last_included_index):",
+        scenario="SnapshotOverAnotherLog",
     ),
     Mutant(
         "snapshot-over-a-longer-matching-log",
@@ -231,12 +236,14 @@ MUTANTS: Final = (
         "raft.read_index:confirm",
         "while leader.read_batches and leader.read_batches[0].read_round <= confirmed_round:",
         "while leader.read_batches:",
+        scenario="DeposedLeader",
     ),
     Mutant(
         "read-round-reused",
         "raft.read_index:begin_round",
         "leader.read_round += 1",
         "leader.read_round = 1",
+        scenario="DeposedLeader",
     ),
     Mutant(
         "read-request-id-reused",
@@ -262,6 +269,7 @@ MUTANTS: Final = (
         "replica.proposals:Proposals.on_applied",
         "while kept and entries[start + kept - 1].term != batch.term:",
         "while kept and entries[start].term != batch.term:",
+        scenario="HalfABatch",
     ),
     Mutant(
         "leader-change-reported-as-failure",
@@ -323,6 +331,7 @@ MUTANTS: Final = (
         "replica.checkpoints:Checkpoints.advance",
         "self.is_disk_full = False  # nothing waits for space",
         "pass",
+        scenario="FullDiskThenSnapshot",
     ),
 )
 

@@ -182,6 +182,11 @@ def _figures() -> list[Scenario]:
         Scenario(
             "SnapshotOverAnotherLog", figures.snapshot_over_another_log, _options(3, SHORT_LOG)
         ),
+        Scenario(
+            "FullDiskThenSnapshot",
+            figures.full_disk_then_snapshot,
+            _options(3, replace(SHORT_LOG, tail_entries=0), NetworkOptions(is_fifo=True)),
+        ),
         Scenario("Downtime", figures.downtime, _options(3)),
     ]
 

@@ -213,6 +213,29 @@ def snapshot_over_another_log(stage: Stage) -> None:
     assert stage.cluster.coverage.counts["wal: reset to a snapshot"]
 
 
+def full_disk_then_snapshot(stage: Stage) -> None:
+    """A follower's disk is full, then it is away and gets a snapshot: it takes proposals again."""
+    victim = stage.others(stage.one_leader())[0]
+    disk = stage.cluster.nodes[victim].disk
+    disk.is_full = True
+    for _ in range(5):
+        stage.agree(nodes=3)
+    stage.run_ms(3_000)
+    assert stage.cluster.coverage.counts["checkpoint: disk full"]
+    stage.disconnect(victim)
+    for _ in range(40):
+        stage.agree(nodes=2)
+    stage.run_ms(2_500)
+    disk.is_full = False
+    stage.connect(victim)
+    installed = stage.cluster.coverage.counts
+    stage.cluster.wait(lambda: installed["checkpoint: restored"] > 0, PATIENCE_MS, "a snapshot")
+    stage.run_ms(3_000)
+    proposal = stage.propose(victim)
+    stage.run_ms(500)
+    assert proposal.is_done
+
+
 def downtime(stage: Stage) -> None:
     """A leader's process dies: others lead within a fraction of the election timeout (the connection tells)."""
     for _ in range(10):

@@ -1,0 +1,65 @@
+"""What is committed."""
+
+import pytest
+
+from raftwerk.raft.effects import Persist
+from raftwerk.raft.membership import Membership
+from raftwerk.sim.checkers import Violation, is_quorum
+from raftwerk.sim.checkers.committed import Committed
+from raftwerk.sim.checkers.durability import Durability
+from tests.raft.builder import entries, node
+
+
+def on_disks(**logs: str) -> Durability:
+    """Logs by node ("n1"), as the terms of their entries."""
+    durability = Durability()
+    for name, terms in logs.items():
+        persist = Persist(1, 9, 0, entries=entries(terms))
+        durability.log_of(int(name[1:])).take(persist)
+    return durability
+
+
+def committed(durability: Durability) -> Committed:
+    return Committed(Membership((1, 2, 3)), durability)
+
+
+def test_entries_on_a_majority_of_disks_are_committed_once() -> None:
+    checker = committed(on_disks(n1="1 1", n2="1 1"))
+    state = node(1, term=1, log="1 1", commit=2).state
+    assert [entry.index for entry in checker.on_commit(state)] == [1, 2]
+    assert checker.on_commit(state) == []
+
+
+def test_an_entry_on_too_few_disks() -> None:
+    with pytest.raises(Violation, match=r"on the disks of \[1\]"):
+        committed(on_disks(n1="1")).on_commit(node(1, term=1, log="1", commit=1).state)
+
+
+def test_another_entry_at_a_committed_index() -> None:
+    checker = committed(on_disks(n1="1", n2="1"))
+    checker.on_commit(node(1, term=1, log="1", commit=1).state)
+    with pytest.raises(Violation, match="State Machine Safety"):
+        checker.on_commit(node(2, term=2, log="2", commit=1).state)
+
+
+def test_a_leader_without_a_committed_entry() -> None:
+    checker = committed(on_disks(n1="1 1", n2="1 1"))
+    checker.on_commit(node(1, term=1, log="1 1", commit=2).state)
+    with pytest.raises(Violation, match="Leader Completeness"):
+        checker.on_leader(node(3, term=2, log="1").state)
+    checker.on_leader(node(2, term=2, log="1 1").state)
+
+
+def test_a_leader_that_believes_too_much_of_a_follower() -> None:
+    checker = committed(on_disks(n1="3", n2=""))
+    lead = node(1, term=3, log="3", role="leader", acks={2: 1})
+    with pytest.raises(Violation, match="believes that node 2 holds 1"):
+        checker.on_step_of_leader(lead.state, lead.leader)
+
+
+@pytest.mark.parametrize(
+    ("nodes", "is_enough"), [({1, 2, 4}, False), ({1, 2, 4, 5}, True), ({2, 3}, True)]
+)
+def test_joint_configurations_need_both_majorities(nodes: set[int], is_enough: bool) -> None:
+    membership = Membership((1, 2, 3), outgoing=(2, 3, 4) if nodes == {2, 3} else (3, 4, 5))
+    assert is_quorum(membership, nodes) == is_enough

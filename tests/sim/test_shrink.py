@@ -1,0 +1,22 @@
+"""Smaller failures."""
+
+from raftwerk.sim.mutants.catalogue import BY_NAME
+from raftwerk.sim.mutants.mutant import applied
+from raftwerk.sim.run import plan, run
+from raftwerk.sim.shrink import shrink
+
+
+def test_failure_is_made_smaller_and_stays_the_same() -> None:
+    mutant = BY_NAME["vote-not-persisted"]
+    with applied(mutant):
+        smaller = shrink(mutant.seed, attempts_max=60)
+        assert smaller is not None
+        again = run(mutant.seed, options=smaller.options, faults=smaller.faults).failure
+    assert again is not None
+    assert again.invariant == smaller.failure.invariant == "Durability"
+    assert len(smaller.faults) < len(plan(mutant.seed)[1])
+    assert smaller.options.network.loss == 0
+
+
+def test_seed_that_does_not_fail_has_nothing_to_make_smaller() -> None:
+    assert shrink(1) is None
