@@ -16,6 +16,7 @@ from raftwerk.kv.commands import (
     Put,
     decode,
 )
+from raftwerk.replica.failure import Failure
 from raftwerk.runtime.lessor import (
     CHECKPOINT_INTERVAL_S,
     EXPIRIES_MAX,
@@ -40,13 +41,18 @@ class Member:
         self.proposed: list[LeaseCommand] = []
         self.held: list[Callable[[], None]] = []
         self.is_stuck = False
+        self.failure: Failure | None = None
+        """Of all proposals."""
         self.lessor = Lessor(self.rig.machine, self._propose, lambda: self.now_s, GRACE_S)
 
     def _propose(self, data: bytes, done: Callable[[object], None]) -> None:
         command = decode(data)
         assert isinstance(command, LeaseCommand)
         self.proposed.append(command)
-        settle = lambda: done(self.rig.execute(command))  # noqa: E731
+
+        def settle() -> None:
+            done(self.failure or self.rig.execute(command))
+
         if self.is_stuck:
             self.held.append(settle)
         else:
@@ -232,6 +238,22 @@ def test_expiry_that_failed_is_tried_again(member: Member) -> None:
     member.held.clear()  # lost
     member.is_stuck = False
     member.lead(term=2)
+    assert not member.has(A)
+
+
+def test_leader_that_could_write_nothing_lets_the_owners_renew_first(member: Member) -> None:
+    """A full disk: their renewals were refused like the expiry."""
+    member.lead()
+    member.execute(LeaseGrant(A, 1))
+    member.failure = Failure.NO_SPACE
+    member.pass_s(1.3)
+    assert len(member.proposals(LeaseExpire)) == 1
+    member.failure = None
+    member.pass_s(GRACE_S - 0.5)
+    member.execute(LeaseRenew(A))
+    member.pass_s(0.9)
+    assert member.has(A)
+    member.pass_s(0.5)
     assert not member.has(A)
 
 

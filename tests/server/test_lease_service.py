@@ -41,8 +41,8 @@ class LeaseRig(Rig):
         loop = FakeLoop()
         self.node = FakeNode(loop)
         self.is_over_quota = False
-        service = LeaseService(self.node, loop, Slices(loop), lambda: self.is_over_quota)
-        super().__init__(loop, service.methods())
+        self.service = LeaseService(self.node, loop, Slices(loop), lambda: self.is_over_quota)
+        super().__init__(loop, self.service.methods())
 
     def grant(self, lease_id: int = A, ttl_s: int = 60, keys: Sequence[bytes] = ()) -> None:
         self.node.apply(encode(LeaseGrant(lease_id, ttl_s)))
@@ -214,6 +214,28 @@ def test_stream_that_wants_a_leader_is_refused_without_one(rig: LeaseRig) -> Non
     rig.pump()
     assert call.outcome is not None
     assert (call.outcome.status, call.outcome.text) == status.NO_LEADER
+
+
+def test_streams_end_with_the_member(rig: LeaseRig) -> None:
+    """Their clients go on elsewhere, at once."""
+    stream = rig.stream()
+    rig.renew(stream)
+    rig.service.stop()
+    rig.pump()
+    assert stream.outcome is not None
+    assert (stream.outcome.status, stream.outcome.text) == status.STOPPED
+    assert rig.open_calls == 0
+
+
+def test_stream_ends_with_its_deadline(rig: LeaseRig) -> None:
+    call = PendingCall()
+    metadata = literal(b"grpc-timeout", b"5S")
+    call.client_call = rig._client.open(KEEP_ALIVE, call.done, metadata=metadata, on_message=print)
+    rig.pump()
+    rig.advance(5)
+    assert call.outcome is not None
+    assert (call.outcome.status, call.outcome.text) == status.DEADLINE
+    assert rig.loop.timers == 0
 
 
 def test_unreadable_message_ends_the_stream(rig: LeaseRig) -> None:

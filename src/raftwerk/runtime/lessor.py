@@ -19,6 +19,7 @@ from typing import Final, Protocol
 
 from raftwerk.kv.commands import LeaseCheckpoint, LeaseExpire, LeaseLead, encode
 from raftwerk.kv.lease import Lease, Leases
+from raftwerk.replica.failure import Failure
 
 EXPIRY_INTERVAL_S: Final = 0.1
 EXPIRIES_MAX: Final = 100
@@ -210,9 +211,11 @@ class Lessor:
             command = LeaseExpire(self._term, tuple(leases))
             self._propose(encode(command), self._on_expired)
 
-    def _on_expired(self, _: object) -> None:
+    def _on_expired(self, result: object) -> None:
         # What it ended is no longer among those that are over; the others are looked at again
         self._is_expiring = False
+        if isinstance(result, Failure):  # nobody could renew either
+            self._quiet_until_s = self._now_s() + self._grace_s
 
     def _checkpoint(self, now_s: float) -> None:
         if now_s >= self._next_checkpoint_s:

@@ -64,7 +64,7 @@ class Server:
         cluster = ClusterServices(node, self._loop, slices, alarms.members)
         maintenance = MaintenanceService(node, self._loop, slices, alarms)
         health = Health(node, self._loop)
-        lease = LeaseService(node, self._loop, slices, alarms.refuse_growth)
+        self._lease = LeaseService(node, self._loop, slices, alarms.refuse_growth)
         self._watch = WatchService(node, self._loop, Slices(self._loop))
         self._contests = Contests(node, self._loop, slices, self._watch.hub, alarms.refuse_growth)
         self._methods = MethodTable(
@@ -72,7 +72,7 @@ class Server:
             cluster.methods(),
             maintenance.methods(),
             health.methods(),
-            lease.methods(),
+            self._lease.methods(),
             LockService(self._contests).methods(),
             ElectionService(self._contests).methods(),
             self._watch.methods(),
@@ -117,6 +117,7 @@ class Server:
             server.close()
         self._watch.stop()
         self._contests.stop()
+        self._lease.stop()
         for connection in list(self._connections):
             connection.drain()
         self._http1.stop()

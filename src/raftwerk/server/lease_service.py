@@ -13,6 +13,7 @@ from random import SystemRandom
 from typing import Final
 
 from raftwerk.api import lease_pb2, status
+from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.kv.commands import LeaseGrant, LeaseRenew, LeaseRevoke, encode
 from raftwerk.kv.results import KvError, LeaseResult
@@ -60,6 +61,7 @@ class LeaseService:
         self._waiting = Waiting(node, loop)
         self._headers = translate.Headers(node.cluster_id, node.node_id)
         self._ttl_s_min = ttl_s_min(node.settings)
+        self._streams: dict[_KeepAlive, None] = {}
 
     def methods(self) -> dict[str, Method]:
         return {
@@ -119,7 +121,13 @@ class LeaseService:
         if not self._node.has_leader and (b"hasleader", b"true") in call.request.headers:
             fail(call, status.NO_LEADER)
             return
-        _KeepAlive(call, self._node, self._loop, self._header)
+        stream = _KeepAlive(call, self._node, self._loop, self._header, self._streams)
+        self._streams[stream] = None
+
+    def stop(self) -> None:
+        """End all streams: their clients go on elsewhere."""
+        for stream in list(self._streams):
+            stream.end(status.STOPPED)
 
     # This member's word
 
@@ -190,8 +198,11 @@ class _KeepAlive:
         node: Node,
         loop: asyncio.AbstractEventLoop,
         header: Callable[[int], bytes],
+        streams: "dict[_KeepAlive, None]",
     ) -> None:
+        """streams: those that are open; this one leaves them by itself."""
         self._call = call
+        self._streams = streams
         self._node = node
         self._header = header
         self._waiting = 0
@@ -201,11 +212,12 @@ class _KeepAlive:
         call.on_half_close = self._on_half_close
         call.on_cancel = self._forget
         if call.request.timeout_s is not None:
-            self._deadline = loop.call_later(call.request.timeout_s, fail, call, status.DEADLINE)
+            self._deadline = loop.call_later(call.request.timeout_s, self.end, status.DEADLINE)
 
     def _on_message(self, data: bytes) -> None:
         request = parse(self._call, lease_pb2.LeaseKeepAliveRequest, data)
         if request is None:
+            self._forget()
             return
         lease_id = request.ID
         self._waiting += 1
@@ -220,8 +232,8 @@ class _KeepAlive:
         elif result is KvError.LEASE_NOT_FOUND:
             self._answer(lease_id, 0, self._node.machine.revision)
         else:
-            self._forget()
-            _fail(self._call, result)
+            assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
+            self.end(status_of(result))
         self._finish_if_all_is_said()
 
     def _answer(self, lease_id: int, ttl_s: int, revision: int) -> None:
@@ -237,7 +249,13 @@ class _KeepAlive:
             self._forget()
             self._call.finish()
 
+    def end(self, refusal: Status) -> None:
+        """From this side."""
+        self._forget()
+        fail(self._call, refusal)
+
     def _forget(self) -> None:
+        self._streams.pop(self, None)
         if self._deadline is not None:
             self._deadline.cancel()
 
