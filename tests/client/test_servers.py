@@ -112,7 +112,7 @@ def test_paused_process_leaves_a_write_unknown_and_a_read_failed(member: Member)
 
     async def main() -> None:
         assert member.process is not None
-        async with Client([member.client_url], timeout_s=0.3) as client:
+        async with Client([member.client_url], timeout_s=0.8) as client:
             await client.put(b"paused", b"before")
             os.kill(member.process.pid, signal.SIGSTOP)
             try:

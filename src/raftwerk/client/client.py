@@ -10,10 +10,15 @@ from typing import Final, Self, TypeVar
 
 from google.protobuf.message import Message
 
-from raftwerk.api import kv_pb2, rpc_pb2
+from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, watch_pb2
+from raftwerk.client import lease as leases
 from raftwerk.client.calls import Calls, Kind
+from raftwerk.client.contest import TTL_S, Lock
+from raftwerk.client.election import Election
+from raftwerk.client.lease import Lease
 from raftwerk.client.ranges import bounds
 from raftwerk.client.txn import Transaction
+from raftwerk.client.watch import Watch
 
 PAGE: Final = 1_000
 """Keys that are asked for at once."""
@@ -47,7 +52,7 @@ class Client:
         name and password, where authentication is enabled. tls: for all endpoints; those of https:// have the system's
         default without it. Raises UsageError for an endpoint that is none.
         """
-        self._calls = Calls(
+        self.calls = Calls(  # what the other modules of this package share
             endpoints,
             timeout_s=timeout_s,
             exactly_once=exactly_once,
@@ -62,7 +67,7 @@ class Client:
 
         Without it (a real etcd) a write whose answer is lost raises OutcomeUnknown.
         """
-        return self._calls.has_session
+        return self.calls.has_session
 
     async def __aenter__(self) -> Self:
         return self
@@ -73,12 +78,12 @@ class Client:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._calls.end_session()
+        await self.calls.end_session()
         self.close()
 
     def close(self) -> None:
         """Close all connections, for good. Calls under way end at once: reads as CallFailed, writes as OutcomeUnknown."""
-        self._calls.close()
+        self.calls.close()
 
     async def put(
         self, key: bytes, value: bytes, *, lease: int = 0, prev_kv: bool = False
@@ -165,6 +170,57 @@ class Client:
         request = rpc_pb2.CompactionRequest(revision=revision, physical=physical)
         await self._write("/etcdserverpb.KV/Compact", request, rpc_pb2.CompactionResponse)
 
+    def watch(
+        self,
+        key: bytes,
+        range_end: bytes = b"",
+        *,
+        prefix: bool = False,
+        start_revision: int = 0,
+        prev_kv: bool = False,
+        progress_notify: bool = False,
+    ) -> Watch:
+        """Events of a key or a range, from now on or from start_revision, inside the block of what is returned."""
+        key, range_end = bounds(key, range_end, prefix=prefix)
+        request = watch_pb2.WatchCreateRequest(
+            key=key,
+            range_end=range_end,
+            start_revision=start_revision,
+            prev_kv=prev_kv,
+            progress_notify=progress_notify,
+        )
+        return Watch(self.calls, request)
+
+    def lease(self, ttl_s: int) -> Lease:
+        """A lease that is kept alive inside the block of what is returned, and revoked after it."""
+        return Lease(self.calls, ttl_s)
+
+    async def lease_grant(self, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
+        """A lease that ends by itself. The servers may grant it for longer."""
+        return await leases.grant(self.calls, ttl_s)
+
+    async def lease_revoke(self, lease_id: int) -> None:
+        """End a lease and delete its keys."""
+        await leases.revoke(self.calls, lease_id)
+
+    async def lease_time_to_live(
+        self, lease_id: int, *, keys: bool = False
+    ) -> lease_pb2.LeaseTimeToLiveResponse:
+        """What is left of a lease (TTL -1: it is no more), and which keys are attached."""
+        return await leases.time_to_live(self.calls, lease_id, keys=keys)
+
+    async def lease_list(self) -> list[int]:
+        """Ids of all leases that the endpoint in use knows."""
+        return await leases.all_leases(self.calls)
+
+    def lock(self, name: bytes, ttl_s: int = TTL_S) -> Lock:
+        """Hold a lock inside the block of what is returned. ttl_s: others wait so long when this process dies."""
+        return Lock(self, name, ttl_s)
+
+    def election(self, name: bytes) -> Election:
+        """Campaign, or see who leads."""
+        return Election(self, name)
+
     async def member_list(self) -> list[rpc_pb2.Member]:
         """All members of the cluster; one without a name has not started yet."""
         request = rpc_pb2.MemberListRequest(linearizable=True)
@@ -184,7 +240,7 @@ class Client:
         return await self._read(path, request, rpc_pb2.HashKVResponse)
 
     async def _read(self, path: str, request: Message, response_type: type[M]) -> M:
-        return await self._calls.unary(path, request, response_type, Kind.READ)
+        return await self.calls.unary(path, request, response_type, Kind.READ)
 
     async def _write(self, path: str, request: Message, response_type: type[M]) -> M:
-        return await self._calls.unary(path, request, response_type, Kind.WRITE, in_session=True)
+        return await self.calls.unary(path, request, response_type, Kind.WRITE, in_session=True)

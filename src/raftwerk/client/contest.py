@@ -1,0 +1,145 @@
+"""Who comes first: a key for each who wants something, attached to a lease; the oldest one has it.
+
+The keys are those of etcd's own recipe, name/lease in hex, so that its clients may take part. Each waits for the one before it
+alone, and looks at its own key again when its turn comes: the lease may be over by then.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from raftwerk.api import rpc_pb2
+from raftwerk.client.errors import LeaseLost
+from raftwerk.client.lease import Lease
+from raftwerk.client.ranges import prefix_end
+from raftwerk.client.txn import created, get, put, version
+from raftwerk.client.watch import EventKind
+
+if TYPE_CHECKING:
+    from raftwerk.client.client import Client
+
+TTL_S: Final = 10
+
+
+class Contest:
+    """async with: have it, inside the block. When the lease is lost the block is cancelled, and LeaseLost raised."""
+
+    def __init__(self, client: Client, name: bytes, value: bytes, ttl_s: int) -> None:
+        self._client = client
+        self._prefix = name + b"/"
+        self._value = value
+        self.lease = Lease(client.calls, ttl_s)
+        self.key = b""
+        """Of this one; there is exactly one who has the oldest."""
+        self.revision = 0
+        """At which the key came to be. It grows from holder to holder: a fencing token."""
+        self._created = 0
+        self._guard: asyncio.Task[None] | None = None
+        self._is_cancelled = False
+
+    @property
+    def is_held(self) -> bool:
+        return self.revision > 0 and not self.lease.is_lost
+
+    async def __aenter__(self) -> Self:
+        """Wait for our turn. Raises CallFailed, LeaseLost."""
+        await self.lease.__aenter__()
+        try:
+            self._begin_guard()
+            await self._enter()
+            await self._wait_for_turn()
+        except BaseException as error:
+            await self._end()
+            if isinstance(error, asyncio.CancelledError) and self._was_lost():
+                raise LeaseLost(f"lease {self.lease.id:x} is over") from error
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._end()
+        if isinstance(error, asyncio.CancelledError) and self._was_lost():
+            raise LeaseLost(f"lease {self.lease.id:x} is over") from error
+
+    def _begin_guard(self) -> None:
+        owner = asyncio.current_task()
+        assert owner is not None
+
+        async def guard() -> None:
+            await self.lease.lost.wait()
+            self._is_cancelled = True
+            owner.cancel()
+
+        self._guard = asyncio.create_task(guard())
+
+    def _was_lost(self) -> bool:
+        """Whether it was the guard that cancelled the block, and nobody else."""
+        owner = asyncio.current_task()
+        assert owner is not None
+        return self._is_cancelled and owner.uncancel() == 0
+
+    async def _end(self) -> None:
+        self.revision = 0
+        if self._guard is not None:
+            self._guard.cancel()
+        await self.lease.__aexit__(None, None, None)
+
+    async def _enter(self) -> None:
+        self.key = self._prefix + b"%x" % self.lease.id
+        ours = put(self.key, self._value, lease=self.lease.id)
+        transaction = self._client.transaction().when(version(self.key).equals(0))
+        result = await transaction.then(ours).otherwise(get(self.key)).commit()
+        response = result.responses[0]
+        if isinstance(response, rpc_pb2.RangeResponse):  # put by an attempt whose answer was lost
+            self._created = response.kvs[0].create_revision
+        else:
+            self._created = result.revision
+
+    async def _wait_for_turn(self) -> None:
+        while True:
+            request = rpc_pb2.RangeRequest(
+                key=self._prefix,
+                range_end=prefix_end(self._prefix),
+                max_create_revision=self._created - 1,
+                sort_order=rpc_pb2.RangeRequest.DESCEND,
+                sort_target=rpc_pb2.RangeRequest.CREATE,
+                limit=1,
+            )
+            before = await self._client.range(request)
+            if not before.kvs:
+                break
+            await self._wait_for_end(before.kvs[0].key, before.header.revision + 1)
+        response = await self._client.range(rpc_pb2.RangeRequest(key=self.key))
+        if not response.kvs or response.kvs[0].create_revision != self._created:
+            raise LeaseLost(f"lease {self.lease.id:x} is over: {self.key!r} is gone")
+        self.revision = self._created
+
+    async def _wait_for_end(self, key: bytes, revision: int) -> None:
+        async with self._client.watch(key, start_revision=revision) as events:
+            async for event in events:
+                if event.kind is EventKind.DELETE:
+                    return
+
+
+class Lock(Contest):
+    """One at a time, in the order in which they came."""
+
+    def __init__(self, client: Client, name: bytes, ttl_s: int) -> None:
+        super().__init__(client, name, b"", ttl_s)
+
+
+class Leadership(Contest):
+    """One leader at a time; the others wait."""
+
+    async def proclaim(self, value: bytes) -> None:
+        """Say something else, as the leader. Raises LeaseLost when that is over."""
+        transaction = self._client.transaction().when(created(self.key).equals(self.revision))
+        result = await transaction.then(put(self.key, value, lease=self.lease.id)).commit()
+        if not result.succeeded:
+            raise LeaseLost(f"{self.key!r} is gone: another one may lead")

@@ -1,0 +1,55 @@
+"""Elections: campaign for leadership, ask who leads, and see each new leader."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+from raftwerk.api import kv_pb2, rpc_pb2
+from raftwerk.client.contest import TTL_S, Leadership
+from raftwerk.client.ranges import prefix_end
+
+if TYPE_CHECKING:
+    from raftwerk.client.client import Client
+
+
+class Election:
+    """async with client.election(b"boss").campaign(b"me") as leadership: ..."""
+
+    def __init__(self, client: Client, name: bytes) -> None:
+        self._client = client
+        self._name = name
+        self._prefix = name + b"/"
+
+    def campaign(self, value: bytes, ttl_s: int = TTL_S) -> Leadership:
+        """Lead inside the block of what is returned; others see `value`. ttl_s: others wait so long when this process dies."""
+        return Leadership(self._client, self._name, value, ttl_s)
+
+    async def leader(self) -> kv_pb2.KeyValue | None:
+        """Who leads: key, value, and create_revision as a fencing token. None: nobody."""
+        leader, _ = await self._look()
+        return leader
+
+    async def _look(self) -> tuple[kv_pb2.KeyValue | None, int]:
+        request = rpc_pb2.RangeRequest(
+            key=self._prefix,
+            range_end=prefix_end(self._prefix),
+            sort_order=rpc_pb2.RangeRequest.ASCEND,
+            sort_target=rpc_pb2.RangeRequest.CREATE,
+            limit=1,
+        )
+        response = await self._client.range(request)
+        return (response.kvs[0] if response.kvs else None), response.header.revision
+
+    async def observe(self) -> AsyncIterator[kv_pb2.KeyValue]:
+        """The leader now, and each that comes to lead or proclaims something; some may be left out when they change quickly."""
+        shown = 0
+        while True:
+            leader, revision = await self._look()
+            if leader is not None and leader.mod_revision != shown:
+                shown = leader.mod_revision
+                yield leader
+            async with self._client.watch(
+                self._prefix, prefix=True, start_revision=revision + 1
+            ) as events:
+                await anext(events)

@@ -1,0 +1,162 @@
+"""Leases that are kept alive in the background.
+
+async with client.lease(10) as lease:
+    await client.put(b"me", b"here", lease=lease.id)
+
+A lease counts as lost as soon as it may have ended at the servers: when they say so, or when no renewal was answered for as
+long as it was granted, counted from when the last one was sent.
+"""
+
+import asyncio
+from contextlib import suppress
+from random import SystemRandom
+from types import TracebackType
+from typing import Final, Self
+
+from raftwerk.api import lease_pb2, status
+from raftwerk.client.calls import RETRY_S, Calls, Kind, OpenStream
+from raftwerk.client.errors import CallFailed, LeaseLost
+from raftwerk.errors import RaftwerkError
+from raftwerk.http2.client import Answer
+
+GRANT: Final = "/etcdserverpb.Lease/LeaseGrant"
+REVOKE: Final = "/etcdserverpb.Lease/LeaseRevoke"
+KEEP_ALIVE: Final = "/etcdserverpb.Lease/LeaseKeepAlive"
+TIME_TO_LIVE: Final = "/etcdserverpb.Lease/LeaseTimeToLive"
+LEASES: Final = "/etcdserverpb.Lease/LeaseLeases"
+RENEWALS: Final = 3
+"""In the time of a lease."""
+REVOKE_S: Final = 2.0
+
+_random: Final = SystemRandom()
+
+
+async def grant(calls: Calls, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
+    """A new lease. It has an id by lot, so that asking again for the same one does no harm."""
+    request = lease_pb2.LeaseGrantRequest(TTL=ttl_s, ID=_random.randrange(1, 2**63))
+    try:
+        return await calls.unary(GRANT, request, lease_pb2.LeaseGrantResponse, Kind.READ)
+    except CallFailed as failure:
+        if failure.text != status.LEASE_EXISTS.text:
+            raise
+    # Granted by an attempt whose answer was lost
+    return lease_pb2.LeaseGrantResponse(
+        ID=request.ID, TTL=(await time_to_live(calls, request.ID)).grantedTTL
+    )
+
+
+async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) -> None:
+    """End a lease and delete its keys. Whether it had ended already makes no difference."""
+    request = lease_pb2.LeaseRevokeRequest(ID=lease_id)
+    try:
+        await calls.unary(
+            REVOKE, request, lease_pb2.LeaseRevokeResponse, Kind.READ, timeout_s=timeout_s
+        )
+    except CallFailed as failure:
+        if failure.text != status.LEASE_NOT_FOUND.text:
+            raise
+
+
+async def time_to_live(
+    calls: Calls, lease_id: int, *, keys: bool = False
+) -> lease_pb2.LeaseTimeToLiveResponse:
+    """What is left of a lease (TTL -1: it is no more), and which keys are attached."""
+    request = lease_pb2.LeaseTimeToLiveRequest(ID=lease_id, keys=keys)
+    return await calls.unary(TIME_TO_LIVE, request, lease_pb2.LeaseTimeToLiveResponse, Kind.READ)
+
+
+async def all_leases(calls: Calls) -> list[int]:
+    """Ids of all leases that the endpoint in use knows."""
+    request = lease_pb2.LeaseLeasesRequest()
+    response = await calls.unary(LEASES, request, lease_pb2.LeaseLeasesResponse, Kind.READ)
+    return [one.ID for one in response.leases]
+
+
+class Lease:
+    """One lease, granted and kept alive inside its block, and revoked after it."""
+
+    def __init__(self, calls: Calls, ttl_s: int) -> None:
+        self._calls = calls
+        self._wanted_ttl_s = ttl_s
+        self._task: asyncio.Task[None] | None = None
+        self._deadline_s = 0.0
+        self.id = 0
+        self.ttl_s = ttl_s
+        """As the servers have granted it: perhaps more."""
+        self.lost = asyncio.Event()
+
+    @property
+    def is_lost(self) -> bool:
+        return self.lost.is_set()
+
+    def check(self) -> None:
+        """Raises LeaseLost."""
+        if self.is_lost:
+            raise LeaseLost(f"lease {self.id:x} is over")
+
+    async def __aenter__(self) -> Self:
+        """Raises CallFailed."""
+        loop = asyncio.get_running_loop()
+        asked_s = loop.time()
+        response = await grant(self._calls, self._wanted_ttl_s)
+        self.id, self.ttl_s = response.ID, response.TTL
+        self._deadline_s = asked_s + self.ttl_s
+        self._task = loop.create_task(self._keep_alive())
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.wait([self._task])
+        if not self.is_lost:
+            self.lost.set()
+            with suppress(RaftwerkError):  # it ends by itself then
+                await revoke(self._calls, self.id, REVOKE_S)
+
+    async def _keep_alive(self) -> None:
+        try:
+            async with asyncio.timeout_at(self._deadline_s) as until:
+                while True:
+                    await self._renew_on_one_stream(until)
+                    await asyncio.sleep(RETRY_S)
+        except (TimeoutError, RaftwerkError):
+            pass
+        except asyncio.CancelledError:
+            return
+        self.lost.set()
+
+    async def _renew_on_one_stream(self, until: asyncio.Timeout) -> None:
+        """Until the stream ends. Raises CallError when the lease is no more."""
+        stream = await self._calls.open(KEEP_ALIVE)
+        loop = asyncio.get_running_loop()
+        try:
+            while True:
+                sent_s = loop.time()
+                answer = await self._renew(stream)
+                if isinstance(answer, Answer):
+                    if not self._calls.failed(stream, answer):
+                        raise CallFailed(answer.status, answer.text)
+                    return
+                if answer.TTL <= 0:
+                    raise CallFailed(*status.LEASE_NOT_FOUND)
+                until.reschedule(sent_s + answer.TTL)
+                await asyncio.sleep(answer.TTL / RENEWALS)
+        finally:
+            stream.close()
+
+    async def _renew(self, stream: OpenStream) -> lease_pb2.LeaseKeepAliveResponse | Answer:
+        """Once. An endpoint that says nothing is left in time for another one."""
+        stream.send(lease_pb2.LeaseKeepAliveRequest(ID=self.id))
+        try:
+            async with asyncio.timeout(self.ttl_s / RENEWALS / 2):
+                message = await stream.receive()
+        except TimeoutError:
+            return Answer(status.UNAVAILABLE, "a lease was not renewed in time")
+        if isinstance(message, Answer):
+            return message
+        return lease_pb2.LeaseKeepAliveResponse.FromString(message)

@@ -1,0 +1,154 @@
+"""Watch a range: every event once and in order, whatever becomes of connections and servers.
+
+async with client.watch(b"job/", prefix=True) as events:
+    async for event in events:
+        print(event.kind, event.key, event.value)
+
+The stream may end at any time: another one is opened, at this endpoint or the next, that begins behind the last event that has
+come. What it begins with was never delivered, and nothing is left out, because a server answers from its history. Only when
+that is compacted away is there a gap, and then `Compacted` is raised.
+"""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import Final, Self
+
+from raftwerk.api import kv_pb2, status, watch_pb2
+from raftwerk.client.calls import RETRY_S, Calls, OpenStream
+from raftwerk.client.errors import CallFailed, Compacted
+from raftwerk.http2.client import Answer
+
+PATH: Final = "/etcdserverpb.Watch/Watch"
+
+
+class EventKind(Enum):
+    PUT = "put"
+    DELETE = "delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened to one key. value: empty for DELETE. prev_kv: if it was asked for, and there was one."""
+
+    kind: EventKind
+    key: bytes
+    value: bytes
+    revision: int
+    kv: kv_pb2.KeyValue
+    prev_kv: kv_pb2.KeyValue | None
+
+
+class Watch:
+    """Events of a range, from now on or from start_revision. Iterate once, inside its block."""
+
+    def __init__(self, calls: Calls, request: watch_pb2.WatchCreateRequest) -> None:
+        self._calls = calls
+        self._request = request
+        self._stream: OpenStream | None = None
+        self._events: deque[Event] = deque()
+        self.next_revision = request.start_revision
+        """Everything before it has come (0: not known yet)."""
+
+    async def __aenter__(self) -> Self:
+        """Returns when the server watches: no later event is missed. Raises CallFailed when it refuses."""
+        while self._stream is None or not self.next_revision:
+            await self._advance()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        """The next event. Raises Compacted, CallFailed when watching is refused, UsageError when the client is closed."""
+        while not self._events:
+            await self._advance()
+        return self._events.popleft()
+
+    async def progress(self) -> int:
+        """The revision up to which everything has come; with `progress_notify` it grows without events too."""
+        return self.next_revision - 1
+
+    async def _advance(self) -> None:
+        """One step: open the stream, or take a message."""
+        if self._stream is None:
+            self._calls.check_open()
+            self._stream = await self._open()
+            return
+        stream = self._stream
+        message = await stream.receive()
+        if isinstance(message, Answer):
+            self._close()
+            if not self._calls.failed(stream, message):
+                self._calls.check_open()
+                raise CallFailed(message.status, message.text)
+            await asyncio.sleep(RETRY_S)
+            return
+        response = watch_pb2.WatchResponse.FromString(message)
+        if response.canceled:
+            await self._cancelled(stream, response)
+            return
+        self._take(response)
+
+    async def _open(self) -> OpenStream:
+        """A stream that begins where the last one ended."""
+        while True:
+            try:
+                stream = await self._calls.open(PATH)
+                break
+            except CallFailed as failure:
+                if failure.code != status.UNAVAILABLE or not self.next_revision:
+                    raise  # one that had begun goes on for as long as it takes
+                self._calls.check_open()
+        request = watch_pb2.WatchCreateRequest()
+        request.CopyFrom(self._request)
+        request.start_revision = self.next_revision
+        stream.send(watch_pb2.WatchRequest(create_request=request))
+        return stream
+
+    def _take(self, response: watch_pb2.WatchResponse) -> None:
+        seen = response.header.revision
+        if response.created:
+            self.next_revision = self.next_revision or seen + 1
+        elif response.events:
+            self._events.extend(_event(event) for event in response.events)
+            self.next_revision = response.events[-1].kv.mod_revision + 1
+        else:  # progress: everything up to there was delivered
+            self.next_revision = max(self.next_revision, seen + 1)
+
+    async def _cancelled(self, stream: OpenStream, response: watch_pb2.WatchResponse) -> None:
+        self._close()
+        if response.compact_revision:
+            raise Compacted(*status.COMPACTED, response.compact_revision)
+        reason = response.cancel_reason or "the server cancelled the watch"
+        is_transient = reason in (status.NO_LEADER.text, status.STOPPED.text)
+        code = status.UNAVAILABLE if is_transient else status.PERMISSION_DENIED
+        if not self._calls.failed(stream, Answer(code, reason)):
+            raise CallFailed(code, reason)
+        await asyncio.sleep(RETRY_S)
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+
+def _event(event: kv_pb2.Event) -> Event:
+    return Event(
+        EventKind.DELETE if event.type == kv_pb2.Event.DELETE else EventKind.PUT,
+        event.kv.key,
+        event.kv.value,
+        event.kv.mod_revision,
+        event.kv,
+        event.prev_kv if event.HasField("prev_kv") else None,
+    )

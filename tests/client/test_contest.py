@@ -1,0 +1,106 @@
+"""Locks: one holder at a time, in order; and whoever loses its lease is stopped."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from raftwerk.cli.cluster import Member
+from raftwerk.client import Client, LeaseLost
+from raftwerk.client.contest import Lock
+
+
+def run(member: Member, main: Callable[[Client], Awaitable[None]]) -> None:
+    async def with_client() -> None:
+        async with asyncio.timeout(30), Client([member.client_url]) as client:
+            await main(client)
+
+    asyncio.run(with_client())
+
+
+def test_one_holds_a_lock_at_a_time(member: Member) -> None:
+    holders: list[int] = []
+    tokens: list[int] = []
+
+    async def main(client: Client) -> None:
+        async def work(number: int) -> None:
+            async with client.lock(b"lock") as lock:
+                holders.append(number)
+                tokens.append(lock.revision)
+                await client.put(b"work", b"%d" % number)
+                assert holders[-1] == number
+                assert lock.is_held
+            assert not lock.is_held
+
+        await asyncio.gather(*(work(number) for number in range(6)))
+        assert sorted(holders) == list(range(6))
+        assert tokens == sorted(tokens), "who comes first has it first"
+        assert await client.count(b"lock/", prefix=True) == 0
+
+    run(member, main)
+
+
+def test_locks_of_other_names_are_free(member: Member) -> None:
+    async def main(client: Client) -> None:
+        async with client.lock(b"one"), client.lock(b"two") as second:
+            assert second.is_held
+
+    run(member, main)
+
+
+async def hold_in_vain(client: Client) -> None:
+    async with client.lock(b"lost", ttl_s=2) as lock:
+        await client.lease_revoke(lock.lease.id)
+        await asyncio.Event().wait()
+
+
+def test_whoever_loses_the_lease_is_stopped(member: Member) -> None:
+    async def main(client: Client) -> None:
+        with pytest.raises(LeaseLost):
+            await hold_in_vain(client)
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+
+    run(member, main)
+
+
+def test_whoever_loses_the_lease_while_waiting_is_told(member: Member) -> None:
+    async def main(client: Client) -> None:
+        async with client.lock(b"wait"):
+            second = client.lock(b"wait", ttl_s=2)
+            waiting = asyncio.create_task(enter(second))
+            while await client.count(b"wait/", prefix=True) < 2:
+                await asyncio.sleep(0)
+            await client.lease_revoke(second.lease.id)
+            with pytest.raises(LeaseLost):
+                await waiting
+
+    run(member, main)
+
+
+async def enter(lock: Lock) -> None:
+    async with lock:
+        pass
+
+
+def test_whoever_stops_waiting_leaves_the_queue(member: Member) -> None:
+    async def main(client: Client) -> None:
+        async with client.lock(b"queue"):
+            waiting = asyncio.create_task(enter(client.lock(b"queue")))
+            while await client.count(b"queue/", prefix=True) < 2:
+                await asyncio.sleep(0)
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+            assert await client.count(b"queue/", prefix=True) == 1
+
+    run(member, main)
+
+
+def test_an_error_inside_frees_the_lock(member: Member) -> None:
+    async def main(client: Client) -> None:
+        with pytest.raises(ZeroDivisionError):
+            async with client.lock(b"error"):
+                raise ZeroDivisionError
+        assert await client.count(b"error/", prefix=True) == 0
+
+    run(member, main)

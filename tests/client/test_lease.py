@@ -1,0 +1,143 @@
+"""Leases: alive inside their block, over after it, and lost as soon as they may be."""
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from raftwerk.api import lease_pb2, status
+from raftwerk.cli.cluster import Member
+from raftwerk.client import CallFailed, Client, LeaseLost
+from tests.client.lossy import lossy
+from tests.client.scripted import scripted
+from tests.conftest import StartCluster
+
+
+def run(member: Member, main: Callable[[Client], Awaitable[None]]) -> None:
+    async def with_client() -> None:
+        async with asyncio.timeout(30), Client([member.client_url]) as client:
+            await main(client)
+
+    asyncio.run(with_client())
+
+
+def test_keys_live_as_long_as_the_block(member: Member) -> None:
+    async def main(client: Client) -> None:
+        async with client.lease(60) as lease:
+            await client.put(b"leased", b"x", lease=lease.id)
+            found = await client.lease_time_to_live(lease.id, keys=True)
+            assert (found.grantedTTL, list(found.keys)) == (60, [b"leased"])
+            assert lease.id in await client.lease_list()
+            assert not lease.is_lost
+        assert await client.get(b"leased") is None
+        assert (await client.lease_time_to_live(lease.id)).TTL == -1
+
+    run(member, main)
+
+
+def test_a_lease_is_renewed(member: Member) -> None:
+    """It is renewed at a third of its time: after two thirds more is left than without it."""
+
+    async def main(client: Client) -> None:
+        async with client.lease(3) as lease:
+            granted_s = asyncio.get_running_loop().time()
+            left = lambda: asyncio.get_running_loop().time() - granted_s  # noqa: E731
+            while left() < 1.5 * lease.ttl_s:
+                assert (await client.lease_time_to_live(lease.id)).TTL >= 0
+            assert not lease.is_lost
+
+    run(member, main)
+
+
+def test_a_lease_that_somebody_ends_is_lost(member: Member) -> None:
+    async def main(client: Client) -> None:
+        async with client.lease(3) as lease:
+            await client.lease_revoke(lease.id)
+            await lease.lost.wait()
+            with pytest.raises(LeaseLost):
+                lease.check()
+
+    run(member, main)
+
+
+def test_a_lease_whose_server_is_silent_is_lost(member: Member) -> None:
+    """When the time is over it may have ended, whatever the servers do."""
+
+    async def main(client: Client) -> None:
+        assert member.process is not None
+        async with client.lease(2) as lease:
+            os.kill(member.process.pid, signal.SIGSTOP)
+            try:
+                await lease.lost.wait()
+            finally:
+                os.kill(member.process.pid, signal.SIGCONT)
+            assert lease.is_lost
+
+    run(member, main)
+
+
+def test_a_grant_whose_answer_is_lost_is_asked_again_for_the_same_lease(member: Member) -> None:
+    async def main(client: Client) -> None:
+        before = set(await client.lease_list())
+        async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as other:
+            proxy.part, proxy.losses = b"LeaseGrant", 1
+            granted = await other.lease_grant(70)
+            assert granted.TTL == 70
+            assert set(await client.lease_list()) - before == {granted.ID}
+
+    run(member, main)
+
+
+def test_a_revocation_whose_answer_is_lost_is_done(member: Member) -> None:
+    async def main(client: Client) -> None:
+        granted = await client.lease_grant(70)
+        async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as other:
+            proxy.part, proxy.losses = b"LeaseRevoke", 1
+            await other.lease_revoke(granted.ID)
+        assert (await client.lease_time_to_live(granted.ID)).TTL == -1
+
+    run(member, main)
+
+
+def test_a_grant_that_is_refused_fails() -> None:
+    async def main() -> None:
+        async with (
+            scripted(status.LEASE_TTL_TOO_LARGE) as server,
+            Client([server.endpoint]) as client,
+        ):
+            with pytest.raises(CallFailed):
+                async with client.lease(10):
+                    pass
+
+    asyncio.run(main())
+
+
+def test_what_the_servers_grant_counts() -> None:
+    async def main() -> None:
+        response = lease_pb2.LeaseGrantResponse(ID=7, TTL=90).SerializeToString()
+        async with (
+            scripted(response) as server,
+            Client([server.endpoint]) as client,
+            client.lease(1) as lease,
+        ):
+            assert (lease.id, lease.ttl_s) == (7, 90)
+
+    asyncio.run(main())
+
+
+def test_a_lease_outlives_its_server(start_cluster: StartCluster) -> None:
+    cluster = start_cluster(3)
+
+    async def main() -> None:
+        urls = [member.client_url for member in cluster.members]
+        async with asyncio.timeout(60), Client(urls) as client, client.lease(3) as lease:
+            await asyncio.to_thread(cluster.kill, cluster.members[0])
+            loop = asyncio.get_running_loop()
+            end_s = loop.time() + 2 * lease.ttl_s
+            while loop.time() < end_s:
+                assert not lease.is_lost
+                await client.lease_time_to_live(lease.id)
+
+    asyncio.run(main())
