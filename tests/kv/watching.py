@@ -92,15 +92,20 @@ class Client:
 
 
 class WatchRig(Rig):
-    """A machine with a hub. pleas: how often the hub asked for somebody to catch up."""
+    """A machine with a hub. pleas: how often the hub asked for somebody to catch up. is_eager: events are delivered at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_eager: bool = True) -> None:
         super().__init__()
         self.pleas = 0
-        self.hub = self.machine.open_hub(self._on_lagging)
+        self.hub = self.machine.open_hub(self._on_lagging, self._on_published)
+        self._is_eager = is_eager
 
     def _on_lagging(self) -> None:
         self.pleas += 1
+
+    def _on_published(self) -> None:
+        if self._is_eager:
+            self.hub.deliver()
 
     def client(self) -> Client:
         return Client(self.hub)

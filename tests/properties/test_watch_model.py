@@ -70,7 +70,7 @@ STEPS = st.one_of(
     st.builds(Pause, CLIENTS, st.sampled_from([0, 1, 2, None, None])),
     st.builds(Restore, st.lists(WRITES, max_size=4)),
     st.builds(Compaction, st.integers(0, 6)),
-    st.sampled_from(["slice", "slice", "maintain"]),
+    st.sampled_from(["slice", "slice", "deliver", "deliver", "maintain"]),
 )
 
 
@@ -78,7 +78,7 @@ class World:
     """The hub; and a member that never removes anything and is asked at the end what happened."""
 
     def __init__(self) -> None:
-        self.rig = WatchRig()
+        self.rig = WatchRig(is_eager=False)
         self.archive = Rig()
         self.clients = [self.rig.client(), self.rig.client()]
         self.wanted: dict[Watcher, tuple[Client, Watch, int]] = {}
@@ -116,6 +116,8 @@ class World:
             rig.install(other.machine.open_snapshot())
         elif isinstance(step, Compaction):
             self.apply(rig, [Compact(self.revision - step.back)])
+        elif step == "deliver":
+            rig.hub.deliver()
         elif step == "slice":
             rig.hub.catch_up(3)
         else:

@@ -43,7 +43,7 @@ def test_beginning_and_events(watch_id: int) -> None:
 
 @pytest.mark.parametrize(
     ("bytes_max", "counts"),
-    [(10_000, [5]), (300, [2, 2, 1]), (250, [1, 1, 1, 1, 1]), (1, [1, 1, 1, 1, 1])],
+    [(10_000, [5]), (300, [2, 2, 1]), (200, [1, 1, 1, 1, 1]), (1, [1, 1, 1, 1, 1])],
 )
 def test_fragments(bytes_max: int, counts: list[int]) -> None:
     """All but the last say that more comes; none but a single event is too large."""

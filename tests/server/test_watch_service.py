@@ -173,6 +173,41 @@ def test_revision_is_one_response(rig: WatchRig) -> None:
     assert brief(stream)[1:] == [(0, [2, 2, 2]), (0, [3])]
 
 
+def test_whoever_wrote_is_answered_before_events_leave(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a")
+    rig.node.apply(encode(Put(b"a")))
+    rig.loop.call_soon(lambda: order.append(len(stream.raw)))  # as the answer is written
+    order: list[int] = []
+    rig.settle()
+    assert order == [1]
+    assert len(stream.raw) == 2
+
+
+def test_answers_come_after_what_happened_before_the_request(rig: WatchRig) -> None:
+    stream = rig.stream()
+    stream.create(b"a")
+    rig.node.apply(encode(Put(b"a")))
+    stream.ask_progress()
+    stream.create(b"a")
+    assert brief(stream) == [(0, []), (0, [2]), (-1, []), (1, [])]
+
+
+def test_responses_stay_small_where_revisions_are(rig: WatchRig) -> None:
+    """Many clients take no message of more than 4 MiB."""
+    stream = rig.stream()
+    stream.create(b"a")
+    for _ in range(30):
+        rig.node.apply(encode(Put(b"a", b"x" * 100_000)))
+    rig.settle()
+    responses = stream.take()[1:]
+    assert [event.kv.mod_revision for one in responses for event in one.events] == list(
+        range(2, 32)
+    )
+    assert max(one.ByteSize() for one in responses) <= 600_000
+    assert len(responses) < 10
+
+
 def test_watchers_of_all_streams_get_the_event(rig: WatchRig) -> None:
     streams = [rig.stream() for _ in range(3)]
     for stream in streams:
@@ -359,6 +394,7 @@ def test_watchers_of_one_large_batch_wait_for_the_write(rig: WatchRig) -> None:
     for _ in range(count):
         stream.create(b"a")
     rig.node.apply(encode(Put(b"a", b"x" * 50_000)))
+    rig.hub.deliver()
     assert rig.hub.synced_count < count
     rig.settle()
     assert stream.revisions() == [2] * count

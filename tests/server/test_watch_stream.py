@@ -13,6 +13,12 @@ def served(rig: WatchRig) -> WatchStream:
     return stream
 
 
+def delivery_of(field: bytes) -> Delivery:
+    delivery = Delivery(2, 2)
+    delivery.fields.append(field)
+    return delivery
+
+
 def test_what_is_gathered_leaves_together() -> None:
     """One piece of output for all watchers of a stream."""
     rig = WatchRig()
@@ -24,7 +30,7 @@ def test_what_is_gathered_leaves_together() -> None:
     stream = served(rig)
     watcher = Watcher(stream, 1, Interest(b"a"), 2)
     for _ in range(3):
-        stream.take(watcher, Delivery([b"\x5a\x00"], 2))
+        stream.take(watcher, delivery_of(b"\x5a\x00"))
     assert not rig._server.has_output
     stream.flush()
     assert len(rig._server._out) == 1
@@ -36,7 +42,7 @@ def test_stream_takes_no_more_than_it_should_gather() -> None:
     stream = served(rig)
     watcher = Watcher(stream, 1, Interest(b"a"), 2)
     assert stream.is_ready
-    stream.take(watcher, Delivery([b"x" * GATHERED_BYTES_MAX], 2))
+    stream.take(watcher, delivery_of(b"x" * GATHERED_BYTES_MAX))
     assert not stream.is_ready
 
 

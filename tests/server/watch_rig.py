@@ -111,7 +111,7 @@ class WatchRig(Rig):
         """Each by itself."""
         for command in commands:
             self.node.apply(encode(command))
-        self.settle()
+            self.settle()
 
     @property
     def server_backlog_bytes(self) -> int:

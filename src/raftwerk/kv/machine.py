@@ -108,7 +108,7 @@ class KvMachine:
         versions.written = [] if hub is not None and hub.watcher_count else None
         results = [self._execute(data) for data in batch]
         if hub is not None:
-            hub.publish(versions.written or [], self.revision)
+            hub.publish(versions.written or [])
         self.position = position
         return results
 
@@ -261,9 +261,9 @@ class KvMachine:
     def _unpin(self, pin: int) -> None:
         self._pins.pop(pin, None)
 
-    def open_hub(self, on_lagging: Callable[[], None]) -> Hub:
+    def open_hub(self, on_lagging: Callable[[], None], on_published: Callable[[], None]) -> Hub:
         """The hub of watches: from now on it gets the events of each batch applied, and an earlier one none."""
-        self._hub = Hub(History(self, self._store), on_lagging)
+        self._hub = Hub(History(self, self._store), on_lagging, on_published)
         return self._hub
 
     # Physical compaction

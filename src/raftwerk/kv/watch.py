@@ -23,6 +23,9 @@ ROUND_WATCHERS: Final = 500
 DELIVERIES_MAX: Final = 5_000
 """Of one applied batch, at once: the others catch up."""
 
+DELIVERY_BYTES_MAX: Final = 512 * 1024
+"""But for a single revision: clients refuse responses that are too large."""
+
 
 class State(Enum):
     SYNCED = "synced"
@@ -49,12 +52,14 @@ class Watcher(IndexedWatcher):
 class Delivery:
     """Events for a watcher, whole revisions, serialized as fields of a WatchResponse. Shared by all who get the same."""
 
-    __slots__ = ("_data", "fields", "revision")
+    __slots__ = ("_data", "fields", "first_revision", "revision")
 
-    def __init__(self, fields: list[bytes], revision: int) -> None:
-        self.fields = fields
+    def __init__(self, first_revision: int, revision: int) -> None:
+        self.first_revision = first_revision
+        """Of its events."""
         self.revision = revision
         """Of the store."""
+        self.fields: list[bytes] = []
         self._data: bytes | None = None
 
     @property
@@ -87,10 +92,16 @@ class Listener(Protocol):
 class Hub:
     """See the module's text. Used from the machine's thread."""
 
-    def __init__(self, history: History, on_lagging: Callable[[], None]) -> None:
-        """on_lagging: called when there is something to catch up; not from within it."""
+    def __init__(
+        self, history: History, on_lagging: Callable[[], None], on_published: Callable[[], None]
+    ) -> None:
+        """on_lagging: there is something to catch up. on_published: there is something to deliver: best when whoever wrote it
+        has been answered.
+        """
         self._history = history
         self._on_lagging = on_lagging
+        self._on_published = on_published
+        self._published: list[Event] = []
         self.revision = history.revision
         """Synced watchers have everything up to it."""
         self._synced = Index()
@@ -105,6 +116,7 @@ class Hub:
 
     def add(self, watcher: Watcher) -> None:
         """Begin at watcher.next_revision, past or future."""
+        self.deliver()
         self.watcher_count += 1
         self._place(watcher)
 
@@ -129,6 +141,7 @@ class Hub:
 
     def resume(self, listener: Listener) -> None:
         """The listener is ready again."""
+        self.deliver()
         for watcher in self._parked.pop(listener, ()):
             self._place(watcher)
 
@@ -165,26 +178,35 @@ class Hub:
 
     # Events
 
-    def publish(self, events: list[Event], revision: int) -> None:
-        """What the machine has written since the last call; revision: its newest."""
-        first, self.revision = self.revision + 1, revision
+    def publish(self, events: list[Event]) -> None:
+        """What the machine has written since the last call."""
+        if events:
+            self._published += events
+            self._on_published()
+
+    def deliver(self) -> None:
+        """Bring the synced watchers up to the machine's revision."""
+        self.revision = self._history.revision
+        events, self._published = self._published, []
         audiences = self._synced.gather(events)
         left = DELIVERIES_MAX
         touched: dict[Listener, None] = {}
         for audience in audiences:
-            delivery = self._take(audience)
+            deliveries = self._take(audience)
             for watcher in tuple(audience.watchers):
                 assert isinstance(watcher, Watcher)
-                listener = watcher.listener
                 if watcher.state is not State.SYNCED:  # a listener that failed has left
                     continue
-                if left > 0 and listener.is_ready:
+                rest = deliveries[0]
+                if left > 0:
                     left -= 1
-                    listener.take(watcher, delivery)
-                    touched[listener] = None
-                    continue
+                    touched[watcher.listener] = None
+                    left_over = _hand_over(watcher, deliveries)
+                    if left_over is None:
+                        continue
+                    rest = left_over
                 self._unsync(watcher)
-                watcher.next_revision = max(watcher.next_revision, first)
+                watcher.next_revision = rest.first_revision
                 if left > 0:
                     self._park(watcher)
                 else:
@@ -192,18 +214,27 @@ class Hub:
         for listener in touched:
             listener.flush()
 
-    def _take(self, audience: Audience) -> Delivery:
-        """What the audience has gathered."""
+    def _take(self, audience: Audience) -> list[Delivery]:
+        """What the audience has gathered, cut where it is large: between revisions."""
         events, audience.events = audience.events, []
-        if audience.interest.prev_kv:
-            store, compacted = self._history.store, self._history.compacted_revision
-            fields = [event.field_with_prev(store, compacted) for event in events]
-        else:
-            fields = [event.field() for event in events]
-        return Delivery(fields, self.revision)
+        has_prev = audience.interest.prev_kv
+        store, compacted = self._history.store, self._history.compacted_revision
+        deliveries: list[Delivery] = []
+        size_bytes = last_revision = 0
+        for event in events:
+            field = event.field_with_prev(store, compacted) if has_prev else event.field()
+            is_full = size_bytes + len(field) > DELIVERY_BYTES_MAX
+            if not deliveries or (is_full and event.revision > last_revision):
+                deliveries.append(Delivery(event.revision, self.revision))
+                size_bytes = 0
+            deliveries[-1].fields.append(field)
+            size_bytes += len(field)
+            last_revision = event.revision
+        return deliveries
 
     def restored(self) -> None:
         """A snapshot has replaced the machine's state, by a newer one: go on from its history."""
+        self._published.clear()
         watchers = self._synced.watchers()
         for watcher in watchers:
             assert isinstance(watcher, Watcher)
@@ -222,6 +253,7 @@ class Hub:
 
     def catch_up(self, max_rows: int) -> bool:
         """One slice of work for those that lag: at most max_rows events. Returns whether there is more."""
+        self.deliver()
         if self._round is None:
             self._round = self._begin_round(max_rows)
         if self._round is not None:
@@ -260,15 +292,15 @@ class Hub:
         self._round = None
         touched: dict[Listener, None] = {}
         for audience in ended.audiences:
-            delivery = self._take(audience)
+            deliveries = self._take(audience)
             for watcher in audience.watchers:
                 assert isinstance(watcher, Watcher)
                 if watcher.state is not State.LAGGING:
                     continue
-                if watcher.listener.is_ready:
-                    watcher.listener.take(watcher, delivery)
-                    touched[watcher.listener] = None
-                else:
+                touched[watcher.listener] = None
+                rest = _hand_over(watcher, deliveries)
+                if rest is not None:
+                    watcher.next_revision = rest.first_revision
                     self._park(watcher)
         for watcher in ended.watchers:
             if watcher.state is State.LAGGING:
@@ -276,6 +308,18 @@ class Hub:
                 self._place(watcher)
         for listener in touched:
             listener.flush()
+
+
+def _hand_over(watcher: Watcher, deliveries: list[Delivery]) -> Delivery | None:
+    """As much as the listener takes. Returns the first that it did not."""
+    listener = watcher.listener
+    for delivery in deliveries:
+        if watcher.state is State.GONE:  # the listener failed
+            return None
+        if not listener.is_ready:
+            return delivery
+        listener.take(watcher, delivery)
+    return None
 
 
 class _Round:

@@ -1,7 +1,7 @@
 """etcdserverpb.Watch: the streams of this member, and what keeps them going.
 
-Events leave with the batch that was applied, one write for each stream. History is read in slices of its own: who catches
-up does not wait behind the long reads of others.
+Events leave a turn of the loop after the batch that was applied, one write for each stream. History is read in slices of
+its own: who catches up does not wait behind the long reads of others.
 """
 
 import asyncio
@@ -49,7 +49,8 @@ class WatchService:
         self.is_over = False
         self.watchers_max = WATCHERS_MAX
         self.message_bytes_max = node.settings.max_request_bytes + FRAGMENT_OVERHEAD_BYTES
-        self.hub = node.machine.open_hub(self._catch_up_soon)
+        self._is_delivery_due = False
+        self.hub = node.machine.open_hub(self._catch_up_soon, self._deliver_soon)
 
     def methods(self) -> dict[str, Method]:
         return {"/etcdserverpb.Watch/Watch": StreamMethod(self.open)}
@@ -85,6 +86,18 @@ class WatchService:
         self.is_over = True
         for stream in list(self._streams):
             stream.end(status.STOPPED)
+
+    # Events
+
+    def _deliver_soon(self) -> None:
+        """After the answers to whoever wrote them have left, in the turn after this one."""
+        if not self._is_delivery_due:
+            self._is_delivery_due = True
+            self._loop.call_soon(self._loop.call_soon, self._deliver)
+
+    def _deliver(self) -> None:
+        self._is_delivery_due = False
+        self.hub.deliver()
 
     # Clients that do not read
 

@@ -84,6 +84,7 @@ class WatchStream:
     # Requests
 
     def _on_message(self, data: bytes) -> None:
+        self._hub.deliver()  # what happened before the request comes before its answer
         request = parse_streamed(self.call, watch_pb2.WatchRequest, data)
         if request is None:
             self.close()
@@ -161,6 +162,7 @@ class WatchStream:
 
     def tell_progress(self) -> None:
         """To each watcher that wants to hear of it, has everything, and got no event since the last time."""
+        self._hub.deliver()
         for watch_id, is_quiet in self._is_quiet.items():
             self._is_quiet[watch_id] = True
             if is_quiet and self._hub.is_synced(self._watchers[watch_id]):
@@ -221,6 +223,7 @@ class WatchStream:
         )
 
     def flush(self) -> None:
-        messages, self._gathered = self._gathered, []
-        self._gathered_bytes = 0
-        self.call.send_all(messages)
+        if self._gathered:
+            messages, self._gathered = self._gathered, []
+            self._gathered_bytes = 0
+            self.call.send_all(messages)
