@@ -256,7 +256,7 @@ class Rig:
         call = PendingCall()
         data = request if isinstance(request, bytes) else request.SerializeToString()
         metadata = b"".join(literal(name, value) for name, value in (headers or {}).items())
-        is_stream = path.endswith(("/Watch", "/Observe"))
+        is_stream = path.endswith(("/Watch", "/Observe", "/Snapshot"))
         on_message = call.messages.append if is_stream else None
         call.client_call = self._client.call(path, data, call.done, on_message, metadata=metadata)
         self.pump()
@@ -267,6 +267,7 @@ class Rig:
         while self._client.has_output or self._server.has_output:
             self._server.receive(self._client.take_output())
             self._client.receive(self._server.take_output())
+            self._server.on_written()
 
     def call(
         self, path: str, request: Message | bytes, *, headers: dict[bytes, bytes] | None = None

@@ -7,6 +7,7 @@ from typing import Final
 import structlog
 
 from raftwerk.kv.commands import Compact, encode
+from raftwerk.kv.machine import FIRST_REVISION
 from raftwerk.kv.results import CompactResult
 from raftwerk.server.port import Node
 
@@ -32,7 +33,7 @@ class AutoCompaction:
         self._interval_s = period_s / SAMPLES if self._is_periodic else REVISION_INTERVAL_S
         self._sampled: deque[tuple[float, int]] = deque()
         """(time, revision), the oldest first, as far as they are younger than the retention; and one older."""
-        self._compacted = 0
+        self._compacted = FIRST_REVISION  # nothing is older
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:

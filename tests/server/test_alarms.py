@@ -1,0 +1,117 @@
+"""The alarms that a member raises, and those that it shows."""
+
+import pytest
+
+from raftwerk.api import rpc_pb2
+from raftwerk.kv.commands import AlarmKind, AlarmSet, Put, encode
+from raftwerk.runtime.settings import Settings
+from raftwerk.server.alarms import LOOK_S, Alarms
+from tests.server.fakes import NODE_ID, FakeLoop, FakeNode
+
+RAISED = (AlarmKind.NO_SPACE, NODE_ID)
+
+
+class Rig:
+    def __init__(self, quota: int = 1000) -> None:
+        self.loop = FakeLoop()
+        self.node = FakeNode(self.loop, Settings(quota_backend_bytes=quota))
+        self.alarms = Alarms(self.node, self.loop)
+
+    def fill(self) -> None:
+        for number in range(50):
+            self.node.apply(encode(Put(b"%d" % number, bytes(100))))
+
+    def end(self) -> None:
+        self.node.apply(encode(AlarmSet(*RAISED, is_raised=False)))
+
+    @property
+    def raised(self) -> set[tuple[AlarmKind, int]]:
+        return set(self.node.machine.alarms.raised)
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def test_store_over_its_quota_is_an_alarm(rig: Rig) -> None:
+    rig.alarms.start()
+    rig.loop.advance(LOOK_S)
+    assert not rig.alarms.refuse_growth()
+    rig.fill()
+    rig.loop.advance(LOOK_S)
+    assert rig.raised == {RAISED}
+    assert rig.alarms.refuse_growth()
+
+
+@pytest.mark.parametrize("quota", [-1, 10_000_000])
+def test_store_with_room_is_none(quota: int) -> None:
+    rig = Rig(quota)
+    rig.fill()
+    rig.alarms.start()
+    rig.loop.advance(LOOK_S)
+    assert rig.raised == set()
+    assert not rig.alarms.refuse_growth()
+
+
+def test_alarm_is_raised_again_while_its_reason_lasts(rig: Rig) -> None:
+    rig.fill()
+    rig.alarms.start()
+    rig.loop.settle()
+    rig.end()
+    assert rig.alarms.refuse_growth()
+    rig.loop.advance(LOOK_S)
+    assert rig.raised == {RAISED}
+
+
+def test_alarm_stays_when_there_is_room_again(rig: Rig) -> None:
+    """As in etcd: somebody has to say that all is well."""
+    rig.alarms.activate(AlarmKind.NO_SPACE)
+    rig.loop.settle()
+    rig.alarms.start()
+    rig.loop.advance(10 * LOOK_S)
+    assert rig.alarms.refuse_growth()
+    rig.end()
+    assert not rig.alarms.refuse_growth()
+
+
+def test_alarm_is_asked_for_once_at_a_time(rig: Rig) -> None:
+    rig.fill()
+    rig.node.is_stuck = True
+    rig.alarms.start()
+    rig.loop.advance(5 * LOOK_S)
+    assert len(rig.node.commands) == 1
+    rig.node.release()
+    assert rig.raised == {RAISED}
+
+
+def test_without_leader_nothing_is_asked_for(rig: Rig) -> None:
+    rig.node.has_leader = False
+    rig.fill()
+    rig.alarms.start()
+    rig.loop.settle()
+    assert rig.node.commands == []
+    assert rig.alarms.refuse_growth()
+
+
+def test_full_disk_is_shown_and_not_in_the_log(rig: Rig) -> None:
+    rig.node.is_disk_full = True
+    assert rig.alarms.members() == [rpc_pb2.AlarmMember(memberID=NODE_ID, alarm=rpc_pb2.NOSPACE)]
+    assert rig.raised == set()
+    assert not rig.alarms.refuse_growth()  # the node itself refuses
+    rig.node.is_disk_full = False
+    assert rig.alarms.members() == []
+
+
+def test_alarms_have_etcds_names(rig: Rig) -> None:
+    for kind, node_id in ((AlarmKind.CORRUPT, 5), (AlarmKind.NO_SPACE, 9), RAISED):
+        rig.node.apply(encode(AlarmSet(kind, node_id, is_raised=True)))
+    found = [(one.memberID, rpc_pb2.AlarmType.Name(one.alarm)) for one in rig.alarms.members()]
+    assert found == [(9, "NOSPACE"), (NODE_ID, "NOSPACE"), (5, "CORRUPT")]
+    assert rig.alarms.names() == ["NOSPACE", "CORRUPT"]
+
+
+def test_stopped_alarms_look_no_more(rig: Rig) -> None:
+    rig.alarms.start()
+    rig.alarms.stop()
+    assert rig.loop.timers == 0

@@ -1,0 +1,150 @@
+"""The Snapshot stream."""
+
+import hashlib
+from pathlib import Path
+
+import pytest
+
+from raftwerk.api import rpc_pb2, status
+from raftwerk.http2.limits import Limits
+from raftwerk.http2.server import Call, StreamMethod
+from raftwerk.kv.commands import Put, encode
+from raftwerk.kv.machine import KvMachine
+from raftwerk.raft.membership import Membership
+from raftwerk.replica.failure import Failure
+from raftwerk.replica.position import Position
+from raftwerk.server.gateway_call import GatewayCall
+from raftwerk.server.maintenance_snapshot import CHUNK_BYTES, LOOK_S, SECTOR_BYTES, Snapshots
+from raftwerk.storage.memory import MemoryStore
+from tests.server import fakes
+from tests.server.fakes import FakeLoop, FakeNode
+
+PATH = "/etcdserverpb.Maintenance/Snapshot"
+APPLIED = 10  # what FakeNode says
+
+
+class Rig(fakes.Rig):
+    def __init__(self) -> None:
+        loop = FakeLoop()
+        self.node = FakeNode(loop)
+        super().__init__(loop, {PATH: StreamMethod(Snapshots(self.node, loop).open)})
+
+    def write(self, count: int, index: int = APPLIED) -> None:
+        position = Position(index, 1, Membership((1,)).encode()).encode()
+        puts = [encode(Put(b"%d" % number, bytes(1000))) for number in range(count)]
+        self.node.machine.apply(puts, index, position)
+
+    def snapshot(self) -> list[rpc_pb2.SnapshotResponse]:
+        """All messages of one."""
+        pending = self.start(PATH, rpc_pb2.SnapshotRequest())
+        self.loop.settle()
+        self.advance(LOOK_S)
+        while pending.outcome is None:
+            before = len(pending.messages)
+            self.pump()
+            self.loop.settle()
+            self.pump()
+            assert len(pending.messages) > before or pending.outcome is not None
+        assert pending.outcome.status == status.OK, pending.outcome.text
+        return [rpc_pb2.SnapshotResponse.FromString(data) for data in pending.messages]
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+@pytest.mark.parametrize("count", [1, 40, 500])
+def test_snapshot_ends_with_its_proof_as_etcdctl_wants_it(rig: Rig, count: int) -> None:
+    rig.write(count)
+    *chunks, proof = rig.snapshot()
+    data = b"".join(chunk.blob for chunk in chunks)
+    assert len(data) % SECTOR_BYTES == 0
+    assert proof.blob == hashlib.sha256(data).digest()
+
+
+def test_chunks_are_of_one_size_and_tell_how_much_is_left(rig: Rig) -> None:
+    rig.write(500)
+    *chunks, last, proof = rig.snapshot()
+    assert {len(chunk.blob) for chunk in chunks} == {CHUNK_BYTES}
+    left = [chunk.remaining_bytes for chunk in chunks]
+    assert left == sorted(left, reverse=True)
+    assert min(left) > 0
+    assert (last.remaining_bytes, proof.remaining_bytes) == (0, 0)
+
+
+def test_snapshot_can_be_restored(rig: Rig) -> None:
+    """But for the zeros that fill it up, it is the stream that members send each other."""
+    rig.write(500)
+    *chunks, _ = rig.snapshot()
+    data = b"".join(chunk.blob for chunk in chunks)
+    reader = rig.node.machine.open_snapshot()
+    stream = reader.read(0, len(data))
+    assert data == stream + bytes(len(data) - len(stream))
+    restored = KvMachine(MemoryStore())
+    writer = restored.begin_restore()
+    writer.write(stream)
+    writer.commit()
+    writer.swap()
+    assert restored.revision == rig.node.machine.revision
+
+
+def test_snapshot_waits_for_what_was_written_before_it(rig: Rig) -> None:
+    """A checkpoint that is older is not good enough."""
+    rig.write(1, index=APPLIED - 1)
+    rig.node.hasten_checkpoint()
+    pending = rig.start(PATH, rpc_pb2.SnapshotRequest())
+    rig.advance(10 * LOOK_S)
+    assert (pending.messages, pending.outcome) == ([], None)
+    rig.write(1)
+    rig.advance(2 * LOOK_S)
+    assert pending.messages
+
+
+def test_snapshot_needs_a_leader(rig: Rig) -> None:
+    rig.node.failure = Failure.NO_LEADER
+    pending = rig.start(PATH, rpc_pb2.SnapshotRequest())
+    rig.loop.settle()
+    rig.pump()
+    assert pending.outcome is not None
+    assert (pending.outcome.status, pending.outcome.text) == status.NO_LEADER
+
+
+class SlowClient:
+    """Takes nothing of what is sent."""
+
+    def __init__(self, rig: Rig) -> None:
+        rig.write(500)
+        self.rig = rig
+        method = StreamMethod(Snapshots(rig.node, rig.loop).open)
+        limits = Limits(backlog_bytes_max=3 * CHUNK_BYTES)
+        self.call: Call = GatewayCall(PATH, method, [], None, limits)
+        method.open(self.call)
+        assert self.call.on_message is not None
+        self.call.on_message(b"")
+        rig.loop.advance(10 * LOOK_S)
+
+
+def test_client_that_does_not_read_gets_no_more(rig: Rig) -> None:
+    client = SlowClient(rig)
+    assert 3 * CHUNK_BYTES < client.call.queued_bytes < 5 * CHUNK_BYTES
+    before = client.call.queued_bytes
+    client.call.queued_bytes = 0
+    client.call.on_drained()
+    rig.loop.advance(1)
+    assert 0 < client.call.queued_bytes <= before
+
+
+def test_client_that_leaves_ends_the_stream(rig: Rig) -> None:
+    client = SlowClient(rig)
+    assert isinstance(client.call, GatewayCall)
+    client.call.cancel()
+    client.call.on_drained()
+    rig.loop.advance(1)
+    assert rig.loop.timers == 0
+
+
+def test_file_is_described() -> None:
+    text = Path("docs/snapshot-format.md").read_text()
+    assert "SHA-256" in text
+    assert str(SECTOR_BYTES) in text
