@@ -94,8 +94,11 @@ class World:
     def elect(self, place: int) -> None:
         """The one before may not know of it."""
         self.term += 1
-        self.members[place].catch_up(len(self.log))
-        self.members[place].believes_in_term = self.term
+        member = self.members[place]
+        member.catch_up(len(self.log))
+        member.believes_in_term = self.term
+        self.pass_s(TICK_S)
+        member.catch_up(len(self.log))
 
     def pass_s(self, seconds: float, *, together: bool = False) -> None:
         """together: all members keep up with the log."""
@@ -114,14 +117,16 @@ STEPS = st.one_of(
     st.tuples(st.just("renew"), LEASES),
     st.tuples(st.just("renew"), LEASES),
     st.tuples(st.just("revoke"), LEASES),
+    st.tuples(st.just("renew"), LEASES),
     st.tuples(st.just("elect"), PLACES),
     st.tuples(st.just("resign"), PLACES),
     st.tuples(st.just("catch up"), PLACES, st.integers(1, 9)),
-    st.tuples(st.just("catch up"), PLACES, st.integers(1, 9)),
+    st.tuples(st.just("catch up"), PLACES, st.just(100)),
     st.tuples(st.just("restart"), PLACES),
     st.tuples(st.just("install"), PLACES, PLACES),
-    st.tuples(st.just("time"), st.sampled_from([0.4, 1.2, 2.0, 2.4, 4.0])),
-    st.tuples(st.just("time"), st.sampled_from([0.4, 1.2, 2.0, 2.4, 4.0])),
+    st.tuples(st.just("time"), st.sampled_from([0.4, 1.2, 2.0, 4.0])),
+    st.tuples(st.just("time"), st.sampled_from([0.4, 1.2, 2.0, 4.0])),
+    st.tuples(st.just("time"), st.sampled_from([0.4, 1.2, 2.0, 4.0])),
     st.tuples(st.just("time together"), st.sampled_from([2.4, CHECKPOINT_INTERVAL_S + 4])),
     st.tuples(st.just("pause"), st.sampled_from([1.0, 6.0])),
 )
@@ -152,9 +157,12 @@ def take(world: World, name: str, *values: int) -> None:
 
 
 @given(st.lists(STEPS, min_size=5, max_size=40))
-@settings(max_examples=150, deadline=None, database=None, derandomize=True)
+@settings(max_examples=250, deadline=None, database=None, derandomize=True)
 def test_no_lease_ends_early_and_each_abandoned_one_ends(steps: list[tuple[str, int]]) -> None:
     world = World()
+    for lease_id in IDS:
+        take(world, "grant", lease_id, 5)
+    world.elect(0)
     for step in steps:
         take(world, *step)
     for member in world.members:
