@@ -28,7 +28,6 @@ _IGNORED: Final = {
     "checksums are always checked": """
         compact-hash-check-time experimental-compact-hash-check-enabled
         experimental-compact-hash-check-time experimental-initial-corrupt-check""",
-    "there are no users and tokens yet": "auth-token auth-token-ttl bcrypt-cost",
     "there are no leases yet": """
         experimental-enable-lease-checkpoint experimental-enable-lease-checkpoint-persist""",
     "there is no v2 API": "enable-v2 experimental-enable-v2v3 v2-deprecation",

@@ -156,6 +156,9 @@ FLAGS: Final[tuple[Flag, ...]] = (
         "Largest store; 0: 2 GiB; negative: no limit.",
     ),
     Flag("max-txn-ops", "max_txn_ops", _number, "Operations in a transaction."),
+    Flag("auth-token", "auth_token", str, "simple, or jwt,priv-key=FILE,sign-method=RS256,ttl=5m."),
+    Flag("auth-token-ttl", "auth_token_ttl_s", _number, "Seconds a token serves unused."),
+    Flag("bcrypt-cost", "bcrypt_cost", _number, "Of hashing a password, 4 to 31."),
     *(
         Flag(
             name,

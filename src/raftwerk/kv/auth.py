@@ -10,7 +10,7 @@ auth revision. All of it is held in memory too: it is read with every request.
 
 import struct
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -64,17 +64,28 @@ _decode_user: Final = msgspec.msgpack.Decoder(User).decode
 _decode_role: Final = msgspec.msgpack.Decoder(Role).decode
 
 
+class SignedTokens(Protocol):
+    """Tokens that say by themselves whose they are."""
+
+    def find(self, token: str) -> tuple[str, int] | None:
+        """User and auth revision; None: it is invalid."""
+
+
 class Auth:
     """The auth state of a store."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self.tokens = Tokens()
+        self.signed_tokens: SignedTokens | None = None
+        """Set by the server, when tokens are signed instead of granted."""
         self.load()
 
     def load(self) -> None:
         """The store's rows were replaced, or are new."""
         row = self._store.get(Table.META, _META)
+        self.is_enabled: bool
+        self.revision: int
         self.is_enabled, self.revision = (
             _META_ROW.unpack(row) if row is not None else (False, FIRST_REVISION)
         )

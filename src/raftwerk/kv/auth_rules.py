@@ -9,7 +9,7 @@ otherwise the comparison would be told by the refusal.
 from typing import NamedTuple
 
 from raftwerk.kv.auth import Auth
-from raftwerk.kv.auth_access import Access
+from raftwerk.kv.auth_access import Access, KeyRanges
 from raftwerk.kv.auth_commands import AuthCommand, TokenGrant
 from raftwerk.kv.commands import (
     Authorized,
@@ -36,6 +36,14 @@ class Identity(NamedTuple):
 
 
 NOBODY = Identity("", 0)
+MEMBER = Identity("", -1)
+"""A member by itself: it keeps house, or ends what somebody has begun."""
+
+
+class LeaseKeys(NamedTuple):
+    """Reading which keys are attached to a lease."""
+
+    lease_id: int
 
 
 def identified(command: Command | Authorized) -> tuple[Command, Identity]:
@@ -56,14 +64,14 @@ def admin_refusal(auth: Auth, by: Identity) -> KvError | None:
 
 
 def refusal(
-    auth: Auth, leases: Leases, by: Identity, command: Command | RangeQuery
+    auth: Auth, leases: Leases, by: Identity, command: Command | RangeQuery | LeaseKeys
 ) -> KvError | None:
     """Why `by` may not execute a command or a read. What members do by themselves has no user, and is never refused."""
-    if not auth.is_enabled:
+    if not auth.is_enabled or by == MEMBER:
         return None
     if isinstance(command, SessionWrite):
         command = command.command
-    if isinstance(command, RangeQuery | Put | DeleteRange | Txn | LeaseRevoke):
+    if isinstance(command, RangeQuery | Put | DeleteRange | Txn | LeaseRevoke | LeaseKeys):
         return _key_refusal(auth, leases, by, command)
     if isinstance(command, Compact) or (
         isinstance(command, AuthCommand) and not isinstance(command, TokenGrant)
@@ -73,9 +81,11 @@ def refusal(
 
 
 def _key_refusal(
-    auth: Auth, leases: Leases, by: Identity, command: Operation | LeaseRevoke
+    auth: Auth, leases: Leases, by: Identity, command: Operation | LeaseRevoke | LeaseKeys
 ) -> KvError | None:
-    if isinstance(command, LeaseRevoke) and next(leases.scan_keys(command.lease_id), None) is None:
+    if isinstance(command, LeaseRevoke | LeaseKeys) and (
+        leases.first_key(command.lease_id, b"") is None
+    ):
         return None
     if not by.user:
         return KvError.USER_EMPTY
@@ -87,7 +97,9 @@ def _key_refusal(
     if access.is_admin:
         return None
     if isinstance(command, LeaseRevoke):
-        is_allowed = _may_end(access, leases, command.lease_id)
+        is_allowed = _has_keys(access.writes, leases, command.lease_id)
+    elif isinstance(command, LeaseKeys):
+        is_allowed = _has_keys(access.reads, leases, command.lease_id)
     else:
         is_allowed = _may(access, leases, command)
     return None if is_allowed else KvError.PERMISSION_DENIED
@@ -108,10 +120,14 @@ def _may(access: Access, leases: Leases, operation: Operation) -> bool:
     return (
         access.writes.covers(start, stop)
         and (not operation.prev_kv or access.reads.covers(start, stop))
-        and (isinstance(operation, DeleteRange) or _may_end(access, leases, operation.lease))
+        and (
+            isinstance(operation, DeleteRange)
+            or not operation.lease
+            or _has_keys(access.writes, leases, operation.lease)
+        )
     )
 
 
-def _may_end(access: Access, leases: Leases, lease_id: int) -> bool:
-    """Whether it may write all keys of a lease; 0: of none."""
-    return not lease_id or access.writes.covers_all(lambda key: leases.first_key(lease_id, key))
+def _has_keys(ranges: KeyRanges, leases: Leases, lease_id: int) -> bool:
+    """Whether all keys of a lease lie within ranges."""
+    return ranges.covers_all(lambda key: leases.first_key(lease_id, key))

@@ -11,6 +11,7 @@ from raftwerk.runtime.tls import TlsFiles
 
 ELECTION_TIMEOUT_MS_MAX = 50_000
 ELECTION_TIMEOUT_HEARTBEATS_MIN = 5
+BCRYPT_COSTS = range(4, 32)
 NO_TLS = TlsFiles()
 NO_PEER_TLS = TlsFiles("peer-")
 
@@ -75,6 +76,12 @@ class Settings:
     quota_backend_bytes: int = 2 * 1024**3
     """Writes are refused when the store is larger; negative: no limit."""
     max_txn_ops: int = 128
+    auth_token: str = "simple"
+    """simple, or jwt with its options: jwt,priv-key=FILE,sign-method=RS256,ttl=10m."""
+    auth_token_ttl_s: int = 300
+    """Since its last use; of signed tokens: since it was signed."""
+    bcrypt_cost: int = 10
+    """Of hashing a password; each step more doubles it."""
     corrupt_check_s: float = 600.0
     """Between two comparisons of the members' data. 0: none."""
     auto_compaction_mode: str = "periodic"
@@ -126,11 +133,16 @@ class Settings:
             (self.heartbeat_interval_ms, "heartbeat-interval"),
             (self.max_request_bytes, "max-request-bytes"),
             (self.max_txn_ops, "max-txn-ops"),
+            (self.auth_token_ttl_s, "auth-token-ttl"),
             (self.snapshot_count, "snapshot-count"),
             (self.watch_progress_notify_interval_ms, "watch-progress-notify-interval"),
         ):
             if value <= 0:
                 raise UsageError(f"--{flag} must be at least 1, not {value}")
+        if self.bcrypt_cost not in BCRYPT_COSTS:
+            raise UsageError(
+                f"--bcrypt-cost must be from {BCRYPT_COSTS[0]} to {BCRYPT_COSTS[-1]}, not {self.bcrypt_cost}"
+            )
         if self.election_timeout_ms < ELECTION_TIMEOUT_HEARTBEATS_MIN * self.heartbeat_interval_ms:
             raise UsageError(
                 f"--election-timeout[{self.election_timeout_ms}ms] should be at least {ELECTION_TIMEOUT_HEARTBEATS_MIN} times "

@@ -6,6 +6,7 @@ await server.stop()
 """
 
 import asyncio
+import time
 from typing import Final, cast
 
 import structlog
@@ -13,9 +14,14 @@ import structlog
 from raftwerk.errors import UsageError
 from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.server import Limits
+from raftwerk.runtime.background import BackgroundThread
 from raftwerk.runtime.descriptors import are_scarce
 from raftwerk.runtime.tls_setup import client_port
 from raftwerk.server.alarms import Alarms
+from raftwerk.server.auth_guard import Guard
+from raftwerk.server.auth_jwt import signed_tokens
+from raftwerk.server.auth_passwords import Passwords
+from raftwerk.server.auth_service import AuthService
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.contest import Contests
 from raftwerk.server.election_service import ElectionService
@@ -66,11 +72,14 @@ class Server:
         health = Health(node, self._loop)
         self._lease = LeaseService(node, self._loop, slices, alarms.refuse_growth)
         self._watch = WatchService(node, self._loop, Slices(self._loop))
+        guard = Guard(node, self._loop)
+        auth = self._auth_service()
         self._contests = Contests(node, self._loop, slices, self._watch.hub, alarms.refuse_growth)
         self._methods = MethodTable(
             kv.methods(),
-            cluster.methods(),
-            maintenance.methods(),
+            auth.methods(),
+            guard.protect(cluster.methods()),
+            guard.protect(maintenance.methods()),
             health.methods(),
             self._lease.methods(),
             LockService(self._contests).methods(),
@@ -78,7 +87,7 @@ class Server:
             self._watch.methods(),
         )
         check = CorruptionCheck(node, self._loop, alarms, node.settings.corrupt_check_s)
-        self._chores = (alarms, check, AutoCompaction(node, self._loop))
+        self._chores = (alarms, check, AutoCompaction(node, self._loop), auth)
         """What is done from time to time."""
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
@@ -86,6 +95,21 @@ class Server:
         pages = Pages(node, MetricsPage(node, self._traffic), alarms.names)
         gateway = Gateway(self._methods, self._limits)
         self._http1 = Http1(pages.application(gateway), 2 * self._limits.message_bytes_max)
+
+    def _auth_service(self) -> AuthService:
+        settings = self._node.settings
+        passwords = Passwords(
+            settings.bcrypt_cost,
+            lambda: BackgroundThread("passwords", self._loop, self._on_failed),
+        )
+        tokens = signed_tokens(settings.auth_token, settings.auth_token_ttl_s, time.time)
+        self._node.machine.auth.tokens.ttl_s = settings.auth_token_ttl_s
+        return AuthService(self._node, self._loop, passwords, tokens)
+
+    def _on_failed(self, error: Exception) -> None:
+        self._loop.call_exception_handler(
+            {"message": "a callback of the password thread failed", "exception": error}
+        )
 
     async def start(self) -> None:
         """Listen for clients."""

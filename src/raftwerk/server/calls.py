@@ -9,7 +9,9 @@ from google.protobuf.message import DecodeError, Message
 from raftwerk.api import status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call
+from raftwerk.kv.commands import authorized
 from raftwerk.replica.failure import Failure
+from raftwerk.server.auth_guard import Guard, Read
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 
@@ -46,24 +48,52 @@ class Waiting:
     def __init__(self, node: Node, loop: asyncio.AbstractEventLoop) -> None:
         self._node = node
         self._loop = loop
+        self._guard = Guard(node, loop)
 
     def propose(self, call: Call, command: bytes, done: Callable[[object], None]) -> None:
-        """Replicate a command; `done` gets its result or a Failure, unless the call is refused at once."""
-        if self._may_wait(call):
-            self._node.propose(command, self._in_time(call, done))
+        """Replicate a command; `done` gets its result or a Failure, unless the call is refused at once.
 
-    def read(self, call: Call, answer: Callable[[], None]) -> None:
-        """Call `answer` after the linearizable barrier; refuse the call if there is none."""
+        While auth is enabled it goes with the name of who calls: the machine will say whether that one may.
+        """
+        if not self._may_wait(call):
+            return
+        settle = self._in_time(call, done)
+        if self._guard.is_on:
+            self._guard.identify(
+                call, lambda by: self._node.propose(authorized(*by, command), settle)
+            )
+        else:
+            self._node.propose(command, settle)
+
+    def read(self, call: Call, answer: Callable[[], None], what: Read | None = None) -> None:
+        """Call `answer` after the linearizable barrier; refuse the call if there is none.
+
+        what: the caller must have the right to read that.
+        """
 
         def done(failure: object) -> None:
             if failure is None:
-                answer()
+                self._answer_if_allowed(call, answer, what)
             else:
                 assert isinstance(failure, Failure), f"unexpected result {failure!r}"
                 fail(call, status_of(failure))
 
         if self._may_wait(call):
             self._node.read(self._in_time(call, done))
+
+    def read_here(self, call: Call, answer: Callable[[], None], what: Read) -> None:
+        """Call `answer` at once: this member's state will do."""
+        if self._guard.is_on:
+            self._guard.identify(call, lambda _: self._answer_if_allowed(call, answer, what))
+        else:
+            answer()
+
+    def _answer_if_allowed(self, call: Call, answer: Callable[[], None], what: Read | None) -> None:
+        refused = self._guard.refusal_now(call, what) if what is not None else None
+        if refused is not None:
+            fail(call, refused)
+        else:
+            answer()
 
     def _may_wait(self, call: Call) -> bool:
         if not self._node.has_leader and (b"hasleader", b"true") in call.request.headers:

@@ -18,6 +18,7 @@ from typing import Final, Protocol
 from raftwerk.api import status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call
+from raftwerk.kv.auth_rules import MEMBER
 from raftwerk.kv.commands import (
     Command,
     Compare,
@@ -30,6 +31,7 @@ from raftwerk.kv.commands import (
     SortOrder,
     SortTarget,
     Txn,
+    authorized,
     encode,
 )
 from raftwerk.kv.results import KvError, LeaseResult, RangeResult, TxnResult
@@ -37,6 +39,7 @@ from raftwerk.kv.rows import KeyValue, decode_key_value
 from raftwerk.kv.watch import Delivery, Hub, Watcher
 from raftwerk.kv.watch_index import Interest
 from raftwerk.replica.failure import Failure
+from raftwerk.server.auth_guard import Guard
 from raftwerk.server.calls import Waiting, fail
 from raftwerk.server.errors import status_of
 from raftwerk.server.lease_service import NO_LEASE, new_lease_id, ttl_s_min
@@ -107,6 +110,7 @@ class Contests:
         self.slices = slices
         self.hub = hub
         self._waiting = Waiting(node, loop)
+        self.guard = Guard(node, loop)
         self._is_over_quota = is_over_quota
         self.open: dict[Participant, None] = {}
 
@@ -125,9 +129,9 @@ class Contests:
         else:
             self.propose(call, command, done)
 
-    def read(self, call: Call, answer: Callable[[], None]) -> None:
-        """Linearizable barrier."""
-        self._waiting.read(call, answer)
+    def read(self, call: Call, answer: Callable[[], None], what: RangeQuery) -> None:
+        """Linearizable barrier; the caller must have the right to read that."""
+        self._waiting.read(call, answer, what)
 
     def with_lease(
         self,
@@ -343,7 +347,7 @@ class Contest:
     def _remove_key(self) -> None:
         if self.create_revision and not self._leaves_its_key:
             command = removal(CompareTarget.MOD, self.key, self.entered_revision)
-            self._contests.node.propose(encode(command), lambda _: None)
+            self._contests.node.propose(authorized(*MEMBER, encode(command)), lambda _: None)
 
     def end(self, refusal: Status) -> None:
         """Here, not everywhere: the key stays."""

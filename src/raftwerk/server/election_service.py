@@ -12,7 +12,7 @@ from raftwerk.server import translate
 from raftwerk.server.calls import fail, parse
 from raftwerk.server.contest import Contest, Contests, is_made_at, refuse, removal
 from raftwerk.server.lock_service import NO_KEY
-from raftwerk.server.observer import Observer, leader_steps
+from raftwerk.server.observer import Observer, leader_query, leader_steps
 
 NOT_LEADER = Status(status.UNKNOWN, "election: not leader")
 NO_LEADER = Status(status.UNKNOWN, "election: no leader")
@@ -119,7 +119,9 @@ class ElectionService:
 
         contests = self._contests
         contests.read(
-            call, lambda: contests.slices.start(call, leader_steps(contests, request.name, found))
+            call,
+            lambda: contests.slices.start(call, leader_steps(contests, request.name, found)),
+            leader_query(request.name),
         )
 
     def observe(self, call: Call) -> None:

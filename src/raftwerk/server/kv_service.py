@@ -124,12 +124,15 @@ class KvService:
             else:
                 self._fail(call, result)
 
+        def answer() -> None:
+            done(self._machine.txn_read_only(command))
+
         if not is_read_only:
             self._propose(call, command, done)
         elif translate.is_serializable(request):
-            done(self._machine.txn_read_only(command))
+            self._waiting.read_here(call, answer, command)
         else:
-            self._waiting.read(call, lambda: done(self._machine.txn_read_only(command)))
+            self._waiting.read(call, answer, command)
 
     def compact(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.CompactionRequest, data)
@@ -172,16 +175,17 @@ class KvService:
         refusal = validate.check_range(request)
         if refusal is not None:
             fail(call, refusal)
-        elif request.serializable:
-            self._answer_range(call, request)
-        else:
-            self._waiting.read(call, lambda: self._answer_range(call, request))
-
-    def _answer_range(self, call: Call, request: rpc_pb2.RangeRequest) -> None:
-        if call.is_over:
             return
         query = translate.range_query(request)
-        if request.range_end:
+        if request.serializable:
+            self._waiting.read_here(call, lambda: self._answer_range(call, query), query)
+        else:
+            self._waiting.read(call, lambda: self._answer_range(call, query), query)
+
+    def _answer_range(self, call: Call, query: RangeQuery) -> None:
+        if call.is_over:
+            return
+        if query.range_end:
             self._slices.start(call, self._range_steps(call, query))
             return
         result = self._machine.range(query)

@@ -15,6 +15,7 @@ from typing import Final
 from raftwerk.api import lease_pb2, status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
+from raftwerk.kv.auth_rules import LeaseKeys
 from raftwerk.kv.commands import LeaseGrant, LeaseRenew, LeaseRevoke, encode
 from raftwerk.kv.results import KvError, LeaseResult
 from raftwerk.replica.failure import Failure
@@ -151,7 +152,7 @@ class LeaseService:
             else:
                 call.reply(head)
 
-        self._waiting.read(call, answer)
+        self._waiting.read(call, answer, LeaseKeys(request.ID) if request.keys else None)
 
     def _key_steps(self, call: Call, lease_id: int, head: bytes) -> Steps:
         """The rest of an answer: the keys that are attached."""

@@ -6,7 +6,8 @@ from typing import Final
 
 import structlog
 
-from raftwerk.kv.commands import Compact, encode
+from raftwerk.kv.auth_rules import MEMBER
+from raftwerk.kv.commands import Compact, authorized, encode
 from raftwerk.kv.machine import FIRST_REVISION
 from raftwerk.kv.results import CompactResult
 from raftwerk.server.port import Node
@@ -50,7 +51,8 @@ class AutoCompaction:
         node = self._node
         is_leader = node.status().leader_id == node.node_id
         if is_leader and upto > max(self._compacted, node.machine.compacted_revision):
-            node.propose(encode(Compact(upto)), lambda result: self._on_compacted(upto, result))
+            command = authorized(*MEMBER, encode(Compact(upto)))
+            node.propose(command, lambda result: self._on_compacted(upto, result))
 
     def _surplus(self) -> int:
         return self._node.machine.revision - int(self._retention)

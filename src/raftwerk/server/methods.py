@@ -2,12 +2,6 @@
 
 from raftwerk.http2.server import Method
 
-_NOT_BUILT_YET = frozenset(
-    (
-        "etcdserverpb.Auth",
-    )
-)
-
 
 class MethodTable:
     """Implements http2.server.Methods."""
@@ -25,8 +19,6 @@ class MethodTable:
         service, slash, name = path.removeprefix("/").rpartition("/")
         if not slash:
             return f'malformed method name: "{path}"'
-        if service in _NOT_BUILT_YET:
-            return f"{service} is not supported by raftwerk yet"
         if service in self._services:
             return f"unknown method {name} for service {service}"
         return f"unknown service {service}"

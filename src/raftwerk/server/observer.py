@@ -22,15 +22,20 @@ from raftwerk.server.errors import status_of
 from raftwerk.server.slices import Steps, read_in_slices
 
 
-def leader_steps(contests: Contests, name: bytes, found: Callable[[RangeResult], None]) -> Steps:
-    """Call `found` with the oldest key of a contest, or with none."""
-    query = RangeQuery(
+def leader_query(name: bytes) -> RangeQuery:
+    """What finds the oldest key of a contest."""
+    return RangeQuery(
         prefix_of(name),
         after_prefix(name),
         limit=1,
         sort_order=SortOrder.ASCEND,
         sort_target=SortTarget.CREATE,
     )
+
+
+def leader_steps(contests: Contests, name: bytes, found: Callable[[RangeResult], None]) -> Steps:
+    """Call `found` with the oldest key of a contest, or with none."""
+    query = leader_query(name)
     machine = contests.node.machine
     result = yield from read_in_slices(machine, lambda: machine.range_sliced(query), SLICE_ROWS)
     assert isinstance(result, RangeResult), "the newest revision can be read"
@@ -69,6 +74,10 @@ class Observer:
     def _on_barrier(self, failure: Failure | None) -> None:
         if failure is not None:
             self.end(status_of(failure))
+            return
+        refused = self._contests.guard.refusal_now(self._call, leader_query(self._name))
+        if refused is not None:
+            self.end(refused)
         elif not self._is_over:
             steps = leader_steps(self._contests, self._name, self._on_found)
             self._contests.slices.start(self._call, steps)

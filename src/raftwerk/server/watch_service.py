@@ -11,7 +11,9 @@ from typing import Final
 
 from raftwerk.api import status
 from raftwerk.http2.server import Call, Method, StreamMethod
+from raftwerk.kv.commands import RangeQuery
 from raftwerk.server import translate
+from raftwerk.server.auth_guard import Guard, hold_messages, reason
 from raftwerk.server.calls import fail
 from raftwerk.server.port import Node
 from raftwerk.server.slices import Slices, Steps
@@ -50,6 +52,7 @@ class WatchService:
         self.watchers_max = WATCHERS_MAX
         self.message_bytes_max = node.settings.max_request_bytes + FRAGMENT_OVERHEAD_BYTES
         self._is_delivery_due = False
+        self._guard = Guard(node, loop)
         self.hub = node.machine.open_hub(self._catch_up_soon, self._deliver_soon)
 
     def methods(self) -> dict[str, Method]:
@@ -57,6 +60,11 @@ class WatchService:
 
     def header(self, revision: int) -> bytes:
         return self._headers.field(revision, self._node.current_term)
+
+    def refusal(self, call: Call, key: bytes, range_end: bytes) -> str:
+        """Why the caller may not watch a range; "": it may."""
+        refused = self._guard.refusal_now(call, RangeQuery(key, range_end))
+        return "" if refused is None else reason(refused)
 
     @property
     def stream_count(self) -> int:
@@ -69,7 +77,19 @@ class WatchService:
             fail(call, status.STOPPED)
         elif wants_leader and not self._node.has_leader:
             fail(call, status.NO_LEADER)
+        elif not self._guard.is_on:
+            self._begin(call, wants_leader=wants_leader)
         else:
+            hand_on = hold_messages(call)
+
+            def begin() -> None:
+                self._begin(call, wants_leader=wants_leader)
+                hand_on()
+
+            self._guard.identify(call, lambda _: begin(), otherwise=begin)
+
+    def _begin(self, call: Call, *, wants_leader: bool) -> None:
+        if not self.is_over:
             stream = WatchStream(self, call)
             self._streams[stream] = None
             if wants_leader:

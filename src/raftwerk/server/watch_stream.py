@@ -37,6 +37,9 @@ class Surroundings(Protocol):
 
     def header(self, revision: int) -> bytes: ...
 
+    def refusal(self, call: Call, key: bytes, range_end: bytes) -> str:
+        """Why the caller may not watch a range; "": it may."""
+
     def await_drain(self, stream: "WatchStream") -> None:
         """Resume the stream's watchers when it is ready again."""
 
@@ -123,6 +126,9 @@ class WatchStream:
     def _refusal(self, request: _Create) -> str:
         """Why there will be no such watcher."""
         key, range_end = request.key or FIRST_KEY, request.range_end
+        refused = self._service.refusal(self.call, key, range_end)
+        if refused:
+            return refused
         if request.start_revision < 0:
             return status.COMPACTED.text
         if range_end and range_end != ALL_FROM_KEY and key >= range_end:
