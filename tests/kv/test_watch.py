@@ -178,6 +178,24 @@ def test_listener_that_fails_takes_its_watchers_along(rig: WatchRig) -> None:
     assert rig.hub.watcher_count == 0
 
 
+@pytest.mark.parametrize("start", [0, 2], ids=["live", "history"])
+def test_listener_that_fails_gets_no_second_delivery(rig: WatchRig, start: int) -> None:
+    class Failing(Client):
+        def take(self, watcher: watch.Watcher, delivery: watch.Delivery) -> None:
+            super().take(watcher, delivery)
+            rig.hub.remove(watcher)
+
+    client = Failing(rig.hub)
+    large = [Put(b"a", b"x" * 240_000)] * 4
+    if start:
+        apply_together(rig, *large)
+    watcher = client.watch(b"a", start=start, prev_kv=True)
+    if not start:
+        apply_together(rig, *large)
+    rig.catch_up(100)
+    assert len(client.deliveries[watcher]) == 1
+
+
 def test_events_wait_until_they_are_delivered() -> None:
     """Whoever wrote them is answered first; nothing else overtakes them."""
     rig = WatchRig(is_eager=False)
@@ -330,6 +348,19 @@ def test_slow_listener_parks_its_watchers_and_goes_on_from_history(rig: WatchRig
     assert rig.hub.is_synced(watcher)
 
 
+def test_slow_listener_stops_in_the_middle_of_a_slice(rig: WatchRig) -> None:
+    """With the values before them, its events make more than one delivery."""
+    write(rig, *[b"a"] * 6, value=b"x" * 120_000)
+    client = rig.client()
+    client.room = 1
+    watcher = client.watch(b"a", start=2, prev_kv=True)
+    rig.catch_up(100)
+    assert [event.revision for event in client.events(watcher)] == [2, 3]
+    client.read()
+    rig.catch_up(100)
+    assert [event.revision for event in client.events(watcher)] == list(range(2, 8))
+
+
 def test_watchers_of_a_slow_listener_without_events_stay_synced(rig: WatchRig) -> None:
     client = rig.client()
     busy, idle = client.watch(b"a"), client.watch(b"b")
@@ -427,6 +458,20 @@ def test_restored_state_is_told_from_its_history(rig: WatchRig) -> None:
     rest = [put(5, value=b"5"), put(6, value=b"6"), put(7, value=b"7")]
     assert client.events(live) == [put(2), put(3, value=b"3"), *rest]
     assert client.events(future) == rest
+
+
+def test_events_that_a_restore_overtakes_come_from_its_history() -> None:
+    """Whoever waits for what comes after it gets none of them."""
+    rig = WatchRig(is_eager=False)
+    client = rig.client()
+    live, future = client.watch(b"a"), client.watch(b"a", start=5)
+    write(rig, b"a")
+    rig.install(newer(rig, Put(b"a", b"v"), Put(b"a", b"v")).machine.open_snapshot())
+    rig.catch_up()
+    write(rig, b"a")
+    rig.hub.deliver()
+    assert client.events(live) == [put(2), put(3), put(4), put(5)]
+    assert client.events(future) == [put(5)]
 
 
 def test_restored_state_that_is_compacted_further_cancels(rig: WatchRig) -> None:
