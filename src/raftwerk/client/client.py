@@ -12,6 +12,7 @@ from google.protobuf.message import Message
 
 from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, watch_pb2
 from raftwerk.client import lease as leases
+from raftwerk.client.admin import Auth, Maintenance, Members
 from raftwerk.client.calls import Calls, Kind
 from raftwerk.client.contest import TTL_S, Lock
 from raftwerk.client.election import Election
@@ -60,6 +61,10 @@ class Client:
             credentials=credentials,
             tls=tls,
         )
+
+        self.members = Members(self.calls)
+        self.maintenance = Maintenance(self.calls)
+        self.auth = Auth(self.calls)
 
     @property
     def has_exactly_once(self) -> bool:

@@ -1,0 +1,123 @@
+"""Members, alarms, snapshots, users and roles: on the real etcd, and on raftwerk as far as it serves them."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from raftwerk.api import auth_pb2, rpc_pb2
+from raftwerk.cli.cluster import Member
+from raftwerk.client import CallFailed, Client
+from tests.interop.etcd_cluster import running_etcd
+
+
+@pytest.fixture
+def etcd(tmp_path: Path) -> Iterator[Member]:
+    """One of its own: with users it serves nobody else."""
+    with running_etcd(tmp_path, 1) as members:
+        yield members[0]
+
+
+def run(member: Member, main: Callable[[Client], Awaitable[None]]) -> None:
+    async def with_client() -> None:
+        async with asyncio.timeout(30), Client([member.client_url]) as client:
+            await main(client)
+
+    asyncio.run(with_client())
+
+
+def test_members_are_listed(member: Member) -> None:
+    async def main(client: Client) -> None:
+        leader = (await client.status()).leader
+        assert [one.ID for one in await client.members.list()] == [leader]
+
+    run(member, main)
+
+
+def test_members_come_and_go(etcd: Member) -> None:
+    async def main(client: Client) -> None:
+        added = await client.members.add(["http://127.0.0.1:1"], is_learner=True)
+        assert added.member.isLearner
+        changed = await client.members.update(added.member.ID, ["http://127.0.0.1:2"])
+        assert ["http://127.0.0.1:2"] in [list(one.peerURLs) for one in changed]
+        with pytest.raises(CallFailed, match="in sync with leader"):
+            await client.members.promote(added.member.ID)
+        assert len(await client.members.remove(added.member.ID)) == 1
+
+    run(etcd, main)
+
+
+def test_there_are_no_alarms(etcd: Member) -> None:
+    async def main(client: Client) -> None:
+        assert not await client.maintenance.alarms()
+        assert not await client.maintenance.disarm(
+            rpc_pb2.AlarmMember(memberID=1, alarm=rpc_pb2.NOSPACE)
+        )
+        await client.maintenance.defragment()
+
+    run(etcd, main)
+
+
+def test_the_leader_is_moved_to_members_alone(etcd: Member) -> None:
+    async def main(client: Client) -> None:
+        with pytest.raises(CallFailed, match="bad leader transferee"):
+            await client.maintenance.move_leader(1)
+
+    run(etcd, main)
+
+
+def test_a_snapshot_is_whole(etcd: Member) -> None:
+    async def main(client: Client) -> None:
+        await client.put(b"in the snapshot", b"x" * 5000)
+        data = b"".join([piece async for piece in client.maintenance.snapshot()])
+        assert len(data) % 512 == 32, "pages and a digest"
+        assert b"in the snapshot" in data
+
+    run(etcd, main)
+
+
+def test_users_roles_and_tokens(etcd: Member) -> None:
+    async def main(client: Client) -> None:
+        auth = client.auth
+        await auth.user_add("root", "secret")
+        await auth.role_add("root")
+        await auth.user_grant_role("root", "root")
+        await auth.user_add("reader", "letters")
+        await auth.role_add("read")
+        await auth.role_grant("read", "READ", b"open/", prefix=True)
+        await auth.user_grant_role("reader", "read")
+        await client.put(b"open/a", b"1")
+        assert not await auth.is_enabled()
+        await auth.enable()
+        login = ("root", "secret")
+        async with Client([etcd.client_url], credentials=login) as root:
+            assert await root.auth.is_enabled()
+            assert sorted(await root.auth.users()) == ["reader", "root"]
+            assert sorted(await root.auth.roles()) == ["read", "root"]
+            assert list(await root.auth.user_roles("reader")) == ["read"]
+            (permission,) = await root.auth.role_permissions("read")
+            assert permission == auth_pb2.Permission(
+                permType=auth_pb2.Permission.READ, key=b"open/", range_end=b"open0"
+            )
+            await read_and_fail_to_write(etcd)
+            await root.auth.role_revoke("read", b"open/", prefix=True)
+            await root.auth.user_change_password("reader", "other")
+            await root.auth.user_revoke_role("reader", "read")
+            await root.auth.role_delete("read")
+            await root.auth.user_delete("reader")
+            await root.auth.disable()
+        assert not await auth.is_enabled()
+
+    run(etcd, main)
+
+
+async def read_and_fail_to_write(etcd: Member) -> None:
+    async with Client([etcd.client_url], credentials=("reader", "letters")) as reader:
+        assert await reader.get(b"open/a") == b"1"
+        async with reader.watch(b"open/", prefix=True, start_revision=2) as events:
+            assert (await anext(events)).key == b"open/a"
+        with pytest.raises(CallFailed, match="permission denied"):
+            await reader.put(b"open/a", b"2")
+        with pytest.raises(CallFailed, match="permission denied"):
+            await reader.get(b"closed")
