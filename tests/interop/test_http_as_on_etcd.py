@@ -78,6 +78,7 @@ WANTED = {
     "etcd_server_proposals_applied_total",
     "etcd_server_quota_backend_bytes",
     "etcd_disk_wal_fsync_duration_seconds",
+    "etcd_disk_backend_commit_duration_seconds",
     "etcd_mvcc_db_total_size_in_bytes",
     "etcd_mvcc_db_total_size_in_use_in_bytes",
     "etcd_network_peer_sent_bytes",

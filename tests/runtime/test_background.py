@@ -123,3 +123,18 @@ def test_close_finishes_what_was_handed_over() -> None:
         return ran
 
     assert asyncio.run(main()) == list(range(20))
+
+
+def test_duration_of_a_job_is_told() -> None:
+    async def main() -> None:
+        told: list[float] = []
+        loop = asyncio.get_running_loop()
+        thread = BackgroundThread("t", loop, pytest.fail, told.append)
+        done: asyncio.Future[object] = loop.create_future()
+        thread.run(lambda: "result", done.set_result)
+        assert await done == "result"
+        thread.close()
+        (duration_s,) = told
+        assert duration_s > 0
+
+    asyncio.run(main())

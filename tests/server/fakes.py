@@ -175,6 +175,9 @@ class FakeNode:
     def peer_traffic(self) -> dict[int, tuple[int, int]]:
         return {NODE_ID + 1: (100, 200)}
 
+    def dropped_messages(self) -> dict[int, int]:
+        return {NODE_ID + 1: 7}
+
 
 class FakeTransport(asyncio.Transport):
     """A socket that takes what it is let to."""

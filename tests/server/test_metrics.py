@@ -77,3 +77,15 @@ def test_histogram_is_cumulative_and_ends_with_all() -> None:
     assert buckets == [1, 1] + [2] * (len(DURATION_BOUNDS_S) - 2) + [3]
     assert samples[f"{name}_count", ()] == 3
     assert samples[f"{name}_sum", ()] == pytest.approx(sum(durations_s))
+
+
+def test_peers_are_labels_of_what_was_not_sent() -> None:
+    samples = scrape(FakeNode(FakeLoop()))
+    name = "etcd_network_peer_sent_failures_total"
+    assert samples[name, (("To", f"{NODE_ID + 1:x}"),)] == 7
+
+
+def test_commits_of_the_store_are_a_histogram() -> None:
+    node = FakeNode(FakeLoop())
+    node.metrics.observe_commit_s(0.003)
+    assert scrape(node)["etcd_disk_backend_commit_duration_seconds_count", ()] == 1

@@ -2,6 +2,7 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, TypeVar
@@ -21,8 +22,13 @@ class BackgroundThread:
         name: str,
         loop: asyncio.AbstractEventLoop,
         on_failed: Callable[[Exception], None],
+        observe_s: Callable[[float], None] | None = None,
     ) -> None:
-        """on_failed: called on the loop with what a `done` raised: a bug of ours, nobody else would hear of it."""
+        """on_failed: called on the loop with what a `done` raised: a bug of ours, nobody else would hear of it.
+
+        observe_s: gets on the loop how long each job of `run` took.
+        """
+        self._observe_s = observe_s
         self._loop = loop
         self._on_failed = on_failed
         self._jobs: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
@@ -32,14 +38,18 @@ class BackgroundThread:
     def run(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
         """Run `job` in the thread; later, on the loop, call `done` with its result or the exception that it raised."""
 
-        def settle(result: T | Exception) -> None:
+        def settle(result: T | Exception, elapsed_s: float) -> None:
             try:
+                if self._observe_s is not None:
+                    self._observe_s(elapsed_s)
                 done(result)
             except Exception as error:  # noqa: BLE001  (handed on: a lost callback must not go unnoticed)
                 self._on_failed(error)
 
         def call() -> None:
-            self._loop.call_soon_threadsafe(settle, _result_of(job))
+            started = time.perf_counter()
+            result = _result_of(job)
+            self._loop.call_soon_threadsafe(settle, result, time.perf_counter() - started)
 
         self._jobs.put(call)
 

@@ -217,6 +217,10 @@ class Links:
             for peer, link in self._messages.items()
         }
 
+    def dropped(self) -> dict[NodeId, int]:
+        """Messages that could not be sent, by peer: there was no connection, or it took no more."""
+        return {peer: link.dropped_count for peer, link in self._messages.items()}
+
     def is_up(self, peer: NodeId) -> bool:
         """Whether the dialled message connection stands."""
         return self._messages[peer].is_up

@@ -32,10 +32,15 @@ class Metrics:
     def __init__(self) -> None:
         self.wal_sync = Durations()
         """Write and sync of one group of the durable log."""
+        self.backend_commit = Durations()
+        """Commit of one checkpoint of the store."""
         self.leader_changes_seen_total = 0
 
     def observe_wal_sync_s(self, duration_s: float) -> None:
         self.wal_sync.observe(duration_s)
+
+    def observe_commit_s(self, duration_s: float) -> None:
+        self.backend_commit.observe(duration_s)
 
     def on_notice(self, event: str) -> None:
         if event in ("following", "became leader"):

@@ -137,7 +137,9 @@ class Node:
             self.metrics.observe_wal_sync_s,
         )
         self._close_log = self._journal.close
-        self._store_thread = BackgroundThread("raftwerk-store", loop, self._fail)
+        self._store_thread = BackgroundThread(
+            "raftwerk-store", loop, self._fail, self.metrics.observe_commit_s
+        )
         self._closing.callback(self._store_thread.close)
         self._restore_thread = BackgroundThread("raftwerk-restore", loop, self._fail)
         self._closing.callback(self._restore_thread.close)
@@ -247,6 +249,10 @@ class Node:
     def peer_traffic(self) -> dict[NodeId, tuple[int, int]]:
         """(bytes sent, bytes received) by peer."""
         return self._links.traffic()
+
+    def dropped_messages(self) -> dict[NodeId, int]:
+        """Messages that could not be sent, by peer."""
+        return self._links.dropped()
 
     def members(self) -> list[MemberInfo]:
         """The members of the cluster, by node id, as far as they have published themselves."""

@@ -63,6 +63,9 @@ class NodeCollector(Collector):
         node, status = self._node, self._node.status()
         sync = node.metrics.wal_sync
         yield _histogram("etcd_disk_wal_fsync_duration_seconds", "Write and sync of the log", sync)
+        commit = node.metrics.backend_commit
+        name = "etcd_disk_backend_commit_duration_seconds"
+        yield _histogram(name, "Commit of a checkpoint of the store", commit)
         quota = node.settings.quota_backend_bytes
         yield _gauge("etcd_server_quota_backend_bytes", "Size limit of the store", quota)
         name = "etcd_mvcc_db_total_size_in_bytes"
@@ -88,6 +91,12 @@ class NodeCollector(Collector):
             received.add_metric([f"{peer:x}"], into)
         yield sent
         yield received
+        failures = CounterMetricFamily(
+            "etcd_network_peer_sent_failures", "Messages that could not be sent", labels=["To"]
+        )
+        for peer, count in sorted(self._node.dropped_messages().items()):
+            failures.add_metric([f"{peer:x}"], count)
+        yield failures
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -78,3 +78,6 @@ class Node(Protocol):
 
     def peer_traffic(self) -> dict[int, tuple[int, int]]:
         """(bytes sent, bytes received) by peer."""
+
+    def dropped_messages(self) -> dict[int, int]:
+        """Messages that could not be sent, by peer."""
