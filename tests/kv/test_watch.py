@@ -207,7 +207,7 @@ def test_events_wait_until_they_are_delivered() -> None:
     assert client.deliveries[early] == [[put(2), put(3)]]
     assert rig.hub.is_synced(late)
     write(rig, b"a")
-    rig.hub.deliver()
+    assert rig.hub.revision == 4
     rig.hub.deliver()
     assert client.events(late) == [put(4)]
     assert client.deliveries[early][1:] == [[put(4)]]

@@ -102,7 +102,7 @@ class Hub:
         self._on_lagging = on_lagging
         self._on_published = on_published
         self._published: list[Event] = []
-        self.revision = history.revision
+        self._revision = history.revision
         """Synced watchers have everything up to it."""
         self._synced = Index()
         self._lagging: dict[int, dict[Watcher, None]] = {}
@@ -145,9 +145,16 @@ class Hub:
         for watcher in self._parked.pop(listener, ()):
             self._place(watcher)
 
+    @property
+    def revision(self) -> int:
+        """The machine's; synced watchers have everything up to it, now at the latest."""
+        self.deliver()
+        return self._revision
+
     def is_synced(self, watcher: Watcher) -> bool:
         """Whether it has everything up to `revision`, and wants what comes next."""
-        return watcher.state is State.SYNCED and watcher.next_revision <= self.revision + 1
+        revision = self.revision
+        return watcher.state is State.SYNCED and watcher.next_revision <= revision + 1
 
     @property
     def has_lagging(self) -> bool:
@@ -155,11 +162,11 @@ class Hub:
 
     def _place(self, watcher: Watcher) -> None:
         next_revision = watcher.next_revision
-        if next_revision > self.revision:
+        if next_revision > self._revision:
             watcher.state = State.SYNCED
             self.synced_count += 1
             # Who waits for the future is told apart, so that nothing older reaches it
-            is_future = next_revision > self.revision + 1
+            is_future = next_revision > self._revision + 1
             self._synced.add(watcher, next_revision if is_future else 0)
         else:
             watcher.state = State.LAGGING
@@ -186,7 +193,7 @@ class Hub:
 
     def deliver(self) -> None:
         """Bring the synced watchers up to the machine's revision."""
-        self.revision = self._history.revision
+        self._revision = self._history.revision
         events, self._published = self._published, []
         audiences = self._synced.gather(events)
         left = DELIVERIES_MAX
@@ -225,7 +232,7 @@ class Hub:
             field = event.field_with_prev(store, compacted) if has_prev else event.field()
             is_full = size_bytes + len(field) > DELIVERY_BYTES_MAX
             if not deliveries or (is_full and event.revision > last_revision):
-                deliveries.append(Delivery(event.revision, self.revision))
+                deliveries.append(Delivery(event.revision, self._revision))
                 size_bytes = 0
             deliveries[-1].fields.append(field)
             size_bytes += len(field)
@@ -239,8 +246,8 @@ class Hub:
         for watcher in watchers:
             assert isinstance(watcher, Watcher)
             self._unsync(watcher)
-            watcher.next_revision = max(watcher.next_revision, self.revision + 1)
-        self.revision = self._history.revision
+            watcher.next_revision = max(watcher.next_revision, self._revision + 1)
+        self._revision = self._history.revision
         if self._round is not None:
             watchers += self._round.watchers
             self._round = None
@@ -342,9 +349,7 @@ class _Round:
             self.audiences += self._index.gather(events)
             return self._history.revision
         after = int.from_bytes(position[:8], "big")
-        if (
-            events[-1].revision == after
-        ):  # the slice ends within a revision: leave its beginning for the next one
+        if events[-1].revision == after:  # leave the beginning of that revision for the next slice
             whole = [event for event in events if event.revision < after]
             if not whole:
                 self._position = position

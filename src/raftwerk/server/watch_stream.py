@@ -168,7 +168,7 @@ class WatchStream:
 
     def tell_progress(self) -> None:
         """To each watcher that wants to hear of it, has everything, and got no event since the last time."""
-        self._hub.deliver()
+        self._hub.deliver()  # which may make them less quiet
         for watch_id, is_quiet in self._is_quiet.items():
             self._is_quiet[watch_id] = True
             if is_quiet and self._hub.is_synced(self._watchers[watch_id]):
