@@ -89,3 +89,20 @@ def test_commits_of_the_store_are_a_histogram() -> None:
     node = FakeNode(FakeLoop())
     node.metrics.observe_commit_s(0.003)
     assert scrape(node)["etcd_disk_backend_commit_duration_seconds_count", ()] == 1
+
+
+class FewWatches:
+    """Implements server.metrics.Watches."""
+
+    stream_count = 2
+    watcher_count = 5
+    slow_watcher_count = 1
+
+
+def test_watches_are_counted_as_etcd_names_them() -> None:
+    samples = scrape(FakeNode(FakeLoop()), Traffic(FewWatches()))
+    counts = [
+        samples[f"etcd_debugging_mvcc_{name}_total", ()]
+        for name in ("watch_stream", "watcher", "slow_watcher")
+    ]
+    assert counts == [2, 5, 1]

@@ -416,6 +416,16 @@ def test_client_that_asks_and_never_reads_is_sent_away(rig: WatchRig) -> None:
     assert rig.service.stream_count == 0
 
 
+def test_slow_watchers_are_counted(rig: WatchRig) -> None:
+    stream = rig.stream()
+    for key in (b"a", b"b", b"c"):
+        stream.create(key)
+    rig.block()
+    rig.apply(Put(b"a"))
+    counts = rig.service.stream_count, rig.service.watcher_count, rig.service.slow_watcher_count
+    assert counts == (1, 3, 1)
+
+
 # The end of streams
 
 

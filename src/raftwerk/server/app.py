@@ -72,6 +72,7 @@ class Server:
         health = Health(node, self._loop)
         self._lease = LeaseService(node, self._loop, slices, alarms.refuse_growth)
         self._watch = WatchService(node, self._loop, Slices(self._loop))
+        self._traffic.watches = self._watch
         guard = Guard(node, self._loop)
         auth = self._auth_service()
         self._contests = Contests(node, self._loop, slices, self._watch.hub, alarms.refuse_growth)

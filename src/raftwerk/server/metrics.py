@@ -1,6 +1,7 @@
 """/metrics: the node's counters in the format that scrapers read, under the names that etcd's dashboards use."""
 
 from collections.abc import Iterator
+from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import (
@@ -16,10 +17,25 @@ from raftwerk.runtime.metrics import DURATION_BOUNDS_S, Durations
 from raftwerk.server.port import Node
 
 
-class Traffic:
-    """What went through the client port."""
+class Watches(Protocol):
+    """What is said of watches (server.watch_service.WatchService)."""
 
-    def __init__(self) -> None:
+    @property
+    def stream_count(self) -> int: ...
+
+    @property
+    def watcher_count(self) -> int: ...
+
+    @property
+    def slow_watcher_count(self) -> int:
+        """Of those, that do not have everything yet."""
+
+
+class Traffic:
+    """What went through the client port, and who listens there."""
+
+    def __init__(self, watches: Watches | None = None) -> None:
+        self.watches = watches
         self.received_bytes = 0
         self.sent_bytes = 0
         self.connections = 0
@@ -82,6 +98,16 @@ class NodeCollector(Collector):
         name = "etcd_network_client_grpc_sent_bytes"
         yield _counter(name, "Bytes to gRPC clients", traffic.sent_bytes)
         yield _gauge("raftwerk_client_connections", "Open gRPC connections", traffic.connections)
+        watches = traffic.watches
+        if watches is not None:
+            name = (
+                "etcd_debugging_mvcc_watch_stream_total"  # gauges, in spite of the names, as etcd's
+            )
+            yield _gauge(name, "Open watch streams", watches.stream_count)
+            name = "etcd_debugging_mvcc_watcher_total"
+            yield _gauge(name, "Watchers", watches.watcher_count)
+            name = "etcd_debugging_mvcc_slow_watcher_total"
+            yield _gauge(name, "Watchers that are behind", watches.slow_watcher_count)
         sent = CounterMetricFamily("etcd_network_peer_sent_bytes", "Bytes to peers", labels=["To"])
         received = CounterMetricFamily(
             "etcd_network_peer_received_bytes", "Bytes from peers", labels=["From"]

@@ -70,6 +70,14 @@ class WatchService:
     def stream_count(self) -> int:
         return len(self._streams)
 
+    @property
+    def watcher_count(self) -> int:
+        return self.hub.watcher_count
+
+    @property
+    def slow_watcher_count(self) -> int:
+        return self.hub.watcher_count - self.hub.synced_count
+
     def open(self, call: Call) -> None:
         """A new stream."""
         wants_leader = (b"hasleader", b"true") in call.request.headers
