@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from raftwerk.api.watch_pb2 import WatchResponse
+from raftwerk.kv.commands import Command, Put, encode
 from raftwerk.kv.watch import Delivery, Hub, Watcher
 from raftwerk.kv.watch_index import Interest
 from tests.kv.rig import Rig
@@ -116,3 +117,21 @@ class WatchRig(Rig):
         while self.hub.catch_up(max_rows):
             slices += 1
         return slices
+
+
+def put(revision: int, key: bytes = b"a", value: bytes = b"v", prev: bytes | None = None) -> Told:
+    return Told(revision, "put", key, value, prev)
+
+
+def deleted(revision: int, key: bytes = b"a", prev: bytes | None = None) -> Told:
+    return Told(revision, "delete", key, b"", prev)
+
+
+def write(rig: WatchRig, *keys: bytes, value: bytes = b"v") -> None:
+    rig.execute_all(*(Put(key, value) for key in keys))
+
+
+def apply_together(rig: WatchRig, *commands: Command) -> None:
+    """As one batch of the log."""
+    rig.log += map(encode, commands)
+    rig.machine.apply([encode(command) for command in commands], len(rig.log), b"")

@@ -117,3 +117,10 @@ class WatchRig(Rig):
     def server_backlog_bytes(self) -> int:
         """Of the server's calls, not taken by the client."""
         return sum(call.queued_bytes for call in self._server.streams.values())
+
+
+def response(revision: int, watch_id: int = 0, **fields: object) -> WatchResponse:
+    message = WatchResponse(watch_id=watch_id, **fields)
+    message.header.SetInParent()
+    message.header.revision = revision
+    return message
