@@ -63,3 +63,14 @@ def test_a_leader_that_believes_too_much_of_a_follower() -> None:
 def test_joint_configurations_need_both_majorities(nodes: set[int], is_enough: bool) -> None:
     membership = Membership((1, 2, 3), outgoing=(2, 3, 4) if nodes == {2, 3} else (3, 4, 5))
     assert is_quorum(membership, nodes) == is_enough
+
+
+def test_a_committed_entry_that_is_taken_from_a_disk() -> None:
+    durability = on_disks(n1="1 1", n2="1 1")
+    checker = committed(durability)
+    checker.on_commit(node(1, term=1, log="1 1", commit=1).state)
+    durability.on_persist(2, Persist(2, 2, 0, truncate_from=2, entries=entries("2", first=2)))
+    durability.on_persisted(2, 2)
+    durability.on_persist(2, Persist(3, 2, 0, truncate_from=1, entries=entries("2")))
+    with pytest.raises(Violation, match="node 2 removed"):
+        durability.on_persisted(2, 3)

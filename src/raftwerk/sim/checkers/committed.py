@@ -7,7 +7,7 @@ for all higher-numbered terms.
 from raftwerk.raft.membership import Membership
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.state import State
-from raftwerk.raft.types import Entry, Index, NodeId
+from raftwerk.raft.types import Entry, Index, NodeId, Term
 from raftwerk.sim.checkers import Violation, is_quorum
 from raftwerk.sim.checkers.durability import Durability
 
@@ -20,6 +20,7 @@ class Committed:
         self._durability = durability
         self.entries: list[Entry] = []
         self._checked: dict[NodeId, Index] = {}
+        durability.on_removed = self._on_removed
 
     @property
     def last_index(self) -> Index:
@@ -82,6 +83,13 @@ class Committed:
                         f"leader {state.node_id} believes that node {peer} holds {match_index}; "
                         f"its disk has {log.last_index}",
                     )
+
+    def _on_removed(self, node_id: NodeId, index: Index, term: Term) -> None:
+        """What is committed stays on every disk that has it."""
+        if index <= self.last_index and self.entries[index - 1].term == term:
+            raise Violation(
+                "Committed on a quorum", f"node {node_id} removed the committed ({index}, {term})"
+            )
 
     def on_leader(self, state: State) -> None:
         """Somebody was elected: Leader Completeness."""

@@ -5,6 +5,7 @@ stable storage before responding to RPCs".
 """
 
 from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from raftwerk.raft.effects import Persist
@@ -47,6 +48,16 @@ class DurableLog:
             del self.terms[persist.truncate_from - self.base_index - 1 :]
         self.terms.extend(entry.term for entry in persist.entries)
 
+    def removed_by(self, persist: Persist) -> list[tuple[Index, Term]]:
+        """The entries that a Persist takes away."""
+        start = persist.truncate_from or self.last_index + 1
+        if persist.reset_to is not None:
+            start = max(self.base_index, persist.reset_to.last_included_index) + 1
+        return [
+            (index, self.terms[index - self.base_index - 1])
+            for index in range(start, self.last_index + 1)
+        ]
+
     def holds(self, index: Index, term: Term) -> bool:
         """Whether the entry at `index` is of `term`, or its effect is in the state machine's checkpoint."""
         if index <= max(self.base_index, self.checkpoint_index):
@@ -85,6 +96,8 @@ class Durability:
     def __init__(self) -> None:
         self.logs: dict[NodeId, DurableLog] = {}
         self._waiting: dict[NodeId, deque[Persist]] = {}
+        self.on_removed: Callable[[NodeId, Index, Term], None] | None = None
+        """Told of each entry that a disk loses on purpose."""
 
     def log_of(self, node_id: NodeId) -> DurableLog:
         return self.logs.setdefault(node_id, DurableLog())
@@ -97,7 +110,11 @@ class Durability:
         """Reported durable."""
         log, waiting = self.log_of(node_id), self._waiting.setdefault(node_id, deque())
         while waiting and waiting[0].ticket <= ticket:
-            log.take(waiting.popleft())
+            persist = waiting.popleft()
+            for index, term in log.removed_by(persist):
+                if self.on_removed is not None:
+                    self.on_removed(node_id, index, term)
+            log.take(persist)
 
     def on_checkpointed(self, node_id: NodeId, index: Index) -> None:
         log = self.log_of(node_id)

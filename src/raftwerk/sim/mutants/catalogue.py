@@ -183,6 +183,7 @@ MUTANTS: Final = (
         "replica.recovery:start_core",
         "is_superseded = not log.matches(last_applied, last_term)",
         "is_superseded = not log.has(last_applied)",
+        scenario="CrashMeetsAnInstall",
     ),
     Mutant(
         "entry-lost-in-compaction",
@@ -209,12 +210,7 @@ MUTANTS: Final = (
         "raft.install_snapshot:install",
         "if state.log.matches(last_included_index, incoming.last_included_term):",
         "if False:",
-    ),
-    Mutant(
-        "snapshot-goes-back-in-time",
-        "replica.snapshots:SnapshotReceiver._swap",
-        "if self._last_applied() >= index:",
-        "if False:",
+        scenario="LateEntriesMeetASnapshot",
     ),
     Mutant(
         "installed-before-it-is",
@@ -255,6 +251,7 @@ MUTANTS: Final = (
         "raft.read_index:ask_leader",
         "remote.next_request_id += 1",
         "pass",
+        seed=37,
     ),
     Mutant(
         "read-before-it-is-applied",
@@ -300,6 +297,7 @@ MUTANTS: Final = (
         "raft.forward:receive",
         "may_have_led = state.voted_for == state.node_id",
         "may_have_led = False",
+        scenario="ACopyMeetsAFormerLeader",
     ),
     Mutant(
         "place-given-out-again-means-not-committed",
@@ -314,6 +312,7 @@ MUTANTS: Final = (
         "wal.log:WriteJob.run",
         "files.failure = error\n        raise",
         "pass",
+        seed=3,
     ),
     Mutant(
         "checksum-of-records-not-checked",
@@ -327,6 +326,7 @@ MUTANTS: Final = (
         "wal.log:Wal.open",
         "if recovery.torn_bytes:",
         "if False:",
+        seed=91,
     ),
     Mutant(
         "damage-taken-for-a-torn-tail",

@@ -13,7 +13,7 @@ from raftwerk.sim.checkers import Violation
 from raftwerk.sim.network import NetworkOptions
 from raftwerk.sim.options import Options, WorkloadOptions
 from raftwerk.sim.run import Failure
-from raftwerk.sim.scenarios import course_kv, course_raft, figures
+from raftwerk.sim.scenarios import course_kv, course_raft, figures, meetings
 from raftwerk.sim.scenarios.course_kv import Course
 from raftwerk.sim.scenarios.stage import Stage
 
@@ -191,7 +191,18 @@ def _figures() -> list[Scenario]:
     ]
 
 
-SCENARIOS: Final = {scenario.name: scenario for scenario in [*_raft(), *_key_value(), *_figures()]}
+def _meetings() -> list[Scenario]:
+    short = _options(3, SHORT_LOG)
+    return [
+        Scenario("LateEntriesMeetASnapshot", meetings.late_entries_meet_a_snapshot, short),
+        Scenario("CrashMeetsAnInstall", meetings.crash_meets_an_install, short),
+        Scenario("ACopyMeetsAFormerLeader", meetings.a_copy_meets_a_former_leader, _options(3)),
+    ]
+
+
+SCENARIOS: Final = {
+    scenario.name: scenario for scenario in [*_raft(), *_key_value(), *_figures(), *_meetings()]
+}
 
 
 def find(name: str) -> Scenario:
