@@ -1,105 +1,38 @@
-"""Commands for people: put, get, del, status, members.
-
-Exit codes: 0 done; 1 the answer is no (no such key; an endpoint that does not answer `status`); 2 an error, nothing
-happened; 3 a write whose outcome is unknown.
-"""
+"""Commands for people: put, get, del, status, members. Their exit codes are those of ctl_shell."""
 
 import asyncio
-import base64
 import json
 import os
 import sys
-from collections.abc import Awaitable, Callable
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from google.protobuf.json_format import MessageToDict
-from google.protobuf.message import Message
-from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from raftwerk.api import rpc_pb2
-from raftwerk.client import Client, OutcomeUnknown
+from raftwerk.cli.ctl_shell import (
+    DEFAULT,
+    AsJson,
+    Endpoints,
+    as_dict,
+    connect,
+    lease_id,
+    print_json,
+    print_table,
+    run,
+    split,
+    table,
+    text_of,
+)
+from raftwerk.client import Client
+from raftwerk.client.ranges import prefix_end
 from raftwerk.errors import RaftwerkError
-
-Endpoints = Annotated[
-    str,
-    typer.Option(
-        "--endpoints",
-        envvar=["RAFTWERK_ENDPOINTS", "ETCDCTL_ENDPOINTS"],
-        help="Client addresses, comma-separated.",
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-DEFAULT = "127.0.0.1:2379"
-PIPE_WIDTH = 10_000
-
-
-def _split(endpoints: str) -> list[str]:
-    return [endpoint.strip() for endpoint in endpoints.split(",") if endpoint.strip()]
-
-
-def _run(endpoints: str, action: Callable[[Client], Awaitable[int]]) -> None:
-    """Run with a client, and exit with what `action` returns; errors become one line and their exit code."""
-
-    async def with_client() -> int:
-        async with Client(_split(endpoints)) as client:
-            return await action(client)
-
-    try:
-        raise typer.Exit(asyncio.run(with_client()))
-    except OutcomeUnknown as error:
-        print(
-            f"raftwerk: {error}: it may have happened, or may yet happen; look before you try again",
-            file=sys.stderr,
-        )
-        raise typer.Exit(3) from error
-    except RaftwerkError as error:
-        print(f"raftwerk: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
-
-
-def _dict(message: Message) -> dict[str, Any]:
-    """As in etcd's JSON: names of the proto files, bytes in base64, large numbers as strings."""
-    return MessageToDict(message, preserving_proto_field_name=True)
-
-
-def _print_json(message: Message) -> None:
-    print(json.dumps(_dict(message)))
-
-
-def _table(*columns: str) -> Table:
-    table = Table()
-    for column in columns:
-        table.add_column(column, overflow="fold")  # never cut a value short
-    return table
-
-
-def _print_table(table: Table) -> None:
-    """As wide as the terminal; into a pipe as wide as it takes."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = PIPE_WIDTH
-    console.print(table)
-
-
-def _prefix_end(prefix: bytes) -> bytes:
-    """The range_end of all keys that begin with a prefix."""
-    stripped = prefix.rstrip(b"\xff")
-    return stripped[:-1] + bytes((stripped[-1] + 1,)) if stripped else b"\0"
-
-
-def _text(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return f"base64:{base64.b64encode(data).decode()}"
 
 
 def put(
     key: str,
     value: Annotated[str, typer.Argument(help="The value; - reads it from standard input.")],
+    lease: Annotated[str, typer.Option(help="The lease that the key lives with, in hex.")] = "0",
     endpoints: Endpoints = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
@@ -107,14 +40,14 @@ def put(
     data = sys.stdin.buffer.read() if value == "-" else os.fsencode(value)
 
     async def action(client: Client) -> int:
-        response = await client.put(os.fsencode(key), data)
+        response = await client.put(os.fsencode(key), data, lease=lease_id(lease))
         if as_json:
-            _print_json(response)
+            print_json(response)
         else:
             print(f"OK, revision {response.header.revision}")
         return 0
 
-    _run(endpoints, action)
+    run(endpoints, action)
 
 
 def get(
@@ -135,7 +68,7 @@ def get(
     start = os.fsencode(key)
     request = rpc_pb2.RangeRequest(
         key=start or b"\0",
-        range_end=_prefix_end(start) if prefix else b"",
+        range_end=prefix_end(start) if prefix else b"",
         limit=limit,
         revision=rev,
         keys_only=keys_only,
@@ -146,18 +79,18 @@ def get(
     async def action(client: Client) -> int:
         response = await client.range(request)
         if as_json:
-            _print_json(response)
+            print_json(response)
         elif count_only:
             print(response.count)
         else:
             for kv in response.kvs:
                 if keys_only or prefix:
-                    print(_text(kv.key))
+                    print(text_of(kv.key))
                 if not keys_only:
-                    print(_text(kv.value))
+                    print(text_of(kv.value))
         return 0 if response.count else 1
 
-    _run(endpoints, action)
+    run(endpoints, action)
 
 
 def delete(
@@ -170,14 +103,14 @@ def delete(
     start = os.fsencode(key)
 
     async def action(client: Client) -> int:
-        response = await client.delete(start or b"\0", _prefix_end(start) if prefix else b"")
+        response = await client.delete(start or b"\0", prefix_end(start) if prefix else b"")
         if as_json:
-            _print_json(response)
+            print_json(response)
         else:
             print(f"{response.deleted} deleted, revision {response.header.revision}")
         return 0
 
-    _run(endpoints, action)
+    run(endpoints, action)
 
 
 def status(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
@@ -185,27 +118,27 @@ def status(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
 
     async def ask(endpoint: str) -> tuple[str, rpc_pb2.StatusResponse | RaftwerkError]:
         try:
-            async with Client([endpoint], timeout_s=3) as client:
+            async with connect([endpoint], timeout_s=3) as client:
                 return endpoint, await client.status()
         except RaftwerkError as error:
             return endpoint, error
 
     async def ask_all() -> list[tuple[str, rpc_pb2.StatusResponse | RaftwerkError]]:
-        return await asyncio.gather(*(ask(endpoint) for endpoint in _split(endpoints)))
+        return await asyncio.gather(*(ask(endpoint) for endpoint in split(endpoints)))
 
     answers = asyncio.run(ask_all())
     if as_json:
         for endpoint, answer in answers:
-            body = {"error": str(answer)} if isinstance(answer, RaftwerkError) else _dict(answer)
+            body = {"error": str(answer)} if isinstance(answer, RaftwerkError) else as_dict(answer)
             print(json.dumps({"endpoint": endpoint, **body}))
     else:
-        table = _table("endpoint", "member", "role", "term", "index", "applied", "store", "problem")
+        rows = table("endpoint", "member", "role", "term", "index", "applied", "store", "problem")
         for endpoint, answer in answers:
             if isinstance(answer, RaftwerkError):
-                table.add_row(endpoint, "", "", "", "", "", "", f"[red]{escape(str(answer))}[/red]")
+                rows.add_row(endpoint, "", "", "", "", "", "", f"[red]{escape(str(answer))}[/red]")
                 continue
             role = "leader" if answer.leader == answer.header.member_id else "follower"
-            table.add_row(
+            rows.add_row(
                 endpoint,
                 f"{answer.header.member_id:x}",
                 role,
@@ -215,7 +148,7 @@ def status(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
                 f"{answer.dbSize / 1e6:.1f} MB",
                 ", ".join(answer.errors),
             )
-        _print_table(table)
+        print_table(rows)
     raise typer.Exit(int(any(isinstance(answer, RaftwerkError) for _, answer in answers)))
 
 
@@ -225,18 +158,18 @@ def members(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
     async def action(client: Client) -> int:
         found = await client.member_list()
         if as_json:
-            print(json.dumps([_dict(member) for member in found]))
+            print(json.dumps([as_dict(member) for member in found]))
             return 0
-        table = _table("member", "name", "peer URLs", "client URLs")
+        rows = table("member", "name", "peer URLs", "client URLs")
         for member in found:
             name = member.name or "(not started)"
-            table.add_row(
+            rows.add_row(
                 f"{member.ID:x}",
                 escape(name),
                 ", ".join(member.peerURLs),
                 ", ".join(member.clientURLs),
             )
-        _print_table(table)
+        print_table(rows)
         return 0
 
-    _run(endpoints, action)
+    run(endpoints, action)

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from raftwerk import __version__
-from raftwerk.cli import ctl, demo, dev, inspect, serve, sim
+from raftwerk.cli import ctl, ctl_admin, ctl_live, ctl_txn, demo, dev, inspect, serve, sim
 
 app = typer.Typer(
     help="Raft for Python: a replicated, durable key-value store that etcd v3 clients use unchanged.",
@@ -84,6 +84,19 @@ app.command("get")(ctl.get)
 app.command("del")(ctl.delete)
 app.command("status")(ctl.status)
 app.command("members")(ctl.members)
+app.command("txn")(ctl_txn.txn)
+app.command("watch")(ctl_live.watch)
+app.command("lock")(ctl_live.lock)
+app.command("elect")(ctl_live.elect)
+app.command("compact")(ctl_admin.compact)
+app.command("move-leader")(ctl_admin.move_leader)
+app.add_typer(ctl_live.lease, name="lease")
+app.add_typer(ctl_admin.member, name="member")
+app.add_typer(ctl_admin.snapshot, name="snapshot")
+app.add_typer(ctl_admin.alarm, name="alarm")
+app.add_typer(ctl_admin.user, name="user")
+app.add_typer(ctl_admin.role, name="role")
+app.add_typer(ctl_admin.auth, name="auth")
 
 
 @app.command("version")

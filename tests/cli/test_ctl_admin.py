@@ -1,0 +1,99 @@
+"""Commands for people who look after a cluster, on the real etcd."""
+
+import json
+from pathlib import Path
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from raftwerk.cli.main import app
+
+
+def raftwerk(command: str, *, endpoint: str, user: str = "") -> Result:
+    environment = {"RAFTWERK_ENDPOINTS": endpoint, "RAFTWERK_USER": user}
+    return CliRunner().invoke(app, command.split(), env=environment)
+
+
+def output_of(command: str, *, endpoint: str, user: str = "") -> str:
+    answer = raftwerk(command, endpoint=endpoint, user=user)
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    return answer.stdout
+
+
+def test_compact(live_endpoint: str) -> None:
+    revision = int(output_of("put compact x", endpoint=live_endpoint).split()[-1])
+    command = f"compact {revision} --physical"
+    assert output_of(command, endpoint=live_endpoint) == f"compacted revision {revision}\n"
+    again = raftwerk(command, endpoint=live_endpoint)
+    assert (again.exit_code, "compacted" in again.stderr) == (2, True)
+
+
+def test_members(etcd_endpoint: str) -> None:
+    added = output_of("member add http://127.0.0.1:1 --learner", endpoint=etcd_endpoint)
+    member = added.split()[1]
+    assert raftwerk(f"member promote {member}", endpoint=etcd_endpoint).exit_code == 2
+    shown = output_of("member list", endpoint=etcd_endpoint)
+    assert {member, "learner", "http://127.0.0.1:1", "voter"} <= set(shown.split())
+    found = json.loads(output_of("member list --json", endpoint=etcd_endpoint))
+    assert len(found) == 2
+    output_of(f"member update {member} http://127.0.0.1:2", endpoint=etcd_endpoint)
+    assert "http://127.0.0.1:2" in output_of("member list", endpoint=etcd_endpoint)
+    output_of(f"member remove {member}", endpoint=etcd_endpoint)
+    assert member not in output_of("member list", endpoint=etcd_endpoint)
+    assert raftwerk("move-leader 1", endpoint=etcd_endpoint).exit_code == 2
+    assert raftwerk("member remove xyz", endpoint=etcd_endpoint).exit_code == 2
+
+
+def test_alarms(etcd_endpoint: str) -> None:
+    assert output_of("alarm list", endpoint=etcd_endpoint).strip() == ""
+    assert json.loads(output_of("alarm disarm --json", endpoint=etcd_endpoint)) == []
+
+
+def test_snapshot(etcd_endpoint: str, tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.db"
+    said = output_of(f"snapshot save {path}", endpoint=etcd_endpoint)
+    assert said == f"snapshot of {path.stat().st_size} bytes saved at {path}\n"
+    assert list(tmp_path.iterdir()) == [path]
+    nowhere = raftwerk(f"snapshot save {tmp_path}/none/x", endpoint=etcd_endpoint)
+    assert (nowhere.exit_code, "cannot be written" in nowhere.stderr) == (2, True)
+
+
+def test_users_and_roles(etcd_endpoint: str) -> None:
+    for command in (
+        "user add root --password=secret",
+        "role add root",
+        "user grant-role root root",
+        "user add guest --password=guest",
+        "role add reader",
+        "role grant-permission reader read open/ --prefix",
+        "user grant-role guest reader",
+    ):
+        output_of(command, endpoint=etcd_endpoint)
+    assert raftwerk("auth status", endpoint=etcd_endpoint).exit_code == 1
+    output_of("auth enable", endpoint=etcd_endpoint)
+    root = "root:secret"
+    assert output_of("auth status", endpoint=etcd_endpoint, user=root) == "enabled\n"
+    assert output_of("user list", endpoint=etcd_endpoint, user=root).split() == ["guest", "root"]
+    assert output_of("user get guest", endpoint=etcd_endpoint, user=root) == "reader\n"
+    assert output_of("role get reader", endpoint=etcd_endpoint, user=root) == "READ open/ open0\n"
+    assert sorted(output_of("role list", endpoint=etcd_endpoint, user=root).split()) == [
+        "reader",
+        "root",
+    ]
+    assert raftwerk("put open/a x", endpoint=etcd_endpoint).exit_code == 2
+    assert raftwerk("put open/a x", endpoint=etcd_endpoint, user="guest:guest").exit_code == 2
+    assert raftwerk("get open/a", endpoint=etcd_endpoint, user="guest:guest").exit_code == 1
+    for command in (
+        "user passwd guest --password=other",
+        "role revoke-permission reader open/ --prefix",
+        "user revoke-role guest reader",
+        "role delete reader",
+        "user delete guest",
+        "auth disable",
+    ):
+        output_of(command, endpoint=etcd_endpoint, user=root)
+
+
+def test_a_permission_of_no_kind(etcd_endpoint: str) -> None:
+    answer = raftwerk("role grant-permission reader eat k", endpoint=etcd_endpoint)
+    assert answer.exit_code == 2

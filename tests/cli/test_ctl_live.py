@@ -1,0 +1,95 @@
+"""Commands that go on: what they print, how they end, and what they leave behind."""
+
+import json
+import signal
+from pathlib import Path
+
+from click.testing import Result
+from typer.testing import CliRunner
+
+from raftwerk.cli.main import app
+from tests.cli.commands import run, started
+
+
+def raftwerk(*arguments: str, endpoint: str) -> Result:
+    command, *rest = arguments
+    return CliRunner().invoke(app, [command, *rest], env={"RAFTWERK_ENDPOINTS": endpoint})
+
+
+def revision_of(answer: Result) -> int:
+    return int(answer.stdout.split()[-1])
+
+
+def test_watch_prints_what_happens(live_endpoint: str) -> None:
+    revision = revision_of(raftwerk("put", "w/1", "x", endpoint=live_endpoint))
+    raftwerk("del", "w/1", endpoint=live_endpoint)
+    arguments = ("watch", "w/", "--prefix", f"--rev={revision}", "--count=2", "--prev-kv")
+    answer = raftwerk(*arguments, endpoint=live_endpoint)
+    assert answer.stdout.splitlines() == [
+        f"{revision} PUT w/1 x",
+        f"{revision + 1} DELETE w/1 (before: x)",
+    ]
+
+
+def test_watch_as_json(live_endpoint: str) -> None:
+    revision = revision_of(raftwerk("put", "wj", "x", endpoint=live_endpoint))
+    answer = raftwerk(
+        "watch", "wj", f"--rev={revision}", "--count=1", "--json", endpoint=live_endpoint
+    )
+    event = json.loads(answer.stdout)
+    assert (event["type"], event["kv"]["key"]) == ("PUT", "d2o=")
+
+
+def test_watch_ends_with_the_interrupt(live_endpoint: str, tmp_path: Path) -> None:
+    run("put", "wi", "1", folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint)
+    with started(
+        "watch", "wi", "--rev=1", folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint
+    ) as process:
+        process.wait_for("PUT wi 1")
+        assert process.stop(signal.SIGINT) == 130
+        assert "Traceback" not in process.output
+
+
+def test_lock_ends_with_its_command(live_endpoint: str) -> None:
+    for command, code in ((["true"], 0), (["sh", "-c", "exit 7"], 7)):
+        assert raftwerk("lock", "l", "--", *command, endpoint=live_endpoint).exit_code == code
+    assert raftwerk("get", "l/", "--prefix", endpoint=live_endpoint).exit_code == 1, (
+        "nothing is left"
+    )
+
+
+def test_lock_is_held_until_the_interrupt(live_endpoint: str, tmp_path: Path) -> None:
+    with started("lock", "held", folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as process:
+        key = process.wait_for("held/")
+        assert raftwerk("get", key, endpoint=live_endpoint).exit_code == 0
+        assert process.stop(signal.SIGINT) == 0
+    assert raftwerk("get", key, endpoint=live_endpoint).exit_code == 1
+
+
+def test_elect_shows_the_leader(live_endpoint: str, tmp_path: Path) -> None:
+    environment = {"RAFTWERK_ENDPOINTS": live_endpoint}
+    with (
+        started("elect", "boss", "--listen", folder=tmp_path, **environment) as listening,
+        started("elect", "boss", "me", folder=tmp_path, **environment) as leading,
+    ):
+        key = leading.wait_for("boss/")
+        assert listening.wait_for("boss/") == f"{key} me"
+        assert leading.stop(signal.SIGTERM) == 0
+
+
+def test_leases(live_endpoint: str) -> None:
+    granted = raftwerk("lease", "grant", "100", endpoint=live_endpoint).stdout.split()
+    assert granted[2:] == ["granted", "for", "100", "s"]
+    lease = granted[1]
+    raftwerk("put", "leased", "x", f"--lease={lease}", endpoint=live_endpoint)
+    assert lease in raftwerk("lease", "list", endpoint=live_endpoint).stdout.split()
+    left = raftwerk("lease", "timetolive", lease, endpoint=live_endpoint)
+    assert left.stdout.splitlines()[1:] == ["leased"]
+    raftwerk("lease", "revoke", lease, endpoint=live_endpoint)
+    assert raftwerk("get", "leased", endpoint=live_endpoint).exit_code == 1
+    over = raftwerk("lease", "timetolive", lease, endpoint=live_endpoint)
+    assert (over.exit_code, over.stdout) == (1, f"lease {lease} is over\n")
+
+
+def test_a_lease_that_is_no_number(live_endpoint: str) -> None:
+    assert raftwerk("lease", "revoke", "xyz", endpoint=live_endpoint).exit_code == 2

@@ -1,0 +1,55 @@
+"""What commands share: who asks, and numbers in hex."""
+
+from pathlib import Path
+
+import pytest
+import typer
+
+from raftwerk.cli.ctl_shell import credentials, lease_id, member_id, tls_context
+from raftwerk.errors import UsageError
+
+NAMES = [
+    f"{prefix}_{name}"
+    for prefix in ("RAFTWERK", "ETCDCTL")
+    for name in ("USER", "PASSWORD", "CACERT", "CERT", "KEY")
+]
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in NAMES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.mark.parametrize(
+    ("variables", "found"),
+    [
+        ({}, None),
+        ({"ETCDCTL_USER": "root:a:b"}, ("root", "a:b")),
+        ({"RAFTWERK_USER": "root", "ETCDCTL_PASSWORD": "secret"}, ("root", "secret")),
+        ({"RAFTWERK_USER": "ours:1", "ETCDCTL_USER": "theirs:2"}, ("ours", "1")),
+    ],
+    ids=["nobody", "with password", "password apart", "ours first"],
+)
+def test_who_asks(
+    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], found: tuple[str, str] | None
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert credentials() == found
+
+
+def test_no_certificates_no_tls() -> None:
+    assert tls_context() is None
+
+
+def test_certificates_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("ETCDCTL_CACERT", str(tmp_path / "none"))
+    with pytest.raises(UsageError, match="certificates cannot be used"):
+        tls_context()
+
+
+def test_numbers_are_hex() -> None:
+    assert (lease_id("ff"), member_id("10")) == (255, 16)
+    with pytest.raises(typer.BadParameter):
+        lease_id("no")
