@@ -13,4 +13,5 @@ def test_tables_keep_their_numbers_and_names() -> None:
         "LEASES": 4,
         "LEASE_KEYS": 5,
         "SESSIONS": 6,
+        "AUTH": 7,
     }

@@ -2,6 +2,7 @@
 
 import pytest
 
+from raftwerk.kv.auth_rules import identified
 from raftwerk.kv.commands import Compact, Put, decode, encode
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
@@ -26,7 +27,7 @@ class Rig:
 
     @property
     def asked_for(self) -> list[int]:
-        commands = [decode(data) for data in self.node.commands]
+        commands = [identified(decode(data))[0] for data in self.node.commands]
         return [command.revision for command in commands if isinstance(command, Compact)]
 
 

@@ -87,6 +87,8 @@ def _key_refusal(
         leases.first_key(command.lease_id, b"") is None
     ):
         return None
+    if isinstance(command, Txn) and not _touches_keys(command):
+        return None
     if not by.user:
         return KvError.USER_EMPTY
     if by.auth_revision < auth.revision:
@@ -97,9 +99,9 @@ def _key_refusal(
     if access.is_admin:
         return None
     if isinstance(command, LeaseRevoke):
-        is_allowed = _has_keys(access.writes, leases, command.lease_id)
+        is_allowed = _include_keys(access.writes, leases, command.lease_id)
     elif isinstance(command, LeaseKeys):
-        is_allowed = _has_keys(access.reads, leases, command.lease_id)
+        is_allowed = _include_keys(access.reads, leases, command.lease_id)
     else:
         is_allowed = _may(access, leases, command)
     return None if is_allowed else KvError.PERMISSION_DENIED
@@ -123,11 +125,17 @@ def _may(access: Access, leases: Leases, operation: Operation) -> bool:
         and (
             isinstance(operation, DeleteRange)
             or not operation.lease
-            or _has_keys(access.writes, leases, operation.lease)
+            or _include_keys(access.writes, leases, operation.lease)
         )
     )
 
 
-def _has_keys(ranges: KeyRanges, leases: Leases, lease_id: int) -> bool:
+def _touches_keys(txn: Txn) -> bool:
+    return bool(txn.compares) or any(
+        not isinstance(one, Txn) or _touches_keys(one) for one in (*txn.success, *txn.failure)
+    )
+
+
+def _include_keys(ranges: KeyRanges, leases: Leases, lease_id: int) -> bool:
     """Whether all keys of a lease lie within ranges."""
     return ranges.covers_all(lambda key: leases.first_key(lease_id, key))
