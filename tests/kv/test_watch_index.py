@@ -108,3 +108,12 @@ def test_memory_of_matches_is_bounded() -> None:
     for number in range(watch_index.MATCHES_MAX + 5):
         index.match(b"%d" % number)
     assert len(index._matches) <= watch_index.MATCHES_MAX
+
+
+def test_long_keys_are_found_and_not_remembered() -> None:
+    index = Index()
+    key = b"k" * (watch_index.MATCH_KEY_BYTES_MAX + 1)
+    watcher = Watcher(Interest(key))
+    index.add(watcher, 0)
+    assert watchers_of(index, key) == [watcher]
+    assert index._matches == {}

@@ -13,6 +13,8 @@ from raftwerk.kv.watch_history import Event
 
 BLOCK_RANGES: Final = 64
 MATCHES_MAX: Final = 10_000
+MATCH_KEY_BYTES_MAX: Final = 1024
+"""Longer keys are looked up each time: what is remembered of matches stays small."""
 
 
 class Interest(NamedTuple):
@@ -107,7 +109,8 @@ class Index:
             found = (*self._of_keys.get(key, ()), *self._of_ranges.match(key))
             if len(self._matches) >= MATCHES_MAX:
                 self._matches.clear()
-            self._matches[key] = found
+            if len(key) <= MATCH_KEY_BYTES_MAX:
+                self._matches[key] = found
         return found
 
     def gather(self, events: list[Event]) -> list[Audience]:
