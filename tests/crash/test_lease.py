@@ -11,10 +11,14 @@ from typing import Self
 
 import grpc
 
-from raftwerk.api.lease_pb2 import LeaseGrantRequest, LeaseTimeToLiveRequest
+from raftwerk.api.lease_pb2 import (
+    LeaseGrantRequest,
+    LeaseRevokeRequest,
+    LeaseTimeToLiveRequest,
+)
 from raftwerk.api.lock_pb2 import LockRequest, UnlockRequest
 from raftwerk.api.rpc_pb2 import PutRequest, RangeRequest
-from raftwerk.cli.cluster import LocalCluster, Member
+from raftwerk.cli.cluster import LocalCluster, Member, metric
 from tests.conftest import StartCluster
 from tests.interop.grpc_client import GrpcClient
 from tests.interop.leases import ask, keep_alive
@@ -175,6 +179,39 @@ def test_time_goes_on_over_a_restart_of_all(start_cluster: StartCluster) -> None
         while keys(clients):
             pass
         assert time.monotonic() - restarted_at >= TTL_S
+
+
+def entries_kept(member: Member) -> float:
+    """Of its log."""
+    indexes = [metric(member, f"raftwerk_raft_{name}_index") for name in ("last", "snapshot")]
+    assert None not in indexes
+    return indexes[0] - indexes[1]  # type: ignore[operator]
+
+
+def test_member_that_caught_up_by_a_snapshot_knows_the_leases(start_cluster: StartCluster) -> None:
+    """The log with their grants is compacted away: ids, keys and times are in the state."""
+    cluster = start_cluster(3, "--snapshot-count=10")
+    leader = cluster.wait_leader()
+    victim = next(member for member in cluster.members if member is not leader)
+    cluster.kill(victim)
+    with clients_of(cluster) as clients:
+        at_leader = clients[cluster.members.index(leader)]
+        for lease_id in KEPT:
+            ask(at_leader, LeaseGrantRequest(ID=lease_id, TTL=600))
+            ask(at_leader, PutRequest(key=b"k/%d" % lease_id, lease=lease_id))
+        ask(at_leader, LeaseRevokeRequest(ID=KEPT[0]))
+        for member in cluster.members:
+            while member is not victim and entries_kept(member) > 10:
+                pass
+    cluster.start(victim)
+    cluster.wait_ready()
+    assert "installed snapshot" in victim.log.read_text()
+    client = GrpcClient(f"127.0.0.1:{victim.client_port}")
+    answers = [ask(client, LeaseTimeToLiveRequest(ID=one, keys=True)) for one in KEPT]
+    client.close()
+    assert (answers[0].TTL, list(answers[0].keys)) == (-1, [])
+    assert [list(answer.keys) for answer in answers[1:]] == [[b"k/%d" % one] for one in KEPT[1:]]
+    assert all(300 < answer.TTL <= answer.grantedTTL == 600 for answer in answers[1:])
 
 
 class Worker:
