@@ -161,4 +161,9 @@ def test_stopped_check_leaves_nothing(rig: Rig) -> None:
     rig.leader.check.stop()
     rig.follower.check.stop()
     assert rig.loop.timers == 0
-    assert rig.leader.node.machine.on_hash_check is None
+    machine = rig.leader.node.machine
+    assert machine.on_hash_check is None
+    rig.leader.node.apply(encode(Compact(machine.revision)))
+    while machine.maintain(100):
+        pass
+    assert machine.removed_revision == machine.revision, "what was under way holds nothing back"
