@@ -6,9 +6,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from raftwerk.api import rpc_pb2, status, watch_pb2
+from raftwerk.api import kv_pb2, rpc_pb2, status, watch_pb2
 from raftwerk.http2.server import Call, Limits, StreamMethod, UnaryMethod
 from raftwerk.server.gateway import Gateway
+from raftwerk.server.gateway_json import encode
 from raftwerk.server.methods import MethodTable
 
 LIMITS = Limits(message_bytes_max=200_000)
@@ -138,6 +139,23 @@ def test_request_may_come_in_pieces(handlers: Handlers) -> None:
 def test_large_messages_are_translated_too(handlers: Handlers) -> None:
     key = b"YWFh" * 30_000
     assert post(handlers, "/kv/range", b'{"key":"' + key + b'"}').body == '{"count":"90000"}'
+
+
+def test_large_answer_comes_in_pieces(handlers: Handlers) -> None:
+    """Between which others get their turn. Whoever cannot take it in pieces gets it whole."""
+    kvs = [kv_pb2.KeyValue(key=b"%d" % number, value=bytes(1000)) for number in range(200)]
+    response = rpc_pb2.RangeResponse(kvs=kvs, count=200)
+
+    def reply(call: Call, _: bytes) -> None:
+        call.reply(response.SerializeToString())
+
+    handlers.range = reply  # type: ignore[method-assign]
+    scope = {"path": "/v3/kv/range"}
+    start, *parts = talk(handlers, scope, [{"type": "http.request", "body": b"{}"}])
+    assert start["status"] == 200
+    assert len(parts) > 10
+    assert b"".join(part["body"] for part in parts).decode() == encode(response)
+    assert websocket(handlers, "/kv/range", "{}")[1] == encode(response)
 
 
 @pytest.mark.parametrize("body", [b"", b" ", b"{}", b"{} trailing nonsense"])

@@ -9,7 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raftwerk.api import kv_pb2, rpc_pb2
-from raftwerk.server.gateway_json import BadJson, JsonSplitter, decode, encode
+from raftwerk.server.gateway_json import (
+    PIECE_BYTES,
+    BadJson,
+    JsonSplitter,
+    decode,
+    encode,
+    encode_in_pieces,
+)
 
 HEADER = rpc_pb2.ResponseHeader(cluster_id=2**64 - 1, revision=2**53 + 1)
 
@@ -128,6 +135,35 @@ key_values = st.builds(kv_pb2.KeyValue, key=keys, value=keys, lease=numbers, ver
 def test_json_keeps_everything(kvs: list[kv_pb2.KeyValue], count: int) -> None:
     message = rpc_pb2.RangeResponse(kvs=kvs, count=count)
     assert decode(rpc_pb2.RangeResponse, encode(message).encode()) == message
+
+
+@given(
+    st.lists(st.binary(max_size=9000), max_size=12),
+    st.booleans(),
+    st.integers(0, 2**63 - 1),
+    st.booleans(),
+)
+def test_pieces_are_together_what_is_written_at_once(
+    values: list[bytes], has_header: bool, count: int, more: bool
+) -> None:
+    message = rpc_pb2.RangeResponse(
+        header=HEADER if has_header else None,
+        kvs=[kv_pb2.KeyValue(key=b"k", value=value) for value in values],
+        more=more,
+        count=count,
+    )
+    pieces = list(encode_in_pieces(rpc_pb2.RangeResponse, message.SerializeToString()))
+    assert "".join(pieces) == encode(message)
+    largest = max((len(value) for value in values), default=0)
+    assert max(map(len, pieces)) < 2 * (PIECE_BYTES + largest) + 200
+
+
+def test_pieces_of_several_lists_are_those_lists() -> None:
+    message = rpc_pb2.DeleteRangeResponse(deleted=2, prev_kvs=[kv_pb2.KeyValue()] * 2)
+    member = rpc_pb2.Member(peerURLs=["a", "b"], clientURLs=["c"])
+    for one in (message, member, rpc_pb2.Member()):
+        pieces = encode_in_pieces(type(one), one.SerializeToString())
+        assert "".join(pieces) == encode(one)
 
 
 OBJECTS = [b'{"a":"}\\"{\\\\"}', b' {"b":[{},[]]}', b"\n{}"]

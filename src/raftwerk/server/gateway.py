@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable
 from typing import Final
 
-from google.protobuf.message import Message
 from starlette.types import Receive, Scope, Send
 
 from raftwerk.api import status
@@ -22,14 +21,15 @@ from raftwerk.server.gateway_exchange import (
     HttpExchange,
     WebSocketExchange,
     error_text,
+    joined,
     status_code,
     stream_error_text,
 )
 from raftwerk.server.gateway_json import BadJson, JsonSplitter
 from raftwerk.server.gateway_routes import Route, routes
 
-THREAD_BYTES: Final = 64 * 1024
-"""Larger messages are translated beside the loop."""
+LARGE_BYTES: Final = 64 * 1024
+"""Larger requests are read beside the loop, larger answers translated in pieces."""
 _METADATA: Final = b"grpc-metadata-"
 _PASSED_ON: Final = frozenset((b"authorization", b"user-agent"))
 
@@ -128,7 +128,7 @@ class Gateway:
             if message is None:
                 await _refuse(exchange, *call.outcome)
             else:
-                await exchange.answer(200, await self._text(route, message))
+                await self._answer(route, message, exchange)
 
         method.handle(call, request)
         await _both(listen(), answer(), call)
@@ -152,16 +152,20 @@ class Gateway:
         def read() -> bytes:
             return gateway_json.decode(route.request, text).SerializeToString()
 
-        return read() if len(text) < THREAD_BYTES else await asyncio.to_thread(read)
+        return read() if len(text) < LARGE_BYTES else await asyncio.to_thread(read)
+
+    async def _answer(self, route: Route, data: bytes, exchange: Exchange) -> None:
+        if len(data) < LARGE_BYTES:
+            await exchange.answer(200, gateway_json.encode(route.response.FromString(data)))
+        else:
+            pieces = gateway_json.encode_in_pieces(route.response, data)
+            await exchange.answer_in_pieces(pieces)
 
     async def _text(self, route: Route, data: bytes) -> str:
-        """An answer as JSON."""
-
-        def write() -> str:
-            message: Message = route.response.FromString(data)
-            return gateway_json.encode(message)
-
-        return write() if len(data) < THREAD_BYTES else await asyncio.to_thread(write)
+        """A message of a stream as JSON."""
+        if len(data) < LARGE_BYTES:
+            return gateway_json.encode(route.response.FromString(data))
+        return await joined(gateway_json.encode_in_pieces(route.response, data))
 
     # Streams
 

@@ -1,7 +1,8 @@
 """One request to the gateway and its answer: over plain HTTP, or over a WebSocket (text messages instead of lines)."""
 
+import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
@@ -66,6 +67,9 @@ class Exchange(Protocol):
     async def answer(self, http_status: int, text: str) -> None:
         """The whole answer."""
 
+    async def answer_in_pieces(self, pieces: Iterator[str]) -> None:
+        """A large one that went well; others get their turn between the pieces."""
+
     async def stream(self, text: str) -> None:
         """One message of an answer that is not complete."""
 
@@ -114,16 +118,27 @@ class HttpExchange:
     async def _start(self, http_status: int, headers: Headers) -> None:
         await self._send({"type": "http.response.start", "status": http_status, "headers": headers})
 
+    async def answer_in_pieces(self, pieces: Iterator[str]) -> None:
+        for piece in pieces:
+            await self._part(piece)
+            await asyncio.sleep(0)
+        await self.end()
+
     async def stream(self, text: str) -> None:
+        await self._part(text + "\n")
+
+    async def _part(self, text: str) -> None:
+        await self._begin()
+        body = text.encode(errors="replace")
+        await self._send({"type": "http.response.body", "body": body, "more_body": True})
+
+    async def _begin(self) -> None:
         if not self._has_started:
             self._has_started = True
             await self._start(200, [(b"content-type", b"application/json"), *CORS])
-        body = text.encode(errors="replace") + b"\n"
-        await self._send({"type": "http.response.body", "body": body, "more_body": True})
 
     async def end(self) -> None:
-        if not self._has_started:
-            await self._start(200, [(b"content-type", b"application/json"), *CORS])
+        await self._begin()
         await self._send({"type": "http.response.body", "body": b""})
 
 
@@ -159,11 +174,23 @@ class WebSocketExchange:
         await self.stream(text)
         await self.end()
 
+    async def answer_in_pieces(self, pieces: Iterator[str]) -> None:
+        await self.answer(200, await joined(pieces))
+
     async def stream(self, text: str) -> None:
         await self._send({"type": "websocket.send", "text": text})
 
     async def end(self) -> None:
         await self._send({"type": "websocket.close", "code": 1000})
+
+
+async def joined(pieces: Iterator[str]) -> str:
+    """All pieces; others get their turn between them."""
+    parts = []
+    for piece in pieces:
+        parts.append(piece)
+        await asyncio.sleep(0)
+    return "".join(parts)
 
 
 def status_code(code: int) -> int:
