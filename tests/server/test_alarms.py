@@ -75,6 +75,13 @@ def test_alarm_stays_when_there_is_room_again(rig: Rig) -> None:
     assert not rig.alarms.refuse_growth()
 
 
+def test_alarm_that_is_raised_is_not_asked_for_again(rig: Rig) -> None:
+    rig.fill()
+    rig.alarms.start()
+    rig.loop.advance(5 * LOOK_S)
+    assert len(rig.node.commands) == 1
+
+
 def test_alarm_is_asked_for_once_at_a_time(rig: Rig) -> None:
     rig.fill()
     rig.node.is_stuck = True
