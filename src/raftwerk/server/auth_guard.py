@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
+from google.protobuf.message import DecodeError
+
 from raftwerk.api import rpc_pb2, status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
@@ -201,7 +203,7 @@ def hold_messages(call: Call) -> Callable[[], None]:
 def _changes_alarms(data: bytes) -> bool:
     try:
         return rpc_pb2.AlarmRequest.FromString(data).action != rpc_pb2.AlarmRequest.GET
-    except ValueError:
+    except DecodeError:
         return True
 
 

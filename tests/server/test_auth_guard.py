@@ -1,0 +1,187 @@
+"""Who makes a call, and whether it may."""
+
+from typing import Any
+
+import pytest
+
+from raftwerk.api import rpc_pb2, status
+from raftwerk.api.status import Status
+from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
+from raftwerk.kv import auth_commands as commands
+from raftwerk.kv.auth_rules import MEMBER
+from raftwerk.kv.auth_tokens import digest_of
+from raftwerk.kv.commands import Put, authorized, encode
+from raftwerk.server.auth_guard import ADMIN_ONLY, Guard, reason
+from raftwerk.server.kv_service import KvService
+from raftwerk.server.slices import Slices
+from tests.server.fakes import FakeLoop, FakeNode, Rig
+
+RANGE = "/etcdserverpb.KV/Range"
+PUT = "/etcdserverpb.KV/Put"
+TXN = "/etcdserverpb.KV/Txn"
+ALARM = "/etcdserverpb.Maintenance/Alarm"
+SNAPSHOT = "/etcdserverpb.Maintenance/Snapshot"
+READ_A = commands.Permission(commands.PermissionType.READ, b"a")
+
+
+class GuardRig(Rig):
+    """A key-value service, and methods that answer at once. Users root and u have tokens of their names."""
+
+    def __init__(self, *, is_enabled: bool = True) -> None:
+        loop = FakeLoop()
+        self.node = FakeNode(loop)
+        guard = Guard(self.node, loop)
+        named: dict[str, Method] = {
+            path: UnaryMethod(lambda call, data: call.reply(data)) for path in ADMIN_ONLY
+        }
+        named[SNAPSHOT] = StreamMethod(self._snapshot)
+        kv = KvService(self.node, loop, Slices(loop), lambda: None)
+        super().__init__(loop, kv.methods(), guard.protect(named))
+        if is_enabled:
+            self._enable()
+
+    @staticmethod
+    def _snapshot(call: Call) -> None:
+        def on_message(data: bytes) -> None:
+            call.send(b"snapshot of " + data)
+
+        call.on_message, call.on_half_close = on_message, call.finish
+
+    def _enable(self) -> None:
+        for command in (
+            commands.UserAdd("root", b"h"),
+            commands.UserGrantRole("root", "root"),
+            commands.UserAdd("u", b"h"),
+            commands.RoleAdd("r"),
+            commands.RoleGrantPermission("r", READ_A),
+            commands.UserGrantRole("u", "r"),
+            commands.AuthEnable(),
+            commands.TokenGrant("root", digest_of("root"), 7),
+            commands.TokenGrant("u", digest_of("u"), 7),
+        ):
+            self.node.apply(authorized(*MEMBER, encode(command)))
+
+    def answer(self, path: str, request: Any, **headers: str) -> Status:
+        fields = {name.encode(): value.encode() for name, value in headers.items()}
+        outcome = self.call(path, request, headers=fields)
+        return Status(outcome.status, outcome.text)
+
+
+GET_A = rpc_pb2.RangeRequest(key=b"a")
+ALLOWED = Status(status.OK, "")
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ({"token": "u"}, ALLOWED),
+        ({"authorization": "u"}, ALLOWED),
+        ({"authorization": "Bearer u"}, ALLOWED),
+        ({"authorization": "Bearer x", "token": "u"}, ALLOWED),
+        ({"token": "x"}, status.INVALID_TOKEN),
+        ({"token": ""}, status.INVALID_TOKEN),
+        ({}, status.USER_EMPTY),
+    ],
+    ids=["token", "authorization", "bearer", "both", "unknown", "empty", "none"],
+)
+@pytest.mark.parametrize("serializable", [True, False], ids=["here", "linearizable"])
+def test_token_is_found_in_the_metadata(
+    headers: dict[str, str], expected: Status, *, serializable: bool
+) -> None:
+    request = rpc_pb2.RangeRequest(key=b"a", serializable=serializable)
+    assert GuardRig().answer(RANGE, request, **headers) == expected
+
+
+@pytest.mark.parametrize("serializable", [True, False], ids=["here", "linearizable"])
+def test_read_is_judged_by_its_keys(*, serializable: bool) -> None:
+    """Of a range, and of a transaction that only reads."""
+    rig = GuardRig()
+    foreign = rpc_pb2.RangeRequest(key=b"a", range_end=b"c", serializable=serializable)
+    txn = rpc_pb2.TxnRequest(success=[rpc_pb2.RequestOp(request_range=foreign)])
+    assert rig.answer(RANGE, foreign, token="u") == status.NOT_PERMITTED
+    assert rig.answer(TXN, txn, token="u") == status.NOT_PERMITTED
+    assert rig.answer(RANGE, foreign, token="root") == ALLOWED
+    assert rig.answer(TXN, txn, token="root") == ALLOWED
+
+
+def test_read_is_judged_after_its_barrier() -> None:
+    """What was taken from the user before the answer is not told."""
+    rig = GuardRig()
+    rig.node.is_stuck = True
+    pending = rig.start(RANGE, GET_A, headers={b"token": b"u"})
+    revoke = encode(commands.RoleRevokePermission("r", b"a"))
+    rig.node.apply(authorized(*MEMBER, revoke))
+    rig.node.release()
+    rig.loop.settle()
+    rig.pump()
+    assert pending.outcome is not None
+    assert pending.outcome.status == status.PERMISSION_DENIED
+
+
+def test_write_goes_with_its_user() -> None:
+    rig = GuardRig()
+    put = rpc_pb2.PutRequest(key=b"k", value=b"v")
+    assert rig.answer(PUT, put, token="root") == ALLOWED
+    assert rig.node.commands == [authorized("root", 7, encode(Put(b"k", b"v")))]
+    assert rig.answer(PUT, put, token="u") == status.NOT_PERMITTED
+    assert rig.answer(PUT, put) == status.USER_EMPTY
+
+
+def test_nothing_is_added_while_auth_is_disabled() -> None:
+    """Whatever token comes along."""
+    rig = GuardRig(is_enabled=False)
+    assert rig.answer(PUT, rpc_pb2.PutRequest(key=b"k"), token="x") == ALLOWED
+    assert rig.node.commands == [encode(Put(b"k"))]
+    assert rig.answer(RANGE, GET_A, token="x") == ALLOWED
+
+
+@pytest.mark.parametrize("path", sorted(ADMIN_ONLY - {ALARM, SNAPSHOT}))
+def test_call_is_for_administrators(path: str) -> None:
+    rig = GuardRig()
+    assert rig.answer(path, b"", token="u") == status.NOT_PERMITTED
+    assert rig.answer(path, b"") == status.USER_EMPTY
+    assert rig.answer(path, b"", token="x") == status.INVALID_TOKEN
+    assert rig.answer(path, b"", token="root") == ALLOWED
+    assert GuardRig(is_enabled=False).answer(path, b"") == ALLOWED
+
+
+def test_snapshot_is_for_administrators() -> None:
+    """What its client sends is not lost while it is found out who that is."""
+    rig = GuardRig()
+    assert rig.answer(SNAPSHOT, b"", token="u") == status.NOT_PERMITTED
+    pending = rig.start(SNAPSHOT, b"it", headers={b"token": b"root"})
+    rig.loop.settle()
+    rig.pump()
+    assert pending.messages == [b"snapshot of it"]
+    assert pending.outcome is not None
+    assert pending.outcome.status == status.OK
+
+
+def test_alarms_may_be_read_by_anybody() -> None:
+    rig = GuardRig()
+    disarm = rpc_pb2.AlarmRequest(action=rpc_pb2.AlarmRequest.DEACTIVATE)
+    assert rig.answer(ALARM, rpc_pb2.AlarmRequest()) == ALLOWED
+    assert rig.answer(ALARM, disarm) == status.USER_EMPTY
+    assert rig.answer(ALARM, b"\xff") == status.USER_EMPTY
+
+
+@pytest.mark.parametrize(
+    ("refused", "text"),
+    [
+        (
+            status.NOT_PERMITTED,
+            "rpc error: code = PermissionDenied desc = etcdserver: permission denied",
+        ),
+        (
+            status.INVALID_TOKEN,
+            "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token",
+        ),
+        (
+            status.USER_EMPTY,
+            "rpc error: code = InvalidArgument desc = etcdserver: user name is empty",
+        ),
+    ],
+    ids=["denied", "invalid", "nobody"],
+)
+def test_watch_is_told_as_a_go_client_says_it(refused: Status, text: str) -> None:
+    assert reason(refused) == text
