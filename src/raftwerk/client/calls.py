@@ -90,6 +90,7 @@ class _Fate:
         self.is_write = kind is Kind.WRITE
         self.ticket = ticket
         self.answer = Answer(status.DEADLINE_EXCEEDED, "no endpoint could be reached in time")
+        self.attempts = 0
         self.is_sent = False
         """The last attempt was."""
         self._was_in_doubt = False
@@ -110,6 +111,7 @@ class _Fate:
     def begin_attempt(self) -> None:
         self._was_in_doubt = self.is_in_doubt
         self.is_sent = False
+        self.attempts += 1
 
     def error(self) -> CallError:
         kind = OutcomeUnknown if self.is_in_doubt else CallFailed
@@ -140,6 +142,8 @@ class Calls:
         self.timeout_s = timeout_s
         self._current = _random.randrange(len(endpoints)) if spread else 0
         self._is_closed = False
+        self._trouble: Answer | None = None
+        """Why no endpoint can be reached now."""
         self._credentials = credentials
         self.token = Token(self._authenticate if credentials else None)
         self.session = Session(self._open_session) if exactly_once else None
@@ -203,7 +207,8 @@ class Calls:
         except CallError as failure:  # of what comes before an attempt: a token, a session
             fate.answer = Answer(failure.code, failure.text)
         except TimeoutError:
-            pass  # fate.answer is the last one, or says that there was none
+            if not fate.attempts and self._trouble is not None:  # with opening a session
+                fate.answer = self._trouble
         finally:
             if fate.ticket is not None:
                 fate.ticket.release()
@@ -216,9 +221,11 @@ class Calls:
         try:
             await channel.connect()
         except (OSError, TimeoutError) as error:
-            fate.answer = Answer(status.UNAVAILABLE, channel.unreachable_text(error))
+            text = channel.unreachable_text(error)
+            fate.answer = self._trouble = Answer(status.UNAVAILABLE, text)
         else:
             fate.is_sent = True
+            self._trouble = None
             fate.answer = channel.no_answer
             place = b"" if fate.ticket is None else fate.ticket.metadata()
             fate.answer = await channel.call(path, message, metadata + place)
