@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import signal
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -11,6 +12,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, CloseConnection, Message, Request, TextMessage
 
 from raftwerk.cli.cluster import LocalCluster, Member
+from tests.conftest import StartCluster
 from tests.interop.test_gateway_as_on_etcd import Answer, ask, normal, revision
 
 PUT = '{"key":"d2F0Y2g=","value":"MQ=="}'
@@ -126,3 +128,17 @@ def test_websocket_carries_a_single_call_and_ends(cluster: LocalCluster) -> None
         client.send('{"key":"d2F0Y2g="}')
         assert "header" in json.loads(client.text())
         assert client.is_closed_by_server()
+
+
+def test_stream_of_a_member_that_stops_ends_in_order(start_cluster: StartCluster) -> None:
+    """Its client is told, and nothing breaks off."""
+    (member,) = start_cluster(1).members
+    assert member.process is not None
+    with streaming(member, "/v3/watch", watch_from(1)) as answer:
+        assert b'"created":true' in answer.readline()
+        member.process.send_signal(signal.SIGTERM)
+        last = json.loads(answer.readline())
+        assert last["error"]["message"] == "etcdserver: server stopped"
+        assert answer.read() == b""
+    assert member.process.wait(10) == 0
+    assert "Traceback" not in member.log.read_text()

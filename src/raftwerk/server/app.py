@@ -147,10 +147,14 @@ class Server:
             connection.drain()
         self._http1.stop()
         deadline = self._loop.time() + DRAIN_S
-        while self._loop.time() < deadline and any(one.has_calls for one in self._connections):
+        while self._loop.time() < deadline and self._has_calls:
             await asyncio.sleep(0.01)
         for connection in list(self._connections):
             connection.abort()
+
+    @property
+    def _has_calls(self) -> bool:
+        return self._http1.has_calls or any(one.has_calls for one in self._connections)
 
     # For the connections
 

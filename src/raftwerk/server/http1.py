@@ -169,6 +169,11 @@ class Http1:
     def protocol(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
         return Http1Protocol(self._config, self._state, loop)
 
+    @property
+    def has_calls(self) -> bool:
+        """Whether requests are being answered."""
+        return bool(self._state.tasks)
+
     def stop(self) -> None:
         for connection in list(self._state.connections):
             connection.shutdown()
