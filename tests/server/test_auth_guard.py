@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from raftwerk.api import rpc_pb2, status
+from raftwerk.api import lock_pb2, rpc_pb2, status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.kv import auth_commands as commands
@@ -12,7 +12,9 @@ from raftwerk.kv.auth_rules import MEMBER
 from raftwerk.kv.auth_tokens import digest_of
 from raftwerk.kv.commands import Put, authorized, encode
 from raftwerk.server.auth_guard import ADMIN_ONLY, Guard, reason
+from raftwerk.server.contest import Contests
 from raftwerk.server.kv_service import KvService
+from raftwerk.server.lock_service import LockService
 from raftwerk.server.slices import Slices
 from tests.server.fakes import FakeLoop, FakeNode, Rig
 
@@ -125,6 +127,19 @@ def test_write_goes_with_its_user() -> None:
     assert rig.node.commands == [authorized("root", 7, encode(Put(b"k", b"v")))]
     assert rig.answer(PUT, put, token="u") == status.NOT_PERMITTED
     assert rig.answer(PUT, put) == status.USER_EMPTY
+
+
+def test_lock_with_an_invalid_token_is_over() -> None:
+    """Nothing is kept of it."""
+    rig = GuardRig()
+    loop = rig.loop
+    hub = rig.node.machine.open_hub(lambda: None, lambda: None)
+    contests = Contests(rig.node, loop, Slices(loop), hub, lambda: None)
+    locks = Rig(loop, LockService(contests).methods())
+    request = lock_pb2.LockRequest(name=b"n")
+    outcome = locks.call("/v3lockpb.Lock/Lock", request, headers={b"token": b"x"})
+    assert outcome.text == status.INVALID_TOKEN.text
+    assert not contests.open
 
 
 def test_nothing_is_added_while_auth_is_disabled() -> None:

@@ -41,6 +41,7 @@ class KvError(StrEnum):
     AUTH_NOT_ENABLED = "authentication is not enabled"
     AUTH_OLD_REVISION = "revision of auth store is old"
     PERMISSION_DENIED = "permission denied"
+    INVALID_TOKEN = "invalid auth token"
 
 
 class RangeResult(msgspec.Struct, frozen=True, gc=False, array_like=True, tag=1):

@@ -10,6 +10,7 @@ from raftwerk.api import status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call
 from raftwerk.kv.commands import authorized
+from raftwerk.kv.results import KvError
 from raftwerk.replica.failure import Failure
 from raftwerk.server.auth_guard import Guard, Read
 from raftwerk.server.errors import status_of
@@ -60,7 +61,9 @@ class Waiting:
         settle = self._in_time(call, done)
         if self._guard.is_on:
             self._guard.identify(
-                call, lambda by: self._node.propose(authorized(*by, command), settle)
+                call,
+                lambda by: self._node.propose(authorized(*by, command), settle),
+                otherwise=lambda: settle(KvError.INVALID_TOKEN),
             )
         else:
             self._node.propose(command, settle)

@@ -44,6 +44,7 @@ _KV_ERRORS: Final[dict[KvError, Status]] = {
     KvError.AUTH_NOT_ENABLED: status.AUTH_NOT_ENABLED,
     KvError.AUTH_OLD_REVISION: status.AUTH_OLD_REVISION,
     KvError.PERMISSION_DENIED: status.NOT_PERMITTED,
+    KvError.INVALID_TOKEN: status.INVALID_TOKEN,
 }
 
 
