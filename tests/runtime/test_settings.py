@@ -135,3 +135,15 @@ def test_address_goes_back_to_its_url(url: str) -> None:
 
 def test_addresses_keep_their_order() -> None:
     assert addresses_of(["http://b:1", "http://a:2"]) == (("b", 1), ("a", 2))
+
+
+@pytest.mark.parametrize("cost", [3, 32])
+def test_bcrypt_cost_has_its_limits(cost: int) -> None:
+    """Those of bcrypt: the work doubles with each step."""
+    with pytest.raises(UsageError, match="--bcrypt-cost must be from 4 to 31"):
+        Settings(bcrypt_cost=cost)
+
+
+def test_token_lives_for_some_time() -> None:
+    with pytest.raises(UsageError, match="--auth-token-ttl must be at least 1"):
+        Settings(auth_token_ttl_s=0)
