@@ -141,7 +141,7 @@ def test_a_write_whose_fate_is_unknown_is_reported_as_such(start_cluster: StartC
             cluster.kill(member)
 
     async def write() -> None:
-        async with Client([leader.client_url], timeout_s=20) as client:
+        async with Client([leader.client_url], timeout_s=20, exactly_once=False) as client:
             with pytest.raises(OutcomeUnknown) as caught:
                 await client.put(b"key", b"value")
             assert caught.value.code == status.UNAVAILABLE

@@ -143,7 +143,7 @@ class Calls:
         self._current = _random.randrange(len(endpoints)) if spread else 0
         self._is_closed = False
         self._trouble: Answer | None = None
-        """Why no endpoint can be reached now."""
+        """What the last attempt of any call met with."""
         self._credentials = credentials
         self.token = Token(self._authenticate if credentials else None)
         self.session = Session(self._open_session) if exactly_once else None
@@ -225,10 +225,11 @@ class Calls:
             fate.answer = self._trouble = Answer(status.UNAVAILABLE, text)
         else:
             fate.is_sent = True
-            self._trouble = None
+            self._trouble = channel.no_answer
             fate.answer = channel.no_answer
             place = b"" if fate.ticket is None else fate.ticket.metadata()
             fate.answer = await channel.call(path, message, metadata + place)
+            self._trouble = fate.answer if fate.answer.status == status.UNAVAILABLE else None
         if self.token.is_refused(fate.answer.text, metadata):
             fate.refreshes += 1
         elif fate.answer.status == status.UNAVAILABLE:
