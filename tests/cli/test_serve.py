@@ -116,7 +116,7 @@ def test_damaged_folder_is_refused_with_file_and_reason(tmp_path: Path) -> None:
     ("argument", "text"),
     [
         ("--nmae=x", "raftwerk serve: unknown flag --nmae; did you mean --name?"),
-        ("--cert-file=a", "raftwerk serve: --cert-file: TLS is not supported yet"),
+        ("--discovery=a", "raftwerk serve: --discovery: "),
         ("--heartbeat-interval=x", "raftwerk serve: --heartbeat-interval: 'x' is not a whole"),
     ],
 )

@@ -19,6 +19,7 @@ def test_result_names_its_fields() -> None:
 
 
 def test_refusals_say_what_happened() -> None:
+    """Sessions keep them on disk: these words are a format."""
     assert {str(error) for error in KvError} == {
         "key not found",
         "lease not found",
@@ -31,4 +32,19 @@ def test_refusals_say_what_happened() -> None:
         "session expired",
         "number outside the window of its session",
         "done before, result not kept",
+        "user name is empty",
+        "user name already exists",
+        "user name not found",
+        "role name is empty",
+        "role name already exists",
+        "role name not found",
+        "role is not granted to the user",
+        "permission is not granted to the role",
+        "root user does not exist",
+        "root user does not have root role",
+        "invalid auth management",
+        "authentication is not enabled",
+        "revision of auth store is old",
+        "permission denied",
+        "invalid auth token",
     }

@@ -12,7 +12,7 @@ from raftwerk.raft.messages import (
     RequestVote,
     RequestVoteReply,
 )
-from tests.raft.builder import CONFIG, append_entries, node, only, receivers
+from tests.raft.builder import CONFIG, append_entries, node, receivers, sent
 
 MEMBERSHIP = b'{"voters":[1,2,3],"outgoing":[],"learners":[]}'
 
@@ -32,7 +32,8 @@ MEMBERSHIP = b'{"voters":[1,2,3],"outgoing":[],"learners":[]}'
 )
 def test_follower_responds(rpc: Message, reply_type: type[Message]) -> None:
     """F2.FOL.1: every RPC of a candidate or leader gets its answer."""
-    only(node(1, term=3).receive(2, rpc), reply_type, to=2)
+    replies = sent(node(1, term=3).receive(2, rpc), reply_type, to=2)
+    assert len(replies) == 1
 
 
 def test_silence_leads_to_an_election() -> None:
