@@ -64,6 +64,7 @@ class Running:
             self.lines.append(line)
             if text in line:
                 return line
+        self._new.put(None)  # for `wait`
         raise AssertionError(f"it ended without saying {text!r}, but:\n{self.output}")
 
     @property

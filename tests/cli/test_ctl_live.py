@@ -8,7 +8,7 @@ from click.testing import Result
 from typer.testing import CliRunner
 
 from raftwerk.cli.main import app
-from tests.cli.commands import run, started
+from tests.cli.commands import started
 
 
 def raftwerk(*arguments: str, endpoint: str) -> Result:
@@ -41,10 +41,9 @@ def test_watch_as_json(live_endpoint: str) -> None:
 
 
 def test_watch_ends_with_the_interrupt(live_endpoint: str, tmp_path: Path) -> None:
-    run("put", "wi", "1", folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint)
-    with started(
-        "watch", "wi", "--rev=1", folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint
-    ) as process:
+    revision = revision_of(raftwerk("put", "wi", "1", endpoint=live_endpoint))
+    arguments = ("watch", "wi", f"--rev={revision}")
+    with started(*arguments, folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as process:
         process.wait_for("PUT wi 1")
         assert process.stop(signal.SIGINT) == 130
         assert "Traceback" not in process.output
