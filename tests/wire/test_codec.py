@@ -17,6 +17,9 @@ from raftwerk.wire.frame import FrameDecoder
 from tests.wire.samples import SAMPLES
 
 NUMBERS = st.integers(0, 2**64 - 1)
+COUNTS = st.integers(0, 2**62)
+COUNTED = ("term", "index", "offset", "commit")
+"""What the names of terms, indexes and offsets end in."""
 BY_TYPE: dict[object, st.SearchStrategy[object]] = {
     int: NUMBERS,
     bool: st.booleans(),
@@ -46,8 +49,8 @@ APPEND_ENTRIES = st.builds(
         *numbers[1:],
     ),
     st.integers(0, 2**62),
-    st.lists(st.integers(1, 2**64 - 1), max_size=5),
-    st.lists(NUMBERS, min_size=3, max_size=3),
+    st.lists(st.integers(1, 2**62), max_size=5),
+    st.lists(COUNTS, min_size=3, max_size=3),
 )
 
 
@@ -55,7 +58,8 @@ def of_type(message_type: type) -> st.SearchStrategy[Message]:
     if message_type is AppendEntries:
         return APPEND_ENTRIES
     hints = typing.get_type_hints(message_type)
-    fields = {field.name: BY_TYPE[hints[field.name]] for field in dataclasses.fields(message_type)}
+    names = [field.name for field in dataclasses.fields(message_type)]
+    fields = {name: COUNTS if name.endswith(COUNTED) else BY_TYPE[hints[name]] for name in names}
     return st.builds(message_type, **fields)
 
 
@@ -194,6 +198,25 @@ def test_entries_that_cannot_follow_each_other_are_refused(
     kind, payload = payload_of(AppendEntries(3, 1, 10, 2, entries, 0))
     with pytest.raises(PeerProtocolError, match="cannot follow"):
         decode(kind, payload)
+
+
+@pytest.mark.parametrize("number", [-1, 2**62 + 1, 2**64 - 1])
+@pytest.mark.parametrize(
+    ("message", "name"),
+    [
+        pytest.param(message, name, id=f"{type(message).__name__}.{name}")
+        for message in SAMPLES
+        for name in [field.name for field in dataclasses.fields(message)]
+        if name.endswith(COUNTED)
+    ],
+)
+def test_number_that_the_core_cannot_count_on_from_is_refused(
+    message: Message, name: str, number: int
+) -> None:
+    """A term of 2**64 - 1 would be made durable, and the next one could be neither sent nor stored: by no member, ever."""
+    payload = msgspec.msgpack.encode(dataclasses.replace(message, **{name: number}))
+    with pytest.raises(PeerProtocolError):
+        decode(KINDS[type(message)], payload)
 
 
 def test_unknown_kind_of_entry_is_refused() -> None:

@@ -4,6 +4,9 @@ Fields travel by name, and entries as arrays: a later version may add a field wi
 other. Kinds are never reused.
 """
 
+from collections.abc import Callable
+from dataclasses import fields
+from operator import attrgetter
 from typing import Any, Final
 
 import msgspec
@@ -46,6 +49,18 @@ KINDS: Final[dict[type, int]] = {
 _DECODERS: Final[dict[int, msgspec.msgpack.Decoder[Any]]] = {
     kind: msgspec.msgpack.Decoder(message_type) for message_type, kind in KINDS.items()
 }
+NUMBER_MAX: Final = 2**62
+"""Of terms, indexes and offsets: a thousand million years of elections. The core adds to them, and they are stored."""
+
+
+def _bounded(message_type: type) -> Callable[[Message], tuple[int, ...]]:
+    """What reads all terms, indexes and offsets of a message; two at least, so that it gives a tuple."""
+    names = [field.name for field in fields(message_type)]
+    bounded = [name for name in names if name.endswith(("term", "index", "offset", "commit"))]
+    return attrgetter("term", *bounded)
+
+
+_numbers_of: Final = {message_type: _bounded(message_type) for message_type in KINDS}
 _encode_payload: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -65,6 +80,9 @@ def decode(kind: int, payload: bytes) -> Message:
         message: Message = decoder.decode(payload)
     except msgspec.MsgspecError as error:
         raise PeerProtocolError(f"a frame of kind {kind} cannot be read: {error}") from error
+    numbers = _numbers_of[type(message)](message)
+    if min(numbers) < 0 or max(numbers) > NUMBER_MAX:
+        raise PeerProtocolError(f"a frame of kind {kind} has a term or an index out of range")
     if isinstance(message, AppendEntries):
         _check_entries(message)
     return message
