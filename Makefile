@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: proto run test verify fix bench setup clean
+.PHONY: proto run test verify fix bench sim setup clean
 
 run: $(VENV)/.installed
 	$(BIN)/raftwerk dev
@@ -25,6 +25,10 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare
+
+MINUTES ?= 60
+sim: $(VENV)/.installed
+	$(BIN)/raftwerk sim --minutes $(MINUTES)
 
 setup: $(VENV)/.dev
 
