@@ -60,6 +60,27 @@ def test_a_read_that_waits_too_long_fails() -> None:
     assert answers["a"] == [Failure.TIMED_OUT]
 
 
+def test_a_read_whose_index_is_never_told_fails_and_is_not_answered_again() -> None:
+    """A leader that cannot commit in its term confirms nothing (thesis 6.4): the deadline ends the wait."""
+    reads, answers, [request] = started("a")
+    reads.expire(1000, has_leader=True)
+    assert answers["a"] == [Failure.TIMED_OUT]
+    reads.on_ready(ReadReady(request, 5))
+    reads.release(5)
+    assert not reads.on_refused(Refused(request, Refusal.NOT_LEADER))
+    assert not reads.has_queued
+    assert answers["a"] == [Failure.TIMED_OUT]
+
+
+def test_a_read_that_is_asked_again_and_again_keeps_its_deadline() -> None:
+    """A follower whose leader gives no read index asks anew between any two ticks."""
+    reads, answers, [request] = started("a")
+    reads.on_refused(Refused(request, Refusal.NOT_LEADER))
+    reads.take_queued(count(request + 1).__next__)
+    reads.expire(1000, has_leader=True)
+    assert answers["a"] == [Failure.TIMED_OUT]
+
+
 def test_a_read_without_a_leader_says_so() -> None:
     reads = Reads(1000)
     answers: list[Failure | None] = []

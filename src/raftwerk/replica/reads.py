@@ -60,15 +60,16 @@ class Reads:
         return events
 
     def on_ready(self, ready: ReadReady) -> None:
-        """The index to wait for is known."""
-        batch = self._asked.pop(ready.request)
-        batch.read_index = ready.read_index
-        self._waiting.append(batch)
+        """The index to wait for is known. (For nobody, if it took longer than the deadline.)"""
+        batch = self._asked.pop(ready.request, None)
+        if batch is not None:
+            batch.read_index = ready.read_index
+            self._waiting.append(batch)
 
     def on_refused(self, refused: Refused) -> bool:
         """No index was to be had: try again until the deadline, because a read that is repeated does no harm.
 
-        Returns False if the request is not one of these.
+        Returns False if the request is not one of these (any more).
         """
         batch = self._asked.pop(refused.request, None)
         if batch is None:
@@ -90,13 +91,15 @@ class Reads:
     def expire(self, now_ms: int, *, has_leader: bool) -> None:
         """Answer what has waited too long."""
         failure = Failure.TIMED_OUT if has_leader else Failure.NO_LEADER
+        late = [request for request, batch in self._asked.items() if batch.deadline_ms <= now_ms]
+        expired = [self._asked.pop(request) for request in late]
         for group in (self._queued, self._waiting):
             if any(batch.deadline_ms <= now_ms for batch in group):
-                expired = [batch for batch in group if batch.deadline_ms <= now_ms]
+                expired += [batch for batch in group if batch.deadline_ms <= now_ms]
                 group[:] = [batch for batch in group if batch.deadline_ms > now_ms]
                 self._is_open = False
-                for batch in expired:
-                    batch.settle(failure)
+        for batch in expired:
+            batch.settle(failure)
 
     def fail_all(self) -> None:
         """The node stops."""
