@@ -90,6 +90,19 @@ def test_a_late_answer_of_an_older_leader_does_not_replace_the_newer(client: Cli
     assert client.answers["new"] == ["result 5"]
 
 
+def test_a_batch_that_loses_its_place_takes_no_older_one_with_it(client: Client) -> None:
+    """Its places begin in an older leader's batch and end in a newer one's: each has one answer all the same."""
+    client.place(5, 1, "oldest")
+    client.place(6, 3, "newest")
+    client.place(5, 2, "between", "between too")
+    assert client.answers["between"] == [Failure.TIMED_OUT_LEADER_FAILED]
+    assert client.answers["oldest"] == []
+    client.apply(5, 1, 3)
+    assert client.answers["oldest"] == ["result 5"]
+    assert client.answers["newest"] == ["result 6"]
+    assert client.proposals.waiting_count == 0
+
+
 def test_a_place_that_was_applied_before_it_was_known_is_unknown(client: Client) -> None:
     client.place(5, 2, "a")
     client.apply(6, 2)
@@ -130,6 +143,30 @@ def test_what_certainly_did_not_happen_is_asked_again(client: Client, refusal: R
     client.proposals.on_proposed(Proposed(second, 6, 2, 1))
     client.apply(5, 2, 2)
     assert client.answers == {"a": ["result 5"], "b": ["result 6"]}
+
+
+def test_what_is_asked_again_keeps_its_order_and_its_deadline(client: Client) -> None:
+    for now_ms, letter in enumerate("abc"):
+        client.add(letter * 90, now_ms=now_ms * 400)
+    requests = client.ask()
+    client.add("d" * 90, now_ms=900)
+    for request in requests:
+        client.proposals.on_refused(Refused(request, Refusal.NOT_LEADER))
+    client.proposals.expire(1000, has_leader=False)
+    assert [name[0] for name, answers in client.answers.items() if answers] == ["a"]
+    events = client.proposals.take_queued(count(100).__next__)
+    assert [event.commands[0][:1] for event in events] == [b"b", b"c", b"d"]
+
+
+def test_a_placed_proposal_keeps_its_deadline_behind_a_newer_one(client: Client) -> None:
+    """Places are told in any order: the older proposal may have the higher one."""
+    client.add("old" * 30)
+    client.add("new" * 30, now_ms=500)
+    old, new = client.ask()
+    client.proposals.on_proposed(Proposed(new, 5, 2, 1))
+    client.proposals.on_proposed(Proposed(old, 6, 2, 1))
+    client.proposals.expire(1000, has_leader=True)
+    assert client.answers == {"old" * 30: [Failure.TIMED_OUT], "new" * 30: []}
 
 
 def test_a_refusal_of_somebody_else_is_left_alone(client: Client) -> None:

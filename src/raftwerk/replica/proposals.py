@@ -13,6 +13,7 @@ from bisect import insort
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Final
 
 from raftwerk.raft.effects import Proposed, Refusal, Refused
@@ -38,12 +39,18 @@ class Batch:
     commands: list[bytes]
     dones: list[Done]
     deadline_ms: int
+    arrival: int
+    """Counts the batches, so that one that must wait again takes its old place."""
     first_index: Index = 0
     term: Term = 0
 
     @property
     def last_index(self) -> Index:
         return self.first_index + len(self.dones) - 1
+
+    def overlaps(self, other: "Batch") -> bool:
+        """Whether both were given one index."""
+        return self.first_index <= other.last_index and other.first_index <= self.last_index
 
     def fail(self, failure: Failure) -> None:
         for done in self.dones:
@@ -57,6 +64,8 @@ class Proposals:
         self._timeout_ms = timeout_ms
         self._batch_bytes_max = batch_bytes_max
         self._queued: deque[Batch] = deque()
+        """In order of arrival, and so of deadline_ms."""
+        self._arrivals = count()
         self._queued_bytes = 0
         self._asked: dict[int, Batch] = {}
         self._placed: deque[Batch] = deque()
@@ -74,7 +83,7 @@ class Proposals:
             batch.dones.append(done)
             self._queued_bytes += len(command)
         else:
-            queued.append(Batch([command], [done], now_ms + self._timeout_ms))
+            queued.append(Batch([command], [done], now_ms + self._timeout_ms, next(self._arrivals)))
             self._queued_bytes = len(command)
 
     @property
@@ -112,20 +121,14 @@ class Proposals:
 
     def _overtake(self, batch: Batch) -> None:
         """A newer leader gave out indexes again. What an older one put there may yet be committed by a third (Figure 8)."""
-        kept: list[Batch] = []
-        for other in self._placed:
-            overlaps = (
-                other.first_index <= batch.last_index and batch.first_index <= other.last_index
-            )
-            if overlaps and other.term < batch.term:
-                self._fail(other, Failure.TIMED_OUT_LEADER_FAILED)
-            elif overlaps:
-                self._fail(batch, Failure.TIMED_OUT_LEADER_FAILED)
-                return
-            else:
-                kept.append(other)
-        insort(kept, batch, key=lambda placed: placed.first_index)
-        self._placed = deque(kept)
+        rivals = [other for other in self._placed if other.overlaps(batch)]
+        if any(other.term >= batch.term for other in rivals):
+            self._fail(batch, Failure.TIMED_OUT_LEADER_FAILED)
+            return
+        self._placed = deque(other for other in self._placed if not other.overlaps(batch))
+        insort(self._placed, batch, key=lambda placed: placed.first_index)
+        for other in rivals:
+            self._fail(other, Failure.TIMED_OUT_LEADER_FAILED)
 
     def on_refused(self, refused: Refused) -> bool:
         """A batch did not get its place. Returns False if the request is not one of these."""
@@ -135,8 +138,8 @@ class Proposals:
         failure = _FAILURES.get(refused.refusal)
         if failure is not None:
             self._fail(batch, failure)
-        else:  # nothing was done: wait for a leader, first in line
-            self._queued.appendleft(batch)
+        else:  # nothing was done: wait for a leader, in the old place
+            insort(self._queued, batch, key=lambda queued: queued.arrival)
             self._queued_bytes = self._batch_bytes_max
         return True
 
@@ -177,8 +180,11 @@ class Proposals:
     def expire(self, now_ms: int, *, has_leader: bool) -> None:
         """Answer what has waited too long."""
         lost = Failure.TIMED_OUT if has_leader else Failure.TIMED_OUT_CONNECTION_LOST
-        while self._placed and self._placed[0].deadline_ms <= now_ms:
-            self._fail(self._placed.popleft(), lost)
+        expired = [batch for batch in self._placed if batch.deadline_ms <= now_ms]
+        if expired:
+            self._placed = deque(batch for batch in self._placed if batch.deadline_ms > now_ms)
+        for batch in expired:
+            self._fail(batch, lost)
         while self._queued and self._queued[0].deadline_ms <= now_ms:
             self._fail(self._queued.popleft(), Failure.NO_LEADER)
 
