@@ -256,6 +256,34 @@ class StoreContract:
         assert [key for key, _ in target.scan(KEYS, b"", None)] == expected
         target.close()
 
+    def test_snapshot_opens_and_is_read_between_the_slices_of_a_checkpoint(
+        self, setting: Setting
+    ) -> None:
+        setting.put(b"old")
+        setting.store.put(*POSITION, b"1")
+        setting.checkpoint()
+        setting.put(*(b"%06d" % number for number in range(1000)))
+        setting.store.put(*POSITION, b"2")
+        checkpoint = setting.store.begin_checkpoint(2)
+        assert checkpoint is not None
+        is_written = checkpoint.write()
+        reader = setting.store.open_snapshot()
+        stream = reader.read(0, 20)
+        while not is_written:
+            is_written = checkpoint.write()
+        checkpoint.commit()
+        checkpoint.finish(committed=True)
+        while chunk := reader.read(len(stream), 1000):
+            stream += chunk
+        reader.close()
+        target = setting.fresh()
+        writer = target.begin_restore()
+        receive(writer, stream)
+        writer.swap()
+        assert list(target.scan(KEYS, b"", None)) == [(b"old", b"value")]
+        assert target.get(*POSITION) == b"1" == reader.position
+        target.close()
+
     def test_restore_replaces_everything_durably(self, setting: Setting) -> None:
         source = setting.fresh()
         source.put(KEYS, b"theirs", b"1")

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftwerk.kv.store import Table
-from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows
+from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows, Tables, open_tables
 from raftwerk.storage.lmdb_store import open_environment
 
 EDGE = b"k" * SHORT_BYTES
@@ -30,12 +30,17 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     environment.close()
 
 
+@pytest.fixture(scope="module")
+def tables(environment: Any) -> Tables:
+    return open_tables(environment)
+
+
 @contextmanager
-def written(environment: Any) -> Iterator[LmdbRows]:
+def written(environment: Any, tables: Tables) -> Iterator[LmdbRows]:
     """A transaction that is thrown away."""
     transaction = environment.begin(write=True)
     try:
-        yield LmdbRows(environment, transaction)
+        yield LmdbRows(environment, tables, transaction)
     finally:
         transaction.abort()
 
@@ -44,13 +49,14 @@ def written(environment: Any) -> Iterator[LmdbRows]:
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
 def test_rows_are_those_of_a_sorted_dictionary(
     environment: Any,
+    tables: Tables,
     steps: list[tuple[bytes, bytes | None]],
     start: bytes,
     stop: bytes | None,
     reverse: bool,
 ) -> None:
     model: dict[bytes, bytes] = {}
-    with written(environment) as rows:
+    with written(environment, tables) as rows:
         for key, value in steps:
             rows.write(Table.KEYS, key, value)
             if value is None:
@@ -70,8 +76,8 @@ def test_rows_are_those_of_a_sorted_dictionary(
         assert list(rows.scan(Table.KEYS, start, stop, reverse=reverse)) == expected
 
 
-def test_bucket_goes_with_its_last_key(environment: Any) -> None:
-    with written(environment) as rows:
+def test_bucket_goes_with_its_last_key(environment: Any, tables: Tables) -> None:
+    with written(environment, tables) as rows:
         _, before = rows.size_bytes
         rows.write(Table.KEYS, EDGE + b"1", b"x")
         rows.write(Table.KEYS, EDGE + b"2", b"y")
@@ -83,9 +89,10 @@ def test_bucket_goes_with_its_last_key(environment: Any) -> None:
 
 def test_reader_sees_a_commit_only_after_renew(tmp_path: Path) -> None:
     environment = open_environment(tmp_path)
-    rows = LmdbRows(environment)
+    tables = open_tables(environment)
+    rows = LmdbRows(environment, tables)
     with environment.begin(write=True) as transaction:
-        LmdbRows(environment, transaction).write(Table.KEYS, b"k", b"v")
+        LmdbRows(environment, tables, transaction).write(Table.KEYS, b"k", b"v")
     assert rows.get(Table.KEYS, b"k") is None
     rows.renew()
     assert rows.get(Table.KEYS, b"k") == b"v"

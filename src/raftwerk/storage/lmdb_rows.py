@@ -21,18 +21,25 @@ _decode_bucket: Final = msgspec.msgpack.Decoder(Bucket).decode
 _encode_bucket: Final = msgspec.msgpack.Encoder().encode
 
 
+Tables = list[Any]
+"""LMDB's handles, by number of the table: good as long as the environment is open."""
+
+
+def open_tables(environment: Any) -> Tables:
+    """The tables of an environment that was just opened; they are made if they are not there.
+
+    Once for each environment: this takes its write transaction, which a checkpoint holds for long.
+    """
+    can_write = not environment.flags()["readonly"]
+    return [environment.open_db(table.name.lower().encode(), create=can_write) for table in Table]
+
+
 class LmdbRows:
     """Rows as one transaction sees them: a read transaction of its own, or the given write transaction."""
 
-    def __init__(self, environment: Any, transaction: Any = None) -> None:
+    def __init__(self, environment: Any, tables: Tables, transaction: Any = None) -> None:
         self._environment = environment
-        is_read_only = environment.flags()["readonly"] if transaction is None else False
-        # By number of the table; LMDB remembers the handles as long as the environment is open
-        self._tables: list[Any] = []
-        for table in Table:
-            name = table.name.lower().encode()
-            db = environment.open_db(name, txn=transaction, create=not is_read_only)
-            self._tables.append(db)
+        self._tables = tables
         self._transaction = environment.begin() if transaction is None else transaction
 
     def get(self, table: Table, key: bytes) -> bytes | None:

@@ -20,7 +20,7 @@ import lmdb
 
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull, RaftwerkError
 from raftwerk.kv.store import Table
-from raftwerk.storage.lmdb_rows import LmdbRows
+from raftwerk.storage.lmdb_rows import LmdbRows, Tables, open_tables
 from raftwerk.storage.overlay import Overlay, SortedTable
 from raftwerk.storage.reader import StreamReader
 from raftwerk.storage.stream import Row, StreamDecoder
@@ -147,7 +147,8 @@ class LmdbStore:
     def _open(self) -> None:
         self._environment = open_environment(self._path, read_only=self._is_read_only)
         try:
-            self._base = LmdbRows(self._environment)
+            self._tables = open_tables(self._environment)
+            self._base = LmdbRows(self._environment, self._tables)
         except lmdb.Error as error:
             self._environment.close()
             if _is_out_of_space(str(error), self._path):
@@ -189,7 +190,9 @@ class LmdbStore:
             return None
         assert self._frozen is None
         self._frozen, self._overlay = self._overlay, Overlay()
-        self._under_way = LmdbCheckpoint(self, self._environment, self._path, self._frozen, index)
+        self._under_way = LmdbCheckpoint(
+            self, self._environment, self._tables, self._path, self._frozen, index
+        )
         return self._under_way
 
     def end_checkpoint(self, *, committed: bool) -> None:
@@ -204,7 +207,7 @@ class LmdbStore:
             self._overlay.add_older(frozen)
 
     def open_snapshot(self) -> StreamReader:
-        rows = LmdbRows(self._environment)
+        rows = LmdbRows(self._environment, self._tables)
         position = rows.get(Table.META, b"position") or b""
 
         def all_rows() -> Iterator[Row]:
@@ -290,11 +293,18 @@ class LmdbCheckpoint:
     """Implements durability.Checkpoint. The write transaction belongs to the thread that calls write and commit."""
 
     def __init__(
-        self, store: LmdbStore, environment: Any, path: Path, frozen: Overlay, index: int
+        self,
+        store: LmdbStore,
+        environment: Any,
+        tables: Tables,
+        path: Path,
+        frozen: Overlay,
+        index: int,
     ) -> None:
         self.index = index
         self._store = store
         self._environment = environment
+        self._tables = tables
         self._path = path
         self._frozen = frozen
         self._rows = self._all_rows()
@@ -310,7 +320,7 @@ class LmdbCheckpoint:
         try:
             if self._transaction is None:
                 self._transaction = self._environment.begin(write=True)
-                self._writer = LmdbRows(self._environment, self._transaction)
+                self._writer = LmdbRows(self._environment, self._tables, self._transaction)
             for count, (table, key, value) in enumerate(self._rows, 1):
                 self._writer.write(table, key, value)
                 if count >= SLICE_ROWS:
@@ -343,14 +353,16 @@ class LmdbRestore:
         self._path = path
         self._decoder = StreamDecoder(f"snapshot for {path}")
         self._environment: Any = None
+        self._tables: Tables
 
     def write(self, chunk: bytes) -> None:
         rows = self._decoder.feed(chunk)
         try:
             if self._environment is None:
                 self._environment = open_environment(self._path, is_draft=True)
+                self._tables = open_tables(self._environment)
             with self._environment.begin(write=True) as transaction:
-                writer = LmdbRows(self._environment, transaction)
+                writer = LmdbRows(self._environment, self._tables, transaction)
                 for table, key, value in rows:
                     writer.write(Table(table), key, value)
         except lmdb.Error as error:
