@@ -6,8 +6,10 @@ import pytest
 
 from raftwerk.errors import DataDirError
 from raftwerk.raft.config import Config
+from raftwerk.raft.events import Persisted, Received
 from raftwerk.raft.log import Log
 from raftwerk.raft.membership import Membership
+from raftwerk.raft.messages import AppendEntries
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.position import Position
@@ -56,6 +58,17 @@ def test_an_installed_snapshot_that_the_log_did_not_follow_wins(terms: str) -> N
 def test_a_term_known_only_from_the_snapshot_is_not_forgotten() -> None:
     raft = start(DurableState(3, 2, log("1 1")), Position(4, 7, MEMBERS.encode()).encode())
     assert (raft.state.current_term, raft.state.voted_for) == (7, 0)
+
+
+def test_a_term_known_only_from_the_snapshot_is_durable_before_a_message_of_it_leaves() -> None:
+    """Figure 2, "updated on stable storage before responding to RPCs": the log's own hard state is older."""
+    raft = start(DurableState(3, 2, log("1 1")), Position(4, 7, MEMBERS.encode()).encode())
+    effects = raft.step([Received(2, AppendEntries(7, 2, 4, 7, [], 4))])
+    assert effects.messages == []
+    assert effects.persist is not None
+    assert effects.persist.current_term == 7
+    [(to, reply)] = raft.step([Persisted(effects.persist.ticket)]).messages
+    assert (to, reply.term) == (2, 7)
 
 
 def test_missing_entries_between_state_and_log_refuse_to_start() -> None:

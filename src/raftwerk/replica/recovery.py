@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from random import Random
 
 from raftwerk.errors import DataDirError
+from raftwerk.raft import stable
 from raftwerk.raft.config import Config
 from raftwerk.raft.log import Log
 from raftwerk.raft.membership import Membership
@@ -57,7 +58,7 @@ def start_core(
     is_superseded = not log.matches(last_applied, last_term)
     if is_superseded:
         log = Log(last_applied, last_term)
-    return Raft(
+    raft = Raft(
         node_id,
         config,
         random,
@@ -69,3 +70,6 @@ def start_core(
         is_log_superseded=is_superseded,
         checks_invariants=checks_invariants,
     )
+    if last_term > durable.current_term:
+        stable.on_hard_state_changed(raft.state, is_new_term=True)
+    return raft
