@@ -69,6 +69,28 @@ def test_checkpoint_is_written_in_slices(setting: LmdbSetting) -> None:
     assert len(setting.keys()) == 2 * SLICE_ROWS + 1
 
 
+class HashedKey(bytes):
+    """Counts how often one was looked up or stored, in `hashes`."""
+
+    hashes = 0
+
+    def __hash__(self) -> int:
+        HashedKey.hashes += 1
+        return bytes.__hash__(self)
+
+
+def test_failed_checkpoint_is_given_back_without_a_copy_of_its_rows(setting: LmdbSetting) -> None:
+    """They may be many, and the loop waits: only the few that were written meanwhile are moved."""
+    setting.put(*(HashedKey(b"%04d" % number) for number in range(1000)))
+    checkpoint = setting.store.begin_checkpoint(1)
+    assert checkpoint is not None
+    setting.put(HashedKey(b"new"))
+    HashedKey.hashes = 0
+    checkpoint.finish(committed=False)
+    assert 0 < HashedKey.hashes < 10
+    assert len(setting.keys()) == 1001
+
+
 def test_leftovers_of_a_restore_are_removed_at_the_start(setting: LmdbSetting) -> None:
     setting.put(b"ours")
     setting.checkpoint()

@@ -1,11 +1,19 @@
 """Sorted tables in memory against a dictionary that is sorted each time."""
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftwerk.kv.store import Table
-from raftwerk.storage.overlay import FEW, ROW_OVERHEAD_BYTES, Overlay, SortedTable
+from raftwerk.storage.overlay import (
+    NEW_KEYS_MAX,
+    ROW_OVERHEAD_BYTES,
+    RUN_KEYS_MAX,
+    Overlay,
+    SortedTable,
+)
 
 KEYS = st.binary(max_size=2)
 STEPS = st.lists(
@@ -14,7 +22,7 @@ STEPS = st.lists(
         st.tuples(st.just("remove"), KEYS),
         st.tuples(st.just("scan"), KEYS),
     ),
-    max_size=3 * FEW,
+    max_size=200,
 )
 
 
@@ -40,7 +48,7 @@ def test_items_are_those_of_a_sorted_dictionary(
     assert table.rows == model
 
 
-@pytest.mark.parametrize("count", [1, FEW, FEW + 1, 10 * FEW])
+@pytest.mark.parametrize("count", [1, NEW_KEYS_MAX - 1, NEW_KEYS_MAX, 3 * RUN_KEYS_MAX])
 def test_new_keys_find_their_places_however_many_they_are(count: int) -> None:
     table = SortedTable()
     old = [b"%05d" % number for number in range(0, 1000, 2)]
@@ -61,15 +69,57 @@ def test_size_counts_keys_values_and_overhead_of_every_write() -> None:
     assert overlay.size_bytes == 3 + 5 + 3 + 2 * ROW_OVERHEAD_BYTES
 
 
+@pytest.mark.parametrize("reverse", [False, True], ids=["forward", "reverse"])
+def test_table_of_many_runs_gives_every_span_in_order(reverse: bool) -> None:
+    """Spans that begin or end inside runs and at their edges, before and after most keys are removed."""
+    keys = [b"%05d" % number for number in range(5 * RUN_KEYS_MAX)]
+    table = SortedTable()
+    for key in random.Random(1).sample(keys, len(keys)):
+        table.put(key, b"")
+    half = RUN_KEYS_MAX // 2
+    spans = [(keys[low], keys[low + more]) for low in range(0, 2000, half) for more in (1, half)]
+    for kept in (keys, keys[:: 3 * half], []):
+        for key in table.rows.keys() - set(kept):
+            table.remove(key)
+        for start, stop in [*spans, (b"", b""), (keys[9], keys[3]), (b"", keys[-1]), (b"9", b"~")]:
+            expected = sorted((key for key in kept if start <= key < stop), reverse=reverse)
+            assert [key for key, _ in table.items(start, stop, reverse=reverse)] == expected
+
+
+class CountedKey(bytes):
+    """Counts how often keys were compared, in `comparisons`."""
+
+    comparisons = 0
+
+    def __lt__(self, other: bytes) -> bool:
+        CountedKey.comparisons += 1
+        return bytes.__lt__(self, other)
+
+
+def test_no_write_and_no_scan_has_to_sort_everything() -> None:
+    """The loop waits for each of them."""
+    numbers = random.Random(1)
+    table = SortedTable()
+    comparisons = []
+    for _ in range(20_000):
+        before = CountedKey.comparisons
+        table.put(CountedKey(numbers.randbytes(8)), b"")
+        comparisons.append(CountedKey.comparisons - before)
+    before = CountedKey.comparisons
+    assert next(table.items(b"", None))
+    comparisons.append(CountedKey.comparisons - before)
+    assert 0 < max(comparisons) < 30 * NEW_KEYS_MAX
+
+
 def test_older_writes_do_not_cover_newer_ones() -> None:
     older, newer = Overlay(), Overlay()
     older.tables[Table.KEYS].put(b"a", b"old")
     older.tables[Table.KEYS].put(b"b", b"old")
     older.tables[Table.META].put(b"m", None)
     newer.tables[Table.KEYS].put(b"a", None)
-    newer.add_older(older)
-    assert list(newer.tables[Table.KEYS].items(b"", None)) == [(b"a", None), (b"b", b"old")]
-    assert list(newer.tables[Table.META].items(b"", None)) == [(b"m", None)]
+    older.add_newer(newer)
+    assert list(older.tables[Table.KEYS].items(b"", None)) == [(b"a", None), (b"b", b"old")]
+    assert list(older.tables[Table.META].items(b"", None)) == [(b"m", None)]
 
 
 def test_overlay_is_empty_until_something_is_written() -> None:

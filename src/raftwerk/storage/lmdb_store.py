@@ -204,7 +204,8 @@ class LmdbStore:
         if committed:
             self._base.renew()
         else:
-            self._overlay.add_older(frozen)
+            frozen.add_newer(self._overlay)  # the few rows to the many: this holds up the loop
+            self._overlay = frozen
 
     def open_snapshot(self) -> StreamReader:
         rows = LmdbRows(self._environment, self._tables)
