@@ -5,8 +5,9 @@ from typing import cast
 
 import pytest
 
+from raftwerk.api import status
 from raftwerk.http2.server import Call
-from raftwerk.server.slices import ACTIVE_MAX, Slices, Steps
+from raftwerk.server.slices import ACTIVE_MAX, WAITING_MAX, Slices, Steps
 from tests.server.fakes import FakeLoop
 
 
@@ -15,6 +16,10 @@ class FakeCall:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.refusal: tuple[int, str] | None = None
+
+    def finish(self, code: int, text: str) -> None:
+        self.refusal = code, text
 
 
 def call() -> Call:
@@ -29,6 +34,15 @@ def work(log: list[str], name: str, slices: int) -> Steps:
                 yield
     finally:
         log.append(f"{name} closed")
+
+
+def timed(loop: FakeLoop, log: list[str], name: str, slices: int = 1) -> Steps:
+    """Slices that take two milliseconds each: three of them are more than a turn has time for."""
+    for number in range(slices):
+        loop.now_s += 0.002
+        log.append(f"{name}{number}")
+        if number < slices - 1:
+            yield
 
 
 @pytest.fixture
@@ -81,7 +95,7 @@ def test_only_so_many_reads_are_in_progress(loop: FakeLoop, slices: Slices) -> N
     loop.turn()
     assert log[-2:] == ["0.1", "0. closed"]
     loop.turn()
-    assert log[-1] == "late 0"
+    assert log[-3:] == ["late 0", "1.1", "1. closed"]
     loop.settle()
     assert log[-2:] == ["late 1", "late  closed"]
     assert not loop.turn()
@@ -108,3 +122,53 @@ def test_read_that_breaks_does_not_hold_up_others(loop: FakeLoop, slices: Slices
         loop.turn()
     loop.settle()
     assert log == ["b0", "b1", "b closed"]
+
+
+def test_short_reads_that_come_together_hold_the_loop_only_so_long(
+    loop: FakeLoop, slices: Slices
+) -> None:
+    """However many one step releases."""
+    log: list[str] = []
+    for name in "abcdefgh":
+        slices.start(call(), timed(loop, log, name))
+    assert log == ["a0", "b0", "c0"]
+    loop.turn()
+    assert log == ["a0", "b0", "c0", "d0", "e0", "f0"]
+    loop.turn()
+    assert log[6:] == ["g0", "h0"]
+    assert not loop.turn()
+
+
+def test_reads_begin_in_the_order_in_which_they_came(loop: FakeLoop, slices: Slices) -> None:
+    """One that comes when a place is free stands behind those that wait for it."""
+    log: list[str] = []
+    for number in range(ACTIVE_MAX):
+        slices.start(call(), work(log, f"{number}.", 2))
+    slices.start(call(), work(log, "early ", 1))
+    loop.turn()
+    slices.start(call(), work(log, "late ", 1))
+    loop.settle()
+    assert log.index("early 0") < log.index("late 0")
+
+
+def test_short_reads_do_not_hold_up_a_long_one(loop: FakeLoop, slices: Slices) -> None:
+    log: list[str] = []
+    slices.start(call(), timed(loop, log, "long", 3))
+    for _ in range(3):
+        for _ in range(4):
+            slices.start(call(), timed(loop, log, "short"))
+        loop.turn()
+    assert "long2" in log
+
+
+def test_read_of_a_call_is_refused_when_too_many_wait(loop: FakeLoop, slices: Slices) -> None:
+    log: list[str] = []
+    for _ in range(3):
+        slices.start(call(), timed(loop, log, "first"))
+    late = [FakeCall() for _ in range(WAITING_MAX + 1)]
+    for one in late:
+        slices.answer(cast("Call", one), work(log, "late ", 1))
+    assert {one.refusal for one in late[:-1]} == {None}
+    assert late[-1].refusal == status.TOO_MANY_REQUESTS
+    loop.settle()
+    assert log.count("late 0") == WAITING_MAX

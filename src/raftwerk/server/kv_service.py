@@ -186,7 +186,7 @@ class KvService:
         if call.is_over:
             return
         if query.range_end:
-            self._slices.start(call, self._range_steps(call, query))
+            self._slices.answer(call, self._range_steps(call, query))
             return
         result = self._machine.range(query)
         if isinstance(result, KvError):

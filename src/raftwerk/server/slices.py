@@ -5,11 +5,17 @@ from collections import deque
 from collections.abc import Callable, Generator
 from typing import Final, Protocol, TypeAlias, TypeVar
 
+from raftwerk.api import status
+from raftwerk.http2.server import Call
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import KvError
 
 ACTIVE_MAX: Final = 16
 """Reads in progress: each holds what it has read so far. The others wait for their first slice."""
+TURN_S: Final = 0.005
+"""When first slices took this long, the next one waits for another turn of the loop."""
+WAITING_MAX: Final = 10_000
+"""Reads of calls that wait for their first slice; more are refused."""
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -34,20 +40,42 @@ class Slices:
         self._active: deque[tuple[Reader, Steps]] = deque()
         self._waiting: deque[tuple[Reader, Steps]] = deque()
         self._is_due = False
+        self._spent_s = 0.0
+        """On slices since the last turn here; at least what this turn of the loop has spent on them."""
+
+    def answer(self, call: Call, steps: Steps) -> None:
+        """Start a read for a call, unless too many wait already: clients can ask for any number of them."""
+        if len(self._waiting) < WAITING_MAX:
+            self.start(call, steps)
+        else:
+            steps.close()
+            call.finish(*status.TOO_MANY_REQUESTS)
 
     def start(self, reader: Reader, steps: Steps) -> None:
-        """Do the first slice now, which may be all. A reader that is over gets no further one: its steps are closed."""
-        if len(self._active) < ACTIVE_MAX:
+        """Do the first slice, which may be all: now, if this turn of the loop has time for it and no other read waits.
+
+        A reader that is over gets no further slice: its steps are closed.
+        """
+        if self._has_room and not self._waiting:
             self._slice(reader, steps)
         else:
             self._waiting.append((reader, steps))
+        self._wake()
+
+    @property
+    def _has_room(self) -> bool:
+        return len(self._active) < ACTIVE_MAX and self._spent_s < TURN_S
 
     def _slice(self, reader: Reader, steps: Steps) -> None:
         if reader.is_over:
             steps.close()
-        elif next(steps, steps) is None:
-            self._active.append((reader, steps))
-            self._wake()
+            return
+        began_s = self._loop.time()
+        try:
+            if next(steps, steps) is None:
+                self._active.append((reader, steps))
+        finally:
+            self._spent_s += self._loop.time() - began_s
 
     def _wake(self) -> None:
         if (self._active or self._waiting) and not self._is_due:
@@ -55,12 +83,16 @@ class Slices:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
+        """First slices for as long as there is time, then one of a read in progress: neither kind holds up the other."""
         self._is_due = False
-        is_room = len(self._active) < ACTIVE_MAX
-        queue = self._waiting if self._waiting and is_room else self._active
-        reader, steps = queue.popleft()
-        self._wake()  # first: what goes wrong with one read does not hold up the others
-        self._slice(reader, steps)
+        self._spent_s = 0.0
+        try:
+            while self._waiting and self._has_room:
+                self._slice(*self._waiting.popleft())
+            if self._active:
+                self._slice(*self._active.popleft())
+        finally:
+            self._wake()  # what goes wrong with one read does not hold up the others
 
 
 class Scan(Protocol[T_co]):
