@@ -113,8 +113,10 @@ def test_store_over_its_quota_is_not_healthy(node: FakeNode, path: str, reason: 
         (
             "/readyz",
             503,
-            "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: RAFT NO LEADER\n"
-            "[+]non_learner ok\n",
+            (
+                "[+]data_corruption ok\n[+]serializable_read ok\n[-]linearizable_read failed: RAFT NO LEADER\n"
+                "[+]non_learner ok\n"
+            ),
         ),
         ("/readyz/linearizable_read", 503, "[-]linearizable_read failed: RAFT NO LEADER\n"),
         ("/readyz/serializable_read", 200, "ok\n"),
