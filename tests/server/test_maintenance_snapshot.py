@@ -14,7 +14,14 @@ from raftwerk.raft.membership import Membership
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.position import Position
 from raftwerk.server.gateway_call import GatewayCall
-from raftwerk.server.maintenance_snapshot import CHUNK_BYTES, LOOK_S, SECTOR_BYTES, Snapshots
+from raftwerk.server.maintenance_snapshot import (
+    CHUNK_BYTES,
+    LOOK_S,
+    REPLACED,
+    SECTOR_BYTES,
+    Snapshots,
+)
+from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
 from tests.server import fakes
 from tests.server.fakes import FakeLoop, FakeNode
@@ -142,6 +149,26 @@ def test_client_that_leaves_ends_the_stream(rig: Rig) -> None:
     client.call.on_drained()
     rig.loop.advance(1)
     assert rig.loop.timers == 0
+
+
+def test_stream_ends_when_a_snapshot_of_the_leader_replaces_the_state(
+    rig: Rig, tmp_path: Path
+) -> None:
+    """The rows that are left are gone, and the client must not wait for them."""
+    store = LmdbStore(tmp_path)
+    rig.node.machine = KvMachine(store)
+    client = SlowClient(rig)
+    reader, writer = KvMachine(MemoryStore()).open_snapshot(), rig.node.machine.begin_restore()
+    writer.write(reader.read(0, CHUNK_BYTES))
+    writer.commit()
+    writer.swap()
+    client.call.queued_bytes = 0
+    client.call.on_drained()
+    rig.loop.advance(1)
+    assert isinstance(client.call, GatewayCall)
+    assert client.call.outcome == (status.UNAVAILABLE, REPLACED)
+    assert rig.loop.timers == 0
+    store.close()
 
 
 def test_file_is_described() -> None:

@@ -8,9 +8,10 @@ import asyncio
 import hashlib
 from typing import Final
 
-from raftwerk.api import rpc_pb2
+from raftwerk.api import rpc_pb2, status
 from raftwerk.durability import SnapshotReader
 from raftwerk.http2.server import Call
+from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.position import Position
 from raftwerk.server.calls import Waiting, parse
 from raftwerk.server.cluster_services import ETCD_VERSION
@@ -20,6 +21,7 @@ CHUNK_BYTES: Final = 32 * 1024
 SECTOR_BYTES: Final = 512
 LOOK_S: Final = 0.02
 """How often a checkpoint is looked for."""
+REPLACED: Final = "raftwerk: the state of this member was replaced while it was sent; ask again"
 
 
 class Snapshots:
@@ -50,7 +52,7 @@ class Snapshots:
         reader = self._node.machine.open_snapshot()
         position = reader.position
         if position and Position.decode(position).last_index >= index:
-            _Stream(call, self._loop, reader, self._node.machine.size_bytes[1]).start()
+            _Stream(call, self._loop, reader, self._node.machine).start()
             return
         reader.close()
         self._node.hasten_checkpoint()
@@ -58,19 +60,24 @@ class Snapshots:
 
 
 class _Stream:
-    """One snapshot on its way: a chunk in each turn of the loop, none while the client does not read."""
+    """One snapshot on its way: a chunk in each turn of the loop, none while the client does not read.
+
+    It cannot go on when a snapshot of the leader replaces what it reads.
+    """
 
     def __init__(
         self,
         call: Call,
         loop: asyncio.AbstractEventLoop,
         reader: SnapshotReader,
-        estimated_bytes: int,
+        machine: KvMachine,
     ) -> None:
         self._call = call
         self._loop = loop
         self._reader = reader
-        self._estimated_bytes = estimated_bytes
+        self._machine = machine
+        self._restores = machine.restores
+        self._estimated_bytes = machine.size_bytes[1]
         self._offset = 0
         self._digest = hashlib.sha256()
         self._is_waiting = False
@@ -89,6 +96,10 @@ class _Stream:
         call = self._call
         if call.is_over:
             return
+        if self._machine.restores != self._restores:
+            self._release()
+            call.finish(status.UNAVAILABLE, REPLACED)
+            return
         if call.is_clogged:
             self._is_waiting = True
             call.await_drain()
@@ -102,11 +113,14 @@ class _Stream:
 
     def _end(self, data: bytes) -> None:
         self._send(data + bytes(-(self._offset + len(data)) % SECTOR_BYTES), 0)
-        self._call.on_cancel = None
-        self._reader.close()
+        self._release()
         proof = rpc_pb2.SnapshotResponse(blob=self._digest.digest(), version=ETCD_VERSION)
         self._call.send(proof.SerializeToString())
         self._call.finish()
+
+    def _release(self) -> None:
+        self._call.on_cancel = None
+        self._reader.close()
 
     def _send(self, data: bytes, remaining_bytes: int) -> None:
         """remaining_bytes: an estimate, but for the 0 at the end: the stream is made as it is read."""
