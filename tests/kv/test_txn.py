@@ -15,8 +15,9 @@ from raftwerk.kv.commands import (
 )
 from raftwerk.kv.results import KvError
 from raftwerk.kv.rows import KeyValue
+from raftwerk.kv.txn import has_ranges
 from tests.kv.model import Range, Transaction, Written
-from tests.kv.rig import Rig
+from tests.kv.rig import Rig, plain
 
 ALL = (b"\0", b"\0")
 
@@ -176,3 +177,77 @@ def test_negative_revision_is_accepted_until_the_first_compaction(rig: Rig) -> N
 def test_put_by_itself_looks_for_its_lease_first(rig: Rig) -> None:
     assert rig.execute(Put(b"x", ignore_value=True, lease=77)) is KvError.LEASE_NOT_FOUND
     assert rig.execute(Put(b"x", ignore_value=True)) is KvError.KEY_NOT_FOUND
+
+
+# Read-only transactions in slices
+
+EVERY = RangeQuery(*ALL)
+BIG = RangeQuery(*ALL, limit=1)
+VALUE = Compare(CompareTarget.VALUE, CompareResult.GREATER, b"\0", b"0", b"\0")
+HUGE_VALUE = Compare(CompareTarget.VALUE, CompareResult.GREATER, b"b", b"1", b"c")
+NOBODY = Compare(CompareTarget.VERSION, CompareResult.EQUAL, b"x", 0, b"z")
+NOBODYS_VALUE = Compare(CompareTarget.VALUE, CompareResult.NOT_EQUAL, b"x", b"", b"z")
+NOT_ALL = Compare(CompareTarget.VERSION, CompareResult.EQUAL, b"\0", 1, b"\0")
+
+
+@pytest.mark.parametrize("max_rows", [1, 2, 100])
+@pytest.mark.parametrize(
+    "txn",
+    [
+        Txn(),
+        then(EVERY, RangeQuery(b"b"), RangeQuery(b"x"), BIG, RangeQuery(*ALL, revision=3)),
+        then(then(EVERY, BIG), EVERY),
+        then(RangeQuery(b"x", b"y"), RangeQuery(b"x", b"y"), EVERY),
+        *(
+            Txn(compares, (EVERY,), (BIG, EVERY))
+            for compares in (
+                (VALUE, HUGE_VALUE),
+                (NOBODY,),
+                (NOBODYS_VALUE,),
+                (NOT_ALL, VALUE),
+                (exists(b"a"), exists(b"x")),
+            )
+        ),
+        Txn((exists(b"x"),), (), (Txn((exists(b"b"), NOT_ALL), (), (BIG,)),)),
+        then(EVERY, FUTURE),
+        then(OLD, EVERY),
+    ],
+)
+def test_slices_of_a_read_only_transaction_are_the_same_as_all_at_once(
+    rig: Rig, txn: Txn, max_rows: int
+) -> None:
+    """Whatever is written, compacted and removed in between."""
+    rig.execute(Compact(3))
+    expected = plain(rig.machine.txn_read_only(txn))
+    scan = rig.machine.txn_sliced(txn)
+    while (result := scan.step(max_rows)) is None:
+        rig.execute_all(Put(b"a", b""), Put(b"new"), DeleteRange(b"b"), Put(b"x", b"1"))
+        rig.execute(Compact(rig.machine.revision))
+        rig.remove_all()
+    assert plain(result) == expected
+
+
+def test_read_only_transaction_holds_back_removal_until_its_end(rig: Rig) -> None:
+    scan = rig.machine.txn_sliced(then(EVERY, EVERY))
+    assert scan.step(1) is None
+    rig.execute_all(Put(b"a", b"2"), Compact(5))
+    rig.remove_all()
+    assert rig.machine.removed_revision == 0
+    scan.close()
+    rig.remove_all()
+    assert rig.machine.removed_revision == 5
+
+
+@pytest.mark.parametrize(
+    ("txn", "expected"),
+    [
+        (Txn(), False),
+        (Txn((exists(b"a"),), (RangeQuery(b"a"), Put(b"a")), (DeleteRange(b"a"),)), False),
+        (Txn((VALUE,)), True),
+        (then(EVERY), True),
+        (Txn((), (), (Txn(failure=(EVERY,)),)), True),
+    ],
+    ids=["empty", "keys", "compared", "read", "nested"],
+)
+def test_transaction_has_ranges_if_it_may_look_at_many_keys(txn: Txn, expected: bool) -> None:
+    assert has_ranges(txn) is expected

@@ -1,8 +1,6 @@
 """etcdserverpb.KV over a connection in memory: what is proposed, what is read, what is answered, and when."""
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -22,36 +20,12 @@ from raftwerk.api.rpc_pb2 import (
     TxnResponse,
 )
 from raftwerk.kv.commands import Put, encode
-from raftwerk.kv.store import Store, Table
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
-from raftwerk.server.kv_service import KvService
-from raftwerk.server.slices import Slices
-from raftwerk.storage.memory import MemoryStore
-from tests.server.fakes import CLUSTER_ID, NODE_ID, TERM, FakeLoop, FakeNode, Rig
+from tests.server.fakes import CLUSTER_ID, NODE_ID, TERM
+from tests.server.kv_rig import COMPACT, DELETE, EVERYTHING, PUT, RANGE, TXN, KvRig
 
-RANGE = "/etcdserverpb.KV/Range"
-PUT = "/etcdserverpb.KV/Put"
-DELETE = "/etcdserverpb.KV/DeleteRange"
-TXN = "/etcdserverpb.KV/Txn"
-COMPACT = "/etcdserverpb.KV/Compact"
 PUT_A = RequestOp(request_put=PutRequest(key=b"a"))
-EVERYTHING = RangeRequest(key=b"\0", range_end=b"\0")
-
-
-class KvRig(Rig):
-    """The service, its node and its quota."""
-
-    def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
-        loop = FakeLoop()
-        self.node = FakeNode(loop, settings, store)
-        self.is_over_quota = False
-        service = KvService(self.node, loop, Slices(loop), lambda: self.is_over_quota)
-        super().__init__(loop, service.methods())
-
-    def fill(self, count: int) -> None:
-        for number in range(count):
-            self.node.apply(encode(Put(b"k%06d" % number, b"v")))
 
 
 @pytest.fixture
@@ -222,110 +196,6 @@ def test_store_over_its_quota_takes_what_makes_room(
     rig.is_over_quota = True
     expected = status.NO_SPACE if is_refused else (status.OK, "")
     assert rig.call(path, request_)[:2] == expected
-
-
-def test_big_range_is_read_in_slices(rig: KvRig) -> None:
-    rig.fill(3000)
-    before = rig.loop.turns
-    response = RangeResponse.FromString(rig.call(RANGE, EVERYTHING).message)
-    assert [kv.key for kv in response.kvs] == [b"k%06d" % number for number in range(3000)]
-    assert rig.loop.turns - before >= 3000 // 200
-
-
-class CountingStore(MemoryStore):
-    """Counts the rows that are looked at."""
-
-    rows = 0
-
-    def get(self, table: Table, key: bytes) -> bytes | None:
-        self.rows += 1
-        return super().get(table, key)
-
-    def scan(
-        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
-    ) -> Iterator[tuple[bytes, bytes]]:
-        for row in super().scan(table, start, stop, reverse=reverse):
-            self.rows += 1
-            yield row
-
-
-@pytest.mark.parametrize("options", [{}, {"count_only": True}, {"limit": 5}, {"revision": 1500}])
-@pytest.mark.parametrize("sort_target", range(5))
-def test_no_slice_of_a_range_looks_at_many_rows(options: dict[str, Any], sort_target: int) -> None:
-    """However it is ordered and cut."""
-    store = CountingStore()
-    rig = KvRig(store=store)
-    rig.fill(3000)
-    request = RangeRequest(
-        key=b"\0", range_end=b"\0", sort_target=sort_target, sort_order=2, **options
-    )
-    call = rig.start(RANGE, request)
-    most = 0
-    while call.outcome is None:
-        store.rows = 0
-        assert rig.loop.turn()
-        rig.pump()
-        most = max(most, store.rows)
-    assert call.outcome.status == status.OK
-    assert 200 <= most <= 3 * 200
-
-
-def test_big_range_is_of_one_revision(rig: KvRig) -> None:
-    """However much is written while it is read."""
-    rig.fill(1000)
-    call = rig.start(RANGE, EVERYTHING)
-    rig.loop.turn()
-    while call.outcome is None:
-        rig.node.apply(encode(Put(b"k000999", b"newer")))
-        rig.node.apply(encode(Put(b"later%d" % rig.node.machine.revision, b"new")))
-        rig.loop.turn()
-        rig.pump()
-    response = RangeResponse.FromString(call.outcome.message)
-    assert {kv.value for kv in response.kvs} == {b"v"}
-    assert (response.count, response.header.revision) == (1000, 1001)
-
-
-def test_cancelled_range_is_read_no_further(rig: KvRig) -> None:
-    """And what it pinned may be compacted."""
-    rig.fill(2000)
-    call = rig.start(RANGE, EVERYTHING)
-    rig.loop.turn()
-    rig.loop.turn()
-    call.client_call.cancel()
-    rig.pump()
-    rig.loop.turn()
-    assert not rig.loop.turn()
-    rig.call(PUT, PutRequest(key=b"later"))
-    rig.call(COMPACT, CompactionRequest(revision=2002))
-    while rig.node.machine.maintain(1000):
-        pass
-    assert rig.node.machine.removed_revision == 2002
-
-
-def test_range_begins_anew_when_a_snapshot_replaces_the_state(rig: KvRig) -> None:
-    """Half of one state and half of another would be neither."""
-    other = KvRig()
-    for number in range(800):
-        other.node.apply(encode(Put(b"k%06d" % number, b"restored")))
-    checkpoint = other.node.machine.begin_checkpoint()
-    assert checkpoint is not None
-    checkpoint.write()
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
-    reader = other.node.machine.open_snapshot()
-    stream = reader.read(0, 10_000_000)
-    rig.fill(1000)
-    call = rig.start(RANGE, EVERYTHING)
-    rig.loop.turn()
-    writer = rig.node.machine.begin_restore()
-    writer.write(stream)
-    writer.commit()
-    writer.swap()
-    rig.advance(0)
-    assert call.outcome is not None
-    response = RangeResponse.FromString(call.outcome.message)
-    assert (response.count, {kv.value for kv in response.kvs}) == (800, {b"restored"})
-    assert response.header.revision == 801
 
 
 def test_compaction_is_answered_when_it_is_committed(rig: KvRig) -> None:

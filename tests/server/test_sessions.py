@@ -6,7 +6,7 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
 from raftwerk.server.sessions import CLOSE, FIRST, OPEN, SEQUENCE, SESSION
-from tests.server.test_kv_service import PUT, KvRig
+from tests.server.kv_rig import PUT, KvRig
 
 ANY = b""
 

@@ -28,15 +28,16 @@ def holds(versions: Versions, item: Compare) -> bool:
         row = versions.newest(item.key)
         rows = [] if row is None else [row]
     if not rows:
-        return item.target is not CompareTarget.VALUE and _holds(versions, item, _MISSING)
-    return all(_holds(versions, item, row) for row in rows)
+        return row_holds(versions, item, None)
+    return all(row_holds(versions, item, row) for row in rows)
 
 
-def _holds(versions: Versions, item: Compare, row: KeyRow) -> bool:
+def row_holds(versions: Versions, item: Compare, row: KeyRow | None) -> bool:
+    """Whether a comparison is true of one version; None: there is no key."""
     target = item.target
     if target is CompareTarget.VALUE:
-        return _compare(item.result, versions.decoded(row).value, item.operand)
-    return _compare(item.result, _NUMBERS[target](row), item.operand)
+        return row is not None and _compare(item.result, versions.decoded(row).value, item.operand)
+    return _compare(item.result, _NUMBERS[target](row or _MISSING), item.operand)
 
 
 def _compare(result: CompareResult, left: int | bytes, right: int | bytes) -> bool:

@@ -45,7 +45,7 @@ from raftwerk.kv.results import (
 )
 from raftwerk.kv.sessions import Sessions
 from raftwerk.kv.store import Store, Table
-from raftwerk.kv.txn import Execution
+from raftwerk.kv.txn import Execution, TxnScan
 from raftwerk.kv.versions import Versions
 from raftwerk.kv.watch import Hub
 from raftwerk.kv.watch_history import History
@@ -226,7 +226,7 @@ class KvMachine:
         return self._execution().check_revision(revision) if revision > 0 else None
 
     def txn_read_only(self, txn: Txn) -> TxnResult | KvError:
-        """A transaction that only reads, on the present state."""
+        """A transaction that only reads, on the present state; at once: for a few keys."""
         execution = self._execution()
         succeeded, branch = execution.choose(txn)
         error = execution.check(branch)
@@ -235,6 +235,12 @@ class KvMachine:
         result = execution.run(succeeded, branch)
         assert execution.revision == self.revision, "a read-only transaction wrote"
         return result
+
+    def txn_sliced(self, txn: Txn) -> TxnScan:
+        """The same, to be read with step(max_rows). What is readable now stays so until it is complete or closed."""
+        pin = self._pin(self.compacted_revision)
+        check = self._execution().check
+        return TxnScan(self._versions, txn, self.revision, check, lambda: self._unpin(pin))
 
     def members(self) -> list[PublishMember]:
         """What the members made known of themselves, by node id."""

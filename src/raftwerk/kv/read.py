@@ -26,13 +26,13 @@ def read_range(versions: Versions, query: RangeQuery, header_revision: int) -> R
     """A Range at once. Without a revision it sees everything, also what the running transaction wrote."""
     read_revision = query.revision if query.revision > 0 else NEWEST
     if not query.range_end:
-        return _read_key(versions, query, read_revision, header_revision)
+        return read_key(versions, query, read_revision, header_revision)
     result = RangeScan(versions, query, read_revision, header_revision).step(ALL_ROWS)
     assert result is not None
     return result
 
 
-def _read_key(
+def read_key(
     versions: Versions, query: RangeQuery, read_revision: int, header_revision: int
 ) -> RangeResult:
     """Of a single key: there is nothing to scan, to order or to cut."""
@@ -62,6 +62,8 @@ class RangeScan:
         self._bound = bound(read_revision)
         self._header_revision = header_revision
         self._on_close = on_close
+        self.rows_left = 0
+        """Of what the step that completed the range was given."""
         self._next_key, self._stop = bounds(query.key, query.range_end)
         self._count = 0
         self._rows: list[tuple[bytes, KeyRow]] = []
@@ -92,6 +94,7 @@ class RangeScan:
             self._kvs.append(_render(self._versions, self._query, key, row))
             max_rows -= 1
         self.close()
+        self.rows_left = max_rows
         return RangeResult(self._header_revision, self._kvs, self._has_more, self._count)
 
     def close(self) -> None:

@@ -4,14 +4,15 @@ Every member runs the same checks on every operation of the branch that is taken
 or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 
 from raftwerk.kv import compare
-from raftwerk.kv.commands import DeleteRange, Operation, Put, RangeQuery, Txn
+from raftwerk.kv.commands import Compare, DeleteRange, Operation, Put, RangeQuery, Txn
 from raftwerk.kv.lease import Leases
-from raftwerk.kv.read import read_range
+from raftwerk.kv.read import RangeScan, read_key, read_range
 from raftwerk.kv.results import DeleteRangeResult, KvError, PutResult, RangeResult, TxnResult
-from raftwerk.kv.versions import Versions, bounds
+from raftwerk.kv.store import Table
+from raftwerk.kv.versions import Versions, bound, bounds
 
 Branch = list["Operation | tuple[Txn, bool, Branch]"]
 """The operations of the branch that is taken; a nested Txn with what its comparison gave, and its own branch."""
@@ -131,6 +132,101 @@ class Execution:
             self._sub += 1
 
 
+class TxnScan:
+    """A transaction that only reads, in progress: comparisons and ranges are of one revision, which must stay readable."""
+
+    def __init__(
+        self,
+        versions: Versions,
+        txn: Txn,
+        revision: int,
+        check: Callable[[Branch], KvError | None],
+        on_close: Callable[[], None],
+    ) -> None:
+        """check: Execution's, as of now. on_close: unpins."""
+        self._versions = versions
+        self._revision = revision
+        self._bound = bound(revision)
+        self._check = check
+        self._on_close = on_close
+        self._rows_left = 0
+        self._steps = self._run(txn)
+
+    def step(self, max_rows: int) -> TxnResult | KvError | None:
+        """Do at most about max_rows rows of work. Returns the answer when it is complete, else None: call again."""
+        self._rows_left = max_rows
+        try:
+            next(self._steps)
+        except StopIteration as end:
+            self.close()
+            result: TxnResult | KvError = end.value
+            return result
+        return None
+
+    def close(self) -> None:
+        """Unpin, also when the reader gives up before the end."""
+        self._on_close()
+
+    def _run(self, txn: Txn) -> Generator[None, None, TxnResult | KvError]:
+        succeeded, branch = yield from self._choose(txn)
+        return self._check(branch) or (yield from self._read(succeeded, branch))
+
+    def _choose(self, txn: Txn) -> Generator[None, None, tuple[bool, Branch]]:
+        """As Execution.choose."""
+        succeeded = True
+        for item in txn.compares:
+            succeeded = succeeded and (yield from self._holds(item))
+        branch: Branch = []
+        for operation in txn.success if succeeded else txn.failure:
+            branch.append(
+                (operation, *(yield from self._choose(operation)))
+                if isinstance(operation, Txn)
+                else operation
+            )
+        return succeeded, branch
+
+    def _holds(self, item: Compare) -> Generator[None, None, bool]:
+        """As compare.holds."""
+        versions = self._versions
+        start, stop = bounds(item.key, item.range_end)
+        is_empty = True
+        while True:
+            for key, data in versions.store.scan(Table.KEYS, start, stop):
+                if self._rows_left <= 0:
+                    start = key
+                    break
+                self._rows_left -= 1
+                row = versions.at(data, self._bound)
+                if row is not None:
+                    is_empty = False
+                    if not compare.row_holds(versions, item, row):
+                        return False
+            else:
+                return not is_empty or compare.row_holds(versions, item, None)
+            yield
+
+    def _read(self, succeeded: bool, branch: Branch) -> Generator[None, None, TxnResult]:
+        """As Execution.run."""
+        responses: list[RangeResult | PutResult | DeleteRangeResult | TxnResult] = []
+        for operation in branch:
+            if isinstance(operation, tuple):
+                responses.append((yield from self._read(operation[1], operation[2])))
+            else:
+                assert isinstance(operation, RangeQuery), "a read-only transaction writes"
+                responses.append((yield from self._range(operation)))
+        return TxnResult(self._revision, succeeded, responses)
+
+    def _range(self, query: RangeQuery) -> Generator[None, None, RangeResult]:
+        revision = query.revision if query.revision > 0 else self._revision
+        if not query.range_end:
+            return read_key(self._versions, query, revision, self._revision)
+        scan = RangeScan(self._versions, query, revision, self._revision)
+        while (result := scan.step(self._rows_left)) is None:
+            yield
+        self._rows_left = scan.rows_left
+        return result
+
+
 def _flat(branch: Branch) -> Iterator[RangeQuery | Put | DeleteRange | Txn]:
     """The operations, those of nested transactions in their places."""
     for operation in branch:
@@ -138,3 +234,15 @@ def _flat(branch: Branch) -> Iterator[RangeQuery | Put | DeleteRange | Txn]:
             yield from _flat(operation[2])
         else:
             yield operation
+
+
+def has_ranges(txn: Txn) -> bool:
+    """Whether it may look at many keys."""
+    return any(item.range_end for item in txn.compares) or any(
+        has_ranges(operation) if isinstance(operation, Txn) else _is_range(operation)
+        for operation in (*txn.success, *txn.failure)
+    )
+
+
+def _is_range(operation: RangeQuery | Put | DeleteRange) -> bool:
+    return not isinstance(operation, Put) and bool(operation.range_end)

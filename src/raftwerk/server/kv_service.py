@@ -10,7 +10,7 @@ from typing import Final
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.http2.server import Call, Method, UnaryMethod
-from raftwerk.kv.commands import Compact, RangeQuery, Write, encode
+from raftwerk.kv.commands import Compact, RangeQuery, Txn, Write, encode
 from raftwerk.kv.results import (
     CompactResult,
     DeleteRangeResult,
@@ -18,6 +18,7 @@ from raftwerk.kv.results import (
     PutResult,
     TxnResult,
 )
+from raftwerk.kv.txn import has_ranges
 from raftwerk.replica.failure import Failure
 from raftwerk.server import translate, validate
 from raftwerk.server.calls import Waiting, fail, parse
@@ -125,7 +126,12 @@ class KvService:
                 self._fail(call, result)
 
         def answer() -> None:
-            done(self._machine.txn_read_only(command))
+            if call.is_over:
+                return
+            if has_ranges(command):
+                self._slices.answer(call, self._txn_steps(command, done))
+            else:
+                done(self._machine.txn_read_only(command))
 
         if not is_read_only:
             self._propose(call, command, done)
@@ -193,6 +199,11 @@ class KvService:
             self._fail(call, result)
         else:
             call.reply(translate.range_response(self.header(result.revision), result))
+
+    def _txn_steps(self, command: Txn, done: Callable[[object], None]) -> Steps:
+        """A transaction that reads many keys."""
+        machine = self._machine
+        done((yield from read_in_slices(machine, lambda: machine.txn_sliced(command), SLICE_ROWS)))
 
     def _range_steps(self, call: Call, query: RangeQuery) -> Steps:
         """A range of many keys."""

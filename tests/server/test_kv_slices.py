@@ -1,0 +1,210 @@
+"""Ranges and read-only transactions of many keys: read in slices, of one revision, and only for who still waits."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from raftwerk.api import status
+from raftwerk.api.rpc_pb2 import (
+    CompactionRequest,
+    Compare,
+    PutRequest,
+    RangeRequest,
+    RangeResponse,
+    RequestOp,
+    TxnRequest,
+    TxnResponse,
+)
+from raftwerk.kv.commands import Compact, Put, encode
+from raftwerk.kv.store import Table
+from raftwerk.storage.memory import MemoryStore
+from tests.server.kv_rig import COMPACT, EVERYTHING, PUT, RANGE, TXN, KvRig
+
+
+@pytest.fixture
+def rig() -> KvRig:
+    return KvRig()
+
+
+def test_big_range_is_read_in_slices(rig: KvRig) -> None:
+    rig.fill(3000)
+    before = rig.loop.turns
+    response = RangeResponse.FromString(rig.call(RANGE, EVERYTHING).message)
+    assert [kv.key for kv in response.kvs] == [b"k%06d" % number for number in range(3000)]
+    assert rig.loop.turns - before >= 3000 // 200
+
+
+class CountingStore(MemoryStore):
+    """Counts the rows that are looked at."""
+
+    rows = 0
+
+    def get(self, table: Table, key: bytes) -> bytes | None:
+        self.rows += 1
+        return super().get(table, key)
+
+    def scan(
+        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
+    ) -> Iterator[tuple[bytes, bytes]]:
+        for row in super().scan(table, start, stop, reverse=reverse):
+            self.rows += 1
+            yield row
+
+
+def all_twice(**options: Any) -> TxnRequest:
+    """A read-only transaction that compares all keys and reads them in two ranges, one of them nested."""
+    compare = Compare(
+        key=b"\0", range_end=b"\0", target=Compare.VALUE, result=Compare.EQUAL, value=b"v"
+    )
+    read = RequestOp(request_range=RangeRequest(key=b"\0", range_end=b"\0", **options))
+    return TxnRequest(
+        compare=[compare], success=[read, RequestOp(request_txn=TxnRequest(success=[read]))]
+    )
+
+
+def both_of(response: TxnResponse) -> list[RangeResponse]:
+    nested = response.responses[1].response_txn
+    return [response.responses[0].response_range, nested.responses[0].response_range]
+
+
+def test_no_slice_of_a_read_only_txn_looks_at_many_rows() -> None:
+    store = CountingStore()
+    rig = KvRig(store=store)
+    rig.fill(3000)
+    call = rig.start(TXN, all_twice())
+    most = 0
+    while call.outcome is None:
+        store.rows = 0
+        assert rig.loop.turn()
+        rig.pump()
+        most = max(most, store.rows)
+    response = TxnResponse.FromString(call.outcome.message)
+    assert [len(found.kvs) for found in both_of(response)] == [3000, 3000]
+    assert 200 <= most <= 3 * 200
+
+
+def test_read_only_txn_of_single_keys_is_answered_at_once(rig: KvRig) -> None:
+    rig.fill(1)
+    read = RequestOp(request_range=RangeRequest(key=b"k000000", serializable=True))
+    before = rig.loop.turns
+    rig.call(TXN, TxnRequest(success=[read] * 100))
+    assert rig.loop.turns == before
+
+
+def test_big_read_only_txn_is_of_one_revision(rig: KvRig) -> None:
+    """Comparisons, too, however much is written and compacted meanwhile."""
+    rig.fill(500)
+    call = rig.start(TXN, all_twice())
+    rig.loop.turn()
+    while call.outcome is None:
+        rig.node.apply(encode(Put(b"k000499", b"newer")))
+        rig.node.apply(encode(Put(b"later%d" % rig.node.machine.revision, b"new")))
+        rig.node.apply(encode(Compact(rig.node.machine.revision)))
+        rig.node.machine.maintain(1000)
+        rig.loop.turn()
+        rig.pump()
+    response = TxnResponse.FromString(call.outcome.message)
+    assert (response.succeeded, response.header.revision) == (True, 501)
+    for found in both_of(response):
+        assert {kv.value for kv in found.kvs} == {b"v"}
+        assert (found.count, found.header.revision) == (500, 501)
+
+
+def test_cancelled_read_only_txn_holds_nothing_back(rig: KvRig) -> None:
+    rig.fill(1000)
+    call = rig.start(TXN, all_twice())
+    rig.loop.turn()
+    call.client_call.cancel()
+    rig.pump()
+    rig.loop.settle()
+    rig.call(PUT, PutRequest(key=b"later"))
+    rig.call(COMPACT, CompactionRequest(revision=1002))
+    while rig.node.machine.maintain(1000):
+        pass
+    assert rig.node.machine.removed_revision == 1002
+
+
+def test_read_only_txn_of_a_range_is_refused_as_any(rig: KvRig) -> None:
+    assert rig.call(TXN, all_twice(revision=9)).status == status.OK  # the comparison fails
+    rig.fill(1)
+    assert rig.call(TXN, all_twice(revision=9))[:2] == status.FUTURE_REVISION
+
+
+@pytest.mark.parametrize("options", [{}, {"count_only": True}, {"limit": 5}, {"revision": 1500}])
+@pytest.mark.parametrize("sort_target", range(5))
+def test_no_slice_of_a_range_looks_at_many_rows(options: dict[str, Any], sort_target: int) -> None:
+    """However it is ordered and cut."""
+    store = CountingStore()
+    rig = KvRig(store=store)
+    rig.fill(3000)
+    request = RangeRequest(
+        key=b"\0", range_end=b"\0", sort_target=sort_target, sort_order=2, **options
+    )
+    call = rig.start(RANGE, request)
+    most = 0
+    while call.outcome is None:
+        store.rows = 0
+        assert rig.loop.turn()
+        rig.pump()
+        most = max(most, store.rows)
+    assert call.outcome.status == status.OK
+    assert 200 <= most <= 3 * 200
+
+
+def test_big_range_is_of_one_revision(rig: KvRig) -> None:
+    """However much is written while it is read."""
+    rig.fill(1000)
+    call = rig.start(RANGE, EVERYTHING)
+    rig.loop.turn()
+    while call.outcome is None:
+        rig.node.apply(encode(Put(b"k000999", b"newer")))
+        rig.node.apply(encode(Put(b"later%d" % rig.node.machine.revision, b"new")))
+        rig.loop.turn()
+        rig.pump()
+    response = RangeResponse.FromString(call.outcome.message)
+    assert {kv.value for kv in response.kvs} == {b"v"}
+    assert (response.count, response.header.revision) == (1000, 1001)
+
+
+def test_cancelled_range_is_read_no_further(rig: KvRig) -> None:
+    """And what it pinned may be compacted."""
+    rig.fill(2000)
+    call = rig.start(RANGE, EVERYTHING)
+    rig.loop.turn()
+    rig.loop.turn()
+    call.client_call.cancel()
+    rig.pump()
+    rig.loop.turn()
+    assert not rig.loop.turn()
+    rig.call(PUT, PutRequest(key=b"later"))
+    rig.call(COMPACT, CompactionRequest(revision=2002))
+    while rig.node.machine.maintain(1000):
+        pass
+    assert rig.node.machine.removed_revision == 2002
+
+
+def test_range_begins_anew_when_a_snapshot_replaces_the_state(rig: KvRig) -> None:
+    """Half of one state and half of another would be neither."""
+    other = KvRig()
+    for number in range(800):
+        other.node.apply(encode(Put(b"k%06d" % number, b"restored")))
+    checkpoint = other.node.machine.begin_checkpoint()
+    assert checkpoint is not None
+    checkpoint.write()
+    checkpoint.commit()
+    checkpoint.finish(committed=True)
+    reader = other.node.machine.open_snapshot()
+    stream = reader.read(0, 10_000_000)
+    rig.fill(1000)
+    call = rig.start(RANGE, EVERYTHING)
+    rig.loop.turn()
+    writer = rig.node.machine.begin_restore()
+    writer.write(stream)
+    writer.commit()
+    writer.swap()
+    rig.advance(0)
+    assert call.outcome is not None
+    response = RangeResponse.FromString(call.outcome.message)
+    assert (response.count, {kv.value for kv in response.kvs}) == (800, {b"restored"})
+    assert response.header.revision == 801
