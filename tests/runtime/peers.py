@@ -1,7 +1,8 @@
 """The other end of a link, as a test wants it."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from random import Random
 from typing import cast, overload
@@ -18,6 +19,22 @@ async def until(condition: Callable[[], object]) -> None:
     async with asyncio.timeout(10):
         while not condition():
             await asyncio.sleep(0.001)
+
+
+def free_address() -> Address:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Address("127.0.0.1", probe.getsockname()[1])
+
+
+def run(body: Callable[[], Awaitable[None]]) -> None:
+    """Run, and check that no task is left."""
+
+    async def main() -> None:
+        await body()
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
 
 
 class NoJitter(Random):
@@ -50,10 +67,18 @@ class AddressesThatFail(Sequence[Address]):
 
 
 class SilentPeer:
-    """Welcomes (or refuses) whoever dials, and reads only the streams in `reads`."""
+    """Welcomes (or refuses, or leaves unanswered) whoever dials, and reads only the streams in `reads`."""
 
-    def __init__(self, *, refusal: str = "", reads: Sequence[Stream] = tuple(Stream)) -> None:
+    def __init__(
+        self,
+        *,
+        refusal: str = "",
+        is_mute: bool = False,
+        reads: Sequence[Stream] = tuple(Stream),
+    ) -> None:
         self.refusal = refusal
+        self.is_mute = is_mute
+        self.ended_count = 0
         self.reads = reads
         self.address = Address("127.0.0.1", 0)
         self.connections: list[_Accepted] = []
@@ -81,6 +106,9 @@ class _Accepted(asyncio.Protocol):
         self.transport = cast("asyncio.Transport", transport)
         self._peer.connections.append(self)
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._peer.ended_count += 1
+
     def data_received(self, data: bytes) -> None:
         if self.stream is not None:
             frames = self._frames.feed(data)
@@ -96,6 +124,8 @@ class _Accepted(asyncio.Protocol):
             self.transport.close()
             return
         self.stream = hello.stream
+        if self._peer.is_mute:
+            return
         self.transport.write(encode_answer(Welcome(VERSION)))
         if hello.stream not in self._peer.reads:
             self.transport.pause_reading()

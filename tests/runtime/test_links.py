@@ -5,7 +5,7 @@ import errno
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -19,7 +19,15 @@ from raftwerk.runtime.links import BUFFER_BYTES_MAX, Links
 from raftwerk.runtime.settings import Address
 from raftwerk.wire.codec import encode
 from raftwerk.wire.handshake import Stream
-from tests.runtime.peers import AddressesThatFail, NoJitter, SilentPeer, listening, until
+from tests.runtime.peers import (
+    AddressesThatFail,
+    NoJitter,
+    SilentPeer,
+    free_address,
+    listening,
+    run,
+    until,
+)
 
 CLUSTER = 0xC1
 US, PEER = 1, 2
@@ -71,22 +79,6 @@ async def links_to(
             yield links, told
     finally:
         await links.stop()
-
-
-def run(body: Callable[[], Awaitable[None]]) -> None:
-    """Run, and check that no task is left."""
-
-    async def main() -> None:
-        await body()
-        assert asyncio.all_tasks() == {asyncio.current_task()}
-
-    asyncio.run(main())
-
-
-def free_address() -> Address:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return Address("127.0.0.1", probe.getsockname()[1])
 
 
 def test_message_arrives_at_the_other_node() -> None:
@@ -391,5 +383,17 @@ def test_stop_ends_everything_and_may_be_repeated() -> None:
             assert not links.is_up(PEER)
             with pytest.raises(ConnectionRefusedError):
                 await asyncio.open_connection(*here)
+
+    run(body)
+
+
+def test_stop_ends_a_connection_that_waits_for_its_welcome() -> None:
+    async def body() -> None:
+        mute = SilentPeer(is_mute=True)
+        async with listening(mute) as peer, links_to([peer.address]) as (links, _):
+            links.connect()
+            await until(peer.streams)
+            await links.stop()
+            await until(lambda: peer.ended_count == 1)
 
     run(body)

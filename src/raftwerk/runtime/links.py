@@ -94,6 +94,24 @@ class Link:
         links = self._links
         outbound = Outbound(links.cluster_id, links.node_id, self.peer, self.stream)
         try:
+            if not await self._dial(outbound, address):
+                return False
+            self._connection = outbound
+            if self.stream is Stream.MESSAGES:
+                links.post(LinkOpened(self.peer))
+            elif self._unsent:
+                frames, self._unsent = self._unsent, []
+                self.send(frames)
+            await self._until_closed(outbound)
+        finally:
+            self._connection = None
+            outbound.close()
+        return True
+
+    async def _dial(self, outbound: Outbound, address: Address) -> bool:
+        """Connect and shake hands. Returns whether the peer welcomed us; it may still be connected if it did not."""
+        links = self._links
+        try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await asyncio.get_running_loop().create_connection(
                     lambda: outbound,
@@ -105,27 +123,11 @@ class Link:
         except ssl.SSLError as error:
             refusal = f"TLS: {error}"
         except (OSError, TimeoutError):
-            outbound.close()
             return False
-        if refusal:
-            outbound.close()
-            if refusal != self._refusal:  # said once, not at each attempt
-                links.on_refused(self.peer, refusal)
-            self._refusal = refusal
-            return False
-        self._refusal = ""
-        self._connection = outbound
-        if self.stream is Stream.MESSAGES:
-            links.post(LinkOpened(self.peer))
-        elif self._unsent:
-            frames, self._unsent = self._unsent, []
-            self.send(frames)
-        try:
-            await self._until_closed(outbound)
-        finally:
-            self._connection = None
-            outbound.close()
-        return True
+        if refusal and refusal != self._refusal:  # said once, not at each attempt
+            links.on_refused(self.peer, refusal)
+        self._refusal = refusal
+        return not refusal
 
     async def _until_closed(self, outbound: Outbound) -> None:
         if self.stream is Stream.MESSAGES:
