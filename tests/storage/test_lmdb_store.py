@@ -114,6 +114,7 @@ def test_swap_removes_the_old_environment(setting: LmdbSetting) -> None:
     reader.close()
     writer.commit()
     writer.swap()
+    setting.close()
     assert [path.name for path in setting.folder.glob("data-*")] == ["data-000002"]
     assert (setting.folder / CURRENT).read_text() == "data-000002 1\n"
 

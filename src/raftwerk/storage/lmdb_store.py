@@ -12,6 +12,7 @@ and takes its place by replacing CURRENT.
 import errno
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -109,6 +110,7 @@ class LmdbStore:
             if not (folder / CURRENT).exists():
                 self._write_current("data-000001")
         self._path = folder / self._read_current()
+        self._removal: threading.Thread | None = None
         if not read_only:
             self._remove_leftovers()
         self._open()
@@ -143,6 +145,13 @@ class LmdbStore:
         for path in self._folder.iterdir():
             if path.name.startswith("data-") and path != self._path:
                 shutil.rmtree(path)
+
+    def _remove_beside(self, path: Path) -> None:
+        """Without waiting for it: the file system takes its time for a large file. A crash leaves it to the next start."""
+        self._removal = threading.Thread(
+            target=shutil.rmtree, args=(path,), kwargs={"ignore_errors": True}, name="removal"
+        )
+        self._removal.start()
 
     def _open(self) -> None:
         self._environment = open_environment(self._path, read_only=self._is_read_only)
@@ -233,7 +242,7 @@ class LmdbStore:
         self._environment.close()
         self._path = path
         self._open()
-        shutil.rmtree(old, ignore_errors=True)
+        self._remove_beside(old)
 
     @property
     def pending_bytes(self) -> int:
@@ -246,6 +255,8 @@ class LmdbStore:
     def close(self) -> None:
         self._base.close()
         self._environment.close()
+        if self._removal is not None:
+            self._removal.join()
 
 
 def _merged(
