@@ -279,7 +279,7 @@ def test_chunk_that_was_lost_is_sent_again() -> None:
     ask(leader, 4)
     leader.receive(2, AppendEntriesReply(3, True, 6))
     assert not leader.tick(CONFIG.election_timeout_ms - 1).send_chunks
-    leader.receive(2, AppendEntriesReply(3, True, 6))
+    leader.receive(3, AppendEntriesReply(3, True, 0))
     assert leader.tick(1).send_chunks == [SendChunk(3, 3, 5, 4)]
 
 

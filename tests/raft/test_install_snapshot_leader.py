@@ -57,11 +57,37 @@ def test_leader_repeats_a_chunk_that_was_not_answered_for_an_election_timeout() 
     built = leader_of_a_straggler()
     built.receive(3, reply(700))
     built.tick(500)
-    built.ack(2, 12)
+    built.ack(3, 0)
     assert not built.tick(499).send_chunks
-    built.ack(2, 12)
     assert built.tick(1).send_chunks == [SendChunk(3, 3, 9, 700)]
     assert not built.tick(1).send_chunks
+
+
+def test_leader_closes_the_stream_of_a_silent_follower_until_it_is_heard() -> None:
+    """An open stream keeps the state machine from reusing its space: a dead follower must not hold one."""
+    built = leader_of_a_straggler()
+    built.receive(3, reply(700))
+    built.tick(999)
+    built.ack(2, 12)
+    assert built.tick(1).close_snapshots == [3]
+    for _ in range(3):
+        built.ack(2, 12)
+        silence = built.tick(900)
+        assert (silence.send_chunks, silence.close_snapshots) == ([], [])
+    built.ack(3, 0)
+    assert built.tick(1).send_chunks == [SendChunk(3, 3, 0, 0)]
+
+
+def test_leader_opens_no_snapshot_for_a_silent_follower() -> None:
+    built = node(1, term=3, log="1 3 3", role="leader", acks={2: 3}, commit=3, config=NO_TAIL)
+    built.receive(3, AppendEntriesReply(3, False, 0, conflict_index=1))
+    built.tick(999)
+    built.ack(2, 3)
+    built.tick(1)
+    built.step(Checkpointed(3))
+    assert not built.tick(100).send_chunks
+    effects = built.receive(3, AppendEntriesReply(3, False, 0, conflict_index=1))
+    assert effects.send_chunks == [SendChunk(3, 3, 0, 0)]
 
 
 def test_leader_repeats_a_chunk_on_a_new_connection() -> None:

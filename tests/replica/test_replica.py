@@ -192,6 +192,7 @@ def test_checkpoints_let_the_log_be_compacted_and_a_follower_gets_a_snapshot() -
         world.tick(500)
         world.receive(2, AppendEntriesReply(1, True, 6))
     assert world.journal.compacted_to == 6
+    world.receive(3, AppendEntriesReply(1, False, 0, conflict_index=1))
     chunks = [m for to, m in world.network.take() if to == 3 and isinstance(m, InstallSnapshot)]
     assert {(chunk.last_included_index, chunk.offset) for chunk in chunks} == {(6, 0)}
     world.receive(3, InstallSnapshotReply(1, 6, len(chunks[0].data), False))
@@ -210,6 +211,7 @@ def test_a_follower_installs_a_snapshot_and_goes_on_from_there() -> None:
     for _ in range(5):
         source.tick(500)
         source.receive(2, AppendEntriesReply(1, True, 2))
+    source.receive(3, AppendEntriesReply(1, False, 0, conflict_index=1))
     follower = World((1, 2, 3))  # plays node 3
     for _ in range(20):
         for to, message in source.network.take():

@@ -41,7 +41,7 @@ def _oldest_snapshot_under_way(state: State) -> Index:
     needed = state.checkpoint_index
     if isinstance(state.role, Leader):
         for progress in state.role.progress.values():
-            is_heard = progress.silent_ms < state.config.election_timeout_ms
+            is_heard = progress.is_heard(state.config)
             if progress.mode is Mode.SNAPSHOT and progress.snapshot_index and is_heard:
                 needed = min(needed, progress.snapshot_index)
     return needed

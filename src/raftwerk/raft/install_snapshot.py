@@ -149,3 +149,20 @@ def send_chunk(state: State, peer: NodeId, progress: Progress, out: Effects) -> 
     out.send_chunks.append(
         SendChunk(peer, state.current_term, progress.snapshot_index, progress.snapshot_offset)
     )
+
+
+def tick(state: State, peer: NodeId, progress: Progress, elapsed_ms: int, out: Effects) -> None:
+    """Send a chunk again that was not answered for an election timeout; to who is silent, when it is heard again.
+
+    Until then its stream is closed: an open one keeps the state machine from reusing its space.
+    """
+    timeout_ms = state.config.election_timeout_ms
+    was_due = progress.snapshot_silent_ms >= timeout_ms
+    progress.snapshot_silent_ms += elapsed_ms
+    if progress.snapshot_silent_ms < timeout_ms:
+        return
+    if progress.is_heard(state.config):
+        send_chunk(state, peer, progress, out)
+    elif not was_due:
+        progress.snapshot_index = progress.snapshot_offset = 0
+        out.close_snapshots.append(peer)

@@ -42,7 +42,11 @@ class Progress:
     snapshot_offset: int = 0
     """SNAPSHOT only: the byte asked for last."""
     snapshot_silent_ms: int = 0
-    """SNAPSHOT only: since that byte was asked for."""
+    """SNAPSHOT only: since that byte was sent. At an election timeout it goes again, or waits for a sign of life."""
+
+    def is_heard(self, config: Config) -> bool:
+        """Whether it said anything within an election timeout."""
+        return self.silent_ms < config.election_timeout_ms
 
     def can_send(self, config: Config) -> bool:
         """Whether a message with entries may go out now."""

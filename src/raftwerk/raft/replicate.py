@@ -39,7 +39,10 @@ def send_entries(state: State, peer: NodeId, progress: Progress, out: Effects) -
     # next_index
     while progress.next_index <= state.log.last_index and progress.can_send(state.config):
         if progress.next_index <= state.log.snapshot_index:
-            start_snapshot(state, peer, progress, out)
+            if progress.is_heard(
+                state.config
+            ):  # an open stream holds up space: none for who may be dead
+                start_snapshot(state, peer, progress, out)
             return
         config = state.config
         entries, size = state.log.batch(

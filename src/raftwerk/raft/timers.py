@@ -39,9 +39,7 @@ def _tick_leader(state: State, leader: Leader, elapsed_ms: int, out: Effects) ->
     for peer, progress in leader.progress.items():
         progress.silent_ms += elapsed_ms
         if progress.mode is Mode.SNAPSHOT:
-            progress.snapshot_silent_ms += elapsed_ms
-            if progress.snapshot_silent_ms >= config.election_timeout_ms:
-                install_snapshot.send_chunk(state, peer, progress, out)
+            install_snapshot.tick(state, peer, progress, elapsed_ms, out)
     # T6.2.1: a leader that has heard of no majority for an election timeout steps down
     if not quorum.has_majority(state.membership, _heard(state, leader)):
         notice(state, out, "lost contact with a majority")
@@ -54,8 +52,7 @@ def _tick_leader(state: State, leader: Leader, elapsed_ms: int, out: Effects) ->
 
 
 def _heard(state: State, leader: Leader) -> set[NodeId]:
-    timeout_ms = state.config.election_timeout_ms
-    heard = {peer for peer, progress in leader.progress.items() if progress.silent_ms < timeout_ms}
+    heard = {peer for peer, progress in leader.progress.items() if progress.is_heard(state.config)}
     heard.add(state.node_id)
     return heard
 
