@@ -168,6 +168,7 @@ def merge(effects: Effects, more: Effects) -> None:
             getattr(effects, field.name).extend(value)
     effects.persist = effects.persist or more.persist
     effects.compact_to = more.compact_to or effects.compact_to
+    effects.drops_received = effects.drops_received or more.drops_received
     effects.has_more = more.has_more
 
 

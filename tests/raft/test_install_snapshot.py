@@ -306,6 +306,24 @@ def test_rejected_snapshot_is_asked_for_again(index: Index) -> None:
     assert built.state.is_installing is (index != 9)
 
 
+def test_stream_that_the_log_overtakes_is_dropped_once() -> None:
+    built = follower()
+    assert not built.receive(2, chunk(0, b"abc")).drops_received
+    new = entries("1 1 1 1 1 1 2 2", first=3)
+    effects = built.receive(2, AppendEntries(3, 2, 2, 1, new, 9))
+    assert effects.drops_received
+    assert built.state.incoming is None
+    assert not built.tick(1).drops_received
+
+
+def test_stream_that_the_log_has_not_reached_is_kept() -> None:
+    built = follower()
+    built.receive(2, chunk(0, b"abc"))
+    effects = built.receive(2, AppendEntries(3, 2, 2, 1, entries("1 1 1 1 1 1 2 2", first=3), 8))
+    assert not effects.drops_received
+    assert built.state.incoming is not None
+
+
 def test_rejection_of_a_forgotten_stream_changes_nothing() -> None:
     built = follower()
     assert built.step(SnapshotRejected(9)) == Effects()

@@ -71,6 +71,7 @@ class ListMachine:
         self.pending_bytes = 0
         self.write_errors: list[Exception] = []
         self.open_readers = 0
+        self.writers: list[ListWriter] = []
         self.aborted = 0
         """Checkpoints that were given up."""
         self.chunk_bytes = 7
@@ -96,7 +97,8 @@ class ListMachine:
         return ListReader(self)
 
     def begin_restore(self) -> "ListWriter":
-        return ListWriter(self)
+        self.writers.append(ListWriter(self))
+        return self.writers[-1]
 
 
 class ListCheckpoint:

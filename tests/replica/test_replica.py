@@ -203,6 +203,17 @@ def test_checkpoints_let_the_log_be_compacted_and_a_follower_gets_a_snapshot() -
     assert world.machine.open_readers == 0
 
 
+def test_a_snapshot_that_the_log_overtakes_is_forgotten() -> None:
+    world = World((1, 2, 3))
+    members = Membership((1, 2, 3)).encode()
+    world.receive(3, InstallSnapshot(1, 3, 2, 1, members, 0, b"half", done=False))
+    [writer] = world.machine.writers
+    log = [Entry(index, 1, EntryKind.COMMAND, b"a") for index in (1, 2)]
+    world.receive(3, AppendEntries(1, 3, 0, 0, log, 2))
+    assert writer.is_aborted
+    assert world.machine.commands == [b"a", b"a"]
+
+
 def test_a_follower_installs_a_snapshot_and_goes_on_from_there() -> None:
     source = leader_of_three(tail_entries=0)
     source.propose(b"a")

@@ -113,6 +113,8 @@ class Effects:
     """Nobody will ask for more of these peers' snapshots."""
     received_chunks: list[InstallSnapshot] = field(default_factory=list)
     """Chunks to store, in order; offset 0 begins a new stream, `done` ends it (then SnapshotInstalled or -Rejected)."""
+    drops_received: bool = False
+    """The log has overtaken the stream that was being received: forget its chunks."""
     compact_to: Index = 0
     """The log up to this index is dropped from memory; the journal may drop it from disk. 0: nothing."""
     notices: list[Notice] = field(default_factory=list)

@@ -69,6 +69,18 @@ def _continues(incoming: Incoming | None, rpc: InstallSnapshot) -> bool:
     )
 
 
+def drop_overtaken(state: State, out: Effects) -> None:
+    """At the end of a step: a stream that is half here is of no use when the log has got as far."""
+    incoming = state.incoming
+    if (
+        incoming is not None
+        and not incoming.is_complete
+        and incoming.last_included_index <= state.commit_index
+    ):
+        state.incoming = None
+        out.drops_received = True
+
+
 def install(state: State, last_included_index: Index, out: Effects) -> None:
     """The state machine now holds the snapshot, durably. Figure 13, receiver rules 5 to 8."""
     incoming = state.incoming

@@ -136,6 +136,7 @@ class Raft:
             replicate.broadcast(state, state.role, out)
         else:
             read_index.ask_leader(state, out)
+        install_snapshot.drop_overtaken(state, out)
         stable.flush(state, out)
         commit.take_ready(state, out)
         if before is not None:

@@ -151,6 +151,8 @@ class Replica:
             self._network.send(ask.to, [self._sender.chunk(ask)])
         for chunk in effects.received_chunks:
             self._receiver.receive(chunk)
+        if effects.drops_received:
+            self._receiver.abort()
         if effects.compact_to:
             self._journal.compact(effects.compact_to)
         for notice in effects.notices:
