@@ -48,8 +48,12 @@ class _Protocol(asyncio.Protocol):
         self.flush()
 
     def close(self) -> None:
-        if self._transport is not None:
+        if self._transport is None:
+            return
+        if self._transport.get_extra_info("ssl_object") is None:
             self._transport.close()
+        else:
+            self._transport.abort()  # TLS would wait for the other side to say goodbye too: the loop may end before that
 
 
 class Stream:
