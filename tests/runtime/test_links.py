@@ -394,6 +394,7 @@ def test_stop_ends_a_connection_that_waits_for_its_welcome() -> None:
             links.connect()
             await until(peer.streams)
             await links.stop()
-            await until(lambda: peer.ended_count == 1)
+            await until(lambda: peer.ended_count)
+            assert peer.ended_count == 1
 
     run(body)
