@@ -83,8 +83,13 @@ class LocalCluster:
                         ) from error
 
     def start(self, member: Member) -> None:
-        """Start one process; its log goes on where it ended."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+        """Start one process; its log goes on where it ended. Raises UsageError when the folder cannot be made."""
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(
+                f"{self._folder} cannot be made: {error.strerror}. Choose another --data-dir."
+            ) from error
         cluster = ",".join(f"{one.name}=http://127.0.0.1:{one.peer_port}" for one in self.members)
         command = [
             sys.executable,

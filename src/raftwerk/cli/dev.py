@@ -77,7 +77,9 @@ def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:
     console.print("  etcdctl put greeting hello")
     console.print(f"  etcdctl --endpoints {endpoints} endpoint status -w table")
     assert leader.process is not None
-    console.print(f"and see what happens when the leader dies:\n  kill -9 {leader.process.pid}")
+    console.print("and see what happens when the leader dies:")
+    console.print(f"  kill -9 {leader.process.pid}")
+    console.print(f"  raftwerk put greeting again --endpoints {endpoints}")
     console.print("\nCtrl-C stops everything.")
 
 
@@ -90,6 +92,12 @@ def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -
                 gone.add(member.name)
                 assert member.process is not None
                 code = member.process.returncode
+                if code == -signal.SIGKILL:
+                    console.print(
+                        f"[yellow]{member.name} was killed.[/yellow] The others go on while they are a majority; the next "
+                        "start has all of them again."
+                    )
+                    continue
                 console.print(
                     f"[yellow]{member.name} ended (exit code {code}).[/yellow] Its log ends with:"
                 )
