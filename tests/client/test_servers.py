@@ -107,6 +107,12 @@ def test_hash_is_stable_until_something_is_written(member: Member) -> None:
     asyncio.run(main())
 
 
+def is_stopped(pid: int) -> bool:
+    """Whether all its threads are: the signal takes a moment."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return all((task / "stat").read_text().rpartition(")")[2].split()[0] == "T" for task in tasks)
+
+
 def test_paused_process_leaves_a_write_unknown_and_a_read_failed(member: Member) -> None:
     """SIGSTOP: the kernel takes the request, nobody answers it. The write happens after all when the process goes on."""
 
@@ -116,6 +122,8 @@ def test_paused_process_leaves_a_write_unknown_and_a_read_failed(member: Member)
             await client.put(b"paused", b"before")
             os.kill(member.process.pid, signal.SIGSTOP)
             try:
+                while not is_stopped(member.process.pid):
+                    await asyncio.sleep(0)
                 with pytest.raises(OutcomeUnknown) as caught:
                     await client.put(b"paused", b"after")
                 with pytest.raises(CallFailed, match="did not answer in time"):

@@ -202,6 +202,8 @@ def test_watch_asks_who_watches(three: tuple[LocalCluster, list[Client]]) -> Non
         (clients[0].token, ["", *["permission denied"] * 2]),
         ("", EMPTY_REASONS),
     ):
+        clients[1].token = clients[0].token
+        clients[1].get(b"a")  # linearizable: this member knows by now that auth is enabled
         clients[1].token = token
         call = clients[1].channel.stream_stream(
             "/etcdserverpb.Watch/Watch",

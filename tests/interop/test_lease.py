@@ -86,6 +86,8 @@ def run(etcdctl: Etcdctl, command: str, at: int) -> Outcome:
     text = re.sub(r"remaining\(\d+s\)", "remaining(..s)", text)
     text = re.sub(r'"ttl":\d+', '"ttl":..', text)
     text = re.sub(r'"TTL" : 5\d\b', '"TTL" : 5.', text)
+    if command.startswith("list"):  # etcd's order is that of a hash table
+        text = "".join(sorted(re.split(r"(?<=\n)|(?<=[\[\],}])", text)))
     return outcome._replace(stdout=text)
 
 
