@@ -25,7 +25,8 @@ from rich.progress import Progress
 from rich.table import Table
 
 from benchmarks.clusters import SYSTEMS, Node, running
-from benchmarks.load import Load, Result
+from raftwerk.client.load import Load, Result
+from raftwerk.client.load_requests import Operation
 
 RESULTS: Final = Path(__file__).parent / "results"
 
@@ -40,17 +41,19 @@ class Case:
 
 
 CASES: Final = (
-    Case("put 1/1, leader", Load("put", 1, 1, 2_000)),
-    Case("put 10/200, 1 KiB, leader", Load("put", 10, 200, 20_000, value_bytes=1024)),
-    Case("put 100/1000, leader", Load("put", 100, 1000, 40_000)),
-    Case("put 100/1000, all", Load("put", 100, 1000, 40_000), is_spread=True),
-    Case("txn of 4 puts 100/1000, all", Load("txn", 100, 1000, 10_000), is_spread=True),
-    Case("mixed 90/10 100/1000, all", Load("mixed", 100, 1000, 40_000), is_spread=True),
-    Case("range linearizable 1/1, leader", Load("range", 1, 1, 4_000)),
-    Case("range linearizable 100/1000, all", Load("range", 100, 1000, 40_000), is_spread=True),
+    Case("put 1/1, leader", Load(Operation.PUT, 1, 1, 2_000)),
+    Case("put 10/200, 1 KiB, leader", Load(Operation.PUT, 10, 200, 20_000, value_bytes=1024)),
+    Case("put 100/1000, leader", Load(Operation.PUT, 100, 1000, 40_000)),
+    Case("put 100/1000, all", Load(Operation.PUT, 100, 1000, 40_000), is_spread=True),
+    Case("txn of 4 puts 100/1000, all", Load(Operation.TXN, 100, 1000, 10_000), is_spread=True),
+    Case("mixed 90/10 100/1000, all", Load(Operation.MIXED, 100, 1000, 40_000), is_spread=True),
+    Case("range linearizable 1/1, leader", Load(Operation.RANGE, 1, 1, 4_000)),
+    Case(
+        "range linearizable 100/1000, all", Load(Operation.RANGE, 100, 1000, 40_000), is_spread=True
+    ),
     Case(
         "range serializable 100/1000, all",
-        Load("range-serializable", 100, 1000, 40_000),
+        Load(Operation.SERIALIZABLE, 100, 1000, 40_000),
         is_spread=True,
     ),
 )
@@ -61,11 +64,27 @@ Figures = dict[str, float]
 def measure(case: Case, nodes: Sequence[Node]) -> Figures:
     """One load on a running cluster. The generator is a process of its own, as it would be elsewhere."""
     endpoints = nodes if case.is_spread else nodes[:1]
-    options = [f"--{key.replace('_', '-')}={value}" for key, value in asdict(case.load).items()]
+    load = case.load
+    options = [
+        f"--connections={load.connections}",
+        f"--clients={load.clients}",
+        f"--requests={load.requests}",
+        f"--value-bytes={load.value_bytes}",
+        f"--keys={load.keys}",
+    ]
     before = sum(node.cpu_s for node in nodes)
     where = ",".join(node.endpoint for node in endpoints)
     done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.load", *options, f"--endpoints={where}"],
+        [
+            sys.executable,
+            "-m",
+            "raftwerk",
+            "bench",
+            load.operation,
+            *options,
+            f"--endpoints={where}",
+            "--json",
+        ],
         stdout=subprocess.PIPE,
         check=True,
     )

@@ -2,8 +2,6 @@
 
 import json
 import os
-import socketserver
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,25 +27,6 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         yield f"127.0.0.1:{cluster.members[0].client_port}"
     finally:
         cluster.stop_all()
-
-
-class _Sever(socketserver.BaseRequestHandler):
-    def handle(self) -> None:
-        """Take the request in, and hang up."""
-        data = b""
-        while b"/etcdserverpb." not in data and (more := self.request.recv(65_536)):
-            data += more
-
-
-@pytest.fixture
-def severed() -> Iterator[str]:
-    """An endpoint that hangs up on every request."""
-    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Sever) as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        yield f"127.0.0.1:{server.server_address[1]}"
-        server.shutdown()
-        thread.join()
 
 
 def raftwerk(*arguments: str, endpoint: str, stdin: bytes = b"") -> Result:

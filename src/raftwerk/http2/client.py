@@ -147,6 +147,18 @@ class ClientCall(Stream):
             on_done(answer)
 
 
+def request_block(path: str, authority: str) -> bytes:
+    """The header block of a call, as literals: the same bytes for each call."""
+    return (
+        b"\x83\x86"  # :method POST, :scheme http
+        + literal_indexed_name(4, path.encode())
+        + literal_indexed_name(1, authority.encode())
+        + literal(b"te", b"trailers")
+        + literal_indexed_name(31, b"application/grpc")
+        + literal_indexed_name(58, b"raftwerk")  # user-agent
+    )
+
+
 class ClientConnection(Connection[ClientCall]):
     """One connection to a server. May be written at once: nothing waits for the server's settings."""
 
@@ -156,7 +168,7 @@ class ClientConnection(Connection[ClientCall]):
         """authority: host:port, as the server is addressed."""
         super().__init__(limits)
         self._decoder: HeaderDecoder[Headers] = HeaderDecoder(limits.header_list_bytes_max)
-        self._authority = authority.encode()
+        self._authority = authority
         self._blocks: dict[tuple[str, bytes], bytes] = {}
         self._next_stream_id = 1
 
@@ -220,19 +232,9 @@ class ClientConnection(Connection[ClientCall]):
         if block is None:
             if len(self._blocks) >= BLOCKS_MAX:
                 self._blocks.clear()
-            block = self._blocks[path, metadata] = self._encode_request(path) + metadata
+            block = self._blocks[path, metadata] = request_block(path, self._authority) + metadata
         self._out.append(header_frames(stream_id, block, self._sender.frame_max, end_stream=False))
         return call
-
-    def _encode_request(self, path: str) -> bytes:
-        return (
-            b"\x83\x86"  # :method POST, :scheme http
-            + literal_indexed_name(4, path.encode())
-            + literal_indexed_name(1, self._authority)
-            + literal(b"te", b"trailers")
-            + literal_indexed_name(31, b"application/grpc")
-            + literal_indexed_name(58, b"raftwerk")  # user-agent
-        )
 
     def _was_opened(self, stream_id: int) -> bool:
         return bool(stream_id % 2) and stream_id < self._next_stream_id

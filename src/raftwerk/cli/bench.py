@@ -1,0 +1,113 @@
+"""`raftwerk bench`: how fast a cluster is, of raftwerk or of etcd. The load generator is client/load.py."""
+
+import asyncio
+import json
+import sys
+from dataclasses import asdict
+from typing import Annotated, Final
+
+import typer
+
+from raftwerk.cli.ctl_shell import (
+    DEFAULT,
+    AsJson,
+    Endpoints,
+    connect,
+    credentials,
+    print_table,
+    split,
+    table,
+    tls_context,
+)
+from raftwerk.client import load
+from raftwerk.client.load_requests import KEYS_MAX, Operation
+from raftwerk.errors import RaftwerkError
+
+SECONDS: Final = 10.0
+
+
+def bench(
+    operation: Annotated[
+        Operation,
+        typer.Argument(
+            help="put; fill: put each key once, in order; range: get one key, linearizable; serializable: get it from the "
+            "member's own state; txn: 4 puts; mixed: 9 ranges to a put."
+        ),
+    ],
+    connections: Annotated[int, typer.Option(min=1, help="Spread over the endpoints.")] = 100,
+    clients: Annotated[int, typer.Option(min=1, help="Each has one request under way.")] = 1000,
+    seconds: Annotated[
+        float, typer.Option(min=0, help=f"How long; {SECONDS:.0f} unless --requests is given.")
+    ] = 0,
+    requests: Annotated[int, typer.Option(min=0, help="How many; 0: what time allows.")] = 0,
+    rate: Annotated[
+        float, typer.Option(min=0, help="Requests a second, at even times; 0: all that it takes.")
+    ] = 0,
+    keys: Annotated[int, typer.Option(min=1, max=KEYS_MAX, help="How many there are.")] = 100_000,
+    value_bytes: Annotated[int, typer.Option(min=0, help="Of each put.")] = 256,
+    processes: Annotated[int, typer.Option(min=1, help="Of the load generator.")] = 1,
+    endpoints: Endpoints = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
+    """Put a load on a cluster, and measure. It writes keys of 8 digits. Exit code 1 if requests failed."""
+    wanted = load.Load(
+        operation,
+        connections=connections,
+        clients=clients,
+        requests=requests,
+        seconds=seconds or (0.0 if requests else SECONDS),
+        value_bytes=value_bytes,
+        keys=keys,
+        rate=rate,
+        metadata=_metadata(endpoints),
+    )
+    try:
+        result = load.run(wanted, split(endpoints), processes=processes, tls=tls_context)
+    except (RaftwerkError, OSError) as error:  # TimeoutError is an OSError
+        print(f"raftwerk: {error or 'no answer'}", file=sys.stderr)
+        raise typer.Exit(2) from error
+    if as_json:
+        print(json.dumps(asdict(result)))
+    else:
+        _print(operation, result)
+    raise typer.Exit(int(bool(result.errors)))
+
+
+def _metadata(endpoints: str) -> bytes:
+    """The token, where authentication is enabled."""
+    if credentials() is None:
+        return b""
+
+    async def ask() -> bytes:
+        async with connect(split(endpoints)) as client:
+            return await client.calls.token.metadata()
+
+    try:
+        return asyncio.run(ask())
+    except RaftwerkError as error:
+        print(f"raftwerk: {error}", file=sys.stderr)
+        raise typer.Exit(2) from error
+
+
+def _print(operation: Operation, result: load.Result) -> None:
+    latencies = {
+        "mean": result.mean_ms,
+        "p50": result.p50_ms,
+        "p90": result.p90_ms,
+        "p99": result.p99_ms,
+        "p99.9": result.p999_ms,
+        "max": result.max_ms,
+    }
+    failed = [f"{count:,} with status {status}" for status, count in result.errors.items()]
+    columns = ["operation", "a second", "requests", "seconds", "failed"]
+    rows = table(*columns, *(f"{name} ms" for name in latencies), "client CPU us")
+    rows.add_row(
+        operation,
+        f"{result.per_second:,.0f}",
+        f"{result.requests:,}",
+        f"{result.seconds:.1f}",
+        ", ".join(failed) or "0",
+        *(f"{value:.2f}" for value in latencies.values()),
+        f"{result.client_cpu_us:.1f}",
+    )
+    print_table(rows)

@@ -1,0 +1,43 @@
+"""`raftwerk bench`: what it prints, and its exit codes."""
+
+import json
+
+from typer.testing import CliRunner
+
+from raftwerk.cli.main import app
+
+SMALL = ["--connections=2", "--clients=4", "--requests=50"]
+
+
+def test_table_of_a_load(live_endpoint: str) -> None:
+    answer = CliRunner().invoke(app, ["bench", "put", *SMALL, f"--endpoints={live_endpoint}"])
+    assert answer.exit_code == 0, answer.output
+    assert "p99.9 ms" in answer.output
+    assert " 50 " in answer.output
+
+
+def test_json_of_a_load(live_endpoint: str) -> None:
+    arguments = ["bench", "range", *SMALL, "--json", f"--endpoints={live_endpoint}"]
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.exit_code == 0, answer.output
+    figures = json.loads(answer.output)
+    assert (figures["requests"], figures["errors"]) == (50, {})
+
+
+def test_failed_requests_are_exit_code_1(severed: str) -> None:
+    answer = CliRunner().invoke(app, ["bench", "put", *SMALL, f"--endpoints={severed}"])
+    assert answer.exit_code == 1, answer.output
+    assert "4 with status 14" in answer.output
+
+
+def test_nobody_there_is_exit_code_2() -> None:
+    answer = CliRunner().invoke(app, ["bench", "put", "--endpoints=127.0.0.1:1"])
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "127.0.0.1" in answer.stderr
+
+
+def test_load_that_is_none_is_exit_code_2(live_endpoint: str) -> None:
+    arguments = ["bench", "put", "--clients=1", f"--endpoints={live_endpoint}"]
+    answer = CliRunner().invoke(app, arguments)
+    assert answer.exit_code == 2
+    assert "one client for each" in answer.stderr
