@@ -63,15 +63,15 @@ class TestMethods:
         self.half_closed: list[Call] = []
         self.cancelled: list[Call] = []
         self.drained: list[Call] = []
-
-    def find(self, path: str) -> Method | str:
-        methods: dict[str, Method] = {
+        self.by_path: dict[str, Method] = {
             ECHO: UnaryMethod(Call.reply),
             HOLD: UnaryMethod(self._hold),
             CHAT: StreamMethod(self._chat),
             FEED: StreamMethod(self._feed),
         }
-        return methods.get(path, f"unknown method {path}")
+
+    def find(self, path: str) -> Method | str:
+        return self.by_path.get(path, f"unknown method {path}")
 
     def _hold(self, call: Call, message: bytes) -> None:
         self._feed(call)
@@ -135,7 +135,10 @@ class ServerUnderTest:
     def __init__(self, limits: Limits | None = None, *, greet: bool = True) -> None:
         self.methods = TestMethods()
         self.changes = 0
-        self.engine = ServerConnection(self.methods, limits or Limits(), self._on_change)
+        self.now_s = 0.0
+        self.engine = ServerConnection(
+            self.methods, limits or Limits(), self._on_change, lambda: self.now_s
+        )
         self.greeting = frames_in(self.engine.take_output())
         if greet:
             self.say(frames.PREFACE + SETTINGS)

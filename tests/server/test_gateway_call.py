@@ -99,3 +99,12 @@ def test_call_that_is_over_is_not_cancelled() -> None:
     call.cancel()
     assert told == []
     assert call.outcome == (status.OK, "")
+
+
+def test_call_is_counted_like_those_of_grpc() -> None:
+    call = make_call()
+    assert call.request.method is not None
+    tally = call.request.method.tally
+    call.reply(b"answer")
+    call.cancel()
+    assert (tally.started, tally.succeeded, tally.failed) == (1, 1, {})

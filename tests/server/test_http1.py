@@ -36,7 +36,7 @@ def node() -> FakeNode:
 
 def ask(node: FakeNode, path: str, method: str = "GET", *, alarms: Sequence[str] = ()) -> Page:
     """One request to the application."""
-    pages = Pages(node, MetricsPage(node, Traffic()), lambda: list(alarms))
+    pages = Pages(node, MetricsPage(node, Traffic(), {}), lambda: list(alarms))
     application = pages.application(PlainTextResponse("the gateway"))
     sent: list[dict[str, Any]] = []
     path, _, query = path.partition("?")

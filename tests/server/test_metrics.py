@@ -3,7 +3,7 @@
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from raftwerk.runtime.metrics import DURATION_BOUNDS_S
+from raftwerk.durations import DURATION_BOUNDS_S
 from raftwerk.server.metrics import MetricsPage, Traffic
 from tests.server.fakes import NODE_ID, TERM, FakeLoop, FakeNode
 
@@ -11,7 +11,7 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scrape(node: FakeNode, traffic: Traffic | None = None) -> Samples:
-    text = MetricsPage(node, traffic or Traffic()).render().decode()
+    text = MetricsPage(node, traffic or Traffic(), {}).render().decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)

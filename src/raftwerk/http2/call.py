@@ -1,7 +1,7 @@
 """Calls on the server: the methods that there are, what is asked of one, and how it is answered."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from raftwerk.http2 import grpc
@@ -10,6 +10,7 @@ from raftwerk.http2.grpc import MessageFault, MessageReader
 from raftwerk.http2.headers import Headers, literal_indexed_name
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.stream import Stream
+from raftwerk.http2.tally import Tally
 
 _STATUS_200: Final = b"\x88"
 _CONTENT_TYPE: Final = literal_indexed_name(31, b"application/grpc")
@@ -26,6 +27,7 @@ class UnaryMethod:
     """handle(call, message): answer with call.reply or call.finish, now or later."""
 
     handle: "Callable[[Call, bytes], None]"
+    tally: Tally = field(default_factory=Tally, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,7 @@ class StreamMethod:
     """open(call): set call.on_message and the others, and answer with call.send and call.finish."""
 
     open: "Callable[[Call], None]"
+    tally: Tally = field(default_factory=Tally, compare=False)
 
 
 Method = UnaryMethod | StreamMethod
@@ -71,6 +74,10 @@ class Carrier(Protocol):
     """What a call needs of its connection (server.ServerConnection)."""
 
     limits: Limits
+    clock: Callable[[], float]
+    """Seconds, for how long calls take."""
+    received_at_s: float
+    """When the bytes came that are worked on now."""
 
     @property
     def single_frame_max(self) -> int:
@@ -104,6 +111,7 @@ class Call(Stream):
 
     __slots__ = (
         "_connection",
+        "_has_ended",
         "_message",
         "has_answered",
         "on_cancel",
@@ -111,6 +119,7 @@ class Call(Stream):
         "on_half_close",
         "on_message",
         "request",
+        "started_at_s",
     )
 
     def __init__(
@@ -122,6 +131,8 @@ class Call(Stream):
         self._connection = connection
         self._message: bytes | None = None
         """Unary: the message, until the request is complete."""
+        self._has_ended = False
+        """It has a status, which may not have left yet."""
         self.has_answered = False
         """Response headers were sent."""
         self.request = request
@@ -131,6 +142,9 @@ class Call(Stream):
         """Streaming: the client will send no more."""
         self.on_cancel: Callable[[], None] | None = None
         """The client gave up, or is gone. Answers are ignored from now on."""
+        self.started_at_s = connection.received_at_s
+        if request.method is not None:
+            request.method.tally.started += 1
         self.on_drain: Callable[[], None] | None = None
         """Everything that was sent has left, or at least does not clog the call any more."""
 
@@ -188,6 +202,8 @@ class Call(Stream):
         if not self.has_answered:
             self.has_answered = True
             self._connection.write(frame(HEADERS, END_HEADERS, self.stream_id, _RESPONSE))
+        if self.request.method is not None:
+            self.request.method.tally.sent += len(messages)
         data = b"".join([grpc.frame_message(message) for message in messages])
         self._connection.send_data(self, data)
         self._connection.changed()
@@ -195,20 +211,27 @@ class Call(Stream):
     def finish(self, status: int = grpc.OK, text: str = "") -> None:
         """End the call with a status; after messages, or alone."""
         block = grpc.status_block(status, text)
-        self._end(block if self.has_answered else _RESPONSE + block)
+        self._end(block if self.has_answered else _RESPONSE + block, status)
 
     def refuse_http(self, http_status: int, status: int, text: str) -> None:
         """End a call that is not gRPC in a way that both a gRPC and a plain HTTP/2 client understand."""
         block = literal_indexed_name(8, str(http_status).encode()) + _CONTENT_TYPE
-        self._end(block + grpc.status_block(status, text))
+        self._end(block + grpc.status_block(status, text), status)
 
-    def _end(self, block: bytes) -> None:
+    def _end(self, block: bytes, status: int) -> None:
         if self.is_over:
             return
         connection = self._connection
         trailers = header_frames(self.stream_id, block, connection.peer_frame_max, end_stream=True)
         connection.end(self, trailers)
         connection.changed()
+        self._count_end(status)
+
+    def _count_end(self, status: int) -> None:
+        self._has_ended = True
+        method = self.request.method
+        if method is not None:
+            method.tally.end(status, self._connection.clock() - self.started_at_s)
 
     # What the engine calls
 
@@ -223,6 +246,8 @@ class Call(Stream):
         if isinstance(method, UnaryMethod):
             self._on_unary(method, messages, is_last=is_last)
             return
+        if method is not None:
+            method.tally.received += len(messages)
         for message in messages:
             if self.on_message is not None and not self.is_over:
                 self.on_message(message)
@@ -246,6 +271,8 @@ class Call(Stream):
         self.finish(fault.status, fault.text)
 
     def on_reset(self, code: int) -> None:
+        if not self._has_ended:
+            self._count_end(grpc.CANCELLED)
         self.is_local_closed = True
         if self.on_cancel is not None:
             on_cancel, self.on_cancel = self.on_cancel, None

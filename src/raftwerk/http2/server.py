@@ -25,10 +25,21 @@ class ServerConnection(Connection[Call]):
     IS_CLIENT: ClassVar[bool] = False
 
     def __init__(
-        self, methods: Methods, limits: Limits, on_change: Callable[[], None] | None = None
+        self,
+        methods: Methods,
+        limits: Limits,
+        on_change: Callable[[], None] | None = None,
+        clock: Callable[[], float] = float,
     ) -> None:
-        """on_change: called when there is output that no `receive` in progress will lead to being written."""
+        """on_change: called when there is output that no `receive` in progress will lead to being written.
+
+        clock: seconds; without one, calls take no time.
+        """
         super().__init__(limits)
+        self.clock = clock
+        self.received_at_s = 0.0
+        self._replied: list[Call] = []
+        """Whole answers in the output, to be counted together."""
         self._methods = methods
         self._decoder: HeaderDecoder[Request] = HeaderDecoder(limits.header_list_bytes_max)
         self._preface = PREFACE
@@ -43,6 +54,7 @@ class ServerConnection(Connection[Call]):
 
     def receive(self, data: bytes) -> None:
         self._is_receiving = True
+        self.received_at_s = self.clock()
         try:
             if self._preface:
                 data = self._take_preface(data)
@@ -59,6 +71,15 @@ class ServerConnection(Connection[Call]):
             return b""
         self._preface = self._preface[size:]
         return data[size:]
+
+    def take_output(self) -> bytes:
+        if self._replied:
+            now_s = self.clock()
+            for call in self._replied:
+                if call.request.method is not None:
+                    call.request.method.tally.observe(now_s - call.started_at_s)
+            self._replied.clear()
+        return super().take_output()
 
     def new_period(self) -> None:
         super().new_period()
@@ -108,6 +129,7 @@ class ServerConnection(Connection[Call]):
         sender.window -= size
         sender.sent_bytes += size
         self._out.append(answer)
+        self._replied.append(call)
         call.is_local_closed = True
         self._on_local_end(call)
         self.changed()

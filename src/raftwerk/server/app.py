@@ -93,7 +93,7 @@ class Server:
         self._limits = Limits(
             message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
         )
-        pages = Pages(node, MetricsPage(node, self._traffic), alarms.names)
+        pages = Pages(node, MetricsPage(node, self._traffic, self._methods.by_path), alarms.names)
         gateway = Gateway(self._methods, self._limits)
         self._http1 = Http1(pages.application(gateway), 2 * self._limits.message_bytes_max)
 

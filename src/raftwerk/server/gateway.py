@@ -217,8 +217,7 @@ class Gateway:
 
     async def _hand_over(self, route: Route, call: GatewayCall, text: bytes) -> None:
         request = await self._read(route, text)
-        if call.on_message is not None and not call.is_over:
-            call.on_message(request)
+        call.on_messages([request], is_last=False)
 
 
 async def _refuse(exchange: Exchange, code: int, text: str) -> None:

@@ -1,6 +1,7 @@
 """A call that comes from the JSON gateway: the same handlers answer it as those of gRPC."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Sequence
 from typing import Final, cast
@@ -35,14 +36,17 @@ HTTP_STATUS: Final = {
 class _NoConnection:
     """What Call asks of its connection when it is made; nothing else is, since GatewayCall answers by itself."""
 
+    clock = staticmethod(time.monotonic)
+
     def __init__(self, limits: Limits) -> None:
         self.limits = limits
+        self.received_at_s = self.clock()
 
 
 class GatewayCall(Call):
     """Keeps its answers for the coroutine that passes them on."""
 
-    __slots__ = ("_changed", "_messages", "_unsent_bytes", "outcome")
+    __slots__ = ("_changed", "_messages", "_method", "_unsent_bytes", "outcome")
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class GatewayCall(Call):
     ) -> None:
         request = Request(path, headers, timeout_s, None, False, method, None)
         super().__init__(cast("Carrier", _NoConnection(limits)), 1, 0, request)
+        self._method = method
         self._messages: deque[bytes] = deque()
         self._unsent_bytes = 0
         self._changed = asyncio.Event()
@@ -71,6 +76,7 @@ class GatewayCall(Call):
     def send_all(self, messages: Sequence[bytes]) -> None:
         if not self.is_over:
             self.has_answered = True
+            self._method.tally.sent += len(messages)
             self._messages.extend(messages)
             self.queued_bytes += sum(map(len, messages))
             self._changed.set()
@@ -84,6 +90,7 @@ class GatewayCall(Call):
 
     def finish(self, status: int = status.OK, text: str = "") -> None:
         if not self.is_over:
+            self._count_end(status)
             self.outcome = (status, text)
             self._changed.set()
 

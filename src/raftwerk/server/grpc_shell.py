@@ -5,6 +5,7 @@ read: a client that does not read its answers gets no further ones.
 """
 
 import asyncio
+import time
 from typing import Final, Protocol, cast
 
 from raftwerk.http2.server import Limits, Methods, ServerConnection
@@ -35,7 +36,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._owner = owner
         self._loop = loop
         self._limits = limits
-        self._engine = ServerConnection(methods, limits, self._on_change)
+        self._engine = ServerConnection(methods, limits, self._on_change, time.monotonic)
         self._transport: asyncio.Transport | None = None
         self._is_flush_due = False
         self._heard_at = loop.time()

@@ -7,13 +7,13 @@ class MethodTable:
     """Implements http2.server.Methods."""
 
     def __init__(self, *groups: dict[str, Method]) -> None:
-        self._methods: dict[str, Method] = {}
+        self.by_path: dict[str, Method] = {}
         for group in groups:
-            self._methods |= group
-        self._services = {path.split("/")[1] for path in self._methods}
+            self.by_path |= group
+        self._services = {path.split("/")[1] for path in self.by_path}
 
     def find(self, path: str) -> Method | str:
-        method = self._methods.get(path)
+        method = self.by_path.get(path)
         if method is not None:
             return method
         service, slash, name = path.removeprefix("/").rpartition("/")

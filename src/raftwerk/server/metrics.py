@@ -1,6 +1,6 @@
 """/metrics: the node's counters in the format that scrapers read, under the names that etcd's dashboards use."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -13,7 +13,9 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from raftwerk import __version__
-from raftwerk.runtime.metrics import DURATION_BOUNDS_S, Durations
+from raftwerk.durations import Durations, cumulative
+from raftwerk.http2.call import Method
+from raftwerk.server.metrics_calls import CallCollector
 from raftwerk.server.port import Node
 
 
@@ -134,21 +136,18 @@ def _counter(name: str, text: str, value: float) -> Metric:
 
 
 def _histogram(name: str, text: str, durations: Durations) -> Metric:
-    buckets = []
-    total = 0
-    bounds = [*(str(bound) for bound in DURATION_BOUNDS_S), "+Inf"]
-    for bound, count in zip(bounds, durations.counts, strict=True):
-        total += count
-        buckets.append((bound, total))
+    buckets = cumulative(durations)
     return HistogramMetricFamily(name, text, buckets=buckets, sum_value=durations.sum_s)
 
 
 class MetricsPage:
     """The text of /metrics."""
 
-    def __init__(self, node: Node, traffic: Traffic) -> None:
+    def __init__(self, node: Node, traffic: Traffic, methods: Mapping[str, Method]) -> None:
+        """methods: of the client port, by path."""
         self._registry = CollectorRegistry()
         self._registry.register(NodeCollector(node, traffic))
+        self._registry.register(CallCollector(methods))
 
     def render(self) -> bytes:
         return generate_latest(self._registry)
