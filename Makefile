@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: proto run test verify fix bench sim setup clean
+.PHONY: node proto run test verify fix bench sim setup clean
 
 run: $(VENV)/.installed
 	$(BIN)/raftwerk dev
@@ -40,6 +40,14 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
+	if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; fi
+	touch $@
+
+# Node's client of etcd, for the interoperation tests
+node: tests/interop/node/node_modules/.package-lock.json
+
+tests/interop/node/node_modules/.package-lock.json: tests/interop/node/package-lock.json
+	npm ci --prefix tests/interop/node --ignore-scripts --no-audit --no-fund --silent
 	touch $@
 
 clean:

@@ -1,6 +1,7 @@
 """Clusters of real processes for the tests that need them."""
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -37,17 +38,42 @@ def start_cluster(tmp_path: Path) -> Iterator[StartCluster]:
             print(f"--- log of {member.name}\n{member.last_log_lines(40)}")
 
 
+NODE_FOLDER = Path(__file__).parent / "interop" / "node"
+MISSING = {
+    fixture: text
+    for fixture, is_there, text in (
+        (
+            "mount_disk",
+            os.geteuid() == 0,
+            "Tests of full disks mount one, and were left out: run as root to have them.",
+        ),
+        (
+            "node_folder",
+            (NODE_FOLDER / "node_modules").exists() and shutil.which("node") is not None,
+            "Tests with Node's client of etcd were left out: install npm, then `make node` to have them.",
+        ),
+    )
+    if not is_there
+}
+"""What this machine lacks, by the fixture that needs it: such tests are not run, and that is said at the end."""
+
+
+@pytest.fixture(scope="session")
+def node_folder() -> Path:
+    """Where Node's programs and their modules are."""
+    return NODE_FOLDER
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Tests that mount a small disk are for root alone: said at the end, when somebody else runs the suite."""
-    if os.geteuid() == 0:
-        return
-    needs_root = [item for item in items if "mount_disk" in getattr(item, "fixturenames", ())]
-    config.hook.pytest_deselected(items=needs_root)
-    items[:] = [item for item in items if item not in needs_root]
+    left_out = [item for item in items if not MISSING.keys().isdisjoint(fixtures_of(item))]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def fixtures_of(item: pytest.Item) -> tuple[str, ...]:
+    return getattr(item, "fixturenames", ())
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    if os.geteuid() != 0:
-        terminalreporter.write_line(
-            "Tests of full disks mount one, and were left out: run as root to have them."
-        )
+    for text in MISSING.values():
+        terminalreporter.write_line(text)
