@@ -5,7 +5,7 @@ import pytest
 from raftwerk.http2.client import Answer, ClientConnection
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import Call, UnaryMethod
-from raftwerk.server.grpc_shell import PERIOD_S, GrpcProtocol
+from raftwerk.server.grpc_shell import PERIOD_S, GrpcProtocol, common_name
 from raftwerk.server.methods import MethodTable
 from tests.server.fakes import FakeLoop, FakeTransport
 
@@ -181,3 +181,10 @@ def test_calls_are_told_when_output_was_written() -> None:
     other.reply(b"x")
     wire.loop.settle()
     assert drained == ["drained"]
+
+
+def test_common_name_is_the_subjects() -> None:
+    subject = ((("organizationName", "o"),), (("commonName", "u"),))
+    assert common_name({"subject": subject, "issuer": ((("commonName", "ca"),),)}) == "u"
+    assert common_name({"subject": ((("organizationName", "o"),),)}) == ""
+    assert common_name({}) == common_name(None) == ""

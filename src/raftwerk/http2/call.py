@@ -76,6 +76,8 @@ class Carrier(Protocol):
     limits: Limits
     clock: Callable[[], float]
     """Seconds, for how long calls take."""
+    common_name: str
+    """Of the certificate that the client has shown; "": none."""
     received_at_s: float
     """When the bytes came that are worked on now."""
 
@@ -181,6 +183,11 @@ class Call(Stream):
             )
         )
         connection.write_whole(self, answer, size)
+
+    @property
+    def common_name(self) -> str:
+        """Whom the client's certificate names; "": there is none."""
+        return self._connection.common_name
 
     @property
     def is_clogged(self) -> bool:

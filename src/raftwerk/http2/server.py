@@ -38,6 +38,8 @@ class ServerConnection(Connection[Call]):
         super().__init__(limits)
         self.clock = clock
         self.received_at_s = 0.0
+        self.common_name = ""
+        """The shell knows it, and says so before anything is received."""
         self._replied: list[Call] = []
         """Whole answers in the output, to be counted together."""
         self._methods = methods

@@ -87,10 +87,12 @@ class Guard:
         user = self._auth.tokens.find(token, self._loop.time())
         return None if user is None else Identity(user, self._auth.revision)
 
-    @staticmethod
-    def _without_token(_: Call) -> Identity:
-        """The place for the common name of a client's certificate."""
-        return NOBODY
+    def _without_token(self, call: Call) -> Identity:
+        """The user is who the client's certificate names, where everybody has to show one. (The gateway's calls have none.)"""
+        name = call.common_name
+        if not name or not self._node.settings.client_tls.client_cert_auth:
+            return NOBODY
+        return Identity(name, self._auth.revision)
 
     def identify(
         self,

@@ -37,6 +37,7 @@ class _NoConnection:
     """What Call asks of its connection when it is made; nothing else is, since GatewayCall answers by itself."""
 
     clock = staticmethod(time.monotonic)
+    common_name = ""
 
     def __init__(self, limits: Limits) -> None:
         self.limits = limits

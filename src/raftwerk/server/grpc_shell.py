@@ -6,7 +6,8 @@ read: a client that does not read its answers gets no further ones.
 
 import asyncio
 import time
-from typing import Final, Protocol, cast
+from collections.abc import Mapping
+from typing import Any, Final, Protocol, cast
 
 from raftwerk.http2.server import Limits, Methods, ServerConnection
 
@@ -25,6 +26,13 @@ class Owner(Protocol):
     def on_closed(self, connection: "GrpcProtocol") -> None: ...
 
     def on_bytes(self, received: int, sent: int) -> None: ...
+
+
+def common_name(certificate: Mapping[str, Any] | None) -> str:
+    """Whom a verified certificate names; "" without one. certificate: as the ssl module tells it."""
+    subject = certificate.get("subject", ()) if certificate else ()
+    names = [value for part in subject for kind, value in part if kind == "commonName"]
+    return str(names[-1]) if names else ""
 
 
 class GrpcProtocol(asyncio.Protocol):
@@ -49,6 +57,7 @@ class GrpcProtocol(asyncio.Protocol):
         transport = cast("asyncio.Transport", transport)
         self._transport = transport
         transport.set_write_buffer_limits(high=WRITE_HIGH_BYTES)
+        self._engine.common_name = common_name(transport.get_extra_info("peercert"))
         self._owner.on_opened(self)
         self._period = self._loop.call_later(PERIOD_S, self._end_period)
 
