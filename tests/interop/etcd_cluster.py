@@ -3,7 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,8 +14,8 @@ READY_S = 30.0
 
 
 @contextmanager
-def running_etcd(folder: Path, nodes: int) -> Iterator[list[Member]]:
-    """The members of a cluster that answers; ended with the block."""
+def running_etcd(folder: Path, nodes: int, *flags: str) -> Iterator[list[Member]]:
+    """The members of a cluster that answers; ended with the block. flags: further ones for each."""
     members = [
         Member(
             f"node{number}", client, peer, folder / f"etcd{number}", folder / f"etcd{number}.log"
@@ -24,7 +24,7 @@ def running_etcd(folder: Path, nodes: int) -> Iterator[list[Member]]:
     ]
     try:
         for member in members:
-            _start(member, members)
+            _start(member, members, flags)
         _wait_ready(members)
         yield members
     finally:
@@ -34,7 +34,7 @@ def running_etcd(folder: Path, nodes: int) -> Iterator[list[Member]]:
                 member.process.wait()
 
 
-def _start(member: Member, members: list[Member]) -> None:
+def _start(member: Member, members: list[Member], flags: Sequence[str]) -> None:
     peer_url = f"http://127.0.0.1:{member.peer_port}"
     cluster = ",".join(f"{one.name}=http://127.0.0.1:{one.peer_port}" for one in members)
     command = [
@@ -49,6 +49,7 @@ def _start(member: Member, members: list[Member]) -> None:
         "--heartbeat-interval=50",
         "--election-timeout=400",
         "--unsafe-no-fsync",
+        *flags,
     ]
     with member.log.open("ab") as log:
         member.process = subprocess.Popen(command, stdout=log, stderr=log, env={})

@@ -7,7 +7,19 @@ from typing import Annotated
 import typer
 
 from raftwerk import __version__
-from raftwerk.cli import bench, ctl, ctl_admin, ctl_live, ctl_txn, demo, dev, inspect, serve, sim
+from raftwerk.cli import (
+    bench,
+    conformance,
+    ctl,
+    ctl_admin,
+    ctl_live,
+    ctl_txn,
+    demo,
+    dev,
+    inspect,
+    serve,
+    sim,
+)
 
 app = typer.Typer(
     help="Raft for Python: a replicated, durable key-value store that etcd v3 clients use unchanged.",
@@ -80,6 +92,7 @@ def inspect_command(
 
 app.command("sim")(sim.sim)
 app.command("bench")(bench.bench)
+app.command("conformance")(conformance.conformance)
 app.command("put")(ctl.put)
 app.command("get")(ctl.get)
 app.command("del")(ctl.delete)

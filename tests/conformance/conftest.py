@@ -1,0 +1,60 @@
+"""A real etcd, and three members of raftwerk: one pair for all tests of the folder, whose keys are their own."""
+
+import asyncio
+from collections.abc import Iterator, Sequence
+
+import pytest
+
+from raftwerk.cli.cluster import LocalCluster, Member, free_ports
+from raftwerk.conformance.endpoint import ClientEndpoint
+from raftwerk.conformance.suite import Site
+from tests.conformance.grpcio_endpoint import GrpcioEndpoint
+from tests.conformance.target import Target
+from tests.conftest import FAST
+from tests.interop.etcd_cluster import running_etcd
+
+CHEAP = "--bcrypt-cost=4"
+
+
+@pytest.fixture(scope="session")
+def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
+    with running_etcd(tmp_path_factory.mktemp("etcd"), 1, CHEAP) as (member,):
+        yield member
+
+
+@pytest.fixture(scope="session")
+def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Member]]:
+    """Of raftwerk."""
+    cluster = LocalCluster(tmp_path_factory.mktemp("raftwerk"), free_ports(3), [*FAST, CHEAP])
+    try:
+        cluster.start_all()
+        cluster.wait_ready()
+        yield cluster.members
+    finally:
+        cluster.stop_all()
+
+
+@pytest.fixture(scope="session")
+def runner() -> Iterator[asyncio.Runner]:
+    with asyncio.Runner() as runner:
+        yield runner
+
+
+@pytest.fixture(scope="session", params=["etcd", "raftwerk", "raftwerk_by_grpcio"])
+def target(
+    request: pytest.FixtureRequest,
+    etcd: Member,
+    members: Sequence[Member],
+    runner: asyncio.Runner,
+) -> Iterator[Target]:
+    """What the cases are played on."""
+    kind = GrpcioEndpoint if request.param == "raftwerk_by_grpcio" else ClientEndpoint
+
+    async def connect() -> list[Site]:
+        chosen = [etcd] if request.param == "etcd" else members
+        return [Site(kind(f"127.0.0.1:{member.client_port}")) for member in chosen]
+
+    sites = runner.run(connect())
+    yield Target(runner, sites, is_etcd=request.param == "etcd")
+    for site in sites:
+        runner.run(site.endpoint.close())
