@@ -6,8 +6,7 @@ from typing import Any
 import grpc
 
 from raftwerk.conformance.endpoint import ClientEndpoint
-from raftwerk.conformance.ports import HttpAnswer
-from raftwerk.conformance.steps import Metadata
+from raftwerk.conformance.steps import HttpAnswer, Metadata
 from raftwerk.http2.client import Answer
 
 OPTIONS = [("grpc.use_local_subchannel_pool", 1), ("grpc.max_receive_message_length", -1)]

@@ -70,8 +70,14 @@ def test_alarm_stays_when_there_is_room_again(rig: Rig) -> None:
     rig.loop.settle()
     rig.alarms.start()
     rig.loop.advance(10 * LOOK_S)
-    assert rig.alarms.refuse_growth()
-    rig.end()
+    assert rig.raised == {RAISED}
+
+
+def test_alarm_is_for_the_log_to_refuse(rig: Rig) -> None:
+    """Whoever disarms it at one member writes at another next, which may not have heard of it."""
+    rig.alarms.activate(AlarmKind.NO_SPACE)
+    rig.loop.settle()
+    rig.alarms.start()
     assert not rig.alarms.refuse_growth()
 
 

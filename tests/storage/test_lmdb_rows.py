@@ -87,6 +87,13 @@ def test_bucket_goes_with_its_last_key(environment: Any, tables: Tables) -> None
         assert rows.size_bytes[1] == before
 
 
+def test_empty_file_is_in_use_too(environment: Any, tables: Tables) -> None:
+    """As etcd's: what is in use is never nothing."""
+    with written(environment, tables) as rows:
+        allocated, in_use = rows.size_bytes
+        assert 0 < in_use <= allocated
+
+
 def test_reader_sees_a_commit_only_after_renew(tmp_path: Path) -> None:
     environment = open_environment(tmp_path)
     tables = open_tables(environment)

@@ -10,6 +10,7 @@ from raftwerk.conformance.cases import (
     http,
     keys,
     leases,
+    permissions,
     txns,
     watches,
 )
@@ -24,4 +25,5 @@ AREAS: Final[Mapping[str, tuple[Case, ...]]] = {
     "cluster": cluster.CASES,
     "http": http.CASES,
     "auth": auth.CASES,
+    "permissions": permissions.CASES,
 }

@@ -8,8 +8,7 @@ from typing import Final
 
 from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import Channel, Stream
-from raftwerk.conformance.ports import HttpAnswer
-from raftwerk.conformance.steps import Metadata
+from raftwerk.conformance.steps import HttpAnswer, Metadata
 from raftwerk.http2.client import Answer
 from raftwerk.http2.headers import literal
 

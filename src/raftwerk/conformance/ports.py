@@ -1,15 +1,9 @@
 """What a player needs of a connection to a server: our own engine has it, and grpcio in the tests."""
 
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from raftwerk.conformance.steps import Metadata
+from raftwerk.conformance.steps import HttpAnswer, Metadata
 from raftwerk.http2.client import Answer
-
-
-class HttpAnswer(NamedTuple):
-    status: int
-    content_type: str
-    body: str
 
 
 class Stream(Protocol):

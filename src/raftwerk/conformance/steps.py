@@ -8,10 +8,18 @@ below a prefix of the run's own, which no case sees; "" and "\\0" stay what they
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 Plain = Mapping[str, Any]
 Metadata = tuple[tuple[str, str], ...]
+
+
+class HttpAnswer(NamedTuple):
+    """Of HTTP/1.1, as it comes."""
+
+    status: int
+    content_type: str
+    body: str
 
 
 class Needs(Enum):

@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from secrets import randbits
 from typing import Any, Final, NamedTuple, cast
 
+from google.protobuf.message import DecodeError
+
 from raftwerk.conformance import recording
 from raftwerk.conformance.difference import difference_of_answers
 from raftwerk.conformance.methods import METHODS
@@ -128,7 +130,7 @@ async def run(
             continue
         try:
             told = await site.play(case)
-        except (CannotPlay, TimeoutError) as error:
+        except (CannotPlay, DecodeError) as error:
             yield Result(case, str(error))
         else:
             yield Result(case, difference_of_answers(case.steps, recorded[area][name], told))

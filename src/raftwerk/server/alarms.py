@@ -63,8 +63,11 @@ class Alarms:
         return kind, self._node.node_id
 
     def refuse_growth(self) -> bool:
-        """Whether what would add data is refused for want of space, without asking the log."""
-        return self._is_over_quota or self._node.machine.alarms.has(AlarmKind.NO_SPACE)
+        """Whether what would add data is refused for want of space, without asking the log.
+
+        Only for what this member knows itself: that an alarm was disarmed may be known elsewhere first.
+        """
+        return self._is_over_quota
 
     def members(self) -> list[rpc_pb2.AlarmMember]:
         """All alarms, by kind and member."""

@@ -14,6 +14,8 @@ import msgspec
 from raftwerk.kv.store import Table
 
 SHORT_BYTES: Final = 500
+META_PAGES: Final = 2
+"""That LMDB begins a file with."""
 
 Bucket = list[tuple[bytes, bytes]]
 
@@ -123,10 +125,10 @@ class LmdbRows:
 
     @property
     def size_bytes(self) -> tuple[int, int]:
-        """(size of the file in use, without free pages at its end; bytes of pages that hold rows)."""
+        """(size of the file, without free pages at its end; bytes of the pages that are needed, of an empty file too)."""
         page_bytes = self._environment.stat()["psize"]
         allocated = (self._environment.info()["last_pgno"] + 1) * page_bytes
-        in_use = 0
+        in_use = META_PAGES * page_bytes
         for db in self._tables:
             stat = self._transaction.stat(db)
             pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]

@@ -42,6 +42,8 @@ ASKED: Final = (
     call("KV.DeleteRange", key="a"),
     call("KV.Compact", revision="R+1000"),
     call("Lease.LeaseGrant", ID="L+2", TTL=60),
+    call("Lock.Lock", name="n", lease="L+1"),
+    call("Election.Campaign", name="e", lease="L+1"),
     call("Lease.LeaseRevoke", ID="L+1"),
     call("Lease.LeaseTimeToLive", ID="L+3"),
     call("Health.Check"),
@@ -85,8 +87,8 @@ MAINTENANCE: Final = (
     ),
     case(
         "both_alarms",
-        alarm("ACTIVATE", CORRUPT),
         alarm("ACTIVATE", NO_SPACE),
+        alarm("ACTIVATE", CORRUPT),
         alarm("GET", {"alarm": "NOSPACE"}),
         call("KV.Put", key="a"),
         alarm("DEACTIVATE", CORRUPT),
