@@ -98,7 +98,7 @@ class TlsMember:
         error = re.search(r"Error: .*", done.stderr)
         return (
             done.returncode,
-            re.sub(r"\d{4,}|[0-9a-f]{15,}", "N", done.stdout),
+            re.sub(r"[0-9a-f]{12,}|\d{4,}", "N", done.stdout),
             error[0] if error else "",
         )
 
