@@ -1,11 +1,12 @@
 """A machine over a store, as a node drives it: a log, checkpoints, crashes, snapshots."""
 
+from collections.abc import Generator
 from pathlib import Path
 
 from raftwerk.durability import SnapshotReader
 from raftwerk.kv.commands import Command, Operation, RangeQuery, encode
 from raftwerk.kv.compaction import HashScan
-from raftwerk.kv.machine import KvMachine
+from raftwerk.kv.machine import SLICE_ROWS, KvMachine
 from raftwerk.kv.results import (
     CompactResult,
     DeleteRangeResult,
@@ -14,21 +15,34 @@ from raftwerk.kv.results import (
     PutResult,
     RangeResult,
     Result,
+    SessionResult,
     TxnResult,
 )
 from raftwerk.kv.rows import decode_key_value
+from raftwerk.kv.txn import Steps
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
 from tests.kv.model import Answer, Leased, Range, Transaction, Written
 
 
-class Rig:
-    """folder: of an LMDB store; None: in memory."""
+def completed(results: list[Result] | Steps[list[Result]]) -> list[Result]:
+    """Of KvMachine.apply, with all slices done."""
+    while isinstance(results, Generator):
+        try:
+            next(results)
+        except StopIteration as end:
+            results = end.value
+    return results
 
-    def __init__(self, folder: Path | None = None) -> None:
+
+class Rig:
+    """folder: of an LMDB store; None: in memory. slice_rows: see KvMachine."""
+
+    def __init__(self, folder: Path | None = None, *, slice_rows: int = SLICE_ROWS) -> None:
         self.folder = folder
         self.store: LmdbStore | MemoryStore = LmdbStore(folder) if folder else MemoryStore()
-        self.machine = KvMachine(self.store)
+        self._slice_rows = slice_rows
+        self.machine = KvMachine(self.store, slice_rows=slice_rows)
         self.log: list[bytes] = []
 
     def execute(self, command: Operation | Command) -> Answer | KvError:
@@ -44,7 +58,8 @@ class Rig:
 
     def _apply(self, index: int) -> Result:
         position = index.to_bytes(8, "big")
-        (result,) = self.machine.apply([self.log[index - 1]], index, position)
+        results = self.machine.apply([self.log[index - 1]], index, position)
+        (result,) = completed(results)
         return result
 
     def checkpoint(self) -> None:
@@ -63,7 +78,7 @@ class Rig:
             assert self.folder is not None
             self.store.close()
             self.store = LmdbStore(self.folder)
-        self.machine = KvMachine(self.store)
+        self.machine = KvMachine(self.store, slice_rows=self._slice_rows)
         durable = int.from_bytes(self.machine.position, "big")
         for index in range(durable + 1, len(self.log) + 1):
             self._apply(index)
@@ -109,7 +124,7 @@ def plain(result: Result) -> Answer | KvError:
     if isinstance(result, TxnResult):
         responses = [plain(response) for response in result.responses]
         return Transaction(result.revision, result.succeeded, responses)
-    if isinstance(result, CompactResult):
+    if isinstance(result, CompactResult | SessionResult):
         return Written(result.revision, 0, [])
     if isinstance(result, LeaseResult):
         return Leased(result.revision, result.lease_id, result.ttl_s)

@@ -2,8 +2,10 @@
 
 import pytest
 
-from raftwerk.kv.commands import Compare, CompareResult, CompareTarget
-from raftwerk.kv.compare import holds
+from raftwerk.kv.commands import Compare, CompareResult, CompareTarget, Txn
+from raftwerk.kv.lease import Leases
+from raftwerk.kv.results import TxnResult
+from raftwerk.kv.txn import Execution, TxnScan
 from raftwerk.kv.versions import Versions
 from raftwerk.storage.memory import MemoryStore
 
@@ -11,6 +13,15 @@ EQUAL, GREATER, LESS, NOT_EQUAL = CompareResult
 VERSION, CREATE, MOD, VALUE, LEASE = CompareTarget
 # Of b"k": version 2, created at 2, written at 3, value b"v", lease 7
 PRESENT = {VERSION: 2, CREATE: 2, MOD: 3, LEASE: 7}
+
+
+def holds(versions: Versions, item: Compare) -> bool:
+    execution = Execution(versions, Leases(versions.store), 6, 0, slice_rows=1)
+    scan = TxnScan(execution, Txn((item,)), lambda: None)
+    while (result := scan.step(1)) is None:
+        pass
+    assert isinstance(result, TxnResult)
+    return result.succeeded
 
 
 @pytest.fixture

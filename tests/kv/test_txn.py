@@ -1,8 +1,11 @@
 """Transactions: one revision, all checks before the first write, reads that see earlier writes."""
 
+from collections.abc import Generator
+
 import pytest
 
 from raftwerk.kv.commands import (
+    Command,
     Compact,
     Compare,
     CompareResult,
@@ -11,7 +14,10 @@ from raftwerk.kv.commands import (
     Operation,
     Put,
     RangeQuery,
+    SessionOpen,
+    SessionWrite,
     Txn,
+    encode,
 )
 from raftwerk.kv.results import KvError
 from raftwerk.kv.rows import KeyValue
@@ -225,6 +231,53 @@ def test_slices_of_a_read_only_transaction_are_the_same_as_all_at_once(
         rig.execute(Compact(rig.machine.revision))
         rig.remove_all()
     assert plain(result) == expected
+
+
+WRITES: dict[str, Command] = {
+    "delete": DeleteRange(*ALL, prev_kv=True),
+    "compared": Txn((exists(b"a"), VALUE), (Put(b"c"), EVERY), (Put(b"d"),)),
+    "read, deleted, written": then(
+        EVERY, DeleteRange(b"a", b"c", prev_kv=True), Put(b"a", b"3"), EVERY, then(Put(b"e"))
+    ),
+    "refused": then(DeleteRange(b"a", b"c"), FUTURE),
+    "in a session": SessionWrite(7, 1, 1, DeleteRange(*ALL)),
+}
+
+
+@pytest.mark.parametrize("slice_rows", [1, 2])
+@pytest.mark.parametrize("command", WRITES.values(), ids=list(WRITES))
+def test_command_in_slices_is_the_same_as_at_once_and_seen_by_nobody_before_its_end(
+    command: Command, slice_rows: int
+) -> None:
+    rigs = [Rig(), Rig(slice_rows=slice_rows)]
+    for each in rigs:
+        each.execute_all(*(Put(key, b"1") for key in (b"a", b"b", b"c", b"d")), SessionOpen(7))
+    at_once, sliced = rigs
+    expected = at_once.execute(command)
+    before = [plain(sliced.machine.range(query)) for query in (EVERY, RangeQuery(b"a"))]
+    steps = sliced.machine.apply([encode(command), encode(Put(b"z"))], 99, b"later")
+    assert isinstance(steps, Generator)
+    slices = 1
+    while True:
+        machine = sliced.machine
+        assert [plain(machine.range(query)) for query in (EVERY, RangeQuery(b"a"))] == before
+        found = plain(machine.txn_read_only(then(EVERY, RangeQuery(b"a"))))
+        assert isinstance(found, Transaction)
+        assert list(found.responses) == before
+        with pytest.raises(AssertionError, match="half a command"):
+            machine.begin_checkpoint()
+        try:
+            next(steps)
+        except StopIteration as end:
+            results = end.value
+            break
+        slices += 1
+    assert slices > 1 or slice_rows > 1
+    assert plain(results[0]) == expected
+    assert sliced.machine.position == b"later"
+    at_once.execute(Put(b"z"))
+    assert sliced.hash() == at_once.hash()
+    sliced.checkpoint()
 
 
 def test_read_only_transaction_holds_back_removal_until_its_end(rig: Rig) -> None:

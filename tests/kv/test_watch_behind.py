@@ -1,11 +1,13 @@
 """Watchers that cannot keep up: slow listeners, compaction, and snapshots that replace the state under them."""
 
+from collections.abc import Generator
+
 import pytest
 
-from raftwerk.kv.commands import Compact, Put, Txn
+from raftwerk.kv.commands import Compact, DeleteRange, Put, Txn, encode
 from raftwerk.kv.watch import State
 from tests.kv.rig import Rig
-from tests.kv.watching import WatchRig, apply_together, put, write
+from tests.kv.watching import WatchRig, apply_together, deleted, put, write
 
 EVERYTHING = (b"\0", b"\0")
 
@@ -185,6 +187,27 @@ def test_events_that_a_restore_overtakes_come_from_its_history() -> None:
     rig.hub.deliver()
     assert client.events(live) == [put(2), put(3), put(4), put(5)]
     assert client.events(future) == [put(5)]
+
+
+def test_events_of_a_command_in_slices_come_from_the_history_when_it_is_complete() -> None:
+    """In order with those before and after it, also for whoever begins while it is under way."""
+    rig = WatchRig(slice_rows=1)
+    client = rig.client()
+    live, lagging = client.watch(*EVERYTHING), client.watch(*EVERYTHING, start=2)
+    commands = [Put(b"a", b"1"), Put(b"b", b"1"), DeleteRange(*EVERYTHING), Put(b"a", b"2")]
+    steps = rig.machine.apply([encode(command) for command in commands], 4, b"after")
+    assert isinstance(steps, Generator)
+    rig.catch_up()
+    begun = client.watch(*EVERYTHING)
+    puts = [put(2, value=b"1"), put(3, b"b", value=b"1")]
+    deletes = [deleted(4), deleted(4, b"b")]
+    assert client.events(live) == client.events(lagging) == puts
+    for _ in steps:
+        assert not client.events(begun)
+    rig.catch_up()
+    rest = [*deletes, put(5, value=b"2")]
+    assert client.events(live) == client.events(lagging) == [*puts, *rest]
+    assert client.events(begun) == rest
 
 
 def test_restored_state_that_is_compacted_further_cancels(rig: WatchRig) -> None:

@@ -4,6 +4,7 @@ from typing import NamedTuple
 
 from raftwerk.api.watch_pb2 import WatchResponse
 from raftwerk.kv.commands import Command, Put, encode
+from raftwerk.kv.machine import SLICE_ROWS
 from raftwerk.kv.watch import Delivery, Hub, Watcher
 from raftwerk.kv.watch_index import Interest
 from tests.kv.rig import Rig
@@ -95,8 +96,8 @@ class Client:
 class WatchRig(Rig):
     """A machine with a hub. pleas: how often the hub asked for somebody to catch up. is_eager: events are delivered at once."""
 
-    def __init__(self, *, is_eager: bool = True) -> None:
-        super().__init__()
+    def __init__(self, *, is_eager: bool = True, slice_rows: int = SLICE_ROWS) -> None:
+        super().__init__(slice_rows=slice_rows)
         self.pleas = 0
         self.hub = self.machine.open_hub(self._on_lagging, self._on_published)
         self._is_eager = is_eager

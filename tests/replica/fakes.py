@@ -6,8 +6,12 @@ from typing import TypeVar
 from raftwerk.errors import CorruptData
 from raftwerk.raft.effects import Persist
 from raftwerk.raft.messages import Message
+from raftwerk.replica.ports import Applying
 
 T = TypeVar("T")
+LONG = b"a long one"
+"""A command that the machine does in LONG_SLICES slices."""
+LONG_SLICES = 3
 
 
 class FakeJournal:
@@ -75,9 +79,25 @@ class ListMachine:
         self.aborted = 0
         """Checkpoints that were given up."""
         self.chunk_bytes = 7
+        self.slices = 0
+        """Of the newest long command, that are done."""
         self._under_way: ListCheckpoint | None = None
 
-    def apply(self, commands: Sequence[bytes], index: int, position: bytes) -> list[object]:
+    def apply(
+        self, commands: Sequence[bytes], index: int, position: bytes
+    ) -> list[object] | Applying:
+        if LONG in commands:
+            steps = self._apply_in_slices(commands, position)
+            next(steps)
+            return steps
+        return self._apply(commands, position)
+
+    def _apply_in_slices(self, commands: Sequence[bytes], position: bytes) -> Applying:
+        for self.slices in range(1, LONG_SLICES):
+            yield
+        return self._apply(commands, position)
+
+    def _apply(self, commands: Sequence[bytes], position: bytes) -> list[object]:
         results: list[object] = []
         for command in commands:
             self.commands.append(command)

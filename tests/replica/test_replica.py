@@ -22,7 +22,7 @@ from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.replica import Replica
-from tests.replica.fakes import FakeBackground, FakeJournal, FakeNetwork, ListMachine
+from tests.replica.fakes import LONG, FakeBackground, FakeJournal, FakeNetwork, ListMachine
 
 
 class World:
@@ -252,3 +252,21 @@ def test_every_event_asks_for_a_step(event: Tick | LinkOpened) -> None:
     world = World()
     world.replica.post(event)
     assert world.wakes == 1
+
+
+def test_reads_and_checkpoints_wait_for_the_end_of_a_long_command() -> None:
+    world = World()
+    world.tick(2000)
+    answers: list[object] = []
+    world.replica.propose(LONG, lambda _: answers.append("written"))
+    while not world.machine.slices:
+        world.replica.step()
+        world.replica.post(Persisted(len(world.journal.persists)))
+    world.replica.read(lambda _: answers.append("read"))
+    world.replica.post(Tick(3000))
+    assert world.replica.step()
+    assert not world.replica.checkpoints.is_under_way
+    assert not answers
+    world.run()
+    assert answers == ["written", "read"]
+    assert world.machine.durable[1] == world.machine.position

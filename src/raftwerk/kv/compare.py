@@ -5,7 +5,7 @@ from typing import Final
 
 from raftwerk.kv.commands import Compare, CompareResult, CompareTarget
 from raftwerk.kv.rows import KeyRow
-from raftwerk.kv.versions import Versions, bounds
+from raftwerk.kv.versions import Versions
 
 _MISSING: Final = KeyRow(0, 0, 0, 0, 0)
 _NUMBERS: Final = {
@@ -14,22 +14,6 @@ _NUMBERS: Final = {
     CompareTarget.MOD: attrgetter("mod_revision"),
     CompareTarget.LEASE: attrgetter("lease"),
 }
-
-
-def holds(versions: Versions, item: Compare) -> bool:
-    """Whether a comparison is true of the present state: for a range, of every key in it.
-
-    A missing key compares as one whose numbers are all zero; its value compares to nothing, so that is always false.
-    """
-    if item.range_end:
-        start, stop = bounds(item.key, item.range_end)
-        rows = [row for _, row in versions.scan(start, stop)]
-    else:
-        row = versions.newest(item.key)
-        rows = [] if row is None else [row]
-    if not rows:
-        return row_holds(versions, item, None)
-    return all(row_holds(versions, item, row) for row in rows)
 
 
 def row_holds(versions: Versions, item: Compare, row: KeyRow | None) -> bool:

@@ -5,7 +5,7 @@ and all writes of one command share one revision.
 """
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
 import msgspec
@@ -20,7 +20,7 @@ from raftwerk.kv.commands import (
     AlarmSet,
     Authorized,
     Compact,
-    CompareTarget,
+    DeleteRange,
     HashCheck,
     LeaseCommand,
     PublishMember,
@@ -32,7 +32,7 @@ from raftwerk.kv.commands import (
 )
 from raftwerk.kv.compaction import HashScan, Removal
 from raftwerk.kv.lease import Leases
-from raftwerk.kv.read import RangeScan, read_range
+from raftwerk.kv.read import ALL_ROWS, RangeScan, read_range
 from raftwerk.kv.results import (
     CompactResult,
     HashCheckResult,
@@ -45,8 +45,8 @@ from raftwerk.kv.results import (
 )
 from raftwerk.kv.sessions import Sessions
 from raftwerk.kv.store import Store, Table
-from raftwerk.kv.txn import Execution, TxnScan
-from raftwerk.kv.versions import Versions
+from raftwerk.kv.txn import Execution, Steps, TxnScan, begun, is_sound
+from raftwerk.kv.versions import NEWEST, Versions
 from raftwerk.kv.watch import Hub
 from raftwerk.kv.watch_history import History
 
@@ -54,6 +54,8 @@ FIRST_REVISION: Final = 1
 NOT_COMPACTED: Final = -1
 NEVER_COMPACTED: Final = -1
 """As the compacted revision: etcd takes one compaction at 0, and says -1 before it."""
+SLICE_ROWS: Final = 250
+"""That a command looks at in one turn: one to two milliseconds."""
 _POSITION: Final = b"position"
 _REVISION: Final = b"revision"
 _COMPACTED: Final = b"compacted_revision"
@@ -63,8 +65,11 @@ _REMOVED: Final = b"removed_revision"
 class KvMachine:
     """See the module's text. Used from one thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, slice_rows: int = SLICE_ROWS) -> None:
         self._store = store
+        self._slice_rows = slice_rows
+        self._is_applying = False
+        """A command of several slices is under way."""
         self._versions = Versions(store)
         self.leases = Leases(store)
         self.sessions = Sessions(store)
@@ -101,18 +106,51 @@ class KvMachine:
 
     # Writing, through the log
 
-    def apply(self, batch: Sequence[bytes], index: int, position: bytes) -> list[Result]:
-        """Execute commands in order. index, position: of the log after them (position is kept with the data)."""
+    def apply(
+        self, batch: Sequence[bytes], index: int, position: bytes
+    ) -> list[Result] | Steps[list[Result]]:
+        """Execute commands in order. index, position: of the log after them (position is kept with the data).
+
+        Returns the results; or, if a command takes several slices, the steps that are left, of which they are the result.
+        Until they are done, readers see the state before that command, and no checkpoint can begin.
+        """
+        assert not self._is_applying, "a command is not complete"
         self._index = index
+        return begun(self._apply(batch, position))
+
+    def _apply(self, batch: Sequence[bytes], position: bytes) -> Steps[list[Result]]:
         hub, versions = self._hub, self._versions
         versions.written = [] if hub is not None and hub.watcher_count else None
-        results = [self._execute(data) for data in batch]
+        results: list[Result] = []
+        for data in batch:
+            result = self._execute(data)
+            if isinstance(result, Generator):
+                result = yield from self._finish(result)
+            results.append(result)
         if hub is not None:
             hub.publish(versions.written or [])
         self.position = position
         return results
 
-    def _execute(self, data: bytes) -> Result:
+    def _finish(self, steps: Steps[Result]) -> Steps[Result]:
+        """Complete a command of several slices. Its events are not gathered: watchers get them from the history."""
+        hub, versions = self._hub, self._versions
+        written, versions.written = versions.written or (), None
+        if hub is not None:
+            hub.publish([event for event in written if event.revision <= self.revision])
+            hub.deliver()
+        self._is_applying = True
+        try:
+            yield
+            result = yield from steps
+        finally:
+            self._is_applying = False
+        if hub is not None:
+            hub.overtaken()
+            versions.written = [] if hub.watcher_count else None
+        return result
+
+    def _execute(self, data: bytes) -> Result | Steps[Result]:
         try:
             command = commands.decode(data)
         except (msgspec.MsgspecError, RecursionError):
@@ -141,23 +179,38 @@ class KvMachine:
             return self.auth.execute(command, self.revision)
         return self._publish(command)
 
-    def _write(self, command: Write) -> Result:
+    def _write(self, command: Write) -> Result | Steps[Result]:
         alarms = self.alarms
         if alarms.raised and (error := alarms.refusal(command)):
             return error
         if isinstance(command, Put):
             return self._put(command)
-        if isinstance(command, Txn):
-            return self._txn(command)
         if isinstance(command, Compact):
             return self._compact(command)
-        execution = self._execution()
-        deleted = execution.delete_range(command)
-        self.revision = execution.revision
-        return deleted
+        if isinstance(command, Txn) and not is_sound(command):
+            return KvError.UNREADABLE
+        return begun(self._change(command))
 
-    def _execution(self) -> Execution:
-        return Execution(self._versions, self.leases, self.revision, self.compacted_revision)
+    def _change(self, command: Txn | DeleteRange) -> Steps[Result]:
+        """What may change many keys."""
+        execution = self._execution()
+        result: Result
+        if isinstance(command, Txn):
+            result = yield from execution.transact(command)
+        else:
+            result = yield from execution.delete_range(command)
+        self.revision = execution.revision
+        return result
+
+    def _execution(self, read_revision: int = NEWEST) -> Execution:
+        return Execution(
+            self._versions,
+            self.leases,
+            self.revision,
+            self.compacted_revision,
+            slice_rows=self._slice_rows,
+            read_revision=read_revision,
+        )
 
     def _put(self, command: Put) -> Result:
         if not (command.lease or command.prev_kv or command.ignore_value or command.ignore_lease):
@@ -172,18 +225,6 @@ class KvMachine:
         result = execution.put(command)
         self.revision = execution.revision
         return result
-
-    def _txn(self, command: Txn) -> TxnResult | KvError:
-        if not _is_sound(command):
-            return KvError.UNREADABLE
-        execution = self._execution()
-        succeeded, branch = execution.choose(command)
-        error = execution.check(branch)
-        if error is not None:
-            return error
-        result = execution.run(succeeded, branch)
-        self.revision = execution.revision
-        return TxnResult(self.revision, result.succeeded, result.responses)
 
     def _compact(self, command: Compact) -> Result:
         if command.revision <= self.compacted_revision:
@@ -227,20 +268,14 @@ class KvMachine:
 
     def txn_read_only(self, txn: Txn) -> TxnResult | KvError:
         """A transaction that only reads, on the present state; at once: for a few keys."""
-        execution = self._execution()
-        succeeded, branch = execution.choose(txn)
-        error = execution.check(branch)
-        if error is not None:
-            return error
-        result = execution.run(succeeded, branch)
-        assert execution.revision == self.revision, "a read-only transaction wrote"
+        result = self.txn_sliced(txn).step(ALL_ROWS)
+        assert result is not None
         return result
 
     def txn_sliced(self, txn: Txn) -> TxnScan:
         """The same, to be read with step(max_rows). What is readable now stays so until it is complete or closed."""
         pin = self._pin(self.compacted_revision)
-        check = self._execution().check
-        return TxnScan(self._versions, txn, self.revision, check, lambda: self._unpin(pin))
+        return TxnScan(self._execution(self.revision), txn, lambda: self._unpin(pin))
 
     def members(self) -> list[PublishMember]:
         """What the members made known of themselves, by node id."""
@@ -306,6 +341,7 @@ class KvMachine:
         return self._store.size_bytes
 
     def begin_checkpoint(self) -> Checkpoint | None:
+        assert not self._is_applying, "half a command would become durable"
         if self.position != self._kept_position:
             self._kept_position = self.position
             self._store.put(Table.META, _POSITION, self.position)
@@ -330,7 +366,7 @@ class KvMachine:
         self.auth.load()
         self.alarms.load()
         if self._hub is not None:
-            self._hub.restored()
+            self._hub.overtaken()
 
 
 class _Restore:
@@ -346,15 +382,3 @@ class _Restore:
     def swap(self) -> None:
         self._swap()
         self._machine.reload()
-
-
-def _is_sound(txn: Txn) -> bool:
-    """Whether every comparison compares like with like: the types do not say so."""
-    for item in txn.compares:
-        if isinstance(item.operand, bytes) is not (item.target is CompareTarget.VALUE):
-            return False
-    for branch in (txn.success, txn.failure):
-        for operation in branch:
-            if isinstance(operation, Txn) and not _is_sound(operation):
-                return False
-    return True

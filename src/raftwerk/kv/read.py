@@ -12,7 +12,7 @@ from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
 from raftwerk.kv.results import RangeResult
 from raftwerk.kv.rows import NO_VERSION, VERSION_SLICE, KeyRow, decode_key_value, encode_key_value
 from raftwerk.kv.store import Table
-from raftwerk.kv.versions import NEWEST, Versions, bound, bounds
+from raftwerk.kv.versions import Versions, bound, bounds
 
 ALL_ROWS: Final = 2**63
 _SORT_FIELDS: Final = {
@@ -22,12 +22,12 @@ _SORT_FIELDS: Final = {
 }
 
 
-def read_range(versions: Versions, query: RangeQuery, header_revision: int) -> RangeResult:
-    """A Range at once. Without a revision it sees everything, also what the running transaction wrote."""
-    read_revision = query.revision if query.revision > 0 else NEWEST
+def read_range(versions: Versions, query: RangeQuery, revision: int) -> RangeResult:
+    """A Range at once. revision: of the store."""
+    read_revision = query.revision if query.revision > 0 else revision
     if not query.range_end:
-        return read_key(versions, query, read_revision, header_revision)
-    result = RangeScan(versions, query, read_revision, header_revision).step(ALL_ROWS)
+        return read_key(versions, query, read_revision, revision)
+    result = RangeScan(versions, query, read_revision, revision).step(ALL_ROWS)
     assert result is not None
     return result
 

@@ -12,7 +12,7 @@ SESSIONS: session -> _ROW; session and number -> the result of that write (NOT_K
 """
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Final, NamedTuple
 
 import msgspec
@@ -28,6 +28,7 @@ from raftwerk.kv.results import (
     TxnResult,
 )
 from raftwerk.kv.store import Store, Table
+from raftwerk.kv.txn import Steps
 
 SESSIONS_MAX: Final = 10_000
 WINDOW: Final = 1_000
@@ -94,9 +95,12 @@ class Sessions:
         return len(self._sessions)
 
     def execute(
-        self, command: SessionCommand, revision: int, write: Callable[[Write], Result]
-    ) -> Result:
-        """write: executes what the command carries; called at most once."""
+        self,
+        command: SessionCommand,
+        revision: int,
+        write: Callable[[Write], Result | Steps[Result]],
+    ) -> Result | Steps[Result]:
+        """write: executes what the command carries; called at most once. If it takes several slices, so does this."""
         if isinstance(command, SessionWrite):
             return self._write(command, write)
         if isinstance(command, SessionOpen):
@@ -107,7 +111,9 @@ class Sessions:
                 self._end(command.session)
         return SessionResult(revision, command.session)
 
-    def _write(self, command: SessionWrite, write: Callable[[Write], Result]) -> Result:
+    def _write(
+        self, command: SessionWrite, write: Callable[[Write], Result | Steps[Result]]
+    ) -> Result | Steps[Result]:
         session = self._sessions.get(command.session)
         if session is None:
             return KvError.SESSION_EXPIRED
@@ -117,18 +123,27 @@ class Sessions:
         kept_bytes = session.kept_bytes
         if first > session.first:
             kept_bytes -= self._forget(command.session, session.first, first)
-        row = _NUMBER.pack(command.session, command.number)
-        kept = self._store.get(Table.SESSIONS, row)
-        if kept is None:
-            result = write(command.command)
-            kept = _encode(result)
-            if kept_bytes + len(kept) > KEPT_BYTES_MAX:
-                kept = NOT_KEPT
-            kept_bytes += len(kept)
-            self._store.put(Table.SESSIONS, row, kept)
-        else:
-            result = _decode(kept) if kept else KvError.RESULT_NOT_KEPT
-        self._use(command.session, first, kept_bytes)
+        kept = self._store.get(Table.SESSIONS, _NUMBER.pack(command.session, command.number))
+        if kept is not None:
+            self._use(command.session, first, kept_bytes)
+            return _decode(kept) if kept else KvError.RESULT_NOT_KEPT
+        result = write(command.command)
+        if isinstance(result, Generator):
+            return self._kept_at_its_end(result, command, first, kept_bytes)
+        return self._kept(result, command, first, kept_bytes)
+
+    def _kept_at_its_end(
+        self, steps: Steps[Result], command: SessionWrite, first: int, kept_bytes: int
+    ) -> Steps[Result]:
+        return self._kept((yield from steps), command, first, kept_bytes)
+
+    def _kept(self, result: Result, command: SessionWrite, first: int, kept_bytes: int) -> Result:
+        """Keep the result of a write."""
+        kept = _encode(result)
+        if kept_bytes + len(kept) > KEPT_BYTES_MAX:
+            kept = NOT_KEPT
+        self._store.put(Table.SESSIONS, _NUMBER.pack(command.session, command.number), kept)
+        self._use(command.session, first, kept_bytes + len(kept))
         return result
 
     def _use(self, number: int, first: int, kept_bytes: int) -> None:

@@ -5,49 +5,140 @@ or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from typing import TypeAlias, TypeVar
 
 from raftwerk.kv import compare
-from raftwerk.kv.commands import Compare, DeleteRange, Operation, Put, RangeQuery, Txn
+from raftwerk.kv.commands import (
+    Compare,
+    CompareTarget,
+    DeleteRange,
+    Operation,
+    Put,
+    RangeQuery,
+    Txn,
+)
 from raftwerk.kv.lease import Leases
-from raftwerk.kv.read import RangeScan, read_key, read_range
+from raftwerk.kv.read import RangeScan, read_key
 from raftwerk.kv.results import DeleteRangeResult, KvError, PutResult, RangeResult, TxnResult
+from raftwerk.kv.rows import KeyRow
 from raftwerk.kv.store import Table
-from raftwerk.kv.versions import Versions, bound, bounds
+from raftwerk.kv.versions import NEWEST, Versions, bound, bounds
+
+T = TypeVar("T")
+Steps: TypeAlias = Generator[None, None, T]
+"""Work in slices: each `next` does one; the result comes with the last."""
 
 Branch = list["Operation | tuple[Txn, bool, Branch]"]
 """The operations of the branch that is taken; a nested Txn with what its comparison gave, and its own branch."""
 
 
+def begun(steps: Steps[T]) -> T | Steps[T]:
+    """After the first slice: the result, if that was all, else the steps that are left."""
+    try:
+        next(steps)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    return steps
+
+
 class Execution:
-    """One command that may write. revision: of the store before it."""
+    """One command. What may look at many keys is done in slices of about `slice_rows` rows.
+
+    A writer reads what it has written. Everybody else reads at a revision, and so sees nothing of it until it is complete.
+    """
 
     def __init__(
-        self, versions: Versions, leases: Leases, revision: int, compacted_revision: int
+        self,
+        versions: Versions,
+        leases: Leases,
+        revision: int,
+        compacted_revision: int,
+        *,
+        slice_rows: int,
+        read_revision: int = NEWEST,
     ) -> None:
+        """revision: of the store before the command. read_revision: what is read where the command does not say."""
         self._versions = versions
         self._leases = leases
         self._before = revision
         self._compacted = compacted_revision
+        self._read_revision = read_revision
+        self._bound = bound(read_revision)
         self._sub = 0
+        self.begin_slice(slice_rows)
 
     @property
     def revision(self) -> int:
         """Of the store after what has been written so far."""
         return self._before + 1 if self._sub else self._before
 
+    def begin_slice(self, rows: int) -> None:
+        """Set how much the next slice does, and those after it."""
+        self._slice_rows = self._rows_left = rows
+
+    def _pause(self) -> Steps[None]:
+        """The slice is over."""
+        yield
+        self._rows_left = self._slice_rows
+
     # Checks: nothing is written before all of them have passed
 
-    def choose(self, txn: Txn) -> tuple[bool, Branch]:
+    def _choose(self, txn: Txn) -> Steps[tuple[bool, Branch]]:
         """Which operations will run: all comparisons, nested ones too, are made on the state before the first write."""
-        succeeded = all(compare.holds(self._versions, item) for item in txn.compares)
+        succeeded = True
+        for item in txn.compares:
+            succeeded = succeeded and (yield from self._holds(item))
         branch: Branch = []
         for operation in txn.success if succeeded else txn.failure:
             branch.append(
-                (operation, *self.choose(operation)) if isinstance(operation, Txn) else operation
+                (operation, *(yield from self._choose(operation)))
+                if isinstance(operation, Txn)
+                else operation
             )
         return succeeded, branch
 
-    def check(self, branch: Branch) -> KvError | None:
+    def _holds(self, item: Compare) -> Steps[bool]:
+        """Whether a comparison is true: for a range, of every key in it.
+
+        A missing key compares as one whose numbers are all zero; its value compares to nothing, so that is always false.
+        """
+        versions = self._versions
+        if not item.range_end:
+            data = versions.store.get(Table.KEYS, item.key)
+            row = None if data is None else versions.at(data, self._bound)
+            return compare.row_holds(versions, item, row)
+        is_empty = True
+        start, stop = bounds(item.key, item.range_end)
+        next_key: bytes | None = start
+        while next_key is not None:
+            rows, next_key = self._some_rows(next_key, stop)
+            for _, row in rows:
+                is_empty = False
+                if not compare.row_holds(versions, item, row):
+                    return False
+            if next_key is not None:
+                yield from self._pause()
+        return not is_empty or compare.row_holds(versions, item, None)
+
+    def _some_rows(
+        self, start: bytes, stop: bytes | None
+    ) -> tuple[list[tuple[bytes, KeyRow]], bytes | None]:
+        """As many keys that are there as the slice has room for, and where to go on; None: these are all."""
+        found: list[tuple[bytes, KeyRow]] = []
+        at, left = self._versions.at, self._rows_left
+        for key, data in self._versions.store.scan(Table.KEYS, start, stop):
+            if left <= 0:
+                self._rows_left = 0
+                return found, key
+            left -= 1
+            row = at(data, self._bound)
+            if row is not None:
+                found.append((key, row))
+        self._rows_left = left
+        return found, None
+
+    def _check(self, branch: Branch) -> KvError | None:
         """The first reason why the branch cannot run. As in etcd: all puts are looked at before all ranges."""
         operations = list(_flat(branch))
         for operation in operations:
@@ -81,19 +172,36 @@ class Execution:
 
     # Execution
 
-    def run(self, succeeded: bool, branch: Branch) -> TxnResult:
+    def transact(self, txn: Txn) -> Steps[TxnResult | KvError]:
+        succeeded, branch = yield from self._choose(txn)
+        return self._check(branch) or (yield from self._run(succeeded, branch))
+
+    def _run(self, succeeded: bool, branch: Branch) -> Steps[TxnResult]:
         responses: list[RangeResult | PutResult | DeleteRangeResult | TxnResult] = []
         for operation in branch:
+            if self._rows_left <= 0:
+                yield from self._pause()
+            self._rows_left -= 1
             if isinstance(operation, tuple):
-                responses.append(self.run(operation[1], operation[2]))
+                responses.append((yield from self._run(operation[1], operation[2])))
             elif isinstance(operation, RangeQuery):
-                responses.append(read_range(self._versions, operation, self.revision))
+                responses.append((yield from self._range(operation)))
             elif isinstance(operation, Put):
                 responses.append(self.put(operation))
             else:
                 assert isinstance(operation, DeleteRange)
-                responses.append(self.delete_range(operation))
+                responses.append((yield from self.delete_range(operation)))
         return TxnResult(self.revision, succeeded, responses)
+
+    def _range(self, query: RangeQuery) -> Steps[RangeResult]:
+        read_revision = query.revision if query.revision > 0 else self._read_revision
+        if not query.range_end:
+            return read_key(self._versions, query, read_revision, self.revision)
+        scan = RangeScan(self._versions, query, read_revision, self.revision)
+        while (result := scan.step(self._rows_left)) is None:
+            yield from self._pause()
+        self._rows_left = scan.rows_left
+        return result
 
     def put(self, put: Put) -> PutResult:
         versions = self._versions
@@ -113,17 +221,25 @@ class Execution:
         self._sub += 1
         return PutResult(self.revision, prev_kv)
 
-    def delete_range(self, delete: DeleteRange) -> DeleteRangeResult:
+    def delete_range(self, delete: DeleteRange) -> Steps[DeleteRangeResult]:
         versions = self._versions
+        deleted = 0
+        prev_kvs: list[bytes] = []
         start, stop = bounds(delete.key, delete.range_end)
-        if delete.range_end:
-            doomed = list(versions.scan(start, stop))
-        else:
-            row = versions.newest(delete.key)
-            doomed = [(delete.key, row)] if row is not None else []
-        prev_kvs = [versions.key_value(row) for _, row in doomed] if delete.prev_kv else []
-        self.delete_keys([key for key, _ in doomed])
-        return DeleteRangeResult(self.revision, len(doomed), prev_kvs)
+        next_key: bytes | None = start
+        while next_key is not None:
+            if delete.range_end:
+                doomed, next_key = self._some_rows(next_key, stop)
+            else:
+                row, next_key = versions.newest(delete.key), None
+                doomed = [(delete.key, row)] if row is not None else []
+            if delete.prev_kv:
+                prev_kvs += [versions.key_value(row) for _, row in doomed]
+            deleted += len(doomed)
+            self.delete_keys([key for key, _ in doomed])
+            if next_key is not None:
+                yield from self._pause()
+        return DeleteRangeResult(self.revision, deleted, prev_kvs)
 
     def delete_keys(self, keys: Sequence[bytes]) -> None:
         """Delete keys that are there."""
@@ -135,26 +251,15 @@ class Execution:
 class TxnScan:
     """A transaction that only reads, in progress: comparisons and ranges are of one revision, which must stay readable."""
 
-    def __init__(
-        self,
-        versions: Versions,
-        txn: Txn,
-        revision: int,
-        check: Callable[[Branch], KvError | None],
-        on_close: Callable[[], None],
-    ) -> None:
-        """check: Execution's, as of now. on_close: unpins."""
-        self._versions = versions
-        self._revision = revision
-        self._bound = bound(revision)
-        self._check = check
+    def __init__(self, execution: Execution, txn: Txn, on_close: Callable[[], None]) -> None:
+        """execution: one that reads at a revision. on_close: unpins."""
+        self._execution = execution
         self._on_close = on_close
-        self._rows_left = 0
-        self._steps = self._run(txn)
+        self._steps: Steps[TxnResult | KvError] = execution.transact(txn)
 
     def step(self, max_rows: int) -> TxnResult | KvError | None:
         """Do at most about max_rows rows of work. Returns the answer when it is complete, else None: call again."""
-        self._rows_left = max_rows
+        self._execution.begin_slice(max_rows)
         try:
             next(self._steps)
         except StopIteration as end:
@@ -166,65 +271,6 @@ class TxnScan:
     def close(self) -> None:
         """Unpin, also when the reader gives up before the end."""
         self._on_close()
-
-    def _run(self, txn: Txn) -> Generator[None, None, TxnResult | KvError]:
-        succeeded, branch = yield from self._choose(txn)
-        return self._check(branch) or (yield from self._read(succeeded, branch))
-
-    def _choose(self, txn: Txn) -> Generator[None, None, tuple[bool, Branch]]:
-        """As Execution.choose."""
-        succeeded = True
-        for item in txn.compares:
-            succeeded = succeeded and (yield from self._holds(item))
-        branch: Branch = []
-        for operation in txn.success if succeeded else txn.failure:
-            branch.append(
-                (operation, *(yield from self._choose(operation)))
-                if isinstance(operation, Txn)
-                else operation
-            )
-        return succeeded, branch
-
-    def _holds(self, item: Compare) -> Generator[None, None, bool]:
-        """As compare.holds."""
-        versions = self._versions
-        start, stop = bounds(item.key, item.range_end)
-        is_empty = True
-        while True:
-            for key, data in versions.store.scan(Table.KEYS, start, stop):
-                if self._rows_left <= 0:
-                    start = key
-                    break
-                self._rows_left -= 1
-                row = versions.at(data, self._bound)
-                if row is not None:
-                    is_empty = False
-                    if not compare.row_holds(versions, item, row):
-                        return False
-            else:
-                return not is_empty or compare.row_holds(versions, item, None)
-            yield
-
-    def _read(self, succeeded: bool, branch: Branch) -> Generator[None, None, TxnResult]:
-        """As Execution.run."""
-        responses: list[RangeResult | PutResult | DeleteRangeResult | TxnResult] = []
-        for operation in branch:
-            if isinstance(operation, tuple):
-                responses.append((yield from self._read(operation[1], operation[2])))
-            else:
-                assert isinstance(operation, RangeQuery), "a read-only transaction writes"
-                responses.append((yield from self._range(operation)))
-        return TxnResult(self._revision, succeeded, responses)
-
-    def _range(self, query: RangeQuery) -> Generator[None, None, RangeResult]:
-        revision = query.revision if query.revision > 0 else self._revision
-        if not query.range_end:
-            return read_key(self._versions, query, revision, self._revision)
-        scan = RangeScan(self._versions, query, revision, self._revision)
-        while (result := scan.step(self._rows_left)) is None:
-            yield
-        self._rows_left = scan.rows_left
-        return result
 
 
 def _flat(branch: Branch) -> Iterator[RangeQuery | Put | DeleteRange | Txn]:
@@ -246,3 +292,15 @@ def has_ranges(txn: Txn) -> bool:
 
 def _is_range(operation: RangeQuery | Put | DeleteRange) -> bool:
     return not isinstance(operation, Put) and bool(operation.range_end)
+
+
+def is_sound(txn: Txn) -> bool:
+    """Whether every comparison compares like with like: the types do not say so."""
+    for item in txn.compares:
+        if isinstance(item.operand, bytes) is not (item.target is CompareTarget.VALUE):
+            return False
+    for branch in (txn.success, txn.failure):
+        for operation in branch:
+            if isinstance(operation, Txn) and not is_sound(operation):
+                return False
+    return True

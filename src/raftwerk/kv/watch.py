@@ -239,8 +239,8 @@ class Hub:
             last_revision = event.revision
         return deliveries
 
-    def restored(self) -> None:
-        """A snapshot has replaced the machine's state, by a newer one: go on from its history."""
+    def overtaken(self) -> None:
+        """The machine's state is a newer one, whose events were not published: go on from its history."""
         self._published.clear()
         watchers = self._synced.watchers()
         for watcher in watchers:

@@ -109,8 +109,11 @@ class History:
         return self._machine.restores
 
     def read(self, position: bytes, max_rows: int) -> tuple[list[Event], bytes | None]:
-        """At most max_rows events from `position` (a link) on. Returns where to go on; None: these are all."""
-        rows = self.store.scan(Table.REVISIONS, position, None)
+        """At most max_rows events from `position` (a link) on. Returns where to go on; None: these are all.
+
+        What a command that is not complete has written is none.
+        """
+        rows = self.store.scan(Table.REVISIONS, position, REVISION.pack(self.revision + 1, 0))
         events: list[Event] = []
         size_bytes = 0
         for link, row in islice(rows, max_rows + 1):

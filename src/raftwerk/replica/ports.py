@@ -3,8 +3,8 @@
 Each port is small enough to be faked completely, and each fake passes the same contract test as the real thing.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from collections.abc import Callable, Generator, Sequence
+from typing import Protocol, TypeAlias, TypeVar
 
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.raft.effects import Persist
@@ -12,6 +12,9 @@ from raftwerk.raft.messages import Message
 from raftwerk.raft.types import Index, NodeId
 
 T = TypeVar("T")
+
+Applying: TypeAlias = Generator[None, None, Sequence[object]]
+"""Commands that are being executed, one slice for each `next`; their results come with the last."""
 
 
 class Journal(Protocol):
@@ -48,8 +51,13 @@ class Background(Protocol):
 class StateMachine(Protocol):
     """What is replicated. Deterministic: the same commands in the same order give the same state on every node."""
 
-    def apply(self, commands: Sequence[bytes], index: Index, position: bytes) -> Sequence[object]:
+    def apply(
+        self, commands: Sequence[bytes], index: Index, position: bytes
+    ) -> Sequence[object] | Applying:
         """Execute `commands` in order, and return their results, one each. Never raises for a bad command.
+
+        What would hold up the loop for more than some milliseconds is better done in slices: do the first, and return
+        the others. Until they are all done nothing else is applied and no checkpoint begins, but the machine is read.
 
         index, position: where the log stands after them. `position` is opaque; the machine keeps it atomically with
         its data. `commands` may be empty (entries that are not for the machine).

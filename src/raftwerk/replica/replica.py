@@ -21,8 +21,10 @@ from raftwerk.raft.messages import Message
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.reconfigure import membership_at
 from raftwerk.raft.roles import Leader
-from raftwerk.raft.types import NOBODY, Entry, EntryKind, Index, NodeId, Term
+from raftwerk.raft.types import NOBODY, Entry, Index, NodeId, Term
+from raftwerk.replica.applier import Applier
 from raftwerk.replica.checkpoints import Checkpoints
+from raftwerk.replica.failure import Failure
 from raftwerk.replica.ports import Background, Journal, Network, StateMachine
 from raftwerk.replica.position import Position
 from raftwerk.replica.proposals import Done, Proposals
@@ -61,19 +63,21 @@ class Replica:
         self._numbers = count(1)
         self.proposals = Proposals(request_timeout_ms, raft.state.config.message_bytes_max)
         self.reads = Reads(request_timeout_ms)
+        self._applier = Applier(machine, raft.state.last_applied, self.proposals.on_applied)
         self.checkpoints = Checkpoints(machine, checkpoint_background, self._on_checkpointed)
         self._sender = SnapshotSender(raft.state.node_id, machine)
         self._receiver = SnapshotReceiver(
             machine,
             restore_background,
             self.checkpoints,
-            lambda: self.last_applied,
+            lambda: raft.state.last_applied,
             self._on_restored,
         )
 
     @property
     def last_applied(self) -> Index:
-        return self.raft.state.last_applied
+        """By the state machine. The core counts what it gave out to be applied."""
+        return self._applier.last_applied
 
     @property
     def has_leader(self) -> bool:
@@ -89,7 +93,10 @@ class Replica:
         return status.of(self.raft.state)
 
     def propose(self, command: bytes, done: Done) -> None:
-        """Replicate a command; `done` gets the state machine's result, or a Failure. Exactly once, later."""
+        """Replicate a command; `done` gets the state machine's result, or a Failure. Exactly once; a refusal at once."""
+        if self._applier.is_behind:
+            done(Failure.OVERLOADED)
+            return
         self.proposals.add(command, done, self._now_ms)
         self._wake()
 
@@ -114,8 +121,10 @@ class Replica:
         self._add_requests(events)
         effects = self.raft.step(events)
         self._carry_out(effects)
-        has_more = self.checkpoints.advance(self._now_ms)
-        return has_more or effects.has_more or bool(self._inbox)
+        has_more = self._apply() or effects.has_more
+        if self.checkpoints.is_under_way or not self._applier.is_mid_command:
+            has_more |= self.checkpoints.advance(self._now_ms)
+        return has_more or bool(self._inbox)
 
     def _add_requests(self, events: list[Event]) -> None:
         """The clients' requests go last, after what the core learns from this batch; with no leader they wait."""
@@ -143,8 +152,7 @@ class Replica:
         for ready in effects.reads:
             self.reads.on_ready(ready)
         if effects.committed:
-            self._apply(effects.committed)
-        self.reads.release(self.last_applied)
+            self._applier.add(effects.committed, self._position_after(effects.committed[-1]))
         for peer in effects.close_snapshots:
             self._sender.close(peer)
         for ask in effects.send_chunks:
@@ -165,17 +173,15 @@ class Replica:
         for to, batch in by_receiver.items():
             self._network.send(to, batch)
 
-    def _apply(self, entries: list[Entry]) -> None:
-        last = entries[-1]
+    def _position_after(self, last: Entry) -> bytes:
         membership = membership_at(self.raft.state, last.index)
-        position = Position(last.index, last.term, membership.encode()).encode()
-        command = EntryKind.COMMAND
-        commands = [entry.command for entry in entries if entry.kind is command]
-        results = self.machine.apply(commands, last.index, position)
-        if len(commands) < len(entries):
-            for_machine = iter(results)
-            results = [next(for_machine) if entry.kind is command else None for entry in entries]
-        self.proposals.on_applied(entries, results)
+        return Position(last.index, last.term, membership.encode()).encode()
+
+    def _apply(self) -> bool:
+        has_more = self._applier.advance()
+        if not self._applier.is_mid_command:  # else the machine is at no index
+            self.reads.release(self.last_applied)
+        return has_more
 
     def _on_checkpointed(self, index: Index) -> None:
         self.post(Checkpointed(index))
@@ -183,6 +189,7 @@ class Replica:
     def _on_restored(self, event: SnapshotInstalled | SnapshotRejected) -> None:
         """First in line: the core must know of the new state before anything else happens to it."""
         if isinstance(event, SnapshotInstalled):
+            self._applier.skip_to(event.last_included_index)
             self.proposals.on_snapshot(event.last_included_index)
         self._inbox.insert(0, event)
         self._wake()

@@ -4,18 +4,20 @@ A Home is where one node's state machine lives: `open` gives the machine as the 
 of their own into the simulator with a Home of their own.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Final, Protocol
 
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.types import Index
-from raftwerk.replica.ports import StateMachine
+from raftwerk.replica.ports import Applying, StateMachine
 from raftwerk.replica.position import Position
 from raftwerk.storage.memory import MemoryStore
 
 MAINTAIN_ROWS: Final = 20
+SLICE_ROWS: Final = 1
+"""So few that commands on several keys are done in slices."""
 ALL_ROWS: Final = 10**9
 
 
@@ -38,7 +40,7 @@ class KvHome:
 
     def open(self) -> KvMachine:
         self._store = self._store.reopen()
-        self.machine = KvMachine(self._store)
+        self.machine = KvMachine(self._store, slice_rows=SLICE_ROWS)
         return self.machine
 
     def tick(self) -> None:
@@ -80,11 +82,23 @@ class ObservedMachine:
         position = self.machine.position
         return Position.decode(position).last_index if position else 0
 
-    def apply(self, commands: Sequence[bytes], index: Index, position: bytes) -> Sequence[object]:
+    def apply(
+        self, commands: Sequence[bytes], index: Index, position: bytes
+    ) -> Sequence[object] | Applying:
         results = self.machine.apply(commands, index, position)
+        if isinstance(results, Generator):
+            return self._applying(results, commands, index)
+        self._applied(commands, index, results)
+        return results
+
+    def _applying(self, steps: Applying, commands: Sequence[bytes], index: Index) -> Applying:
+        results = yield from steps
+        self._applied(commands, index, results)
+        return results
+
+    def _applied(self, commands: Sequence[bytes], index: Index, results: Sequence[object]) -> None:
         last_applied, self._last_applied = self._last_applied, index
         self._on_apply(last_applied, commands, index, results)
-        return results
 
     @property
     def position(self) -> bytes:

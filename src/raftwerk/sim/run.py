@@ -188,8 +188,12 @@ class _Simulation:
 
     def _has_converged(self, core: list[NodeId]) -> bool:
         wanted = self.cluster.checks.committed.last_index
-        states = [self.cluster.nodes[node_id].state for node_id in core]
-        return all(state.last_applied == wanted == state.log.last_index for state in states)
+        replicas = [self.cluster.nodes[node_id].replica for node_id in core]
+        return all(
+            replica is not None
+            and replica.last_applied == wanted == replica.raft.state.log.last_index
+            for replica in replicas
+        )
 
     def _check_history(self) -> None:
         self.cluster.checks.answers.find(self.workload.history.operations)

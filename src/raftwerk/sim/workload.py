@@ -203,7 +203,8 @@ class Client:
             return
         node = self._cluster.nodes[operation.node]
         result = self._range(node.node_id, operation.group)
-        last_applied = node.state.last_applied
+        assert node.replica is not None
+        last_applied = node.replica.last_applied
         expected = self._expected(operation.group, result)
         self._cluster.checks.answers.on_read(operation, last_applied, _content(result), expected)
         self._return(operation, result)
