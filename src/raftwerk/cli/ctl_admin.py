@@ -1,10 +1,8 @@
 """Commands for people who look after a cluster: compact, snapshot, member, alarm, user, role, auth."""
 
-import asyncio
 import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -23,14 +21,12 @@ from raftwerk.cli.ctl_shell import (
     text_of,
 )
 from raftwerk.client import Client
-from raftwerk.errors import UsageError
 
 member = typer.Typer(help="Who belongs to the cluster.", no_args_is_help=True)
 alarm = typer.Typer(help="What keeps the cluster from writing.", no_args_is_help=True)
 user = typer.Typer(help="Who may come in.", no_args_is_help=True)
 role = typer.Typer(help="What users may do.", no_args_is_help=True)
 auth = typer.Typer(help="Whether anybody has to be a user.", no_args_is_help=True)
-snapshot = typer.Typer(help="Copies of the state.", no_args_is_help=True)
 
 Prefix = Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")]
 
@@ -70,30 +66,6 @@ def compact(
         f"compacted revision {revision}",
         lambda client: client.compact(revision, physical=physical),
     )
-
-
-@snapshot.command("save")
-def snapshot_save(path: Path, endpoints: Endpoints = DEFAULT) -> None:
-    """The state of the first endpoint, into a file that is there whole or not at all."""
-
-    async def action(client: Client) -> int:
-        part = path.with_name(path.name + ".part")
-        try:
-            with part.open("wb") as file:
-                async for piece in client.maintenance.snapshot():
-                    file.write(piece)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
-                size = file.tell()
-            part.replace(path)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-        finally:
-            part.unlink(missing_ok=True)
-        print(f"snapshot of {size} bytes saved at {path}")
-        return 0
-
-    run(endpoints, action, timeout_s=60.0)
 
 
 @member.command("list")

@@ -13,6 +13,7 @@ from raftwerk.cli import (
     ctl,
     ctl_admin,
     ctl_live,
+    ctl_snapshot,
     ctl_txn,
     demo,
     dev,
@@ -106,7 +107,7 @@ app.command("compact")(ctl_admin.compact)
 app.command("move-leader")(ctl_admin.move_leader)
 app.add_typer(ctl_live.lease, name="lease")
 app.add_typer(ctl_admin.member, name="member")
-app.add_typer(ctl_admin.snapshot, name="snapshot")
+app.add_typer(ctl_snapshot.snapshot, name="snapshot")
 app.add_typer(ctl_admin.alarm, name="alarm")
 app.add_typer(ctl_admin.user, name="user")
 app.add_typer(ctl_admin.role, name="role")

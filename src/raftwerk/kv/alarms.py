@@ -54,7 +54,7 @@ class Alarms:
     def execute(self, command: AlarmSet, revision: int) -> AlarmResult:
         """Raise or end an alarm. Raising one again is no error, nor is ending one that is not raised."""
         alarm = (command.kind, command.node_id)
-        key = _PREFIX + bytes((command.kind,)) + command.node_id.to_bytes(8, "big")
+        key = _key(command.kind, command.node_id)
         was_raised = alarm in self.raised
         if command.is_raised and not was_raised:
             self._store.put(Table.META, key, _NOTHING)
@@ -63,6 +63,12 @@ class Alarms:
             self._store.delete(Table.META, key)
             self.raised -= {alarm}
         return AlarmResult(revision, is_known=was_raised or command.is_raised)
+
+    def forget(self) -> None:
+        """End all of them: the members that raised them are no more."""
+        for kind, node_id in self.raised:
+            self._store.delete(Table.META, _key(kind, node_id))
+        self.raised = frozenset()
 
     def refusal(self, command: Write | LeaseCommand) -> KvError | None:
         """Why a command must not be executed now."""
@@ -73,6 +79,10 @@ class Alarms:
         if self.has(AlarmKind.NO_SPACE) and adds_data(command):
             return KvError.NO_SPACE
         return None
+
+
+def _key(kind: AlarmKind, node_id: int) -> bytes:
+    return _PREFIX + bytes((kind,)) + node_id.to_bytes(8, "big")
 
 
 def adds_data(command: Write | LeaseCommand) -> bool:

@@ -350,6 +350,20 @@ class KvMachine:
             self.sessions.keep()
         return self._store.begin_checkpoint(self._index)
 
+    def begin_new_cluster(self, position: bytes, bump: int, *, mark_compacted: bool) -> None:
+        """The state goes on in other members: none of the old ones is known or has an alarm. For the next checkpoint.
+
+        bump: revisions that are left out. mark_compacted: what is older than the present state cannot be read.
+        """
+        for member in self.members():
+            self._store.delete(Table.MEMBERS, member.node_id.to_bytes(8, "big"))
+        self.alarms.forget()
+        self.position = position
+        self.revision += bump
+        if mark_compacted:
+            self.compacted_revision = self.revision
+            self._keep_number(_COMPACTED, self.revision)
+
     def open_snapshot(self) -> SnapshotReader:
         return self._store.open_snapshot()
 

@@ -57,9 +57,10 @@ def encode_stream(rows: Iterator[Row]) -> Iterator[bytes]:
 class StreamDecoder:
     """Rows out of the bytes of a stream, however they are cut. Raises CorruptData for a stream that is not whole."""
 
-    def __init__(self, source: str) -> None:
-        """source: for error texts."""
+    def __init__(self, source: str, *, is_padded: bool = False) -> None:
+        """source: for error texts. is_padded: zeros may follow the stream."""
         self._source = source
+        self._is_padded = is_padded
         self._buffer = bytearray()
         self._digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
         self._has_magic = False
@@ -95,9 +96,21 @@ class StreamDecoder:
                     raise self._corrupt(f"a block cannot be read: {error}") from error
                 self._count += len(new)
                 rows += new
+        if self.is_complete and self._is_padded and not any(self._buffer):
+            self._buffer.clear()
         if self.is_complete and self._buffer:
             raise self._corrupt("more follows the end of the stream")
         return rows
+
+    @property
+    def row_count(self) -> int:
+        """Rows so far."""
+        return self._count
+
+    @property
+    def stream_bytes(self) -> int:
+        """The length of a complete stream."""
+        return self._offset + _DIGEST_BYTES
 
     def check_complete(self) -> None:
         """Raise CorruptData if the end of the stream has not come."""

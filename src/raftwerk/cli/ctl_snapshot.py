@@ -1,0 +1,116 @@
+"""`raftwerk snapshot`: copies of the state, saved from a member, looked at, and restored for a new cluster."""
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from raftwerk.cli import flags
+from raftwerk.cli.ctl_shell import DEFAULT, AsJson, Endpoints, print_table, run, table
+from raftwerk.client import Client
+from raftwerk.errors import CorruptData, RaftwerkError, UsageError
+from raftwerk.runtime import snapshot_file
+
+T = TypeVar("T")
+
+snapshot = typer.Typer(help="Copies of the state.", no_args_is_help=True)
+
+
+@snapshot.command("save")
+def snapshot_save(path: Path, endpoints: Endpoints = DEFAULT) -> None:
+    """The state of the first endpoint, into a file that is there whole or not at all."""
+
+    async def action(client: Client) -> int:
+        part = path.with_name(path.name + ".part")
+        try:
+            with part.open("wb") as file:
+                async for piece in client.maintenance.snapshot():
+                    file.write(piece)
+                file.flush()
+                await asyncio.to_thread(os.fsync, file.fileno())
+                size = file.tell()
+            part.replace(path)
+        except OSError as error:
+            raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+        finally:
+            part.unlink(missing_ok=True)
+        print(f"snapshot of {size} bytes saved at {path}")
+        return 0
+
+    run(endpoints, action, timeout_s=60.0)
+
+
+@snapshot.command("status")
+def snapshot_status(path: Path, as_json: AsJson = False) -> None:
+    """What is in a file, after a check that it is whole."""
+    facts = asdict(_or_exit(lambda: snapshot_file.look_at(path)))
+    if as_json:
+        print(json.dumps(facts))
+        return
+    rows = table("SHA-256", "revision", "compacted", "keys", "rows", "bytes")
+    names = ("revision", "compacted_revision", "keys", "rows", "file_bytes")
+    rows.add_row(facts["digest"][:16], *(f"{facts[name]}" for name in names))
+    print_table(rows)
+
+
+@snapshot.command("restore")
+def snapshot_restore(
+    path: Path,
+    name: Annotated[str, typer.Option(help="Of the member that is made.")] = "default",
+    data_dir: Annotated[str, typer.Option(help="Its folder (default: NAME.raftwerk).")] = "",
+    initial_cluster: Annotated[
+        str, typer.Option(help="All members of the new cluster: NAME=URL,NAME=URL,...")
+    ] = "",
+    initial_cluster_token: Annotated[
+        str, typer.Option(help="Another one than the old cluster's, if that may still run.")
+    ] = "etcd-cluster",
+    initial_advertise_peer_urls: Annotated[
+        str, typer.Option(help="Where the other members find this one.")
+    ] = "",
+    bump_revision: Annotated[
+        int, typer.Option(min=0, help="Go on so many revisions after the snapshot's.")
+    ] = 0,
+    mark_compacted: Annotated[
+        bool,
+        typer.Option("--mark-compacted", help="Let nobody read or watch what is older than that."),
+    ] = False,
+) -> None:
+    """Make the data folder of a member of a new cluster. Do it for each of its members, from the same file."""
+    given = {
+        "name": name,
+        "data-dir": data_dir,
+        "initial-cluster": initial_cluster,
+        "initial-cluster-token": initial_cluster_token,
+        "initial-advertise-peer-urls": initial_advertise_peer_urls,
+    }
+
+    def restore() -> Path:
+        arguments = [f"--{flag}={value}" for flag, value in given.items() if value]
+        settings, _ = flags.parse(arguments, {})
+        snapshot_file.restore(
+            path, settings, bump_revision=bump_revision, mark_compacted=mark_compacted
+        )
+        return settings.data_dir
+
+    folder = _or_exit(restore)
+    print(f"restored to {folder}: start the member with the same flags")
+
+
+def _or_exit(action: Callable[[], T]) -> T:
+    """What `action` returns; an error is one line and exit code 2."""
+    try:
+        return action()
+    except CorruptData as error:
+        print(
+            f"raftwerk: {error.path}: damaged at byte {error.offset}: {error.reason}",
+            file=sys.stderr,
+        )
+    except RaftwerkError as error:
+        print(f"raftwerk: {error}", file=sys.stderr)
+    raise typer.Exit(2)

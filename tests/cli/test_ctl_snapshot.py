@@ -1,0 +1,108 @@
+"""`raftwerk snapshot` with real members: saved under load, restored to a new cluster of three, all data equal."""
+
+import itertools
+import json
+import threading
+from pathlib import Path
+
+from typer.testing import CliRunner, Result
+
+from raftwerk.cli.cluster import LocalCluster, free_ports
+from raftwerk.cli.ctl_snapshot import snapshot
+from raftwerk.sync import Client
+from tests.cli.commands import run
+from tests.conftest import FAST, StartCluster
+
+Row = tuple[bytes, bytes, int, int]
+
+
+def rows(client: Client) -> list[Row]:
+    return [
+        (kv.key, kv.value, kv.create_revision, kv.mod_revision)
+        for kv in client.scan(b"k", prefix=True)
+    ]
+
+
+def write_until(stop: threading.Event, endpoint: str) -> None:
+    with Client([endpoint]) as client:
+        for number in itertools.count():
+            if stop.is_set():
+                return
+            client.put(b"k%03d" % (number % 100), b"%d" % number)
+
+
+def test_snapshot_under_load_becomes_a_new_cluster(
+    start_cluster: StartCluster, tmp_path: Path
+) -> None:
+    old = start_cluster(3)
+    endpoint = f"127.0.0.1:{old.members[0].client_port}"
+    path = tmp_path / "snapshot.db"
+    stop = threading.Event()
+    writer = threading.Thread(target=write_until, args=(stop, endpoint))
+    with Client([endpoint]) as client:
+        client.put(b"k-first", b"1")
+        writer.start()
+        try:
+            while client.count(b"k", prefix=True) < 100:
+                pass
+            saved = run("snapshot", "save", str(path), f"--endpoints={endpoint}", folder=tmp_path)
+        finally:
+            stop.set()
+            writer.join()
+        assert saved.returncode == 0, saved.stderr
+        facts = json.loads(command("status", str(path), "--json").stdout)
+        at = [
+            (kv.key, kv.value, kv.create_revision, kv.mod_revision)
+            for kv in client.scan(b"k", prefix=True, revision=facts["revision"])
+        ]
+    assert len(at) == facts["keys"] == 101
+    old.stop_all()
+    new = restored(path, tmp_path / "new")
+    try:
+        new.start_all()
+        new.wait_ready()
+        for member in new.members:
+            with Client([f"127.0.0.1:{member.client_port}"]) as client:
+                assert rows(client) == at
+                assert len(client.member_list()) == 3
+        with Client([f"127.0.0.1:{new.members[1].client_port}"]) as client:
+            assert client.put(b"k-more", b"1").header.revision == facts["revision"] + 1
+    finally:
+        new.stop_all()
+
+
+def command(*arguments: str) -> Result:
+    """`raftwerk snapshot ...`, without a process of its own."""
+    return CliRunner().invoke(snapshot, arguments)
+
+
+def restored(path: Path, folder: Path) -> LocalCluster:
+    cluster = LocalCluster(folder, free_ports(3), [*FAST, "--initial-cluster-token=other"])
+    folder.mkdir()
+    urls = {one.name: f"http://127.0.0.1:{one.peer_port}" for one in cluster.members}
+    for member in cluster.members:
+        arguments = (
+            f"--name={member.name}",
+            f"--data-dir={member.folder}",
+            f"--initial-advertise-peer-urls={urls[member.name]}",
+            "--initial-cluster=" + ",".join(f"{name}={url}" for name, url in urls.items()),
+            "--initial-cluster-token=other",
+        )
+        done = command("restore", str(path), *arguments)
+        assert done.exit_code == 0, done.output
+        again = command("restore", str(path), *arguments)
+        assert again.exit_code == 2
+        assert again.stderr.splitlines() == [
+            f"raftwerk: {member.folder} is there already: a snapshot is restored into a new --data-dir"
+        ]
+    return cluster
+
+
+def test_damaged_file_is_one_line(tmp_path: Path) -> None:
+    path = tmp_path / "snapshot.db"
+    path.write_bytes(b"rwsnap\x001" + bytes(1000))
+    for name in ("status", "restore"):
+        done = command(name, str(path))
+        assert done.exit_code == 2
+        assert len(done.stderr.splitlines()) == 1
+        assert "is no whole snapshot of raftwerk: its end is missing" in done.stderr

@@ -1,0 +1,143 @@
+"""Snapshot files: what is in one is told, what is not whole is refused, and a member made from one goes on from there."""
+
+import hashlib
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from raftwerk.errors import DataDirError, UsageError
+from raftwerk.kv.commands import (
+    AlarmKind,
+    AlarmSet,
+    DeleteRange,
+    PublishMember,
+    Put,
+    RangeQuery,
+    encode,
+)
+from raftwerk.kv.machine import KvMachine
+from raftwerk.kv.results import KvError, RangeResult
+from raftwerk.raft.config import Config
+from raftwerk.raft.membership import Membership
+from raftwerk.replica.position import Position
+from raftwerk.runtime.data_dir import open_data_dir
+from raftwerk.runtime.identifiers import node_ids
+from raftwerk.runtime.settings import Settings
+from raftwerk.runtime.snapshot_file import look_at, restore
+from raftwerk.storage.lmdb_store import LmdbStore
+from tests.runtime.nodes import settings_of
+
+INDEX, TERM = 40, 7
+REVISION = 31
+
+
+@pytest.fixture(scope="module")
+def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """29 puts to 10 keys and a deletion; with an alarm, of a member that is known."""
+    folder = tmp_path_factory.mktemp("old")
+    store = LmdbStore(folder / "store")
+    machine = KvMachine(store)
+    commands = [Put(b"key%d" % (n % 10), b"value%d" % n) for n in range(29)]
+    others = [
+        DeleteRange(b"key3"),
+        AlarmSet(AlarmKind.CORRUPT, 5, is_raised=True),
+        PublishMember(5, "old", (), ()),
+    ]
+    position = Position(INDEX, TERM, Membership((1, 2, 5)).encode()).encode()
+    machine.apply([encode(one) for one in (*commands, *others)], INDEX, position)
+    checkpoint = machine.begin_checkpoint()
+    assert checkpoint is not None
+    while not checkpoint.write():
+        pass
+    checkpoint.commit()
+    checkpoint.finish(committed=True)
+    reader = machine.open_snapshot()
+    data = reader.read(0, 1 << 30)
+    reader.close()
+    store.close()
+    data += bytes(-len(data) % 512)
+    path = folder / "snapshot.db"
+    path.write_bytes(data + hashlib.sha256(data).digest())
+    return path
+
+
+def test_facts_are_told(snapshot: Path) -> None:
+    facts = look_at(snapshot)
+    assert (facts.revision, facts.compacted_revision, facts.keys) == (REVISION, 0, 9)
+    assert facts.file_bytes == snapshot.stat().st_size
+    assert facts.digest == snapshot.read_bytes()[-32:].hex()
+    assert facts.stream_bytes < facts.file_bytes - 32
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (0, "does not begin like one"),
+        (200, "damaged at byte"),
+        (-100, "damaged at byte"),
+        (-1, "SHA-256"),
+    ],
+)
+def test_changed_byte_is_noticed(snapshot: Path, tmp_path: Path, place: int, text: str) -> None:
+    data = bytearray(snapshot.read_bytes())
+    data[place] ^= 1
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(data)
+    with pytest.raises(DataDirError, match=text):
+        look_at(broken)
+
+
+@pytest.mark.parametrize("missing", [1, 32, 512, 544])
+def test_short_file_is_refused(snapshot: Path, tmp_path: Path, missing: int) -> None:
+    short = tmp_path / "short.db"
+    short.write_bytes(snapshot.read_bytes()[:-missing])
+    (settings,) = settings_of(tmp_path)
+    with pytest.raises(DataDirError):
+        restore(short, settings, bump_revision=0, mark_compacted=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["short.db"]
+
+
+def test_no_file_and_existing_folder_are_refused(snapshot: Path, tmp_path: Path) -> None:
+    (settings,) = settings_of(tmp_path)
+    with pytest.raises(UsageError, match="cannot be read"):
+        restore(tmp_path / "none", settings, bump_revision=0, mark_compacted=False)
+    settings.data_dir.mkdir()
+    with pytest.raises(UsageError, match="is there already"):
+        restore(snapshot, settings, bump_revision=0, mark_compacted=False)
+
+
+def restored(
+    snapshot: Path, settings: Settings, bump: int = 0, *, compacted: bool = False
+) -> KvMachine:
+    """The machine of a member that starts on the new folder, whose core has been made too."""
+    restore(snapshot, settings, bump_revision=bump, mark_compacted=compacted)
+    folder = open_data_dir(settings)
+    core = folder.start_core(Config(), Random(1), Membership((9,)))
+    ids = tuple(sorted(node_ids(settings).values()))
+    assert core.state.membership == Membership(ids)
+    assert core.state.current_term == TERM
+    machine = folder.machine
+    folder.wal.close()
+    return machine
+
+
+def test_member_goes_on_with_all_history(snapshot: Path, tmp_path: Path) -> None:
+    settings, *_ = settings_of(tmp_path, 3)
+    machine = restored(snapshot, settings)
+    found = machine.range(RangeQuery(b"key", b"kez"))
+    assert isinstance(found, RangeResult)
+    assert (found.revision, found.count) == (REVISION, 9)
+    older = machine.range(RangeQuery(b"key3", revision=REVISION - 1))
+    assert isinstance(older, RangeResult)
+    assert older.count == 1
+    assert machine.members() == []
+    assert not machine.alarms.raised
+
+
+def test_revision_goes_on_later(snapshot: Path, tmp_path: Path) -> None:
+    (settings,) = settings_of(tmp_path)
+    machine = restored(snapshot, settings, 1000, compacted=True)
+    assert machine.revision == REVISION + 1000
+    assert machine.range(RangeQuery(b"key1", revision=REVISION)) is KvError.COMPACTED
+    assert isinstance(machine.range(RangeQuery(b"key1")), RangeResult)
