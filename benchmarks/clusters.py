@@ -7,7 +7,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,44 +15,73 @@ from typing import Final
 
 from raftwerk.cli.cluster import free_ports, is_healthy
 
-START_TIMEOUT_S: Final = 30.0
+START_TIMEOUT_S: Final = 60.0
+POLL_S: Final = 0.01
 TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
+MIB: Final = 2**20
 
+# Settings are stock, but for room: both refuse writes at 2 GiB, which a fast one reaches within the run
+FLAGS: Final = ["--log-level=error", f"--quota-backend-bytes={8 * 2**30}"]
 SYSTEMS: Final = {
-    "etcd": [str(Path(sys.executable).with_name("etcd")), "--log-level=error"],
-    "raftwerk": [sys.executable, "-m", "raftwerk.cli", "serve", "--log-level=error"],
+    "etcd": [str(Path(sys.executable).with_name("etcd")), *FLAGS],
+    "raftwerk": [sys.executable, "-m", "raftwerk.cli", "serve", *FLAGS],
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Node:
     """One process. client_url as flags want it."""
 
     client_url: str
-    process: subprocess.Popen[bytes]
+    command: list[str]
+    folder: Path
+    process: "subprocess.Popen[bytes] | None" = None
+    """None before its first start."""
 
     @property
     def endpoint(self) -> str:
         return self.client_url.removeprefix("http://")
 
     @property
-    def cpu_s(self) -> float:
-        """CPU time so far, of all its threads, from the operating system."""
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+    def _proc(self) -> Path:
+        assert self.process is not None
+        return Path(f"/proc/{self.process.pid}")
 
     @property
-    def resident_bytes(self) -> int:
-        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE")
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def cpu_s(self) -> float:
+        """CPU time so far, of all its threads, from the operating system."""
+        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+
+    def memory_mb(self) -> dict[str, float]:
+        """MiB. rss: pages that are resident; pss: those that others map too, such as code, by their share; anon: without
+        pages of files (LMDB's map, code), which the system may drop."""
+        names = {"Rss:": "rss_mb", "Pss:": "pss_mb", "Anonymous:": "anon_mb"}
+        lines = (self._proc / "smaps_rollup").read_text().splitlines()
+        fields = [line.split() for line in lines]
+        return {names[one[0]]: int(one[1]) * 1024 / MIB for one in fields if one[0] in names}
 
     def leads(self) -> bool:
         with urllib.request.urlopen(f"{self.client_url}/metrics", timeout=5) as answer:
             return b"\netcd_server_is_leader 1" in answer.read()
 
+    def kill(self) -> None:
+        """As a crash would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+    def start(self) -> None:
+        with (self.folder.with_suffix(".log")).open("ab") as log:
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
+
 
 @contextmanager
-def running(system: str, count: int = 3) -> Iterator[list[Node]]:
+def running(system: str, count: int = 3, flags: Sequence[str] = ()) -> Iterator[list[Node]]:
     """A new cluster of "etcd" or "raftwerk", the leader first. Its data goes away with it."""
     folder = Path(tempfile.mkdtemp(prefix="raftwerk-bench-"))
     nodes: list[Node] = []
@@ -62,7 +91,8 @@ def running(system: str, count: int = 3) -> Iterator[list[Node]]:
         cluster = ",".join(f"node{number}={url}" for number, url in enumerate(peers, 1))
         for number, ((client, _), peer_url) in enumerate(zip(ports, peers, strict=True), 1):
             client_url = f"http://127.0.0.1:{client}"
-            flags = [
+            command = [
+                *SYSTEMS[system],
                 f"--name=node{number}",
                 f"--data-dir={folder}/node{number}",
                 f"--listen-client-urls={client_url}",
@@ -70,24 +100,36 @@ def running(system: str, count: int = 3) -> Iterator[list[Node]]:
                 f"--listen-peer-urls={peer_url}",
                 f"--initial-advertise-peer-urls={peer_url}",
                 f"--initial-cluster={cluster}",
+                *flags,
             ]
-            with (folder / f"node{number}.log").open("wb") as log:
-                process = subprocess.Popen([*SYSTEMS[system], *flags], stdout=log, stderr=log)
-            nodes.append(Node(client_url, process))
+            nodes.append(Node(client_url, command, folder / f"node{number}"))
+            nodes[-1].start()
         wait_until_ready(nodes)
         yield sorted(nodes, key=lambda node: not node.leads())
     finally:
         for node in nodes:
-            node.process.kill()
-            node.process.wait()
+            node.kill()
         shutil.rmtree(folder)
 
 
 def wait_until_ready(nodes: list[Node]) -> None:
     """Until every node answers linearizable reads. Raises TimeoutError."""
-    deadline = time.monotonic() + START_TIMEOUT_S
     for node in nodes:
-        while not is_healthy(node):
-            if time.monotonic() > deadline or node.process.poll() is not None:
-                raise TimeoutError(f"{node.client_url} did not start")
-            time.sleep(0.05)
+        wait_until(lambda node=node: is_healthy(node), node)  # type: ignore[misc]
+
+
+def wait_until(
+    condition: Callable[[], bool], node: Node, timeout_s: float = START_TIMEOUT_S
+) -> None:
+    """Raises TimeoutError when it takes too long, or the node ends."""
+    deadline = time.monotonic() + timeout_s
+    while not condition():
+        if time.monotonic() > deadline or not node.is_running:
+            log = node.folder.with_suffix(".log").read_text(errors="replace")
+            raise TimeoutError(f"{node.client_url} did not get there; its log ends: {log[-2000:]}")
+        time.sleep(POLL_S)
+
+
+def cpu_s(nodes: Sequence[Node]) -> float:
+    """Of all of them together."""
+    return sum(node.cpu_s for node in nodes if node.is_running)

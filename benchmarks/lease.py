@@ -20,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.clusters import SYSTEMS, Node, running
+from benchmarks.groups import Figures, Group, Rows, Scale
 from raftwerk.api import lease_pb2, rpc_pb2
 from raftwerk.http2.client import Answer, ClientConnection
 from raftwerk.http2.limits import Limits
@@ -219,7 +220,7 @@ async def run(system: str, leases: int, count: int) -> dict[str, str]:
     with running(system) as nodes:
         granted = await measured(nodes, grants(nodes, leases))
         renewed = await measured(nodes, renewals(nodes, leases, count))
-        memory_mb = max(node.resident_bytes for node in nodes) / 2**20
+        memory_mb = max(node.memory_mb()["rss_mb"] for node in nodes)
         quiet_until = time.perf_counter() + PROBE_S
 
         async def is_over() -> bool:
@@ -250,20 +251,44 @@ async def run(system: str, leases: int, count: int) -> dict[str, str]:
         }
 
 
+def figures(measured: Measured) -> Figures:
+    return {
+        "per_second": measured.per_second(),
+        "p50_ms": measured.percentile_ms(50),
+        "p99_ms": measured.percentile_ms(99),
+        "server_cpu_us": measured.cpu_us(),
+    }
+
+
+def measure(system: str, scale: Scale) -> Rows:
+    """What the comparison shows: grants and renewals alone."""
+    count = scale.count(10_000, 500)
+    with (
+        running(system) as nodes,
+        asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+    ):
+        granted = runner.run(measured(nodes, grants(nodes, count)))
+        renewed = runner.run(measured(nodes, renewals(nodes, count, 2 * count)))
+    return {"grant 10/200, all": figures(granted), "keepalive 10/200, all": figures(renewed)}
+
+
+GROUP: Final = Group("lease", "leases", measure)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--leases", type=int, default=100_000)
     parser.add_argument("--renewals", type=int, default=50_000)
     given = parser.parse_args()
-    figures = {}
+    cells = {}
     for system in SYSTEMS:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            figures[system] = runner.run(run(system, given.leases, given.renewals))
+            cells[system] = runner.run(run(system, given.leases, given.renewals))
     table = Table(title=f"{given.leases:,} leases")
     for title in ("", *SYSTEMS):
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
-    for row in figures["etcd"]:
-        table.add_row(row, *(figures[system][row] for system in SYSTEMS))
+    for row in cells["etcd"]:
+        table.add_row(row, *(cells[system][row] for system in SYSTEMS))
     Console().print(table)
 
 

@@ -41,3 +41,11 @@ def test_load_that_is_none_is_exit_code_2(live_endpoint: str) -> None:
     answer = CliRunner().invoke(app, arguments)
     assert answer.exit_code == 2
     assert "one client for each" in answer.stderr
+
+
+def test_table_of_a_watch(live_endpoint: str) -> None:
+    arguments = ["bench", "watch", *SMALL, "--keys=3", "--watchers=7"]
+    answer = CliRunner().invoke(app, [*arguments, f"--endpoints={live_endpoint}"])
+    assert answer.exit_code == 0, answer.output
+    assert "delay p99 ms" in answer.output
+    assert " 350 " in answer.output

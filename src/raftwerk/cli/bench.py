@@ -19,7 +19,7 @@ from raftwerk.cli.ctl_shell import (
     table,
     tls_context,
 )
-from raftwerk.client import load
+from raftwerk.client import load, load_watch
 from raftwerk.client.load_requests import KEYS_MAX, Operation
 from raftwerk.errors import RaftwerkError
 
@@ -31,7 +31,7 @@ def bench(
         Operation,
         typer.Argument(
             help="put; fill: put each key once, in order; range: get one key, linearizable; serializable: get it from the "
-            "member's own state; txn: 4 puts; mixed: 9 ranges to a put."
+            "member's own state; txn: 4 puts; mixed: 9 ranges to a put; watch: put while others watch the keys."
         ),
     ],
     connections: Annotated[int, typer.Option(min=1, help="Spread over the endpoints.")] = 100,
@@ -45,6 +45,9 @@ def bench(
     ] = 0,
     keys: Annotated[int, typer.Option(min=1, max=KEYS_MAX, help="How many there are.")] = 100_000,
     value_bytes: Annotated[int, typer.Option(min=0, help="Of each put.")] = 256,
+    watchers: Annotated[
+        int, typer.Option(min=1, help="Of each key, for watch; --connections are theirs then.")
+    ] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Of the load generator.")] = 1,
     endpoints: Endpoints = DEFAULT,
     as_json: AsJson = False,
@@ -61,15 +64,23 @@ def bench(
         rate=rate,
         metadata=_metadata(endpoints),
     )
+    where = split(endpoints)
     try:
-        result = load.run(wanted, split(endpoints), processes=processes, tls=tls_context)
+        if operation == Operation.WATCH:
+            watched = load_watch.run(wanted, watchers, where, tls=tls_context)
+            result = watched.put
+        else:
+            watched = None
+            result = load.run(wanted, where, processes=processes, tls=tls_context)
     except (RaftwerkError, OSError) as error:  # TimeoutError is an OSError
         print(f"raftwerk: {error or 'no answer'}", file=sys.stderr)
         raise typer.Exit(2) from error
     if as_json:
-        print(json.dumps(asdict(result)))
+        print(json.dumps(asdict(watched or result)))
     else:
         _print(operation, result)
+        if watched is not None:
+            _print_watch(watched)
     raise typer.Exit(int(bool(result.errors)))
 
 
@@ -109,5 +120,16 @@ def _print(operation: Operation, result: load.Result) -> None:
         ", ".join(failed) or "0",
         *(f"{value:.2f}" for value in latencies.values()),
         f"{result.client_cpu_us:.1f}",
+    )
+    print_table(rows)
+
+
+def _print_watch(watched: load_watch.WatchResult) -> None:
+    rows = table("events", "a second", "delay p50 ms", "delay p99 ms")
+    rows.add_row(
+        f"{watched.events:,}",
+        f"{watched.events_per_second:,.0f}",
+        f"{watched.delay_p50_ms:.2f}",
+        f"{watched.delay_p99_ms:.2f}",
     )
     print_table(rows)

@@ -27,7 +27,7 @@ from raftwerk.http2 import frames
 from raftwerk.http2.grpc import UNAVAILABLE
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.unary import UnaryConnection
-from raftwerk.runtime.settings import address_of
+from raftwerk.runtime.settings import Address, address_of
 
 LIMITS: Final = Limits(stream_window_bytes=frames.WINDOW_MAX, connection_window_bytes=2**30)
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -37,6 +37,11 @@ PACE_S: Final = 0.001
 """Between two looks at what is due."""
 
 Tls = Callable[[], ssl.SSLContext | None]
+
+
+def parsed(endpoint: str) -> Address:
+    """Of host:port or a URL. Raises UsageError."""
+    return address_of(endpoint if "://" in endpoint else f"http://{endpoint}")
 
 
 def no_tls() -> ssl.SSLContext | None:
@@ -215,7 +220,7 @@ class Run:
             ]
 
     async def _dial(self, endpoint: str, tls: Tls) -> Connection:
-        address = address_of(endpoint if "://" in endpoint else f"http://{endpoint}")
+        address = parsed(endpoint)
         context = tls() or (ssl.create_default_context() if address.is_tls else None)
         try:
             _, connection = await asyncio.get_running_loop().create_connection(

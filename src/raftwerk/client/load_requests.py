@@ -36,6 +36,8 @@ class Operation(StrEnum):
     """A transaction of 4 puts."""
     MIXED = "mixed"
     """Nine times range, once put."""
+    WATCH = "watch"
+    """Set one of the keys, while others watch (load_watch.py)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ def templates(operation: Operation, value_bytes: int) -> list[Template]:
     value = random.Random(value_bytes).randbytes(value_bytes)
     put = template("/etcdserverpb.KV/Put", rpc_pb2.PutRequest(key=KEY, value=value))
     get = template("/etcdserverpb.KV/Range", rpc_pb2.RangeRequest(key=KEY))
-    if operation in (Operation.PUT, Operation.FILL):
+    if operation in (Operation.PUT, Operation.FILL, Operation.WATCH):
         return [put]
     if operation == Operation.RANGE:
         return [get]
