@@ -1,11 +1,13 @@
 """What commands share: who asks, and numbers in hex."""
 
+import asyncio
+import socket
 from pathlib import Path
 
 import pytest
 import typer
 
-from raftwerk.cli.ctl_shell import credentials, lease_id, member_id, tls_context
+from raftwerk.cli.ctl_shell import check_running, credentials, lease_id, member_id, tls_context
 from raftwerk.errors import UsageError
 
 NAMES = [
@@ -53,3 +55,16 @@ def test_numbers_are_hex() -> None:
     assert (lease_id("ff"), member_id("10")) == (255, 16)
     with pytest.raises(typer.BadParameter):
         lease_id("no")
+
+
+def test_nothing_that_listens_is_told_at_once_with_what_to_do() -> None:
+    with socket.socket() as free, socket.socket() as server:
+        free.bind(("127.0.0.1", 0))
+        server.bind(("127.0.0.1", 0))
+        nobody, somebody = (f"127.0.0.1:{each.getsockname()[1]}" for each in (free, server))
+        with pytest.raises(UsageError) as caught:
+            asyncio.run(check_running(f"{nobody},http://{somebody}"))
+        assert str(caught.value).startswith(f"nothing listens at {nobody}, {somebody}: ")
+        assert "'raftwerk serve'" in str(caught.value)
+        server.listen()
+        asyncio.run(check_running(f"{nobody},http://{somebody}"))

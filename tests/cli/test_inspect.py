@@ -139,11 +139,14 @@ def test_damaged_store_is_found(folder: Path, capsys: pytest.CaptureFixture[str]
 def test_strange_folder_is_no_data_folder(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Brackets in its name are no markup."""
+    """Brackets in its name are no markup. Data folders in it are named."""
     strange = tmp_path / "[bold]strange"
-    strange.mkdir()
-    assert f"{strange}/identity.json is missing" in damage_of(strange, capsys)
-    assert list(strange.iterdir()) == []
+    (strange / "node1").mkdir(parents=True)
+    assert inspect.run(strange, entries_max=20) == 1
+    assert capsys.readouterr().out.startswith(f"{strange} is no data folder: it has no identity")
+    (strange / "node1" / "identity.json").touch()
+    assert inspect.run(strange, entries_max=20) == 1
+    assert capsys.readouterr().out.endswith(f"look into {strange}/node1\n")
 
 
 def test_no_folder(tmp_path: Path) -> None:

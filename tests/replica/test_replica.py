@@ -21,7 +21,7 @@ from raftwerk.raft.messages import (
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.failure import Failure
-from raftwerk.replica.replica import Replica
+from raftwerk.replica.replica import WAITING_MAX, Replica
 from tests.replica.fakes import LONG, FakeBackground, FakeJournal, FakeNetwork, ListMachine
 
 
@@ -270,3 +270,19 @@ def test_reads_and_checkpoints_wait_for_the_end_of_a_long_command() -> None:
     world.run()
     assert answers == ["written", "read"]
     assert world.machine.durable[1] == world.machine.position
+
+
+def test_more_requests_than_may_wait_are_refused() -> None:
+    """Nothing happened to those, and the others get their answers; then there is room again."""
+    world = World((1, 2, 3))
+    answers: list[object] = []
+    for _ in range(WAITING_MAX + 1):
+        world.replica.propose(b"a", answers.append)
+        world.replica.read(answers.append)
+    assert not answers
+    world.run()
+    assert answers == [Failure.OVERLOADED] * 2
+    world.tick(7000)
+    assert len(answers) == 2 * (WAITING_MAX + 1)
+    assert answers.count(Failure.OVERLOADED) == 2
+    assert world.replica.proposals.waiting_count == world.replica.reads.waiting_count == 0

@@ -123,6 +123,16 @@ def test_comparison_takes_the_operand_of_its_target(
     assert translate.txn_command(rpc_pb2.TxnRequest(compare=[compare])).compares == (expected,)
 
 
+def whole(parts: translate.Parts) -> bytes:
+    """What comes with the last slice."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as end:
+            data: bytes = end.value
+            return data
+
+
 def operations(depth: int) -> st.SearchStrategy[rpc_pb2.RequestOp]:
     kinds = [
         st.builds(rpc_pb2.RequestOp, request_range=RANGES),
@@ -298,7 +308,7 @@ def test_put_response_is_protobufs(prev_kv: kv_pb2.KeyValue | None) -> None:
 def test_delete_response_is_protobufs(deleted: int, prev_kvs: list[kv_pb2.KeyValue]) -> None:
     result = DeleteRangeResult(9, deleted, serialized(prev_kvs))
     expected = rpc_pb2.DeleteRangeResponse(header=HEADER, deleted=deleted, prev_kvs=prev_kvs)
-    assert translate.delete_response(HEADER_FIELD, result) == expected.SerializeToString()
+    assert whole(translate.delete_steps(HEADER_FIELD, result, 1)) == expected.SerializeToString()
 
 
 @given(kv=KVS, succeeded=st.booleans(), depth=st.integers(0, 3))
@@ -329,4 +339,16 @@ def test_txn_response_is_protobufs(kv: kv_pb2.KeyValue, succeeded: bool, depth: 
         inner = rpc_pb2.ResponseOp(response_txn=expected)
         expected = rpc_pb2.TxnResponse(succeeded=True, responses=[inner])
     expected.header.CopyFrom(HEADER)
-    assert translate.txn_response(HEADER_FIELD, result) == expected.SerializeToString()
+    assert whole(translate.txn_steps(HEADER_FIELD, result, 1)) == expected.SerializeToString()
+
+
+def test_long_answer_is_put_together_in_slices() -> None:
+    """However its key-values are spread over its operations."""
+    kvs = [b"kv%d" % number for number in range(10)]
+    ranges = [RangeResult(1, kvs[:5], False, 5), RangeResult(1, kvs[5:], False, 5)]
+    deleted = DeleteRangeResult(2, 10, kvs)
+    result = TxnResult(2, True, [*ranges, TxnResult(2, True, [deleted])])
+    slices = 1 + sum(1 for _ in translate.txn_steps(HEADER_FIELD, result, 5))
+    assert slices == 4
+    at_once = whole(translate.txn_steps(HEADER_FIELD, result, 100))
+    assert whole(translate.txn_steps(HEADER_FIELD, result, 3)) == at_once

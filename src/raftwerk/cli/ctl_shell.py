@@ -22,6 +22,8 @@ from rich.console import Console
 from rich.table import Table
 
 from raftwerk.client import Client, OutcomeUnknown
+from raftwerk.client.calls import parse_endpoint
+from raftwerk.client.channel import CONNECT_TIMEOUT_S
 from raftwerk.errors import RaftwerkError, UsageError
 
 Endpoints = Annotated[
@@ -47,6 +49,7 @@ def run(
     """Run with a client, and exit with what `action` returns; errors become one line and their exit code."""
 
     async def with_client() -> int:
+        await check_running(endpoints)
         async with connect(split(endpoints), timeout_s) as client:
             return await action(client)
 
@@ -63,6 +66,26 @@ def run(
         raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
+
+
+async def check_running(endpoints: str) -> None:
+    """Raises UsageError when nothing listens at any of the endpoints: waiting would not help."""
+    addresses = [parse_endpoint(endpoint) for endpoint in split(endpoints)]
+    for host, port in addresses:
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(host, port)
+        except ConnectionRefusedError:
+            continue
+        except (OSError, TimeoutError):
+            return  # the client knows better what to say
+        writer.close()
+        return
+    if addresses:
+        raise UsageError(
+            f"nothing listens at {', '.join(map(str, addresses))}: is a server running? 'raftwerk serve' starts one, "
+            "'raftwerk dev' three; --endpoints names others"
+        )
 
 
 def as_dict(message: Message) -> dict[str, Any]:

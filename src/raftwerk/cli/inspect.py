@@ -28,6 +28,9 @@ def run(folder: Path, *, entries_max: int) -> int:
         console.print(f"{folder} is not a folder")
         return 1
     folder = _data_folder(folder)
+    if not any((folder / part).exists() for part in (IDENTITY, "wal", "store")):
+        console.print(f"{folder} is no data folder: {_where_to_look(folder)}")
+        return 1
     identity = _identity(console, folder, problems)
     _log(console, folder / "wal", identity, problems, entries_max)
     _store(console, folder / "store", problems)
@@ -48,6 +51,13 @@ def _data_folder(folder: Path) -> Path:
     """The data folder that `folder` is, or is a part of: refusals name the folder of the file that is damaged."""
     above = (folder, *folder.absolute().parents)[:3]
     return next((path for path in above if (path / IDENTITY).exists()), folder)
+
+
+def _where_to_look(folder: Path) -> str:
+    below = sorted(str(path.parent) for path in folder.glob(f"*/{IDENTITY}"))
+    if below:
+        return f"look into {', '.join(below)}"
+    return f"it has no {IDENTITY}, no wal and no store"
 
 
 def _identity(console: Console, folder: Path, problems: list[str]) -> Identity | None:

@@ -20,10 +20,6 @@ class ReadBatch:
     deadline_ms: int
     read_index: Index = 0
 
-    def settle(self, failure: Failure | None) -> None:
-        for done in self.dones:
-            done(failure)
-
 
 class Reads:
     """All reads of this node that wait. Invariant: every `done` is called exactly once, or is still held here."""
@@ -36,9 +32,11 @@ class Reads:
         self._asked: dict[int, ReadBatch] = {}
         self._waiting: list[ReadBatch] = []
         """For the state machine, in order of arrival."""
+        self.waiting_count = 0
 
     def add(self, done: ReadDone, now_ms: int) -> None:
         """Take in one read."""
+        self.waiting_count += 1
         if not self._is_open:
             self._queued.append(ReadBatch([], now_ms + self._timeout_ms))
             self._is_open = True
@@ -86,7 +84,7 @@ class Reads:
         if ready:
             self._waiting = [batch for batch in self._waiting if batch.read_index > last_applied]
             for batch in ready:
-                batch.settle(None)
+                self._settle(batch, None)
 
     def expire(self, now_ms: int, *, has_leader: bool) -> None:
         """Answer what has waited too long."""
@@ -99,7 +97,7 @@ class Reads:
                 group[:] = [batch for batch in group if batch.deadline_ms > now_ms]
                 self._is_open = False
         for batch in expired:
-            batch.settle(failure)
+            self._settle(batch, failure)
 
     def fail_all(self) -> None:
         """The node stops."""
@@ -109,4 +107,9 @@ class Reads:
         self._waiting.clear()
         self._is_open = False
         for batch in batches:
-            batch.settle(Failure.STOPPED)
+            self._settle(batch, Failure.STOPPED)
+
+    def _settle(self, batch: ReadBatch, failure: Failure | None) -> None:
+        self.waiting_count -= len(batch.dones)
+        for done in batch.dones:
+            done(failure)

@@ -6,6 +6,7 @@ in one thread, never blocks but for the slices that ports.Background describes, 
 
 from collections.abc import Callable
 from itertools import count
+from typing import Final
 
 from raftwerk.raft import status
 from raftwerk.raft.effects import Effects, Notice
@@ -30,6 +31,9 @@ from raftwerk.replica.position import Position
 from raftwerk.replica.proposals import Done, Proposals
 from raftwerk.replica.reads import ReadDone, Reads
 from raftwerk.replica.snapshots import SnapshotReceiver, SnapshotSender
+
+WAITING_MAX: Final = 50_000
+"""Proposals, and as many reads, that have no answer yet; more are refused."""
 
 
 class Replica:
@@ -59,6 +63,8 @@ class Replica:
         self._wake = wake
         self._on_notice = on_notice
         self._inbox: list[Event] = []
+        self._refused: list[Callable[[Failure], None]] = []
+        """Since the last step."""
         self._now_ms = 0
         self._numbers = count(1)
         self.proposals = Proposals(request_timeout_ms, raft.state.config.message_bytes_max)
@@ -93,16 +99,19 @@ class Replica:
         return status.of(self.raft.state)
 
     def propose(self, command: bytes, done: Done) -> None:
-        """Replicate a command; `done` gets the state machine's result, or a Failure. Exactly once; a refusal at once."""
-        if self._applier.is_behind:
-            done(Failure.OVERLOADED)
-            return
-        self.proposals.add(command, done, self._now_ms)
+        """Replicate a command; `done` gets the state machine's result, or a Failure. Exactly once, later."""
+        if self._applier.is_behind or self.proposals.waiting_count >= WAITING_MAX:
+            self._refused.append(done)
+        else:
+            self.proposals.add(command, done, self._now_ms)
         self._wake()
 
     def read(self, done: ReadDone) -> None:
         """Call `done` when the state machine holds everything that was committed before this call, or can't."""
-        self.reads.add(done, self._now_ms)
+        if self.reads.waiting_count >= WAITING_MAX:
+            self._refused.append(done)
+        else:
+            self.reads.add(done, self._now_ms)
         self._wake()
 
     def post(self, event: Event) -> None:
@@ -112,6 +121,7 @@ class Replica:
 
     def step(self) -> bool:
         """Take in what came, step the core once, and carry out its effects. Returns whether to call again at once."""
+        self._refuse()
         events, self._inbox = self._inbox, []
         for event in events:
             if isinstance(event, Tick):
@@ -125,6 +135,11 @@ class Replica:
         if self.checkpoints.is_under_way or not self._applier.is_mid_command:
             has_more |= self.checkpoints.advance(self._now_ms)
         return has_more or bool(self._inbox)
+
+    def _refuse(self) -> None:
+        refused, self._refused = self._refused, []
+        for done in refused:
+            done(Failure.OVERLOADED)
 
     def _add_requests(self, events: list[Event]) -> None:
         """The clients' requests go last, after what the core learns from this batch; with no leader they wait."""
@@ -196,6 +211,7 @@ class Replica:
 
     def stop(self) -> None:
         """Answer everybody, and release what is held."""
+        self._refuse()
         self.proposals.fail_all()
         self.reads.fail_all()
         self._sender.close_all()

@@ -29,7 +29,7 @@ from raftwerk.server.slices import Slices, Steps, read_in_slices
 
 SLICE_ROWS: Final = 200
 """Rows of a range that are read in one turn of the loop: about two milliseconds."""
-SLICE_KVS: Final = 5_000
+SLICE_KVS: Final = 2_000
 """Key-values that are put into the answer in one turn."""
 POLL_S: Final = 0.01
 
@@ -98,7 +98,8 @@ class KvService:
 
         def done(result: object) -> None:
             if isinstance(result, DeleteRangeResult):
-                call.reply(translate.delete_response(self.header(result.revision), result))
+                header = self.header(result.revision)
+                self._reply(call, translate.delete_steps(header, result, SLICE_KVS))
             else:
                 self._fail(call, result)
 
@@ -121,7 +122,8 @@ class KvService:
 
         def done(result: object) -> None:
             if isinstance(result, TxnResult):
-                call.reply(translate.txn_response(self.header(result.revision), result))
+                header = self.header(result.revision)
+                self._reply(call, translate.txn_steps(header, result, SLICE_KVS))
             else:
                 self._fail(call, result)
 
@@ -219,6 +221,19 @@ class KvService:
             parts.append(translate.kvs_field(kvs[start : start + SLICE_KVS]))
         parts.append(translate.range_tail(result))
         call.reply(b"".join(parts))
+
+    def _reply(self, call: Call, parts: translate.Parts) -> None:
+        """At once, or, if it is much, in slices: what was done is never refused for want of room."""
+        try:
+            next(parts)
+        except StopIteration as end:
+            call.reply(end.value)
+        else:
+            self._slices.start(call, self._reply_steps(call, parts))
+
+    @staticmethod
+    def _reply_steps(call: Call, parts: translate.Parts) -> Steps:
+        call.reply((yield from parts))
 
     @staticmethod
     def _fail(call: Call, result: object) -> None:

@@ -4,7 +4,8 @@ Answers are put together from bytes: key-values come out of the store already se
 all answers at one revision. What results is what protobuf would have written.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from typing import Final, TypeAlias
 
 from raftwerk.api import rpc_pb2
 from raftwerk.kv.commands import (
@@ -146,6 +147,11 @@ class Headers:
         return self._data
 
 
+RANGE_KV: Final = b"\x12"
+_PREV_KV: Final = b"\x1a"
+Parts: TypeAlias = Generator[None, None, bytes]
+
+
 def _nested_header(revision: int) -> bytes:
     header = b"\x18" + varint(revision)
     return b"\x0a" + varint(len(header)) + header
@@ -155,11 +161,11 @@ def range_response(header: bytes, result: RangeResult) -> bytes:
     return header + kvs_field(result.kvs) + range_tail(result)
 
 
-def kvs_field(kvs: Sequence[bytes]) -> bytes:
-    """The kvs of a RangeResponse, or some of them."""
+def kvs_field(kvs: Sequence[bytes], tag: bytes = RANGE_KV) -> bytes:
+    """The key-values of a response, or some of them."""
     parts: list[bytes] = []
     for kv in kvs:
-        parts += (b"\x12", varint(len(kv)), kv)
+        parts += (tag, varint(len(kv)), kv)
     return b"".join(parts)
 
 
@@ -174,28 +180,54 @@ def put_response(header: bytes, result: PutResult) -> bytes:
     return header if prev_kv is None else header + b"\x12" + varint(len(prev_kv)) + prev_kv
 
 
-def delete_response(header: bytes, result: DeleteRangeResult) -> bytes:
-    parts = [header]
-    if result.deleted:
-        parts += (b"\x10", varint(result.deleted))
-    for kv in result.prev_kvs:
-        parts += (b"\x1a", varint(len(kv)), kv)
-    return b"".join(parts)
+def delete_steps(header: bytes, result: DeleteRangeResult, slice_kvs: int) -> Parts:
+    """A DeleteRangeResponse, put together in slices of at most slice_kvs key-values."""
+    return _Answer(slice_kvs).delete(header, result)
 
 
-def txn_response(header: bytes, result: TxnResult) -> bytes:
-    parts = [header]
-    if result.succeeded:
-        parts.append(b"\x10\x01")
-    for response in result.responses:
-        if isinstance(response, RangeResult):
-            tag, data = b"\x0a", range_response(_nested_header(response.revision), response)
-        elif isinstance(response, PutResult):
-            tag, data = b"\x12", put_response(_nested_header(response.revision), response)
-        elif isinstance(response, DeleteRangeResult):
-            tag, data = b"\x1a", delete_response(_nested_header(response.revision), response)
-        else:
-            tag, data = b"\x22", txn_response(b"\x0a\x00", response)
-        operation = tag + varint(len(data)) + data
-        parts += (b"\x1a", varint(len(operation)), operation)
-    return b"".join(parts)
+def txn_steps(header: bytes, result: TxnResult, slice_kvs: int) -> Parts:
+    """A TxnResponse, likewise."""
+    return _Answer(slice_kvs).txn(header, result)
+
+
+class _Answer:
+    """One answer that may hold many key-values."""
+
+    def __init__(self, slice_kvs: int) -> None:
+        self._slice_kvs = self._left = slice_kvs
+
+    def _kvs(self, kvs: Sequence[bytes], tag: bytes) -> Parts:
+        parts: list[bytes] = []
+        for start in range(0, len(kvs), self._slice_kvs):
+            some = kvs[start : start + self._slice_kvs]
+            if len(some) > self._left:
+                yield
+                self._left = self._slice_kvs
+            self._left -= len(some)
+            parts.append(kvs_field(some, tag))
+        return b"".join(parts)
+
+    def _range(self, header: bytes, result: RangeResult) -> Parts:
+        return header + (yield from self._kvs(result.kvs, RANGE_KV)) + range_tail(result)
+
+    def delete(self, header: bytes, result: DeleteRangeResult) -> Parts:
+        deleted = b"\x10" + varint(result.deleted) if result.deleted else b""
+        return header + deleted + (yield from self._kvs(result.prev_kvs, _PREV_KV))
+
+    def txn(self, header: bytes, result: TxnResult) -> Parts:
+        parts = [header]
+        if result.succeeded:
+            parts.append(b"\x10\x01")
+        for response in result.responses:
+            nested = _nested_header(response.revision)
+            if isinstance(response, RangeResult):
+                tag, data = b"\x0a", (yield from self._range(nested, response))
+            elif isinstance(response, PutResult):
+                tag, data = b"\x12", put_response(nested, response)
+            elif isinstance(response, DeleteRangeResult):
+                tag, data = b"\x1a", (yield from self.delete(nested, response))
+            else:
+                tag, data = b"\x22", (yield from self.txn(b"\x0a\x00", response))
+            operation = tag + varint(len(data)) + data
+            parts += (b"\x1a", varint(len(operation)), operation)
+        return b"".join(parts)
