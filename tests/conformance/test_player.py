@@ -94,10 +94,11 @@ def response(**fields: Any) -> bytes:
     return watch_pb2.WatchResponse(header=HEADER, **fields).SerializeToString()
 
 
-def event(watch_id: int, key: bytes) -> bytes:
+def event(watch_id: int, *keys: bytes) -> bytes:
     told = response(watch_id=watch_id)
     message = watch_pb2.WatchResponse.FromString(told)
-    message.events.add().kv.key = b"p/" + key
+    for key in keys:
+        message.events.add().kv.key = b"p/" + key
     return message.SerializeToString()
 
 
@@ -187,13 +188,15 @@ def test_fence_tells_what_comes_before_it() -> None:
     endpoint = ScriptedEndpoint(
         {"Put": [Answer(0, "", PUT)]},
         event(1, b"a"),
-        response(watch_id=1000, created=True),
+        response(watch_id=1001, created=True),
         event(3, b"fence"),
         event(2, b"b"),
-        event(1000, b"fence"),
+        event(4, b"b", b"fence"),
+        event(1001, b"fence"),
     )
     told = play(endpoint, Open(method="Watch.Watch"), Fence())
-    assert [one["watch_id"] for one in told[0]["heard"]] == [1, 2]
+    assert [one["watch_id"] for one in told[0]["heard"]] == [1, 2, 4]
+    assert [one["kv"]["key"] for one in told[0]["heard"][2]["events"]] == ["b"]
 
 
 def test_page_is_told_as_far_as_it_counts() -> None:

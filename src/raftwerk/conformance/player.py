@@ -38,6 +38,7 @@ from raftwerk.http2.grpc import OK
 PATIENCE_S: Final = 10.0
 """For one answer."""
 FENCE_ID: Final = 1000
+"""Watch ids of fences are larger."""
 FENCE_KEY: Final = "fence"
 ATTEMPTS_MAX: Final = 10_000
 CODES: Final = (
@@ -77,6 +78,7 @@ class Player:
         self.granted: list[int] = []
         """Leases that there may be now."""
         self._tokens: dict[str, str] = {}
+        self._fences = 0
         self._begun: dict[str, tuple[asyncio.Task[Answer], str]] = {}
         self._streams: dict[str, tuple[Stream, Method]] = {}
 
@@ -237,13 +239,15 @@ class Player:
 
     async def _fence(self, name: str) -> list[Told]:
         """Others that watch the fence's key hear of it before or after the fence itself: that is left out."""
-        create: Plain = {"create_request": {"key": FENCE_KEY, "watch_id": FENCE_ID}}
+        self._fences += 1
+        fence = FENCE_ID + self._fences
+        create: Plain = {"create_request": {"key": FENCE_KEY, "watch_id": fence}}
         heard: list[Told] = []
         for request in (Say(create, name), Call(method="KV.Put", fields={"key": FENCE_KEY})):
             await self._take(request)
-            while _watch_id(answer := await self._response(name)) != FENCE_ID:
-                heard.append(answer)
-        return sorted((one for one in heard if not _is_of_fence(one)), key=_watch_id)
+            while _watch_id(answer := await self._response(name)) != fence:
+                heard.append(_without_fences(answer))
+        return sorted((one for one in heard if one), key=_watch_id)
 
     # HTTP
 
@@ -267,5 +271,10 @@ def _watch_id(response: Told) -> int:
     return int(response.get("watch_id", 0))
 
 
-def _is_of_fence(response: Told) -> bool:
-    return any(event["kv"].get("key") == FENCE_KEY for event in response.get("events", ()))
+def _without_fences(response: Told) -> Told:
+    """Nothing, if there was nothing else in it."""
+    events = response.get("events")
+    if events is None:
+        return response
+    others = [event for event in events if event["kv"].get("key") != FENCE_KEY]
+    return {**response, "events": others} if others else {}
