@@ -5,7 +5,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 
-.PHONY: node proto run test verify fix bench sim setup clean
+.PHONY: node proto run test verify fix bench sim setup clean differential
 
 run: $(VENV)/.installed
 	$(BIN)/raftwerk dev
@@ -29,6 +29,10 @@ bench: $(VENV)/.dev
 MINUTES ?= 60
 sim: $(VENV)/.installed
 	$(BIN)/raftwerk sim --minutes $(MINUTES)
+
+# Random requests to a real etcd and to raftwerk, until an answer differs
+differential: $(VENV)/.dev
+	$(BIN)/python -m tests.conformance.campaign $(MINUTES)
 
 setup: $(VENV)/.dev
 

@@ -10,12 +10,14 @@ import time
 from pathlib import Path
 
 from hypothesis import HealthCheck, Verbosity, given, settings
+from hypothesis import strategies as st
 
 from raftwerk.cli.cluster import LocalCluster, free_ports
 from raftwerk.conformance.endpoint import ClientEndpoint
 from raftwerk.conformance.steps import Case
 from raftwerk.conformance.suite import Site
 from tests.conformance.pair import Pair
+from tests.conformance.random_auth import auth_cases
 from tests.conformance.random_steps import cases
 from tests.interop.etcd_cluster import running_etcd
 
@@ -35,7 +37,7 @@ def search(pair: Pair, minutes: float) -> int:
     played = 0
 
     @ROUND
-    @given(case=cases())
+    @given(case=st.one_of(cases(), cases(), auth_cases()))
     def check(case: Case) -> None:
         nonlocal played
         pair.check(case)

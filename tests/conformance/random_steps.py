@@ -4,6 +4,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from raftwerk.conformance.cases.keys import SEED
 from raftwerk.conformance.steps import (
     Case,
     End,
@@ -16,12 +17,13 @@ from raftwerk.conformance.steps import (
     Say,
     Step,
     call,
+    setup,
 )
 
-KEYS = st.sampled_from(["a", "aa", "ab", "b", "c", "\xff"])
+KEYS = st.sampled_from(["a", "a", "ab", "b", "b", "c", "\xff"])
 ENDS = st.sampled_from(["", "", "", "b", "c", "z", "a", "\0"])
 VALUES = st.sampled_from(["", "v", "w"])
-REVISIONS = st.sampled_from([0, 0, 0, 0, -1, *(f"R+{number}" for number in range(14))])
+REVISIONS = st.sampled_from([0, 0, 0, 0, -1, *(f"R+{number}" for number in range(16))])
 LEASES = st.sampled_from([0, 0, 0, "L+1", "L+2", "L+9"])
 RARE = st.sampled_from([False] * 5 + [True])
 SPANS = st.one_of(
@@ -144,7 +146,7 @@ LEASE = st.one_of(
 WATCHES = st.builds(
     lambda span, **options: {**span, **options},
     SPANS,
-    start_revision=st.sampled_from([0, 0, *(f"R+{number}" for number in range(16))]),
+    start_revision=st.sampled_from([0, 0, *(f"R+{number}" for number in range(20))]),
     filters=st.sampled_from([[], [], [], ["NOPUT"], ["NODELETE"], ["NOPUT", "NODELETE"]]),
     prev_kv=st.booleans(),
 )
@@ -159,9 +161,9 @@ def cases(draw: st.DrawFn) -> Case:
 
     Its history is waited for: whether compaction overtakes it would be a matter of chance.
     """
-    steps: list[Step] = []
+    steps: list[Step] = [*SEED, setup("Lease.LeaseGrant", ID="L+1", TTL=650)]
     streams: list[str] = []
-    for chosen in draw(st.lists(st.one_of(KV, KV, KV, LEASE, WATCH), min_size=1, max_size=25)):
+    for chosen in draw(st.lists(st.one_of(KV, KV, KV, LEASE, WATCH), min_size=5, max_size=30)):
         if isinstance(chosen[0], Open) and chosen[0].name == "?":
             name = f"watch {len(streams) + 1}"
             streams.append(name)

@@ -11,6 +11,7 @@ from raftwerk.conformance.endpoint import ClientEndpoint
 from raftwerk.conformance.steps import Case
 from raftwerk.conformance.suite import Site
 from tests.conformance.pair import Pair
+from tests.conformance.random_auth import auth_cases
 from tests.conformance.random_steps import cases
 
 
@@ -23,8 +24,15 @@ def pair(runner: asyncio.Runner, etcd: Member, members: Sequence[Member]) -> Ite
         runner.run(endpoint.close())
 
 
-@settings(max_examples=80)
+@settings(max_examples=60)
 @given(case=cases())
 def test_keys_leases_and_watches(pair: Pair, case: Case) -> None:
     """With transactions and compactions."""
+    pair.check(case)
+
+
+@settings(max_examples=15)
+@given(case=auth_cases())
+def test_rights(pair: Pair, case: Case) -> None:
+    """What is allowed to whom, while it changes."""
     pair.check(case)
