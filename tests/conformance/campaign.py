@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, Verbosity, given, settings
 from hypothesis import strategies as st
 
 from raftwerk.cli.cluster import LocalCluster, free_ports
+from raftwerk.conformance.difference import what
 from raftwerk.conformance.endpoint import ClientEndpoint
 from raftwerk.conformance.steps import Case
 from raftwerk.conformance.suite import Site
@@ -40,7 +41,11 @@ def search(pair: Pair, minutes: float) -> int:
     @given(case=st.one_of(cases(), cases(), auth_cases()))
     def check(case: Case) -> None:
         nonlocal played
-        pair.check(case)
+        try:
+            pair.check(case)
+        except AssertionError as error:
+            steps = "\n".join(what(step) for step in case.steps)
+            raise AssertionError(f"{error}\n{steps}") from error
         played += 1
 
     end = time.monotonic() + 60 * minutes
@@ -68,7 +73,7 @@ def main() -> int:
                 reference, site = runner.run(connect())
                 print(f"{search(Pair(runner, reference, [site]), minutes)} cases, no difference")
         except AssertionError as error:
-            print(f"a difference: {error}\n{chr(10).join(getattr(error, '__notes__', []))}")
+            print(f"a difference: {error}")
             return 1
         finally:
             cluster.stop_all()

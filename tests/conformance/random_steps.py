@@ -169,7 +169,9 @@ def cases(draw: st.DrawFn) -> Case:
             streams.append(name)
             request = chosen[1]
             assert isinstance(request, Say)
-            steps += Open(method="Watch.Watch", name=name), Say(request.fields, name), Fence(name)
+            steps += Open(method="Watch.Watch", name=name), Say(request.fields, name)
+            is_past = request.fields["create_request"]["start_revision"] != 0
+            steps.append(Fence(name, with_history=True) if is_past else Hear(1, name))
         else:
             steps += chosen
     steps += (Fence(name) for name in streams)

@@ -199,6 +199,21 @@ def test_fence_tells_what_comes_before_it() -> None:
     assert [one["kv"]["key"] for one in told[0]["heard"][2]["events"]] == ["b"]
 
 
+def test_fence_with_history_waits_until_watchers_have_caught_up() -> None:
+    """Its first event is of the past, as theirs are; the second is not."""
+    endpoint = ScriptedEndpoint(
+        {"Put": [Answer(0, "", PUT)]},
+        response(watch_id=1001, created=True),
+        event(1001, b"fence"),
+        event(1, b"a"),
+        event(1001, b"fence"),
+    )
+    told = play(endpoint, Open(method="Watch.Watch"), Fence(with_history=True))
+    assert [one["watch_id"] for one in told[0]["heard"]] == [1]
+    request = watch_pb2.WatchRequest.FromString(endpoint.opened.requests[0])
+    assert request.create_request.start_revision == 1001
+
+
 def test_page_is_told_as_far_as_it_counts() -> None:
     endpoint = ScriptedEndpoint({})
     whole = {"status": 400, "type": "application/json", "body": {"code": 3, "message": "no"}}

@@ -13,7 +13,7 @@ from wsproto.events import AcceptConnection, CloseConnection, Message, Request, 
 
 from raftwerk.cli.cluster import LocalCluster, Member
 from tests.conftest import StartCluster
-from tests.interop.test_gateway_as_on_etcd import Answer, ask, normal, revision
+from tests.interop.gateway_client import Answer, ask, normal, revision
 
 PUT = '{"key":"d2F0Y2g=","value":"MQ=="}'
 

@@ -8,8 +8,8 @@ import pytest
 from raftwerk.api import health_pb2, rpc_pb2
 from raftwerk.api.rpc_pb2 import Compare, PutRequest, RangeRequest, RequestOp, TxnRequest
 from raftwerk.cli.cluster import LocalCluster
+from raftwerk.conformance.cases.keys import LIMIT
 from tests.interop.grpc_client import GrpcClient
-from tests.interop.requests import LIMIT
 
 Refusal = tuple[grpc.StatusCode, str]
 SERVING = health_pb2.HealthCheckResponse.SERVING

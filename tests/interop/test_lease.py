@@ -6,26 +6,20 @@ import subprocess
 from collections.abc import Iterator, Sequence
 
 import pytest
-from google.protobuf.message import Message
 
 from raftwerk.api.lease_pb2 import (
-    LeaseGrantRequest,
     LeaseLeasesRequest,
     LeaseRevokeRequest,
     LeaseTimeToLiveRequest,
 )
 from raftwerk.api.rpc_pb2 import (
-    Compare,
-    DeleteRangeRequest,
     PutRequest,
     RangeRequest,
-    RequestOp,
-    TxnRequest,
 )
 from raftwerk.cli.cluster import LocalCluster, Member
 from tests.interop.etcdctl import ETCDCTLS, Etcdctl, Outcome
 from tests.interop.grpc_client import GrpcClient, start_alike
-from tests.interop.leases import answer_of, ask, grant, keep_alive, normal, revoke_all
+from tests.interop.leases import answer_of, ask, grant, keep_alive, revoke_all
 
 Pair = tuple[Etcdctl, Etcdctl]
 A, B = 0x1234567890ABCDEF, 0x1234567890ABCDE0
@@ -139,96 +133,7 @@ def test_etcdctl_keeps_a_lease_alive(both: Pair, cluster: LocalCluster) -> None:
 # grpcio
 
 
-def put_with(lease: int, key: bytes = b"k", **options: object) -> RequestOp:
-    return RequestOp(request_put=PutRequest(key=key, lease=lease, **options))
-
-
-IS_WITH_A = Compare(target=Compare.LEASE, result=Compare.EQUAL, key=b"k", lease=A)
 KEYS_OF_A = LeaseTimeToLiveRequest(ID=A, keys=True)
-EVERYTHING = RangeRequest(key=b"\0", range_end=b"\0")
-CONVERSATIONS: dict[str, list[Message]] = {
-    "ids": [
-        LeaseGrantRequest(TTL=50, ID=77),
-        LeaseGrantRequest(TTL=50, ID=77),
-        LeaseGrantRequest(TTL=50, ID=-3),
-        LeaseRevokeRequest(ID=-3),
-        LeaseRevokeRequest(ID=-3),
-        LeaseRevokeRequest(),
-        LeaseTimeToLiveRequest(),
-    ],
-    "too_large_and_taken": [
-        LeaseGrantRequest(TTL=9_000_000_001, ID=A),
-        LeaseGrantRequest(TTL=-1, ID=A),
-    ],
-    "put_with_unknown_lease": [
-        PutRequest(key=b"k", lease=99),
-        PutRequest(key=b"k", lease=99, ignore_value=True),
-        TxnRequest(success=[put_with(0, b"x"), put_with(99)]),
-        EVERYTHING,
-    ],
-    "put_moves_a_key": [
-        PutRequest(key=b"k", lease=A),
-        PutRequest(key=b"k", value=b"v", ignore_lease=True),
-        KEYS_OF_A,
-        PutRequest(key=b"k", lease=B),
-        KEYS_OF_A,
-        PutRequest(key=b"k", lease=A, ignore_value=True, prev_kv=True),
-        LeaseRevokeRequest(ID=B),
-        KEYS_OF_A,
-        PutRequest(key=b"k"),
-        LeaseRevokeRequest(ID=A),
-        EVERYTHING,
-    ],
-    "revoke_deletes_in_one_revision": [
-        PutRequest(key=b"c", lease=A),
-        PutRequest(key=b"a", lease=A),
-        PutRequest(key=b"b", lease=B),
-        LeaseRevokeRequest(ID=A),
-        EVERYTHING,
-        PutRequest(key=b"a"),
-    ],
-    "deleted_key_is_not_attached": [
-        PutRequest(key=b"k", lease=A),
-        DeleteRangeRequest(key=b"k"),
-        KEYS_OF_A,
-        PutRequest(key=b"k"),
-        LeaseRevokeRequest(ID=A),
-        EVERYTHING,
-    ],
-    "txn_compares_leases": [
-        TxnRequest(compare=[IS_WITH_A], success=[put_with(B)], failure=[put_with(A)]),
-        TxnRequest(compare=[IS_WITH_A], success=[put_with(B)], failure=[put_with(A)]),
-        TxnRequest(compare=[IS_WITH_A], success=[put_with(B)], failure=[put_with(99)]),
-        EVERYTHING,
-    ],
-}
-
-
-@pytest.mark.parametrize("case", CONVERSATIONS)
-def test_answers_are_those_of_etcd(clients: list[GrpcClient], case: str) -> None:
-    start_alike(clients)
-    answers = []
-    for client in clients:
-        revoke_all(client)
-        grant(client, A, 1000)
-        grant(client, B, 1000)
-        given = [str(answer_of(client, request)) for request in CONVERSATIONS[case]]
-        answers.append([re.sub(r"TTL: 99\d\b", "TTL: 99.", answer) for answer in given])
-    assert answers[0] == answers[1]
-
-
-def test_renewals_on_one_stream_are_answered_as_by_etcd(clients: list[GrpcClient]) -> None:
-    """Unknown leases too: with a TTL of 0, which is no error."""
-    start_alike(clients)
-    answers = []
-    for client in clients:
-        revoke_all(client)
-        grant(client, A, 100)
-        grant(client, -3, 5)
-        renewed = keep_alive(client, [A, 99, 0, -3, A])
-        answers.append([normal(answer) for answer in renewed])
-    assert answers[0] == answers[1]
-    assert len(answers[0]) == 5
 
 
 def test_lease_ends_with_its_keys(clients: list[GrpcClient]) -> None:

@@ -2,27 +2,22 @@
 
 import shutil
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import grpc
 import pytest
-from google.protobuf.message import Message
 
 from raftwerk.api.election_pb2 import (
     CampaignRequest,
-    LeaderKey,
     LeaderRequest,
-    LeaderResponse,
-    ProclaimRequest,
-    ResignRequest,
 )
 from raftwerk.api.lease_pb2 import LeaseRevokeRequest, LeaseTimeToLiveRequest
 from raftwerk.api.lock_pb2 import LockRequest, UnlockRequest
-from raftwerk.api.rpc_pb2 import DeleteRangeRequest, PutRequest, RangeRequest
+from raftwerk.api.rpc_pb2 import RangeRequest
 from raftwerk.cli.cluster import LocalCluster, Member
 from tests.interop.etcdctl import ETCDCTLS, Etcdctl
 from tests.interop.grpc_client import GrpcClient, start_alike
-from tests.interop.leases import answer_of, ask, grant, normal, revoke_all, start
+from tests.interop.leases import ask, grant, revoke_all, start
 
 Pair = list[GrpcClient]
 A, B, C = 0x77, -3, 0x79
@@ -56,93 +51,6 @@ def leases(clients: Pair) -> int:
 # The services
 
 NAME = b"n"
-LEADER = LeaderKey(name=b"e", key=b"e/77", rev=0, lease=A)
-
-
-def leader_key(first: int, **changed: object) -> LeaderKey:
-    """Of who campaigned first."""
-    key = LeaderKey(name=b"e", key=b"e/77", rev=first + 1, lease=A)
-    for field, value in changed.items():
-        setattr(key, field, value)
-    return key
-
-
-def lock_requests(_: int) -> list[Message]:
-    return [
-        LockRequest(name=NAME, lease=99),
-        LockRequest(name=NAME, lease=A),
-        LockRequest(name=b"other", lease=B),
-        LockRequest(lease=A),
-        EVERYTHING,
-        UnlockRequest(key=b"n/77"),
-        UnlockRequest(key=b"n/77"),
-        UnlockRequest(key=b"unknown"),
-        UnlockRequest(),
-        LockRequest(name=NAME, lease=B),
-        EVERYTHING,
-    ]
-
-
-def election_requests(first: int) -> list[Message]:
-    return [
-        LeaderRequest(name=b"e"),
-        CampaignRequest(name=b"e", lease=A, value=b"1"),
-        LeaderRequest(name=b"e"),
-        ProclaimRequest(leader=leader_key(first), value=b"3"),
-        ProclaimRequest(leader=leader_key(first, lease=B), value=b"4"),
-        LeaderRequest(name=b"e"),
-        ResignRequest(leader=leader_key(first)),
-        ResignRequest(leader=leader_key(first)),
-        LeaderRequest(name=b"e"),
-        EVERYTHING,
-    ]
-
-
-def bad_requests(first: int) -> list[Message]:
-    return [
-        CampaignRequest(name=b"e", lease=99),
-        ProclaimRequest(value=b"v"),
-        ResignRequest(),
-        ProclaimRequest(leader=LeaderKey(), value=b"v"),
-        ResignRequest(leader=LeaderKey()),
-        ProclaimRequest(leader=leader_key(first), value=b"v"),
-        CampaignRequest(name=b"e", lease=A),
-        ProclaimRequest(leader=leader_key(first, lease=99), value=b"v"),
-        ProclaimRequest(leader=leader_key(first, rev=3), value=b"v"),
-        ResignRequest(leader=leader_key(first, rev=3)),
-        EVERYTHING,
-    ]
-
-
-@pytest.mark.parametrize(
-    "requests",
-    [lock_requests, election_requests, bad_requests],
-    ids=["lock", "election", "refused"],
-)
-def test_answers_are_those_of_etcd(
-    clients: Pair, leases: int, requests: Callable[[int], list[Message]]
-) -> None:
-    answers = [[answer_of(client, request) for request in requests(leases)] for client in clients]
-    assert answers[0] == answers[1]
-
-
-def test_lock_goes_to_who_waited_longest(clients: Pair) -> None:
-    """Each as soon as the one before has gone, by a release or by the end of its lease."""
-    seen = []
-    for client in clients:
-        first = ask(client, LockRequest(name=NAME, lease=A))
-        waiting = []
-        for lease in (B, C):
-            waiting.append(start(client, LockRequest(name=NAME, lease=lease)))
-            while ask(client, EVERYTHING).count < 1 + len(waiting):
-                pass
-        assert not any(call.done() for call in waiting)
-        ask(client, UnlockRequest(key=first.key))
-        second = waiting[0].result()
-        assert not waiting[1].done()
-        ask(client, LeaseRevokeRequest(ID=B))
-        seen.append([normal(answer) for answer in (first, second, waiting[1].result())])
-    assert seen[0] == seen[1]
 
 
 def test_second_call_of_a_lease_gets_the_same_key(clients: Pair) -> None:
@@ -196,50 +104,6 @@ def test_lock_is_not_given_to_who_has_lost_its_lease(clients: Pair) -> None:
             grpc.StatusCode.UNKNOWN,
             MISSED,
         )
-
-
-def test_campaign_ends_with_the_election(clients: Pair, leases: int) -> None:
-    seen = []
-    for client in clients:
-        first = ask(client, CampaignRequest(name=b"e", lease=A, value=b"1"))
-        second = start(client, CampaignRequest(name=b"e", lease=B, value=b"2"))
-        while ask(client, EVERYTHING).count < 2:
-            pass
-        ask(client, ResignRequest(leader=first.leader))
-        seen.append([normal(first), normal(second.result())])
-        seen[-1].append(normal(ask(client, LeaderRequest(name=b"e"))))
-    assert seen[0] == seen[1]
-
-
-def observed(client: GrpcClient, first: int) -> list[str]:
-    """What a client hears of an election: nobody, somebody, values, another one, nobody, and again somebody."""
-    call = client.channel.unary_stream(
-        "/v3electionpb.Election/Observe", response_deserializer=LeaderResponse.FromString
-    )
-    stream = call(LeaderRequest(name=b"o").SerializeToString(), timeout=20)
-    heard: list[str] = []
-
-    def hear() -> None:
-        heard.append(normal(next(stream)))
-
-    leader = ask(client, CampaignRequest(name=b"o", lease=A, value=b"1")).leader
-    hear()
-    for value in (b"2", b"3"):
-        ask(client, ProclaimRequest(leader=leader, value=value))
-        hear()
-    ask(client, PutRequest(key=b"o/other", value=b"4"))
-    ask(client, ResignRequest(leader=leader))
-    hear()
-    ask(client, DeleteRangeRequest(key=b"o/other"))
-    ask(client, CampaignRequest(name=b"o", lease=B, value=b"5"))
-    hear()
-    stream.cancel()
-    return heard
-
-
-def test_observer_hears_what_it_hears_of_etcd(clients: Pair, leases: int) -> None:
-    on_raftwerk, on_etcd = (observed(client, leases) for client in clients)
-    assert on_raftwerk == on_etcd
 
 
 # etcdctl's own

@@ -1,4 +1,4 @@
-"""Maintenance beside etcd's; snapshots with etcdctl; a member whose data were changed is found out."""
+"""Snapshots with etcdctl; a member whose data were changed is found out."""
 
 import hashlib
 import json
@@ -8,7 +8,7 @@ import subprocess
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_store import LmdbStore
 from tests.conftest import StartCluster
 from tests.interop.etcdctl import ETCDCTLS
-from tests.interop.test_gateway_as_on_etcd import ask, normal, revision
+from tests.interop.gateway_client import ask
 
 
 def post(member: Member, path: str, body: str = "{}") -> tuple[int, Any]:
@@ -27,60 +27,7 @@ def post(member: Member, path: str, body: str = "{}") -> tuple[int, Any]:
     return answer.status, json.loads(answer.body)
 
 
-NO_SPACE = '"memberID":"5","alarm":"NOSPACE"'
-CORRUPT = '"memberID":"5","alarm":"CORRUPT"'
 ALARM, PUT = "/maintenance/alarm", ("/kv/put", '{"key":"YQ=="}')
-CASES = {
-    "no space": [
-        (ALARM, '{"action":"ACTIVATE",' + NO_SPACE + "}"),
-        (ALARM, '{"action":"ACTIVATE",' + NO_SPACE + "}"),
-        (ALARM, "{}"),
-        (ALARM, '{"alarm":"CORRUPT"}'),
-        PUT,
-        ("/kv/txn", '{"failure":[{"request_put":{"key":"YQ=="}}]}'),
-        ("/lease/grant", '{"TTL":"60","ID":"77"}'),
-        ("/kv/range", '{"key":"bg=="}'),
-        ("/kv/deleterange", '{"key":"bg=="}'),
-        (ALARM, '{"action":"DEACTIVATE",' + CORRUPT + "}"),
-        (ALARM, '{"action":"DEACTIVATE",' + NO_SPACE + "}"),
-        PUT,
-    ],
-    "corrupt": [
-        (ALARM, '{"action":"ACTIVATE",' + CORRUPT + "}"),
-        PUT,
-        ("/kv/range", '{"key":"bg=="}'),
-        ("/kv/deleterange", '{"key":"bg=="}'),
-        ("/kv/compaction", '{"revision":"2"}'),
-        ("/kv/txn", '{"success":[{"request_range":{"key":"bg=="}}]}'),
-        ("/kv/txn", '{"success":[{"request_put":{"key":"YQ=="}}]}'),
-        ("/lease/grant", '{"TTL":"60","ID":"77"}'),
-        ("/lease/revoke", '{"ID":"77"}'),
-        (ALARM, '{"action":"DEACTIVATE",' + CORRUPT + "}"),
-        PUT,
-    ],
-    "defragment": [("/maintenance/defragment", "{}")],
-    "downgrade": [
-        ("/maintenance/downgrade", f'{{"action":"{action}","version":"{version}"}}')
-        for action, version in (
-            *(("VALIDATE", version) for version in ("3.4.0", "3.4", "3.3.0", "3.6.0", "x", "")),
-            ("ENABLE", "3.3.0"),
-            ("CANCEL", ""),
-        )
-    ],
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_maintenance_answers_as_etcds(
-    cluster: LocalCluster, etcd: Sequence[Member], name: str
-) -> None:
-    answers = []
-    for member in (cluster.members[2], etcd[2]):
-        start = revision(member)
-        answers.append(
-            [normal(ask(member, "POST", f"/v3{path}", body), start) for path, body in CASES[name]]
-        )
-    assert answers[0] == answers[1]
 
 
 @pytest.mark.parametrize("version", ETCDCTLS)

@@ -26,7 +26,6 @@ from raftwerk.conformance.steps import (
     Http,
     Metadata,
     Open,
-    Plain,
     Request,
     Say,
     SayBytes,
@@ -129,7 +128,7 @@ class Player:
             case Hear():
                 return {"heard": await self._hear(step.name, step.count)}
             case Fence():
-                return {"heard": await self._fence(step.name)}
+                return {"heard": await self._fence(step)}
             case End():
                 return {"ended": await self._hear_end(step.name)}
             case Http():
@@ -237,16 +236,27 @@ class Player:
             return {"still": answer}
         return {"code": CODES[answer.status], "text": normal_text(answer.text)}
 
-    async def _fence(self, name: str) -> list[Told]:
-        """Others that watch the fence's key hear of it before or after the fence itself: that is left out."""
+    async def _fence(self, step: Fence) -> list[Told]:
+        """Others that watch the fence's key hear of it before or after the fence itself: that is left out.
+
+        With history, the fence is a watcher that has to catch up too. When it has, all have that began before: they do
+        so together. What the stream tells after that is not of the past.
+        """
         self._fences += 1
         fence = FENCE_ID + self._fences
-        create: Plain = {"create_request": {"key": FENCE_KEY, "watch_id": fence}}
+        fields: dict[str, Any] = {"key": FENCE_KEY, "watch_id": fence}
+        put = Call(method="KV.Put", fields={"key": FENCE_KEY})
+        if step.with_history:
+            answer = await self._take(put)
+            assert answer is not None
+            fields["start_revision"] = answer["reply"]["header"]["revision"]
+        create = Say({"create_request": fields}, step.name)
         heard: list[Told] = []
-        for request in (Say(create, name), Call(method="KV.Put", fields={"key": FENCE_KEY})):
-            await self._take(request)
-            while _watch_id(answer := await self._response(name)) != fence:
-                heard.append(_without_fences(answer))
+        for request in (create, None, put) if step.with_history else (create, put):
+            if request is not None:
+                await self._take(request)
+            while _watch_id(response := await self._response(step.name)) != fence:
+                heard.append(_without_fences(response))
         return sorted((one for one in heard if one), key=_watch_id)
 
     # HTTP

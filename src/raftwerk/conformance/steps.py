@@ -112,9 +112,13 @@ class Hear:
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """Whatever a Watch stream tells before a last event that the case does not speak of."""
+    """Whatever a Watch stream tells before a last event that the case does not speak of.
+
+    with_history: and before watchers that began in the past have caught up, which etcd lets them do in rounds.
+    """
 
     name: str = "stream"
+    with_history: bool = False
 
 
 @dataclass(frozen=True, slots=True)
