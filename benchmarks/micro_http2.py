@@ -56,10 +56,10 @@ class Pair:
             self.server_s += stop - middle
 
 
-def unary(outstanding: int, message: bytes) -> tuple[float, float, int]:
+def unary(outstanding: int, message: bytes, calls: int = CALLS) -> tuple[float, float, int]:
     pair = Pair()
     answers: list[Answer] = []
-    for _ in range(CALLS // outstanding):
+    for _ in range(calls // outstanding):
         start = time.perf_counter()
         for _ in range(outstanding):
             pair.client.call("/t.Echo/Echo", message, answers.append)
