@@ -44,7 +44,8 @@ checks that it is current, that each id stands once in the source, and that each
 
 "The paper" is Ongaro and Ousterhout, *In Search of an Understandable Consensus Algorithm (extended version)*, 2014;
 "the thesis" is Ongaro, *Consensus: Bridging Theory and Practice*, 2014. An id names the figure (F) or the section of the
-paper (P) or of the thesis (T), then the number of the rule there.
+paper (P) or of the thesis (T); its last number only counts the rules that we took from there. So T4.2.1 is our rule 1 of
+the thesis's section 4.2, and not its section 4.2.1.
 """
 
 

@@ -4,14 +4,20 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from random import Random
 from typing import cast, overload
 
+from raftwerk.raft.events import Event
 from raftwerk.raft.messages import Message
+from raftwerk.runtime.links import Links
 from raftwerk.runtime.settings import Address
 from raftwerk.wire.codec import decode
 from raftwerk.wire.frame import FrameDecoder
 from raftwerk.wire.handshake import VERSION, HelloReader, Refused, Stream, Welcome, encode_answer
+
+CLUSTER = 0xC1
+US, PEER = 1, 2
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -142,3 +148,41 @@ async def listening(peer: SilentPeer) -> AsyncIterator[SilentPeer]:
     finally:
         server.close()
         peer.end_connections()
+
+
+@dataclass
+class Told:
+    """What links told their node."""
+
+    events: list[Event] = field(default_factory=list)
+    refusals: list[tuple[int, str]] = field(default_factory=list)
+    unreachable: list[tuple[int, str]] = field(default_factory=list)
+    failures: list[Exception] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def links_to(
+    addresses: Sequence[Address],
+    random: Random | None = None,
+    *,
+    node_id: int = US,
+    peer: int = PEER,
+    cluster_id: int = CLUSTER,
+) -> AsyncIterator[tuple[Links, Told]]:
+    """Links of one node with one peer; stopped, and seen to leave no task, at the end."""
+    told = Told()
+    links = Links(
+        cluster_id,
+        node_id,
+        {peer: addresses},
+        random or Random(1),
+        told.events.append,
+        lambda who, reason: told.refusals.append((who, reason)),
+        lambda who, reason: told.unreachable.append((who, reason)),
+        told.failures.append,
+    )
+    try:
+        async with asyncio.timeout(10):
+            yield links, told
+    finally:
+        await links.stop()

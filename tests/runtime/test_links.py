@@ -5,32 +5,29 @@ import errno
 import os
 import re
 import socket
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
-from random import Random
 
 import pytest
 
 from raftwerk.errors import UsageError
-from raftwerk.raft.events import Event, LinkClosed, LinkOpened, Received
+from raftwerk.raft.events import LinkClosed, LinkOpened, Received
 from raftwerk.raft.messages import ForwardCommands, InstallSnapshot, TimeoutNow
-from raftwerk.runtime.links import BUFFER_BYTES_MAX, Links
+from raftwerk.runtime.links import BUFFER_BYTES_MAX
 from raftwerk.runtime.settings import Address
 from raftwerk.wire.codec import encode
 from raftwerk.wire.handshake import Stream
 from tests.runtime.peers import (
+    PEER,
+    US,
     AddressesThatFail,
     NoJitter,
     SilentPeer,
     free_address,
+    links_to,
     listening,
     run,
     until,
 )
 
-CLUSTER = 0xC1
-US, PEER = 1, 2
 MEBIBYTE = 1024 * 1024
 HEARTBEAT = TimeoutNow(term=3, leader_id=US)
 """Any small message."""
@@ -43,42 +40,6 @@ def chunk(offset: int, size: int = 1) -> InstallSnapshot:
 
 def large_message(number: int) -> ForwardCommands:
     return ForwardCommands(3, number, [b"x" * MEBIBYTE])
-
-
-@dataclass
-class Told:
-    """What links told their node."""
-
-    events: list[Event] = field(default_factory=list)
-    refusals: list[tuple[int, str]] = field(default_factory=list)
-    failures: list[Exception] = field(default_factory=list)
-
-
-@asynccontextmanager
-async def links_to(
-    addresses: Sequence[Address],
-    random: Random | None = None,
-    *,
-    node_id: int = US,
-    peer: int = PEER,
-    cluster_id: int = CLUSTER,
-) -> AsyncIterator[tuple[Links, Told]]:
-    """Links of one node with one peer; stopped, and seen to leave no task, at the end."""
-    told = Told()
-    links = Links(
-        cluster_id,
-        node_id,
-        {peer: addresses},
-        random or Random(1),
-        told.events.append,
-        lambda who, reason: told.refusals.append((who, reason)),
-        told.failures.append,
-    )
-    try:
-        async with asyncio.timeout(10):
-            yield links, told
-    finally:
-        await links.stop()
 
 
 def test_message_arrives_at_the_other_node() -> None:
@@ -189,6 +150,24 @@ def test_second_address_is_dialled_when_the_first_is_dead() -> None:
             links.connect()
             await until(lambda: links.is_up(PEER))
             assert told.events == [LinkOpened(PEER)]
+
+    run(body)
+
+
+def test_peer_that_cannot_be_reached_is_told_once_and_when_it_can() -> None:
+    async def body() -> None:
+        random = NoJitter()
+        peer = SilentPeer()
+        peer.address = free_address()
+        async with links_to([NOWHERE, peer.address], random) as (links, told):
+            links.connect()
+            await until(lambda: len(random.ranges) == 3)
+            ((who, reason),) = told.unreachable
+            assert (who, reason.partition(": ")[0]) == (PEER, str(peer.address))
+            async with listening(peer):
+                await until(lambda: links.is_up(PEER))
+                assert told.unreachable[1:] == [(PEER, "")]
+            await until(lambda: len(told.unreachable) == 3)
 
     run(body)
 

@@ -44,6 +44,10 @@ class Link:
         self._unsent: list[bytes] = []
         """Snapshot stream only: frames that wait for the connection."""
         self._refusal = ""
+        self._error = ""
+        """Why the last attempt to connect failed."""
+        self._is_unreachable = False
+        """That was told."""
         self.sent_bytes = 0
         self.dropped_count = 0
 
@@ -82,10 +86,14 @@ class Link:
         retry_ms = RETRY_MS_MIN
         while True:
             for address in self._addresses:
+                self._error = ""
                 was_up = await self._connect(address)
                 retry_ms = RETRY_MS_MIN if was_up else min(2 * retry_ms, RETRY_MS_MAX)
             if self.stream is Stream.SNAPSHOT:
                 return  # the next chunk dials again
+            if self._error and not self._is_unreachable:
+                self._is_unreachable = True
+                self._links.on_unreachable(self.peer, self._error)
             pause_ms = retry_ms // 2 + self._links.random.randrange(retry_ms)
             await asyncio.sleep(pause_ms / 1000)
 
@@ -99,6 +107,9 @@ class Link:
             self._connection = outbound
             if self.stream is Stream.MESSAGES:
                 links.post(LinkOpened(self.peer))
+                if self._is_unreachable:
+                    self._is_unreachable = False
+                    links.on_unreachable(self.peer, "")
             elif self._unsent:
                 frames, self._unsent = self._unsent, []
                 self.send(frames)
@@ -122,7 +133,8 @@ class Link:
                 refusal = await outbound.welcomed
         except ssl.SSLError as error:
             refusal = f"TLS: {error}"
-        except (OSError, TimeoutError):
+        except (OSError, TimeoutError) as error:
+            self._error = f"{address}: {str(error) or 'no answer'}"
             return False
         if refusal and refusal != self._refusal:  # said once, not at each attempt
             links.on_refused(self.peer, refusal)
@@ -151,11 +163,13 @@ class Links:
         random: Random,
         post: Callable[[Event], None],
         on_refused: Callable[[NodeId, str], None],
+        on_unreachable: Callable[[NodeId, str], None],
         on_failed: Callable[[Exception], None],
         tls: PeerTls = PeerTls(),  # noqa: B008  (immutable)
     ) -> None:
         """post: takes LinkOpened, LinkClosed and Received. on_refused: a peer does not want to talk to us, and why.
 
+        on_unreachable: a peer is not to be connected to at any of its addresses, and why; "": it is again.
         on_failed: a link ended for a reason that is none (a bug of ours): the node must not go on without it.
         """
         self.tls = tls
@@ -164,6 +178,7 @@ class Links:
         self.random = random
         self.post = post
         self.on_refused = on_refused
+        self.on_unreachable = on_unreachable
         self.on_failed = on_failed
         self._messages = {
             peer: Link(self, peer, addresses, Stream.MESSAGES) for peer, addresses in peers.items()

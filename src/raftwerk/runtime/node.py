@@ -103,6 +103,7 @@ class Node:
             self._random,
             self._post,
             self._on_refused,
+            self._on_unreachable,
             self._fail,
             tls_setup.between_members(settings),
         )
@@ -329,6 +330,13 @@ class Node:
 
     def _on_refused(self, peer: NodeId, reason: str) -> None:
         log.warning("peer refused our connection", peer=self._members.name(peer), reason=reason)
+
+    def _on_unreachable(self, peer: NodeId, reason: str) -> None:
+        name = self._members.name(peer)
+        if reason:
+            log.warning("peer cannot be reached; trying on", peer=name, reason=reason)
+        else:
+            log.info("peer is reached again", peer=name)
 
     async def stop(self) -> None:
         """Leave quietly: no request is left without an answer, what was persisted stays, the folder is given back.
