@@ -1,12 +1,15 @@
 """One connection to one endpoint: shared, replaced, closed."""
 
 import asyncio
+import socket
 
 import pytest
 
 from raftwerk.api import status
 from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import Channel
+from raftwerk.http2.server import Limits, ServerConnection, UnaryMethod
+from raftwerk.server.methods import MethodTable
 from tests.client.scripted import HANG, OK, closed_endpoint, scripted, severed
 
 PUT = "/etcdserverpb.KV/Put"
@@ -150,3 +153,51 @@ def test_address_of_an_ipv6_endpoint_is_in_brackets() -> None:
     channel = channel_to("[::1]:2379")
     assert channel.no_answer.text == "[::1]:2379 did not answer in time"
     assert channel.unreachable_text(TimeoutError()) == "[::1]:2379 cannot be reached: no answer"
+
+
+def test_server_that_is_gone_without_a_word_is_noticed() -> None:
+    """No caller's deadline is needed: the question of the connection itself gets no answer."""
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as silent:
+            port = silent.getsockname()[1]
+            channel = Channel(parse_endpoint(f"127.0.0.1:{port}"), keepalive_s=0.02)
+            async with asyncio.timeout(30):
+                await channel.connect()
+                assert (await channel.call(PUT, b"")).status == status.UNAVAILABLE
+
+    asyncio.run(main())
+
+
+def test_server_that_thinks_for_long_is_left_to_it() -> None:
+    pings = []
+    is_over = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        engine = ServerConnection(
+            MethodTable({PUT: UnaryMethod(lambda call, data: None)}), Limits()
+        )
+        while data := await reader.read(65536):
+            engine.receive(data)
+            pings.append(b"raftwerk" in data)
+            writer.write(engine.take_output())
+        writer.close()
+        is_over.set()
+
+    async def main() -> None:
+        server = await asyncio.start_server(serve, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        channel = Channel(parse_endpoint(f"127.0.0.1:{port}"), keepalive_s=0.1)
+        await channel.connect()
+        call = asyncio.create_task(channel.call(PUT, b""))
+        async with asyncio.timeout(30):
+            while sum(pings) < 3:
+                await asyncio.wait([call], timeout=0.05)
+        assert not call.done()
+        call.cancel()
+        await asyncio.wait([call])
+        channel.close()
+        await is_over.wait()
+        server.close()
+
+    asyncio.run(main())

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
+from raftwerk.durations import Durations
 from raftwerk.http2.client import ClientCall, ClientConnection
 from raftwerk.http2.headers import literal
 from raftwerk.http2.server import Limits, Method, ServerConnection
@@ -174,6 +175,11 @@ class FakeNode:
 
     def peer_traffic(self) -> dict[int, tuple[int, int]]:
         return {NODE_ID + 1: (100, 200)}
+
+    def peer_round_trips(self) -> dict[int, Durations]:
+        durations = Durations()
+        durations.observe(0.25)
+        return {NODE_ID + 1: durations}
 
     def dropped_messages(self) -> dict[int, int]:
         return {NODE_ID + 1: 7}

@@ -106,3 +106,14 @@ def test_watches_are_counted_as_etcd_names_them() -> None:
         for name in ("watch_stream", "watcher", "slow_watcher")
     ]
     assert counts == [2, 5, 1]
+
+
+def test_round_trips_are_a_histogram_by_peer() -> None:
+    samples = scrape(FakeNode(FakeLoop()))
+    name = "etcd_network_peer_round_trip_time_seconds"
+    assert samples[f"{name}_count", (("To", f"{NODE_ID + 1:x}"),)] == 1
+    assert samples[f"{name}_sum", (("To", f"{NODE_ID + 1:x}"),)] == 0.25
+
+
+def test_the_process_is_measured_too() -> None:
+    assert scrape(FakeNode(FakeLoop()))["process_resident_memory_bytes", ()] > 1e6

@@ -11,6 +11,9 @@ from raftwerk.http2.limits import Limits
 from raftwerk.runtime.settings import Address
 
 CONNECT_TIMEOUT_S = 2.0
+KEEPALIVE_S: Final = 5.0
+"""A connection with open calls that was silent for so long is asked whether it lives, and closed after as much silence again.
+(etcd closes connections that ask more often than every five seconds; an answer keeps the next question away for two periods.)"""
 LIMITS = Limits(message_bytes_max=2**31 - 1)
 UNREAD_MAX: Final = 1_000
 """Messages of a stream that wait to be received; with more than that it ends."""
@@ -19,16 +22,40 @@ TOO_SLOW: Final = Answer(RESOURCE_EXHAUSTED, "the messages of the stream are not
 
 
 class _Protocol(asyncio.Protocol):
-    def __init__(self, authority: str) -> None:
+    def __init__(self, authority: str, keepalive_s: float) -> None:
         self.engine = ClientConnection(authority, LIMITS)
         self._transport: asyncio.Transport | None = None
         self._is_retired = False
+        self._keepalive_s = keepalive_s
+        self._has_heard = self._has_asked = False
+        """In this period; whether it was silent before, and was asked."""
+        self._period: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._begin_period()
         self.flush()
 
+    def _begin_period(self) -> None:
+        self._has_heard = False
+        loop = asyncio.get_running_loop()
+        self._period = loop.call_later(self._keepalive_s, self._end_period)
+
+    def _end_period(self) -> None:
+        if self._has_heard or not self.engine.streams:
+            self._has_asked = False
+        elif self._has_asked:
+            assert self._transport is not None
+            self._transport.abort()
+            return
+        else:
+            self._has_asked = True
+            self.engine.ping()
+            self.flush()
+        self._begin_period()
+
     def data_received(self, data: bytes) -> None:
+        self._has_heard = True
         self.engine.receive(data)
         self.flush()
 
@@ -40,6 +67,8 @@ class _Protocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        if self._period is not None:
+            self._period.cancel()
         self.engine.lost()
 
     def retire(self) -> None:
@@ -123,8 +152,14 @@ class Stream:
 class Channel:
     """Calls to one endpoint."""
 
-    def __init__(self, address: Address, tls: ssl.SSLContext | None = None) -> None:
+    def __init__(
+        self,
+        address: Address,
+        tls: ssl.SSLContext | None = None,
+        keepalive_s: float = KEEPALIVE_S,
+    ) -> None:
         self.address = address
+        self._keepalive_s = keepalive_s
         self._tls = tls
         self.no_answer = Answer(DEADLINE_EXCEEDED, f"{address} did not answer in time")
         self._protocol: _Protocol | None = None
@@ -187,7 +222,7 @@ class Channel:
         host, port = self.address
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             _, protocol = await asyncio.get_running_loop().create_connection(
-                lambda: _Protocol(str(self.address)),
+                lambda: _Protocol(str(self.address), self._keepalive_s),
                 host,
                 port,
                 ssl=self._tls,

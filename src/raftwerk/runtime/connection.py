@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import struct
 from typing import Final, Protocol, cast
 
 import structlog
@@ -28,6 +29,9 @@ log = structlog.get_logger()
 HANDSHAKE_TIMEOUT_S: Final = 5.0
 USER_TIMEOUT_MS: Final = 5_000
 """Unacknowledged data older than this ends a connection to a host that is gone."""
+TCP_INFO_BYTES: Final = 72
+TCP_INFO_RTT: Final = 68
+"""Where Linux's struct tcp_info has tcpi_rtt, in microseconds."""
 
 
 def _tune(transport: asyncio.BaseTransport) -> None:
@@ -76,6 +80,15 @@ class Outbound(asyncio.Protocol):
             self.welcomed.set_result("the connection was closed before the welcome")
         if not self.closed.done():
             self.closed.set_result(not isinstance(exc, TimeoutError))
+
+    @property
+    def round_trip_s(self) -> float:
+        """How long the peer's kernel takes to answer, as this one measures it all the time; 0.0 where that is not told."""
+        connection = self._transport.get_extra_info("socket") if self._transport else None
+        if connection is None or not hasattr(socket, "TCP_INFO"):
+            return 0.0
+        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+        return float(struct.unpack_from("I", info, TCP_INFO_RTT)[0]) / 1e6
 
     @property
     def buffered_bytes(self) -> int:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from random import Random
 from typing import Final
 
+from raftwerk.durations import Durations
 from raftwerk.errors import UsageError
 from raftwerk.raft.events import Event, LinkClosed, LinkOpened, Received
 from raftwerk.raft.messages import InstallSnapshot, Message
@@ -27,6 +28,8 @@ CONNECT_TIMEOUT_S: Final = 2.0
 BUFFER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Not yet taken by the kernel: beyond this, messages to that peer are dropped."""
 SNAPSHOT_IDLE_S: Final = 30.0
+ROUND_TRIP_S: Final = 5.0
+"""How often the round trip to a peer is looked at, from the welcome on."""
 
 
 class Link:
@@ -143,7 +146,10 @@ class Link:
 
     async def _until_closed(self, outbound: Outbound) -> None:
         if self.stream is Stream.MESSAGES:
-            if await outbound.closed:
+            while not outbound.closed.done():
+                self._links.round_trips[self.peer].observe(outbound.round_trip_s)
+                await asyncio.wait([outbound.closed], timeout=ROUND_TRIP_S)
+            if outbound.closed.result():
                 self._links.post(LinkClosed(self.peer))
             return
         sent_bytes = -1
@@ -189,6 +195,7 @@ class Links:
         self._inbound: set[Inbound] = set()
         self._servers: list[asyncio.Server] = []
         self.received_bytes: dict[NodeId, int] = dict.fromkeys(peers, 0)
+        self.round_trips: dict[NodeId, Durations] = {peer: Durations() for peer in peers}
 
     async def listen(self, addresses: Sequence[Address]) -> None:
         """Accept the peers' connections. Raises UsageError if an address cannot be bound."""

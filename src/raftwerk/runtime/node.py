@@ -17,6 +17,7 @@ from typing import Any, Final
 
 import structlog
 
+from raftwerk.durations import Durations
 from raftwerk.kv.commands import encode
 from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.config import Config
@@ -250,6 +251,10 @@ class Node:
     def peer_traffic(self) -> dict[NodeId, tuple[int, int]]:
         """(bytes sent, bytes received) by peer."""
         return self._links.traffic()
+
+    def peer_round_trips(self) -> dict[NodeId, Durations]:
+        """What was measured, by peer."""
+        return self._links.round_trips
 
     def dropped_messages(self) -> dict[NodeId, int]:
         """Messages that could not be sent, by peer."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Protocol
 
-from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -125,6 +125,14 @@ class NodeCollector(Collector):
         for peer, count in sorted(self._node.dropped_messages().items()):
             failures.add_metric([f"{peer:x}"], count)
         yield failures
+        trips = HistogramMetricFamily(
+            "etcd_network_peer_round_trip_time_seconds",
+            "Round trips to peers, as the kernel measures them",
+            labels=["To"],
+        )
+        for peer, durations in sorted(self._node.peer_round_trips().items()):
+            trips.add_metric([f"{peer:x}"], cumulative(durations), durations.sum_s)
+        yield trips
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:
@@ -148,6 +156,7 @@ class MetricsPage:
         self._registry = CollectorRegistry()
         self._registry.register(NodeCollector(node, traffic))
         self._registry.register(CallCollector(methods))
+        ProcessCollector(registry=self._registry)
 
     def render(self) -> bytes:
         return generate_latest(self._registry)

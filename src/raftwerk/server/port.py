@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Protocol
 
+from raftwerk.durations import Durations
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.lessor import Lessor
@@ -78,6 +79,9 @@ class Node(Protocol):
 
     def peer_traffic(self) -> dict[int, tuple[int, int]]:
         """(bytes sent, bytes received) by peer."""
+
+    def peer_round_trips(self) -> dict[int, Durations]:
+        """What was measured, by peer."""
 
     def dropped_messages(self) -> dict[int, int]:
         """Messages that could not be sent, by peer."""
