@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from raftwerk.kv.commands import Command, LeaseGrant, LeaseRenew, LeaseRevoke, encode
 from raftwerk.kv.lease import Lease
-from raftwerk.runtime.lessor import CHECKPOINT_INTERVAL_S, Lessor
+from raftwerk.replica.lessor import CHECKPOINT_INTERVAL_S, Lessor
 from tests.kv.rig import Rig
 
 GRACE_S = 1.5

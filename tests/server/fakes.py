@@ -13,7 +13,7 @@ from raftwerk.http2.server import Limits, Method, ServerConnection
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.store import Store
 from raftwerk.replica.failure import Failure
-from raftwerk.runtime.lessor import Lessor
+from raftwerk.replica.lessor import Lessor
 from raftwerk.runtime.members import MemberInfo, NodeStatus
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.settings import Settings

@@ -7,6 +7,7 @@ import pytest
 
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.cluster import Cluster, Kit
+from raftwerk.sim.machines import Home
 from tests.replica.fakes import ListMachine
 
 LIVES = count()
@@ -32,7 +33,7 @@ class Careless(Counter):
         return [(self.number, result) for result in super().apply(commands, index, position)]
 
 
-class CounterHome:
+class CounterHome(Home):
     """Keeps what the last checkpoint made durable."""
 
     def __init__(self, kind: type[Counter]) -> None:
@@ -45,9 +46,6 @@ class CounterHome:
         self._machine.commands, self._machine.position = list(commands), position
         self._machine.durable = (list(commands), position)
         return self._machine
-
-    def tick(self) -> None:
-        """Nothing beside its commands."""
 
 
 def run(kind: type[Counter]) -> list[object]:

@@ -4,7 +4,7 @@ LEASES: lease -> what was granted, the number of its last renewal, and what was 
 and key -> nothing, for each key that is attached. Versions keeps LEASE_KEYS: a key is attached while its newest version
 names the lease.
 
-Who measures time (runtime.lessor) decides that a lease is to end, and says which renewal it has seen: a renewal that came
+Who measures time (replica.lessor) decides that a lease is to end, and says which renewal it has seen: a renewal that came
 first in the log wins. It also says in which term it leads: what a deposed leader still sends ends nothing.
 """
 

@@ -27,6 +27,7 @@ from raftwerk.raft.membership import Membership
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import NodeId, Term
 from raftwerk.replica.failure import Failure
+from raftwerk.replica.lessor import GRACE_S, Lessor
 from raftwerk.replica.proposals import Done
 from raftwerk.replica.reads import ReadDone
 from raftwerk.replica.replica import Replica
@@ -35,7 +36,6 @@ from raftwerk.runtime.background import BackgroundThread
 from raftwerk.runtime.clock import Clock
 from raftwerk.runtime.data_dir import DataDir
 from raftwerk.runtime.journal import WalJournal
-from raftwerk.runtime.lessor import GRACE_S, Lessor
 from raftwerk.runtime.links import Links
 from raftwerk.runtime.members import MemberInfo, Members, NodeStatus
 from raftwerk.runtime.metrics import Metrics

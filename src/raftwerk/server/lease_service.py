@@ -1,7 +1,7 @@
 """etcdserverpb.Lease: LeaseGrant, LeaseRevoke, LeaseKeepAlive, LeaseTimeToLive, LeaseLeases.
 
 Any member answers: what changes a lease goes through the log, and how long it lives is this member's own estimate
-(runtime.lessor).
+(replica.lessor).
 """
 
 import asyncio

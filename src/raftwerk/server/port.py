@@ -6,7 +6,7 @@ from typing import Protocol
 from raftwerk.durations import Durations
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.failure import Failure
-from raftwerk.runtime.lessor import Lessor
+from raftwerk.replica.lessor import Lessor
 from raftwerk.runtime.members import MemberInfo
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.settings import Settings

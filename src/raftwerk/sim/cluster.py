@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final, TextIO
 
-from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.messages import Message
 from raftwerk.raft.types import NodeId
 from raftwerk.replica.ports import StateMachine
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.checks import Checks, Digest
+from raftwerk.sim.checkers.key_value import KvChecks
+from raftwerk.sim.checkers.state_machine_safety import NoChecks, OracleChecks
 from raftwerk.sim.coverage import Coverage
-from raftwerk.sim.machines import Home, KvHome, kv_digest
+from raftwerk.sim.machines import Home, KvHome, SimKvMachine, kv_digest
 from raftwerk.sim.network import Pair, SimNetwork
 from raftwerk.sim.node import SimNode
 from raftwerk.sim.options import Options
@@ -30,19 +31,29 @@ LINK_US_MAX: Final = 5_000
 """How soon a connection is made, or its end is noticed."""
 
 
+def _no_checks(_world: World, _coverage: Coverage, _oracle: StateMachine) -> OracleChecks:
+    return NoChecks()
+
+
 @dataclass(frozen=True, slots=True)
 class Kit:
     """What is replicated. home: makes the home of one node's machine; oracle: one more machine, without a home.
 
-    digest: see StateMachineSafety.
+    digest: see StateMachineSafety. checks: makes more checkers, which follow the oracle.
     """
 
     home: Callable[[], Home]
     oracle: Callable[[], StateMachine]
     digest: Digest
+    checks: Callable[[World, Coverage, StateMachine], OracleChecks] = _no_checks
 
 
-KV: Final = Kit(KvHome, lambda: KvMachine(MemoryStore()), kv_digest)
+def _kv_checks(world: World, coverage: Coverage, oracle: StateMachine) -> KvChecks:
+    assert isinstance(oracle, SimKvMachine)
+    return KvChecks(world, coverage, oracle)
+
+
+KV: Final = Kit(KvHome, lambda: SimKvMachine(MemoryStore()), kv_digest, _kv_checks)
 
 
 class Cluster:
@@ -60,7 +71,9 @@ class Cluster:
         self.world = World(seed)
         self.trace = Trace(self.world, file)
         self.coverage = Coverage()
-        self.checks = Checks(options.membership, kit.oracle(), kit.digest)
+        oracle = kit.oracle()
+        self._oracle_checks = kit.checks(self.world, self.coverage, oracle)
+        self.checks = Checks(options.membership, oracle, kit.digest, self._oracle_checks)
         self.network = SimNetwork(
             self.world, options.network, self.trace, self.coverage, self._deliver
         )
@@ -85,6 +98,12 @@ class Cluster:
 
     def _deliver(self, sender: NodeId, to: NodeId, message: Message) -> None:
         self.nodes[to].receive(sender, message)
+
+    @property
+    def kv(self) -> KvChecks:
+        """Of a cluster of key-value machines."""
+        assert isinstance(self._oracle_checks, KvChecks)
+        return self._oracle_checks
 
     # Time
 
@@ -210,7 +229,7 @@ class Cluster:
             node.disk.is_full = False
             node.disk.fails = False
             node.disk_times.slowdown = 1
-            node.drift_ppm = 0
+            node.clock.drift_ppm = 0
             node.ambush = ""
         for one, other in [
             (one, other) for one in self.nodes for other in self.nodes if one < other

@@ -11,6 +11,7 @@ from typing import Final
 
 from raftwerk.raft.messages import TimeoutNow
 from raftwerk.raft.types import NodeId
+from raftwerk.sim.clock import DRIFT_PPM_MAX
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.options import Options
 
@@ -216,7 +217,8 @@ def rot(cluster: Cluster, random: Random) -> None:
 
 def drift(cluster: Cluster, random: Random) -> None:
     """A clock goes wrong from now on."""
-    cluster.nodes[_victim(cluster, random)].drift_ppm = random.randrange(-300_000, 300_000)
+    clock = cluster.nodes[_victim(cluster, random)].clock
+    clock.drift_ppm = random.randrange(-DRIFT_PPM_MAX, DRIFT_PPM_MAX)
 
 
 def transfer(cluster: Cluster, random: Random) -> None:

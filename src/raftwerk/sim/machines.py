@@ -4,48 +4,117 @@ A Home is where one node's state machine lives: `open` gives the machine as the 
 of their own into the simulator with a Home of their own.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
 from typing import Final, Protocol
 
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.machine import KvMachine
-from raftwerk.raft.types import Index
+from raftwerk.kv.sessions import Sessions
+from raftwerk.kv.watch import Hub
+from raftwerk.raft.types import Index, Term
+from raftwerk.replica.lessor import GRACE_S, Lessor
 from raftwerk.replica.ports import Applying, StateMachine
 from raftwerk.replica.position import Position
+from raftwerk.sim.options import Options
 from raftwerk.storage.memory import MemoryStore
 
 MAINTAIN_ROWS: Final = 20
 SLICE_ROWS: Final = 1
 """So few that commands on several keys are done in slices."""
+CATCH_UP_ROWS: Final = 3
+"""Few, so that a revision, and a round of watchers, takes several slices."""
+CATCH_UP_US: Final = 2_000
+SESSIONS_MAX: Final = 4
+IDLE_WRITES: Final = 60
 ALL_ROWS: Final = 10**9
 
 
-class Home(Protocol):
+class Life(Protocol):
+    """What a home may use of its node from one start to the next crash."""
+
+    @property
+    def leading_term(self) -> Term:
+        """The term in which the node leads; 0: it does not."""
+
+    def now_s(self) -> float:
+        """By the node's own clock, which may go wrong, but never back."""
+
+    def propose(self, command: bytes, done: Callable[[object], None]) -> None:
+        """As a client of the node."""
+
+    def after(self, delay_us: int, action: Callable[[], None]) -> None:
+        """Carry out `action` later, if this life goes on until then."""
+
+
+class Home(ABC):
     """Where one node's state machine lives."""
 
+    @abstractmethod
     def open(self) -> StateMachine:
         """The machine with its durable state: what the last checkpoint, or restore, made so."""
+
+    def begin(self, life: Life, options: Options) -> None:
+        """A life begins with the machine that was opened last."""
 
     def tick(self) -> None:
         """From time to time while the node runs: what the machine does beside its commands."""
 
 
-class KvHome:
-    """The key-value machine over the memory store."""
+class SimKvMachine(KvMachine):
+    """With limits that a short run reaches, and a store that can be looked at."""
+
+    def __init__(self, store: MemoryStore, slice_rows: int = ALL_ROWS) -> None:
+        self.store = store
+        super().__init__(store, slice_rows=slice_rows)
+        self.sessions = Sessions(store, sessions_max=SESSIONS_MAX, idle_writes=IDLE_WRITES)
+
+    @property
+    def is_mid_command(self) -> bool:
+        """Whether it is at no index: a command is being executed in slices."""
+        return self._is_applying
+
+
+class KvHome(Home):
+    """The key-value machine over the memory store, with its lessor and its hub of watches as a server has them."""
 
     def __init__(self) -> None:
         self._store = MemoryStore()
-        self.machine = KvMachine(self._store)
+        self.machine = SimKvMachine(self._store)
+        self._life: Life | None = None
+        self._lessor: Lessor | None = None
+        self.hub: Hub
 
-    def open(self) -> KvMachine:
+    def open(self) -> SimKvMachine:
         self._store = self._store.reopen()
-        self.machine = KvMachine(self._store, slice_rows=SLICE_ROWS)
+        self.machine = SimKvMachine(self._store, SLICE_ROWS)
         return self.machine
+
+    def begin(self, life: Life, options: Options) -> None:
+        self._life, self._lessor = life, None
+        if options.workload.leases:
+            grace_s = GRACE_S + options.config.election_timeout_ms / 1000
+            self._lessor = Lessor(self.machine, life.propose, life.now_s, grace_s)
+        self.hub = hub = self.machine.open_hub(self._catch_up_later, lambda: life.after(0, deliver))
+
+        def deliver() -> None:
+            hub.deliver()
+
+    def _catch_up_later(self) -> None:
+        assert self._life is not None
+        self._life.after(CATCH_UP_US, self._catch_up)
+
+    def _catch_up(self) -> None:
+        if self.hub.has_lagging and self.hub.catch_up(CATCH_UP_ROWS):
+            self._catch_up_later()
 
     def tick(self) -> None:
         if self.machine.has_garbage:
             self.machine.maintain(MAINTAIN_ROWS)
+        if self._lessor is not None:
+            assert self._life is not None
+            self._lessor.tick(self._life.leading_term)
 
 
 def kv_digest(machine: StateMachine, oracle: StateMachine) -> tuple[object, object] | None:

@@ -14,13 +14,14 @@ from raftwerk.raft.messages import Message
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.state import State
-from raftwerk.raft.types import Index, NodeId
+from raftwerk.raft.types import Index, NodeId, Term
 from raftwerk.replica.ports import StateMachine
 from raftwerk.replica.recovery import DurableState, start_core
 from raftwerk.replica.replica import Replica
 from raftwerk.sim.background import SimBackground
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.checks import Checks
+from raftwerk.sim.clock import SimClock
 from raftwerk.sim.coverage import Coverage
 from raftwerk.sim.disk import PowerCut, SimDisk
 from raftwerk.sim.journal import DiskTimes, SimJournal
@@ -61,8 +62,7 @@ class SimNode:
         """Why it did not start; None if it did."""
         self.backup: dict[str, bytearray] | None = None
         """Of its disk, from before something there was damaged."""
-        self.drift_ppm = 0
-        """How much faster its clock goes than the world's."""
+        self.clock = SimClock(world)
         self._options = options
         self._world = world
         self._network = network
@@ -79,9 +79,6 @@ class SimNode:
         self.disk_times = DiskTimes(options.disk, world.stream(f"disk times {node_id}"))
         self._paused_until_us = 0
         self._is_step_due = False
-        self._local_us = 0
-        self._told_us = 0
-        self._ticked_us = 0
         self._waiting: dict[int, Callable[[object], None]] = {}
         self._calls = 0
         self._journal: SimJournal
@@ -188,8 +185,8 @@ class SimNode:
             request_timeout_ms=self._options.request_timeout_ms,
         )
         self._is_step_due = False
-        self._local_us = self._told_us = 0
-        self._ticked_us = world.now_us
+        self.clock.restart()
+        self.home.begin(self, self._options)
         self._tick_later(self.lives)
         self._wake()
 
@@ -253,6 +250,30 @@ class SimNode:
 
         return settle
 
+    # The machine's home (sim.machines.Life)
+
+    @property
+    def leading_term(self) -> Term:
+        return 0 if self.replica is None else self.replica.leading_term
+
+    def now_s(self) -> float:
+        """By this node's clock."""
+        return self.clock.now_us() / 1e6
+
+    def after(self, delay_us: int, action: Callable[[], None]) -> None:
+        """Carry out `action` later, if this life goes on until then."""
+        life = self.lives
+
+        def act() -> None:
+            if self.replica is None or life != self.lives:
+                return
+            if self._paused_until_us > self._world.now_us:
+                self._world.after(self._paused_until_us - self._world.now_us, act)
+            else:
+                action()
+
+        self._world.after(delay_us, act)
+
     # The loop
 
     def post(self, event: Event) -> None:
@@ -313,11 +334,7 @@ class SimNode:
             late_us = self._random.randrange(self._options.tick_ms * 1000)
             self._world.after(self._paused_until_us - now_us + late_us, lambda: self._tick(life))
             return
-        gone_us = now_us - self._ticked_us
-        self._ticked_us = now_us
-        self._local_us += gone_us + gone_us * self.drift_ppm // 1_000_000
-        elapsed_ms = (self._local_us - self._told_us) // 1000
-        self._told_us += elapsed_ms * 1000
+        elapsed_ms = self.clock.take_elapsed_ms()
         if elapsed_ms > 0:
             self.post(Tick(elapsed_ms))
             self._journal.tick(elapsed_ms)
@@ -367,6 +384,8 @@ class SimNode:
     def _on_durable(self, index: Index, was_installed: bool) -> None:
         self._coverage.mark("checkpoint: restored" if was_installed else "checkpoint: durable")
         self._checks.durability.on_checkpointed(self.node_id, index)
+        if self.replica is not None:  # else it crashed with this half done
+            self._checks.on_durable(self.node_id, self.machine)
         self._spring("install" if was_installed else "checkpoint")
         if was_installed:
             self._trace.record(self.node_id, "install", {"index": index})

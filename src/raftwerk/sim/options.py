@@ -1,6 +1,6 @@
 """The options of a simulation, all drawn from its seed (a "swarm": each seed has other faults, sizes and speeds)."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 
 from raftwerk.raft.config import Config
@@ -27,6 +27,13 @@ class WorkloadOptions:
     txn: int = 2
     serializable: int = 1
     compact: int = 1
+    leases: int = 0
+    """Clients that hold leases and locks."""
+    sessions: int = 0
+    """Clients that send their writes again until they are answered."""
+    watches: int = 0
+    admins: int = 0
+    """Clients that change users and roles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +86,7 @@ FAULT_KINDS = (
 
 def draw(random: Random) -> Options:
     """The options of one swarm run."""
-    return Options(
+    options = Options(
         membership=_membership(random),
         config=_config(random),
         tick_ms=random.choice((5, 10, 20, 40)),
@@ -92,6 +99,14 @@ def draw(random: Random) -> Options:
         faults=_faults(random),
         safety_ms=random.choice((5_000, 10_000, 20_000)),
     )
+    workload = replace(
+        options.workload,
+        leases=random.choice((0, 0, 1, 3)),
+        sessions=random.choice((0, 0, 2, 25)),
+        watches=random.choice((0, 0, 1, 4)),
+        admins=random.choice((0, 0, 0, 1)),
+    )
+    return replace(options, workload=workload)
 
 
 def _membership(random: Random) -> Membership:

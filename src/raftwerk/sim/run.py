@@ -15,6 +15,7 @@ from raftwerk.raft.types import NodeId
 from raftwerk.sim import faults as fault_schedule
 from raftwerk.sim import options as swarm
 from raftwerk.sim.checkers import Violation, is_quorum, linearizability, require
+from raftwerk.sim.clients.leases import TTLS_S
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.faults import Fault
 from raftwerk.sim.options import Options
@@ -145,6 +146,23 @@ class _Simulation:
         cluster.wait(lambda: self._has_converged(core), bound_ms, "all nodes in one state")
         for node_id in core:
             cluster.check_state(node_id)
+        self._finish_watches(bound_ms)
+        if options.workload.leases:
+            longest_ms = 4 * 1000 * max(TTLS_S)
+            cluster.wait(
+                lambda: cluster.kv.leases.is_empty, bound_ms + longest_ms, "all leases have ended"
+            )
+
+    def _finish_watches(self, bound_ms: int) -> None:
+        """Each watch gets all that it lacks."""
+        watches = self.workload.watches
+        for client in watches:
+            client.finish()
+        is_in_time = self.cluster.world.run_until(
+            self.cluster.world.now_us + bound_ms * 1000,
+            lambda: not any(client.lacks() for client in watches),
+        )
+        require(is_in_time, "Watches", "; ".join(client.lacks() for client in watches))
 
     def _core(self) -> list[NodeId]:
         """All nodes, or just enough of them."""

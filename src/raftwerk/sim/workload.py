@@ -24,6 +24,11 @@ from raftwerk.kv.rows import decode_key_value
 from raftwerk.raft.types import NodeId
 from raftwerk.replica.failure import Failure
 from raftwerk.sim.checkers import Violation
+from raftwerk.sim.clients.admins import AdminClient
+from raftwerk.sim.clients.caller import REQUEST_US_MAX, Caller
+from raftwerk.sim.clients.leases import LeaseClient
+from raftwerk.sim.clients.sessions import SessionChannel
+from raftwerk.sim.clients.watches import WatchClient
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.history import History, Operation, Outcome, Values
 from raftwerk.sim.node import LOST
@@ -32,8 +37,6 @@ NOT_DONE: Final = frozenset(
     {Failure.NO_LEADER, Failure.OVERLOADED, Failure.NO_SPACE, Failure.NOT_COMMITTED}
 )
 """After these the command never takes effect."""
-REQUEST_US_MAX: Final = 2_000
-"""Between a client and its node, each way."""
 
 
 def key_of(group: int, place: int) -> bytes:
@@ -50,14 +53,24 @@ class Workload:
         self.is_stopping = False
         self.compacted_revision = 0
         self._clients = [Client(self, number) for number in range(1, self.options.clients + 1)]
+        options = self.options
+        self.watches = [WatchClient(cluster, number + 1) for number in range(options.watches)]
+        self._others: list[Caller] = [
+            *(LeaseClient(cluster, number + 1) for number in range(options.leases)),
+            *(AdminClient(cluster, number + 1) for number in range(options.admins)),
+        ]
 
     def start(self) -> None:
         for client in self._clients:
             client.start()
+        for other in (*self._others, *self.watches):
+            other.start()
 
     def stop(self) -> None:
-        """Begin nothing new."""
+        """Begin nothing new; who watches goes on."""
         self.is_stopping = True
+        for other in self._others:
+            other.stop()
 
     @property
     def is_idle(self) -> bool:
@@ -94,6 +107,8 @@ class Client:
         self._count = 0
         self._node_id: NodeId = 0
         self._last_seen: dict[int, Values] = {}
+        has_session = number <= workload.options.sessions
+        self._session = SessionChannel(self._cluster, number) if has_session else None
 
     def start(self) -> None:
         options, world = self._workload.options, self._cluster.world
@@ -115,6 +130,9 @@ class Client:
         if not self._cluster.nodes[self._node_id].is_up:
             self._node_id = 0
             self.start()
+            return
+        if self._session is not None and not self._session.is_open:
+            self._session.open(self.start)
             return
         names = ("get", "put", "delete", "cas", "txn", "serializable", "compact")
         weights = [getattr(self._workload.options, name) for name in names]
@@ -177,12 +195,17 @@ class Client:
     # Calling
 
     def _call(self, operation: Operation) -> None:
+        if self._session is not None and not operation.is_read:
+            operation.command = self._session.wrap(operation.command)
         self._workload.history.operations.append(operation)
         self._cluster.checks.answers.on_call(operation)
         self._cluster.trace.record(
             0, "call", {"client": self._number, "node": self._node_id, "name": operation.name}
         )
         self.is_waiting = True
+        if self._session is not None and not operation.is_read:
+            self._session.call(operation.command, lambda result: self._hear(operation, result))
+            return
         life = self._cluster.nodes[self._node_id].lives
 
         def arrive() -> None:
@@ -229,11 +252,14 @@ class Client:
         """The answer is on its way to the client."""
 
         def arrive() -> None:
-            self._settle(operation, result)
-            self.is_waiting = False
-            self.start()
+            self._hear(operation, result)
 
         self._cluster.world.after(self._random.randrange(REQUEST_US_MAX), arrive)
+
+    def _hear(self, operation: Operation, result: object) -> None:
+        self._settle(operation, result)
+        self.is_waiting = False
+        self.start()
 
     def _settle(self, operation: Operation, result: object) -> None:
         cluster = self._cluster

@@ -8,7 +8,7 @@ from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.answers import Answers
 from raftwerk.sim.checkers.committed import Committed
 from raftwerk.sim.checkers.durability import Durability
-from raftwerk.sim.checkers.state_machine_safety import StateMachineSafety
+from raftwerk.sim.checkers.state_machine_safety import NoChecks, StateMachineSafety
 from raftwerk.sim.history import Operation
 from tests.replica.fakes import ListMachine
 
@@ -16,8 +16,10 @@ from tests.replica.fakes import ListMachine
 class Setting:
     def __init__(self) -> None:
         committed = Committed(Membership((1,)), Durability())
-        machines = StateMachineSafety(committed, ListMachine(), lambda machine, oracle: None)
-        self.answers = Answers(committed, machines)
+        machines = StateMachineSafety(
+            committed, ListMachine(), lambda machine, oracle: None, NoChecks()
+        )
+        self.answers = Answers(committed, machines, lambda command: False)
         self._committed, self._machines = committed, machines
 
     def commit(self, *commands: bytes) -> None:

@@ -7,12 +7,13 @@ from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import AppendEntriesReply
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.checks import Checks
+from raftwerk.sim.checkers.state_machine_safety import NoChecks
 from tests.raft.builder import node
 from tests.replica.fakes import ListMachine
 
 
 def checks() -> Checks:
-    return Checks(Membership((1, 2, 3)), ListMachine(), lambda machine, oracle: None)
+    return Checks(Membership((1, 2, 3)), ListMachine(), lambda machine, oracle: None, NoChecks())
 
 
 def test_persists_reach_the_model_and_log_matching() -> None:

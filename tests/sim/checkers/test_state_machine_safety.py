@@ -7,7 +7,7 @@ from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.committed import Committed
 from raftwerk.sim.checkers.durability import Durability
-from raftwerk.sim.checkers.state_machine_safety import StateMachineSafety
+from raftwerk.sim.checkers.state_machine_safety import NoChecks, StateMachineSafety
 from tests.replica.fakes import ListMachine
 
 HISTORY = [
@@ -25,6 +25,7 @@ def checker() -> StateMachineSafety:
         committed,
         ListMachine(),
         lambda machine, oracle: (machine.commands, oracle.commands),  # type: ignore[attr-defined]
+        NoChecks(),
     )
     made.on_committed(HISTORY)
     return made

@@ -5,21 +5,34 @@ with the result that the oracle gave; an answer "certainly not done" forbids it 
 another one had ended stands behind it in the log, and reads at least its state.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
+import msgspec
+
+from raftwerk.kv.results import KvError
 from raftwerk.raft.types import Entry, EntryKind, Index
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.committed import Committed
 from raftwerk.sim.checkers.state_machine_safety import StateMachineSafety
 from raftwerk.sim.history import Operation
 
+_plain = msgspec.msgpack.encode
+"""What a session has kept comes back with lists for tuples."""
+
 
 class Answers:
     """Knows where each command stands in the log."""
 
-    def __init__(self, committed: Committed, machines: StateMachineSafety) -> None:
+    def __init__(
+        self,
+        committed: Committed,
+        machines: StateMachineSafety,
+        may_repeat: Callable[[bytes], bool],
+    ) -> None:
+        """may_repeat: whether a command may rightly stand in the log more than once."""
         self._committed = committed
         self._machines = machines
+        self._may_repeat = may_repeat
         self._index_of: dict[bytes, Index] = {}
         self._refused: set[bytes] = set()
         self.floor_index: Index = 0
@@ -30,7 +43,7 @@ class Answers:
             if entry.kind is not EntryKind.COMMAND:
                 continue
             first = self._index_of.setdefault(entry.command, entry.index)
-            if first != entry.index:
+            if first != entry.index and not self._may_repeat(entry.command):
                 raise Violation(
                     "Exactly once",
                     f"{entry.command!r} was committed at {first}, and again at {entry.index}",
@@ -59,7 +72,7 @@ class Answers:
                 f"{operation} stands at {index}, though {operation.floor_index} had been answered before it began",
             )
         expected = self._machines.results[index - 1]
-        if result != expected:
+        if result != expected and _plain(result) != _plain(expected):
             raise Violation(
                 "Equal state machines",
                 f"{operation} was answered with {result}, at {index} stands {expected}",
@@ -70,7 +83,9 @@ class Answers:
     def find(self, operations: Iterable[Operation]) -> None:
         """At the end: where operations without an answer stand in the log, if they do."""
         for operation in operations:
-            operation.index = operation.index or self._index_of.get(operation.command, 0)
+            index = operation.index or self._index_of.get(operation.command, 0)
+            if index and not isinstance(self._machines.results[index - 1], KvError):
+                operation.index = index
 
     def on_not_done(self, operation: Operation) -> None:
         """A command was answered with: it did not happen, and never will."""

@@ -15,7 +15,7 @@ from raftwerk.sim.checkers.durability import Durability
 from raftwerk.sim.checkers.election_safety import ElectionSafety
 from raftwerk.sim.checkers.log_matching import LogMatching
 from raftwerk.sim.checkers.monotonic import Monotonic
-from raftwerk.sim.checkers.state_machine_safety import StateMachineSafety
+from raftwerk.sim.checkers.state_machine_safety import OracleChecks, StateMachineSafety
 from raftwerk.wal.log import Recovered
 
 Digest = Callable[[StateMachine, StateMachine], tuple[object, object] | None]
@@ -24,15 +24,22 @@ Digest = Callable[[StateMachine, StateMachine], tuple[object, object] | None]
 class Checks:
     """Called by the nodes as things happen."""
 
-    def __init__(self, membership: Membership, oracle: StateMachine, digest: Digest) -> None:
+    def __init__(
+        self,
+        membership: Membership,
+        oracle: StateMachine,
+        digest: Digest,
+        oracle_checks: OracleChecks,
+    ) -> None:
         self._membership = membership
+        self._oracle_checks = oracle_checks
         self.durability = Durability()
         self.elections = ElectionSafety()
         self.matching = LogMatching()
         self.committed = Committed(membership, self.durability)
         self.monotonic = Monotonic()
-        self.machines = StateMachineSafety(self.committed, oracle, digest)
-        self.answers = Answers(self.committed, self.machines)
+        self.machines = StateMachineSafety(self.committed, oracle, digest, oracle_checks)
+        self.answers = Answers(self.committed, self.machines, oracle_checks.may_repeat)
 
     def on_recovered(self, node_id: NodeId, recovered: Recovered) -> None:
         """The log was read from the disk."""
@@ -78,6 +85,10 @@ class Checks:
     ) -> None:
         self.on_commit(state)
         self.machines.on_apply(state.node_id, last_applied, commands, index, results)
+
+    def on_durable(self, node_id: NodeId, machine: StateMachine) -> None:
+        """A node made a checkpoint, or installed one."""
+        self._oracle_checks.check_state(node_id, machine)
 
     def on_step(self, state: State) -> None:
         """After each step of a node."""

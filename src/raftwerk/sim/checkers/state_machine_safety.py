@@ -5,11 +5,38 @@ committed. Every node's commands, results and states are compared with it.
 """
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
 from raftwerk.replica.ports import StateMachine
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.committed import Committed
+
+
+class OracleChecks(Protocol):
+    """What else must hold of one kind of state machine."""
+
+    def may_repeat(self, command: bytes) -> bool:
+        """Whether a command may rightly stand in the log more than once."""
+
+    def on_applied(self, entry: Entry, result: object) -> None:
+        """The oracle has applied an entry (result None: not for it)."""
+
+    def check_state(self, node_id: NodeId, machine: StateMachine) -> None:
+        """Compare the whole state of a node's machine with the oracle's when it was there."""
+
+
+class NoChecks:
+    """Nothing else."""
+
+    def may_repeat(self, command: bytes) -> bool:
+        return False
+
+    def on_applied(self, entry: Entry, result: object) -> None:
+        """Nothing to check."""
+
+    def check_state(self, node_id: NodeId, machine: StateMachine) -> None:
+        """Nothing to check."""
 
 
 class StateMachineSafety:
@@ -20,10 +47,12 @@ class StateMachineSafety:
         committed: Committed,
         oracle: StateMachine,
         digest: Callable[[StateMachine, StateMachine], tuple[object, object] | None],
+        more: OracleChecks,
     ) -> None:
         """digest(machine, oracle): both states in a form that can be compared, at the machine's revision; None: not now."""
         self._committed = committed
         self._digest = digest
+        self._more = more
         self.oracle = oracle
         self.results: list[object] = []
         """Of each index, from 1; None where the entry is not for the machine."""
@@ -35,6 +64,7 @@ class StateMachineSafety:
             if entry.kind is EntryKind.COMMAND:
                 (result,) = self.oracle.apply([entry.command], entry.index, b"oracle")
             self.results.append(result)
+            self._more.on_applied(entry, result)
 
     def on_apply(
         self,
@@ -68,6 +98,7 @@ class StateMachineSafety:
 
     def check_state(self, node_id: NodeId, machine: StateMachine) -> bool:
         """Compare the whole state. Returns whether that was possible."""
+        self._more.check_state(node_id, machine)
         digests = self._digest(machine, self.oracle)
         if digests is None:
             return False

@@ -17,7 +17,7 @@ from raftwerk.kv.commands import (
     decode,
 )
 from raftwerk.replica.failure import Failure
-from raftwerk.runtime.lessor import (
+from raftwerk.replica.lessor import (
     CHECKPOINT_INTERVAL_S,
     EXPIRIES_MAX,
     LOADED_MAX,
