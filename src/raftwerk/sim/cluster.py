@@ -146,6 +146,7 @@ class Cluster:
             return self.start(node_id)
         if not is_started:
             return False
+        self.network.lives[node_id] += 1
         node.backup = None
         for peer in self.nodes:
             if peer != node_id:

@@ -10,8 +10,14 @@ from typing import Final
 
 from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.sim.coverage import Coverage
+from raftwerk.wal.segment import number_of
 
 SECTOR: Final = 512
+ROT: Final = {
+    "bit": "bit flipped",
+    "sector": "sector misdirected",
+    "missing": "segment missing",
+}
 
 
 class PowerCut(Exception):
@@ -106,15 +112,14 @@ class SimDisk:
             file[first:last] = data[first - offset : last - offset]
 
     def rot(self, random: Random) -> bool:
-        """Damage what is at rest: a bit flips, a sector of another place stands over one, or a file is gone.
+        """Damage what is at rest: a bit flips, a sector was written to another place, or a file is gone.
 
         Returns whether anything was damaged. Only what must be noticed: the spare segment holds nothing, and nobody can
         miss a last file that is gone, or tell a last group with a sector of zeros over it from a torn one.
         """
-        names = [name for name in self.names() if name[0].isdigit()]
+        names = [name for name in self.names() if number_of(name) is not None]
         if not names:
             return False
-        self._coverage.mark("disk: rotten")
         kind = random.choice(("bit", "bit", "sector", "missing")) if len(names) > 2 else "bit"
         data = self.files[random.choice(names)]
         if kind == "missing":
@@ -123,10 +128,19 @@ class SimDisk:
             data = self.files[random.choice(names[:-1])]
             places = range(0, len(data) - SECTOR + 1, SECTOR)
             source, target = random.choice(places), random.choice(places)
-            data[target : target + SECTOR] = data[source : source + SECTOR]
+            sector = data[source : source + SECTOR]
+            if random.random() < 0.5:
+                data[source : source + SECTOR] = bytes(SECTOR)
+            data[target : target + SECTOR] = sector
         else:
             data[random.randrange(max(1, len(data.rstrip(b"\0"))))] ^= 1 << random.randrange(8)
+        self._coverage.mark(f"disk: {ROT[kind]}")
         return True
+
+    def wipe(self) -> None:
+        """Everything is gone."""
+        self.files.clear()
+        self._coverage.mark("disk: wiped")
 
     def copy_files(self) -> dict[str, bytearray]:
         """A backup."""

@@ -15,6 +15,9 @@ from raftwerk.sim.clock import DRIFT_PPM_MAX
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.options import Options
 
+WIPED: Final = 0.15
+"""Of the disks that rot."""
+
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
@@ -206,12 +209,15 @@ def disk_failure(cluster: Cluster, random: Random) -> None:
 
 
 def rot(cluster: Cluster, random: Random) -> None:
-    """A node is down, and meanwhile something on its disk is damaged. It must not start, or must have lost nothing."""
+    """A node is down, and meanwhile its disk is damaged, or emptied. It must not start, or must have lost nothing."""
     node = cluster.nodes[_victim(cluster, random)]
     if node.is_up:
         cluster.crash(node.node_id)
         node.backup = node.disk.copy_files()
-        node.disk.rot(random)
+        if random.random() < WIPED:
+            node.disk.wipe()
+        else:
+            node.disk.rot(random)
         cluster.restart_later(node.node_id, _duration_ms(random))
 
 

@@ -84,6 +84,7 @@ class KvHome(Home):
         self.machine = SimKvMachine(self._store)
         self._life: Life | None = None
         self._lessor: Lessor | None = None
+        self._is_catching_up = False
         self.hub: Hub
 
     def open(self) -> SimKvMachine:
@@ -93,6 +94,7 @@ class KvHome(Home):
 
     def begin(self, life: Life, options: Options) -> None:
         self._life, self._lessor = life, None
+        self._is_catching_up = False
         if options.workload.leases:
             grace_s = GRACE_S + options.config.election_timeout_ms / 1000
             self._lessor = Lessor(self.machine, life.propose, life.now_s, grace_s)
@@ -103,9 +105,12 @@ class KvHome(Home):
 
     def _catch_up_later(self) -> None:
         assert self._life is not None
-        self._life.after(CATCH_UP_US, self._catch_up)
+        if not self._is_catching_up:
+            self._is_catching_up = True
+            self._life.after(CATCH_UP_US, self._catch_up)
 
     def _catch_up(self) -> None:
+        self._is_catching_up = False
         if self.hub.has_lagging and self.hub.catch_up(CATCH_UP_ROWS):
             self._catch_up_later()
 

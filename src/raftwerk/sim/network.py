@@ -57,6 +57,10 @@ class SimNetwork:
         self._cuts: Counter[Pair] = Counter()
         self._clogs: Counter[Pair] = Counter()
         self._held: dict[Pair, list[bytes]] = {}
+        self._numbers: Counter[Pair] = Counter()
+        self._newest: Counter[Pair] = Counter()
+        self.lives: Counter[NodeId] = Counter()
+        """How often each node was started."""
         self._last_us: dict[Pair, int] = {}
         self.sent: Counter[str] = Counter()
         """Messages by type."""
@@ -88,6 +92,8 @@ class SimNetwork:
             self._schedule(pair, data)
 
     def _schedule(self, pair: Pair, data: bytes) -> None:
+        self._numbers[pair] += 1
+        stamp = self._numbers[pair], self.lives[pair[0]], self.lives[pair[1]]
         options, random, world = self.options, self._random, self._world
         delay_us = options.delay_min_us + int(random.expovariate(1 / options.delay_mean_us))
         if options.straggling and random.random() < options.straggling:
@@ -95,9 +101,9 @@ class SimNetwork:
         if options.is_fifo:
             delay_us = max(delay_us, self._last_us.get(pair, 0) - world.now_us)
             self._last_us[pair] = world.now_us + delay_us
-        world.after(delay_us, lambda: self._arrive(pair, data))
+        world.after(delay_us, lambda: self._arrive(pair, data, stamp))
 
-    def _arrive(self, pair: Pair, data: bytes) -> None:
+    def _arrive(self, pair: Pair, data: bytes, stamp: tuple[int, int, int]) -> None:
         if self._cuts[pair]:
             self._coverage.mark("network: cut")
             return
@@ -107,6 +113,12 @@ class SimNetwork:
             return
         ((kind, payload),) = FrameDecoder().feed(data)
         message = decode(kind, payload)
+        number, *lives = stamp
+        if number < self._newest[pair]:
+            self._coverage.mark("network: reordered")
+        self._newest[pair] = max(number, self._newest[pair])
+        if lives != [self.lives[pair[0]], self.lives[pair[1]]]:
+            self._coverage.mark("network: from before a restart")
         self._coverage.mark("network: delivered")
         self._deliver(*pair, message)
 

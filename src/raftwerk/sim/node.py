@@ -58,6 +58,8 @@ class SimNode:
         self.home = home
         self.replica: Replica | None = None
         self.lives = 0
+        self._has_data = False
+        """Whether it ever started: from then on, it is started as a member of an existing cluster."""
         self.refusal: DataDirError | None = None
         """Why it did not start; None if it did."""
         self.backup: dict[str, bytearray] | None = None
@@ -120,9 +122,9 @@ class SimNode:
                 CLUSTER_ID,
                 self.node_id,
                 segment_bytes=self._options.segment_bytes,
+                must_exist=self._has_data,
             )
-            if recovered.is_new and machine.position:
-                raise DataDirError("the log is empty, but the store has data")
+            self._has_data = True
             self._check_recovered(recovered)
             raft = start_core(
                 self.node_id,

@@ -26,7 +26,7 @@ class KvChecks:
     """Follows the oracle."""
 
     def __init__(self, world: World, coverage: Coverage, oracle: SimKvMachine) -> None:
-        self._oracle = oracle
+        self.oracle = oracle
         self.sessions = ExactlyOnce(coverage)
         self.leases = LeaseSafety(world, oracle.leases, coverage)
         self.events = WatchedEvents(oracle)
@@ -41,17 +41,17 @@ class KvChecks:
         """The oracle has applied an entry."""
         if entry.kind is EntryKind.COMMAND:
             # Leases that end together make several revisions
-            revisions = range(self._revision + 1, self._oracle.revision + 1)
+            revisions = range(self._revision + 1, self.oracle.revision + 1)
             for revision in revisions:
                 self.events.on_revision(revision)
-            self._revision = self._oracle.revision
+            self._revision = self.oracle.revision
             command = decode(entry.command)
             assert not isinstance(command, Authorized)
             if isinstance(command, SessionCommand):
                 self.sessions.on_applied(command, bool(revisions), result)
             elif isinstance(command, LeaseCommand):
                 self.leases.on_applied(command)
-            self._hashes[entry.index] = _hash(self._oracle)
+            self._hashes[entry.index] = _hash(self.oracle)
         else:
             self._hashes[entry.index] = self._hashes[entry.index - 1]
 

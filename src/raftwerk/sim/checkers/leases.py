@@ -122,6 +122,8 @@ class LeaseSafety:
     def _compare(self, lease_id: int) -> None:
         known, found = self._model.get(lease_id), self._leases.find(lease_id)
         is_equal = (known is None) == (found is None)
+        if known is None and self._leases.keys(lease_id):
+            raise Violation("Lease safety", f"lease {lease_id} is over, its keys are still there")
         if known is not None and found is not None:
             is_equal = (known.ttl_s, known.number) == (found.ttl_s, found.number)
         if not is_equal:

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+from raftwerk.sim.mutants.comparisons import COMPARISONS
+from raftwerk.sim.mutants.key_value import KEY_VALUE
 from raftwerk.sim.mutants.mutant import Mutant
 
 MUTANTS: Final = (
@@ -342,6 +344,8 @@ MUTANTS: Final = (
         "pass",
         scenario="FullDiskThenSnapshot",
     ),
+    *COMPARISONS,
+    *KEY_VALUE,
 )
 
 BY_NAME: Final = {mutant.name: mutant for mutant in MUTANTS}

@@ -13,7 +13,7 @@ from raftwerk.sim.checkers import Violation
 from raftwerk.sim.network import NetworkOptions
 from raftwerk.sim.options import Options, WorkloadOptions
 from raftwerk.sim.run import Failure
-from raftwerk.sim.scenarios import course_kv, course_raft, figures, meetings
+from raftwerk.sim.scenarios import at_work, course_kv, course_raft, figures, meetings, membership
 from raftwerk.sim.scenarios.course_kv import Course
 from raftwerk.sim.scenarios.stage import Stage
 
@@ -200,8 +200,29 @@ def _meetings() -> list[Scenario]:
     ]
 
 
+def _at_work() -> list[Scenario]:
+    busy = WorkloadOptions(
+        clients=6, sessions=6, leases=3, watches=4, admins=1, compact=2, pause_mean_us=40_000
+    )
+    slow = Config(heartbeat_interval_ms=500, election_timeout_ms=2_000)
+    patient = replace(_options(3, slow, None, WorkloadOptions(leases=1)), tick_ms=100)
+    return [
+        Scenario("ClientsAtWork", at_work.clients_at_work, _options(3, SHORT_LOG, LOSSY, busy)),
+        Scenario("DeposedLeaderEndsNoLease", at_work.deposed_leader_ends_no_lease, _options(3)),
+        Scenario("RenewalMeetsTheEnd", at_work.renewal_meets_the_end, _options(3)),
+        Scenario("LeaseOutlivesItsLeaders", at_work.lease_outlives_its_leaders, patient),
+        Scenario(
+            "ConfigurationInForceOnAppend",
+            membership.configuration_in_force_on_append,
+            _options(3),
+        ),
+        Scenario("ConfigurationRolledBack", membership.configuration_rolled_back, _options(3)),
+    ]
+
+
 SCENARIOS: Final = {
-    scenario.name: scenario for scenario in [*_raft(), *_key_value(), *_figures(), *_meetings()]
+    scenario.name: scenario
+    for scenario in [*_raft(), *_key_value(), *_figures(), *_meetings(), *_at_work()]
 }
 
 

@@ -12,7 +12,10 @@ from typing import Final, TextIO
 
 from raftwerk.kv.commands import Put, encode
 from raftwerk.kv.results import PutResult
-from raftwerk.raft.effects import Persist
+from raftwerk.raft import reconfigure
+from raftwerk.raft.effects import Effects, Persist
+from raftwerk.raft.events import Tick
+from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import TimeoutNow
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
@@ -118,6 +121,10 @@ class Stage:
         entries = log.slice(log.snapshot_index + 1, log.last_index + 1)
         return " ".join(str(entry.term) for entry in entries)
 
+    def membership(self, node_id: NodeId) -> Membership:
+        """The configuration that a node uses."""
+        return self.cluster.nodes[node_id].state.membership
+
     @property
     def committed(self) -> Index:
         return self.cluster.checks.committed.last_index
@@ -152,6 +159,17 @@ class Stage:
             f"{nodes} nodes apply {index}",
         )
         return index
+
+    def append(self, leader: NodeId, kind: EntryKind, command: bytes) -> None:
+        """An entry of any kind goes into a leader's log, as a command would."""
+        node = self.cluster.nodes[leader]
+        state = node.state
+        entry = Entry(state.log.last_index + 1, state.current_term, kind, command)
+        state.log.append([entry])
+        assert isinstance(state.role, Leader)
+        state.role.uncommitted_bytes += len(command)
+        reconfigure.adopt(state, [entry], Effects())
+        node.post(Tick(1))
 
     # What happens to nodes
 

@@ -1,0 +1,93 @@
+"""Mutants of comparisons of terms and of what is durable in the core that have no famous name."""
+
+from typing import Final
+
+from raftwerk.sim.mutants.mutant import Mutant
+
+COMPARISONS: Final = (
+    # Terms
+    Mutant(
+        "higher-term-ignored",
+        "raft.raft:Raft._receive",
+        "message.term > state.current_term and",
+        "message.term > state.current_term + 1 and",
+    ),
+    Mutant(
+        "snapshot-of-an-older-term",
+        "raft.install_snapshot:receive",
+        "if rpc.term < state.current_term:",
+        "if False:",
+        seed=21,
+    ),
+    Mutant(
+        "vote-forgotten-in-the-same-term",
+        "raft.transitions:become_follower",
+        "if term > state.current_term:",
+        "if term >= state.current_term:",
+    ),
+    Mutant(
+        "log-of-another-term-matches",
+        "raft.log:Log.matches",
+        "self.has(index) and self.term_at(index) == term",
+        "self.has(index) and self.term_at(index) >= term",
+        scenario="Figure8e",
+    ),
+    # What is durable
+    Mutant(
+        "later-write-taken-for-durable",
+        "raft.stable:on_persisted",
+        "while stable.in_flight and stable.in_flight[0][0] <= ticket:",
+        "while stable.in_flight and stable.in_flight[0][0] <= ticket + 1:",
+        scenario="Figure8Unreliable",
+    ),
+    Mutant(
+        "held-message-leaves-a-write-early",
+        "raft.stable:on_persisted",
+        "for needed, to, message in waiting if needed <= ticket)",
+        "for needed, to, message in waiting if needed <= ticket + 1)",
+        scenario="Figure8Unreliable",
+    ),
+    Mutant(
+        "message-leaves-a-write-early",
+        "raft.stable:flush",
+        "if needed <= stable.persisted_ticket:",
+        "if needed <= stable.persisted_ticket + 1:",
+        scenario="Figure8Unreliable",
+    ),
+    Mutant(
+        "any-write-covers-an-entry",
+        "raft.stable:_ticket_that_covers",
+        "if last_index >= index:",
+        "if True:",
+        scenario="Figure8Unreliable",
+    ),
+    Mutant(
+        "reply-vouches-for-what-is-not-durable",
+        "raft.append_entries:_reply_match",
+        "durable_match = min(match_index, state.durable_index)",
+        "durable_match = match_index",
+        scenario="Figure8Unreliable",
+    ),
+    Mutant(
+        "truncation-not-persisted",
+        "raft.stable:on_truncated",
+        "stable.truncate_from = min(stable.truncate_from or index, index)",
+        "pass",
+        scenario="Figure8Unreliable",
+    ),
+    # Membership: adopted on append, rolled back on truncation
+    Mutant(
+        "configuration-not-adopted-on-append",
+        "raft.reconfigure:adopt",
+        "if entry.kind is EntryKind.MEMBERSHIP:",
+        "if False:",
+        scenario="ConfigurationInForceOnAppend",
+    ),
+    Mutant(
+        "configuration-not-rolled-back",
+        "raft.reconfigure:roll_back",
+        "while state.memberships[-1][0] >= index and len(state.memberships) > 1:",
+        "while False:",
+        scenario="ConfigurationRolledBack",
+    ),
+)
