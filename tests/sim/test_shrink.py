@@ -7,7 +7,7 @@ from raftwerk.sim.shrink import shrink
 
 
 def test_failure_is_made_smaller_and_stays_the_same() -> None:
-    mutant = BY_NAME["vote-not-persisted"]
+    mutant = BY_NAME["term-not-persisted"]
     with applied(mutant):
         smaller = shrink(mutant.seed, attempts_max=60)
         assert smaller is not None

@@ -32,7 +32,7 @@ MUTANTS: Final = (
         "raft.request_vote:on_reply",
         " or reply.term != state.current_term",
         "",
-        seed=34,
+        seed=41,
     ),
     Mutant(
         "two-votes-in-a-term",
@@ -45,7 +45,7 @@ MUTANTS: Final = (
         "raft.request_vote:is_up_to_date",
         "(last_log_term, last_log_index) >= (own_last_term, own_last_index)",
         "last_log_term >= own_last_term",
-        seed=7,
+        seed=9,
     ),
     Mutant(
         "vote-for-an-older-log",
