@@ -145,10 +145,14 @@ class ObservedMachine:
         machine: StateMachine,
         on_apply: Callable[[Index, Sequence[bytes], Index, Sequence[object]], None],
         on_durable: Callable[[Index, bool], None],
+        before_apply: Callable[[], None] = lambda: None,
     ) -> None:
-        """on_apply(last_applied, commands, index, results). on_durable(index, was_installed)."""
+        """on_apply(last_applied, commands, index, results). on_durable(index, was_installed). before_apply: watches may tell of
+        the first commands before the last are done.
+        """
         self.machine = machine
         self._on_apply = on_apply
+        self._before_apply = before_apply
         self._on_durable = on_durable
         self._last_applied = self._position_index()
 
@@ -159,6 +163,7 @@ class ObservedMachine:
     def apply(
         self, commands: Sequence[bytes], index: Index, position: bytes
     ) -> Sequence[object] | Applying:
+        self._before_apply()
         results = self.machine.apply(commands, index, position)
         if isinstance(results, Generator):
             return self._applying(results, commands, index)

@@ -150,7 +150,9 @@ class SimNode:
         self._trace.record(
             self.node_id, "start", {"life": self.lives, "term": raft.state.current_term}
         )
-        self._build(wal, ObservedMachine(machine, self._on_apply, self._on_durable), raft)
+        follow = lambda: self._checks.on_commit(self.state)  # noqa: E731
+        observed = ObservedMachine(machine, self._on_apply, self._on_durable, follow)
+        self._build(wal, observed, raft)
         return True
 
     def _check_recovered(self, recovered: Recovered) -> None:

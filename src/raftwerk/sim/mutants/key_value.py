@@ -172,10 +172,9 @@ KEY_VALUE: Final = (
     # The state as a whole
     Mutant(
         "command-executed-again",
-        "replica.replica:Replica._apply",
-        "results = self.machine.apply(commands, last.index, position)",
-        "results = self.machine.apply(commands, last.index, position); "
-        "results = self.machine.apply(commands, last.index, position)",
+        "replica.applier:Applier.advance",
+        "self._waiting.popleft()",
+        "(self.last_applied >= entries[-1].index) and self._waiting.popleft()",
         scenario="ClientsAtWork",
     ),
 )
