@@ -101,6 +101,7 @@ MUTANTS: Final = (
         "raft.append_entries:receive",
         "last_new_index = rpc.prev_log_index + len(rpc.entries)",
         "last_new_index = state.log.last_index",
+        seed=9,
     ),
     Mutant(
         "unconditional-truncation",
@@ -113,6 +114,7 @@ MUTANTS: Final = (
         "raft.stable:on_truncated",
         "stable.durable_index = min(stable.durable_index, index - 1)",
         "pass",
+        seed=3,
     ),
     Mutant(
         "truncation-keeps-persists-in-flight",

@@ -9,8 +9,8 @@ KEY_VALUE: Final = (
     Mutant(
         "client-retry-applied-twice",
         "kv.sessions:Sessions._write",
-        "if kept is None:",
-        "if True:",
+        "if kept is not None:",
+        "if False:",
         scenario="ClientsAtWork",
     ),
     Mutant(
@@ -23,8 +23,8 @@ KEY_VALUE: Final = (
     Mutant(
         "another-retry-another-answer",
         "kv.sessions:Sessions._write",
-        "result = _decode(kept) if kept else KvError.RESULT_NOT_KEPT",
-        "result = PutResult(session.used, None)",
+        "return _decode(kept) if kept else KvError.RESULT_NOT_KEPT",
+        "return PutResult(session.used, None)",
         scenario="ClientsAtWork",
     ),
     Mutant(
@@ -136,7 +136,7 @@ KEY_VALUE: Final = (
     ),
     Mutant(
         "event-repeated-after-a-snapshot",
-        "kv.watch:Hub.restored",
+        "kv.watch:Hub.overtaken",
         "max(watcher.next_revision, self._revision + 1)",
         "max(1, watcher.next_revision)",
         scenario="ClientsAtWork",
