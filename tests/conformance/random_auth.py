@@ -14,7 +14,6 @@ from tests.conformance.random_steps import (
     KEYS,
     LEASES,
     RANGES,
-    SPANS,
     VALUES,
 )
 
@@ -30,7 +29,11 @@ USERS = st.sampled_from(["u", "u", "v", "nobody"])
 ROLES = st.sampled_from(["r", "s", "s", "root", "nothing"])
 TOKENS = st.sampled_from(["u", "u", "u", "v", "v", "root", "nobody"])
 KINDS = st.sampled_from(["READ", "WRITE", "READWRITE"])
-PERMISSIONS = st.builds(lambda span, kind: {**span, "permType": kind}, SPANS, KINDS)
+GRANTED = st.sampled_from(
+    [("a", "c"), ("a", "c"), ("ab", ""), ("b", ""), ("c", "z"), (" ", "\0"), ("\xff", "\0")]
+).map(lambda span: {"key": span[0], "range_end": span[1]})
+"""One range for each key: etcd grants others twice, or does not find them (docs/conformance.md)."""
+PERMISSIONS = st.builds(lambda span, kind: {**span, "permType": kind}, GRANTED, KINDS)
 ADMINISTRATION: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
     st.tuples(
         st.just("Auth.RoleGrantPermission"),
@@ -38,7 +41,7 @@ ADMINISTRATION: st.SearchStrategy[tuple[str, dict[str, Any]]] = st.one_of(
     ),
     st.tuples(
         st.just("Auth.RoleRevokePermission"),
-        st.builds(lambda role, span: {"role": role, **span}, ROLES, SPANS),
+        st.builds(lambda role, span: {"role": role, **span}, ROLES, GRANTED),
     ),
     st.tuples(st.just("Auth.UserGrantRole"), st.fixed_dictionaries({"user": USERS, "role": ROLES})),
     st.tuples(

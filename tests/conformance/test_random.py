@@ -28,7 +28,7 @@ def pair(runner: asyncio.Runner, etcd: Member, members: Sequence[Member]) -> Ite
         runner.run(endpoint.close())
 
 
-@settings(max_examples=60)
+@settings(max_examples=45)
 @given(case=cases())
 def test_keys_leases_and_watches(pair: Pair, case: Case) -> None:
     """With transactions and compactions."""
