@@ -17,6 +17,7 @@ from raftwerk.cli import (
     ctl_txn,
     demo,
     dev,
+    explore,
     inspect,
     serve,
     sim,
@@ -92,6 +93,7 @@ def inspect_command(
 
 
 app.command("sim")(sim.sim)
+app.command("explore")(explore.explore)
 app.command("bench")(bench.bench)
 app.command("conformance")(conformance.conformance)
 app.command("put")(ctl.put)

@@ -50,6 +50,15 @@ def test_a_leader_without_a_committed_entry() -> None:
     checker.on_leader(node(2, term=2, log="1 1").state)
 
 
+def test_a_leader_that_was_elected_late_needs_only_what_was_committed_in_older_terms() -> None:
+    """An old entry may be committed in term 4 while the last vote of term 3 is still under way."""
+    checker = committed(on_disks(n1="1 2 4", n2="1 2 4"))
+    checker.on_commit(node(1, term=4, log="1 2 4", commit=3).state)
+    checker.on_leader(node(3, term=3, log="1").state)
+    with pytest.raises(Violation, match="Leader Completeness"):
+        checker.on_leader(node(3, term=5, log="1").state)
+
+
 def test_a_leader_that_believes_too_much_of_a_follower() -> None:
     checker = committed(on_disks(n1="3", n2=""))
     lead = node(1, term=3, log="3", role="leader", acks={2: 1})

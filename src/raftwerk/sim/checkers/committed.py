@@ -19,8 +19,10 @@ class Committed:
         self._membership = membership
         self._durability = durability
         self.entries: list[Entry] = []
+        self.terms: list[Term] = []
+        """Of each entry: that of the leader who was the first to commit it, not earlier than its own."""
         self._checked: dict[NodeId, Index] = {}
-        durability.on_removed = self._on_removed
+        durability.on_removed = self.on_removed
 
     @property
     def last_index(self) -> Index:
@@ -49,6 +51,7 @@ class Committed:
             else:
                 self._check_quorum(state, entry)
                 self.entries.append(entry)
+                self.terms.append(state.current_term)
                 new.append(entry)
         self._checked[node_id] = max(state.commit_index, start - 1)
         return new
@@ -84,7 +87,7 @@ class Committed:
                         f"its disk has {log.last_index}",
                     )
 
-    def _on_removed(self, node_id: NodeId, index: Index, term: Term) -> None:
+    def on_removed(self, node_id: NodeId, index: Index, term: Term) -> None:
         """What is committed stays on every disk that has it."""
         if index <= self.last_index and self.entries[index - 1].term == term:
             raise Violation(
@@ -96,7 +99,8 @@ class Committed:
         log = state.log
         for index in range(log.snapshot_index, self.last_index + 1):
             term = self.entries[index - 1].term if index else 0
-            if 0 < term < state.current_term and not log.matches(index, term):
+            committed_in = self.terms[index - 1] if index else 0
+            if 0 < committed_in < state.current_term and not log.matches(index, term):
                 raise Violation(
                     "Leader Completeness",
                     f"node {state.node_id} leads in term {state.current_term} without the committed ({index}, term {term})",
