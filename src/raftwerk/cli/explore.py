@@ -11,7 +11,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from raftwerk.errors import RaftwerkError, UsageError
 from raftwerk.sim.explore.bounds import Bounds
 from raftwerk.sim.explore.replay import Kept, keep, read, tell, write
-from raftwerk.sim.explore.search import Report, Search
+from raftwerk.sim.explore.report import Report
+from raftwerk.sim.explore.search import Search
 from raftwerk.sim.mutants.catalogue import BY_NAME
 from raftwerk.sim.mutants.mutant import applied
 

@@ -17,7 +17,7 @@ from raftwerk.sim.checkers import Violation
 from raftwerk.sim.explore.bounds import Bounds
 from raftwerk.sim.explore.node import Act, Action, Done, Node
 from raftwerk.sim.explore.properties import History, Properties
-from raftwerk.sim.explore.search import CounterExample, outcome_of
+from raftwerk.sim.explore.report import CounterExample, outcome_of
 from raftwerk.sim.trace import Trace
 from raftwerk.sim.world import World
 

@@ -9,10 +9,8 @@ An action that changes nothing is not followed. No reduction looks at what the c
 """
 
 import time
-import traceback
 from array import array
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
@@ -23,6 +21,7 @@ from raftwerk.sim.explore.bounds import Bounds
 from raftwerk.sim.explore.digest import Lanes
 from raftwerk.sim.explore.node import Act, Action, Node
 from raftwerk.sim.explore.properties import History, Properties
+from raftwerk.sim.explore.report import CounterExample, Report, outcome_of
 
 REPORT_EVERY: Final = 2_000
 """Transitions between two reports of progress."""
@@ -49,36 +48,6 @@ class Whole(NamedTuple):
     reads: int
     crashes: int
     place: int
-
-
-@dataclass(frozen=True, slots=True)
-class CounterExample:
-    """A shortest way from the start to what must not be."""
-
-    bounds: Bounds
-    steps: list[tuple[NodeId, Action]]
-    invariant: str
-    text: str
-
-
-@dataclass(slots=True)
-class Report:
-    """What was covered. levels: the number of states first reached by so many actions."""
-
-    levels: list[int] = field(default_factory=list)
-    depth: int = 0
-    """Everything that so many actions can do was covered."""
-    transitions: int = 0
-    local_states: int = 0
-    messages: int = 0
-    seconds: float = 0.0
-    is_complete: bool = False
-    """Every state within the bounds was visited, and nothing is broken."""
-    counter_example: CounterExample | None = None
-
-    @property
-    def states(self) -> int:
-        return sum(self.levels)
 
 
 class _Found(Exception):
@@ -406,11 +375,3 @@ def bits(mask: int) -> Iterator[int]:
         bit = mask & -mask
         mask ^= bit
         yield bit.bit_length() - 1
-
-
-def outcome_of(error: Exception) -> tuple[str, str]:
-    """(property, what was seen) of a violation, or of an assertion of the core: its text, or the line it stands in."""
-    if isinstance(error, Violation):
-        return error.invariant, error.text
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    return "Invariant of the core", str(error) or f"{frame.name}: {frame.line}"
