@@ -15,6 +15,15 @@ from raftwerk.server.slices import Slices, Steps, read_in_slices
 ETCD_VERSION: Final = "3.5.21"
 """What the API is compatible with. Clients parse it as a semantic version, and choose features by it."""
 HASH_SLICE_ROWS: Final = 500
+_CHANGES: Final = ("Add", "Remove", "Update", "Promote")
+_NO_CHANGES: Final = (
+    "raftwerk: the members of a cluster cannot be changed while it runs, not yet; "
+    "save a snapshot and restore it to a new cluster"
+)
+
+
+def _refuse(call: Call, _: bytes) -> None:
+    call.finish(status.UNIMPLEMENTED, _NO_CHANGES)
 
 
 class ClusterServices:
@@ -35,6 +44,7 @@ class ClusterServices:
     def methods(self) -> dict[str, Method]:
         return {
             "/etcdserverpb.Cluster/MemberList": UnaryMethod(self.member_list),
+            **{f"/etcdserverpb.Cluster/Member{name}": UnaryMethod(_refuse) for name in _CHANGES},
             "/etcdserverpb.Maintenance/Status": UnaryMethod(self.status),
             "/etcdserverpb.Maintenance/HashKV": UnaryMethod(self.hash_kv),
         }
