@@ -4,14 +4,20 @@
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
+COMPILED := .venv-compiled
 
-.PHONY: node proto run test verify fix bench sim setup clean differential
+.PHONY: node proto run test test-compiled verify fix bench sim differential setup clean
 
 run: $(VENV)/.installed
 	$(BIN)/raftwerk dev
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest
+
+# The same code compiled to C (setup.py): the tests of the floors that are compiled, and the server from outside
+test-compiled: $(COMPILED)/.installed
+	$(COMPILED)/bin/python -m pytest tests/http2 tests/fuzz tests/kv tests/storage tests/wire tests/replica tests/server \
+		tests/properties tests/client tests/crash tests/interop/test_etcdctl_as_on_etcd.py
 
 verify: $(VENV)/.dev
 	$(BIN)/ruff check .
@@ -42,6 +48,13 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
+$(COMPILED)/.installed: pyproject.toml constraints.txt setup.py $(shell find src -name '*.py')
+	rm -rf build $(COMPILED)
+	$(PYTHON) -m venv $(COMPILED)
+	$(COMPILED)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
+	RAFTWERK_COMPILE=1 $(COMPILED)/bin/python -m pip install --quiet --constraint constraints.txt --group dev .
+	touch $@
+
 $(VENV)/.dev: $(VENV)/.installed
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --group dev
 	if command -v npm >/dev/null; then $(MAKE) --no-print-directory node; fi
@@ -55,7 +68,7 @@ tests/interop/node/node_modules/.package-lock.json: tests/interop/node/package-l
 	touch $@
 
 clean:
-	rm -rf $(VENV) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) $(COMPILED) build src/*.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 # After a change to src/raftwerk/api/*.proto; a test checks that it was done
 proto: $(VENV)/.dev

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import cast
 
 import pytest
 from google.protobuf.wrappers_pb2 import Int64Value
@@ -25,7 +26,7 @@ WRITES: dict[str, Callable[[Client], Awaitable[object]]] = {
 
 
 def is_ours(member: Member) -> bool:
-    return "raftwerk" in str(member.process.args if member.process else "")
+    return member.process is not None and "raftwerk.cli" in cast("list[str]", member.process.args)
 
 
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)

@@ -12,7 +12,14 @@ from raftwerk.http2.frames import frame
 from raftwerk.http2.grpc import frame_message
 from raftwerk.http2.headers import Headers, literal
 from raftwerk.http2.limits import Limits
-from raftwerk.http2.server import Call, Method, ServerConnection, StreamMethod, UnaryMethod
+from raftwerk.http2.server import (
+    Call,
+    Method,
+    Request,
+    ServerConnection,
+    StreamMethod,
+    UnaryMethod,
+)
 
 ECHO, HOLD, CHAT, FEED = "/t.Test/Echo", "/t.Test/Hold", "/t.Test/Chat", "/t.Test/Feed"
 SETTINGS = frames.settings({})
@@ -127,6 +134,12 @@ def call_frames(stream_id: int, path: str = ECHO, message: bytes = b"hello") -> 
     data = [data_frame(stream_id, piece) for piece in pieces[:-1]]
     last = data_frame(stream_id, pieces[-1], end=True)
     return b"".join((headers_frame(stream_id, request_headers(path)), *data, last))
+
+
+def idle_call(stream_id: int, send_window: int) -> Call:
+    """A call of which nothing has come yet, on a connection of its own."""
+    request = Request("/t.Test/None", [], None, None, False, None, None)
+    return Call(ServerConnection(TestMethods(), Limits()), stream_id, send_window, request)
 
 
 class ServerUnderTest:

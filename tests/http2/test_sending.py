@@ -7,26 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raftwerk.http2 import frames
+from raftwerk.http2.call import Call
 from raftwerk.http2.errors import ConnectionFault, ErrorCode, StreamFault
-from raftwerk.http2.grpc import MessageFault, MessageReader
 from raftwerk.http2.sending import Sender
-from raftwerk.http2.stream import Stream
-from tests.http2.talk import Frame, frames_in
+from tests.http2.talk import Frame, frames_in, idle_call
 
 TRAILERS = frames.frame(frames.HEADERS, frames.END_STREAM, 1, b"")
-
-
-class Recorder(Stream):
-    """Counts how often it was told that all has left."""
-
-    drained = 0
-
-    def on_messages(self, messages: list[bytes], *, is_last: bool) -> None: ...
-    def on_message_fault(self, fault: MessageFault) -> None: ...
-    def on_reset(self, code: int) -> None: ...
-
-    def on_drained(self) -> None:
-        self.drained += 1
 
 
 class Sending:
@@ -35,16 +21,20 @@ class Sending:
     def __init__(self, window: int = 100, stream_window: int = 100, frame_max: int = 10) -> None:
         self._output: list[bytes] = []
         self.ended: list[int] = []
-        self.sender: Sender[Recorder] = Sender(self._output, self._on_ended)
+        self.drained: list[int] = []
+        """Streams that were told that all has left."""
+        self.sender: Sender[Call] = Sender(self._output, self._on_ended)
         self.sender.window = window
         self.sender.stream_window = stream_window
         self.sender.frame_max = frame_max
 
-    def _on_ended(self, stream: Recorder) -> None:
+    def _on_ended(self, stream: Call) -> None:
         self.ended.append(stream.stream_id)
 
-    def stream(self, stream_id: int = 1) -> Recorder:
-        return Recorder(stream_id, self.sender.stream_window, MessageReader(1))
+    def stream(self, stream_id: int = 1) -> Call:
+        one = idle_call(stream_id, self.sender.stream_window)
+        one.on_drain = lambda: self.drained.append(stream_id)
+        return one
 
     def output(self) -> list[Frame]:
         found = frames_in(b"".join(self._output))
@@ -77,10 +67,10 @@ def test_what_the_streams_window_does_not_allow_waits_for_it() -> None:
     assert sending.sent() == []
     sending.sender.widen_stream(one, 12)
     assert sending.sent() == [(1, 10), (1, 2)]
-    assert (one.queued_bytes, sending.sender.queued_bytes, one.drained) == (1, 1, 0)
+    assert (one.queued_bytes, sending.sender.queued_bytes, sending.drained) == (1, 1, [])
     sending.sender.widen_stream(one, 1)
     assert [frame.payload for frame in sending.output()] == [bytes((19,))]
-    assert one.drained == 1
+    assert sending.drained == [1]
 
 
 def test_what_the_connections_window_does_not_allow_waits_for_it() -> None:
@@ -92,7 +82,7 @@ def test_what_the_connections_window_does_not_allow_waits_for_it() -> None:
     assert sending.sent() == []
     sending.sender.widen(13)
     assert sending.sent() == [(1, 10), (1, 3)]
-    assert one.drained == 1
+    assert sending.drained == [1]
 
 
 def test_streams_take_turns() -> None:
@@ -129,7 +119,7 @@ def test_trailers_come_after_everything_that_waits() -> None:
     sending.sender.widen(3)
     assert [frame.kind for frame in sending.output()] == [frames.DATA, frames.HEADERS]
     assert (sending.ended, one.is_local_closed) == ([1], True)
-    assert one.drained == 0, "it is over: nobody wants to send more"
+    assert sending.drained == [], "it is over: nobody wants to send more"
 
 
 def test_trailers_alone_need_no_window() -> None:

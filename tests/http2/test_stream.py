@@ -4,20 +4,12 @@ import pytest
 
 from raftwerk.http2 import grpc
 from raftwerk.http2.errors import ErrorCode, StreamFault
-from raftwerk.http2.grpc import MessageFault, MessageReader
 from raftwerk.http2.stream import Stream
+from tests.http2.talk import idle_call
 
 
-class Recorder(Stream):
-    """Takes everything."""
-
-    def on_messages(self, messages: list[bytes], *, is_last: bool) -> None: ...
-    def on_message_fault(self, fault: MessageFault) -> None: ...
-    def on_reset(self, code: int) -> None: ...
-
-
-def stream(content_length: int | None = None) -> Recorder:
-    one = Recorder(1, 100, MessageReader(100))
+def stream(content_length: int | None = None) -> Stream:
+    one = idle_call(1, 100)
     one.body_bytes_left = content_length
     return one
 

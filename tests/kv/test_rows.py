@@ -11,7 +11,8 @@ from raftwerk.kv.rows import (
     KEY_ROW,
     NO_LINK,
     NO_LINKS,
-    OLDER_SLICE,
+    OLDER_FROM,
+    OLDER_TO,
     PUT,
     REVISION,
     KeyRow,
@@ -91,7 +92,7 @@ def history() -> tuple[list[int], list[bytes]]:
     for version in range(1, VERSIONS):
         if version > 1:
             trees = grown(rows[-1])
-        older = trees[OLDER_SLICE]
+        older = trees[OLDER_FROM:OLDER_TO]
         jumps.append(REVISION.unpack(older)[0] if older else 0)
         rows.append(KEY_ROW.pack(version, 0, 1, version, 0) + trees)
     return jumps, rows

@@ -37,7 +37,7 @@ class GuardRig(Rig):
             path: UnaryMethod(lambda call, data: call.reply(data)) for path in ADMIN_ONLY
         }
         named[SNAPSHOT] = StreamMethod(self._snapshot)
-        kv = KvService(self.node, loop, Slices(loop), lambda: None)
+        kv = KvService(self.node, loop, Slices(loop), lambda: False)
         super().__init__(loop, kv.methods(), guard.protect(named))
         if is_enabled:
             self._enable()
@@ -134,7 +134,7 @@ def test_lock_with_an_invalid_token_is_over() -> None:
     rig = GuardRig()
     loop = rig.loop
     hub = rig.node.machine.open_hub(lambda: None, lambda: None)
-    contests = Contests(rig.node, loop, Slices(loop), hub, lambda: None)
+    contests = Contests(rig.node, loop, Slices(loop), hub, lambda: False)
     locks = Rig(loop, LockService(contests).methods())
     request = lock_pb2.LockRequest(name=b"n")
     outcome = locks.call("/v3lockpb.Lock/Lock", request, headers={b"token": b"x"})

@@ -96,20 +96,20 @@ class Connection(ABC, Generic[S]):
         start = 0
         frame_max = self.limits.frame_bytes_max
         while size - start >= 9 and not self.is_closed:
-            length = int.from_bytes(buffer[start : start + 3], "big")
+            length = buffer[start] << 16 | buffer[start + 1] << 8 | buffer[start + 2]
             if length > frame_max:
                 raise ConnectionFault(
                     ErrorCode.FRAME_SIZE_ERROR, f"frame of {length} bytes, {frame_max} are allowed"
                 )
-            stop = start + 9 + length
+            payload_from = start + 9
+            stop = payload_from + length
             if stop > size:
                 break
             kind, flags = buffer[start + 3], buffer[start + 4]
-            stream_id = int.from_bytes(buffer[start + 5 : start + 9], "big") & 0x7FFFFFFF
-            payload = buffer[start + 9 : stop]
+            stream_id = int.from_bytes(buffer[start + 5 : payload_from], "big") & 0x7FFFFFFF
             start = stop
             try:
-                self._on_frame(kind, flags, stream_id, payload)
+                self._on_frame(kind, flags, stream_id, buffer[payload_from:stop])
             except StreamFault as fault:
                 self._on_stream_fault(fault)
         self._input = buffer[start:]

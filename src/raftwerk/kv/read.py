@@ -10,7 +10,14 @@ from typing import Any, Final
 
 from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
 from raftwerk.kv.results import RangeResult
-from raftwerk.kv.rows import NO_VERSION, VERSION_SLICE, KeyRow, decode_key_value, encode_key_value
+from raftwerk.kv.rows import (
+    NO_VERSION,
+    VERSION_FROM,
+    VERSION_TO,
+    KeyRow,
+    decode_key_value,
+    encode_key_value,
+)
 from raftwerk.kv.store import Table
 from raftwerk.kv.versions import Versions, bound, bounds
 
@@ -114,7 +121,9 @@ class RangeScan:
                 return -1
             max_rows -= 1
             if len(rows) >= keep_max and data < bound:
-                self._count += data[VERSION_SLICE] != NO_VERSION  # as `at`, but only counted
+                self._count += (
+                    data[VERSION_FROM:VERSION_TO] != NO_VERSION
+                )  # as `at`, but only counted
             elif (row := at(data, bound)) is not None:
                 self._count += 1
                 if len(rows) < keep_max:

@@ -41,12 +41,14 @@ class KeyRow(NamedTuple):
 
 KEY_ROW: Final = struct.Struct(">QIQQq")
 """What a KEYS row begins with; its trees follow."""
-VERSION_SLICE: Final = slice(20, 28)
-"""Of a KEYS row; NO_VERSION for a deleted key."""
+VERSION_FROM: Final = 20
+VERSION_TO: Final = 28
+"""Where the version stands in a KEYS row; NO_VERSION for a deleted key."""
 FIRST_TREE: Final = b"\0"
 """The trees of a key's first version: one, of rank 0."""
-OLDER_SLICE: Final = slice(1, 1 + LINK_BYTES)
-"""Of the trees: the root of the second one; empty if there is none."""
+OLDER_FROM: Final = 1
+OLDER_TO: Final = OLDER_FROM + LINK_BYTES
+"""Where the root of the second tree stands among the trees; nothing is there if there is none."""
 
 
 def grown(data: bytes) -> bytes:
@@ -71,16 +73,19 @@ class RevisionRow(NamedTuple):
     @staticmethod
     def decode(data: bytes) -> "RevisionRow":
         return RevisionRow(
-            data[:1] == DELETE, data[PREV_SLICE], data[JUMP_SLICE], data[KEY_VALUE_FROM:]
+            data[:1] == DELETE,
+            data[PREV_FROM:JUMP_FROM],
+            data[JUMP_FROM:KEY_VALUE_FROM],
+            data[KEY_VALUE_FROM:],
         )
 
 
 PUT: Final = b"\x00"
 DELETE: Final = b"\x01"
-PREV_SLICE: Final = slice(1, 1 + LINK_BYTES)
-JUMP_SLICE: Final = slice(PREV_SLICE.stop, PREV_SLICE.stop + LINK_BYTES)
-KEY_VALUE_FROM: Final = JUMP_SLICE.stop
-"""Where the KeyValue starts in an encoded RevisionRow: after the kind and the links."""
+PREV_FROM: Final = 1
+JUMP_FROM: Final = PREV_FROM + LINK_BYTES
+KEY_VALUE_FROM: Final = JUMP_FROM + LINK_BYTES
+"""Where the links and the KeyValue start in an encoded RevisionRow: the kind is first."""
 
 
 class KeyValue(NamedTuple):
@@ -121,7 +126,18 @@ def encode_key_value(
     >>> encode_key_value(b"k", 2, 3, 2, b"v", 0).hex()
     '0a016b1002180320022a0176'
     """
-    data = b"\x0a" + varint(len(key)) + key if key else b""
+    size, value_size = len(key), len(value)
+    if create_revision and mod_revision and version and size and value_size and not lease:
+        return b"\x0a%b%b\x10%b\x18%b\x20%b\x2a%b%b" % (
+            varint(size),
+            key,
+            varint(create_revision),
+            varint(mod_revision),
+            varint(version),
+            varint(value_size),
+            value,
+        )
+    data = b"\x0a" + varint(size) + key if key else b""
     if create_revision:
         data += b"\x10" + varint(create_revision)
     if mod_revision:
@@ -129,7 +145,7 @@ def encode_key_value(
     if version:
         data += b"\x20" + varint(version)
     if value:
-        data += b"\x2a" + varint(len(value)) + value
+        data += b"\x2a" + varint(value_size) + value
     if lease:
         data += b"\x30" + varint(lease)
     return data

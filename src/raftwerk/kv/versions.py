@@ -8,18 +8,20 @@ from raftwerk.kv.lease import lease_row
 from raftwerk.kv.rows import (
     DELETE,
     FIRST_TREE,
-    JUMP_SLICE,
+    JUMP_FROM,
     KEY_ROW,
     KEY_VALUE_FROM,
     LINK_BYTES,
     NO_LINK,
     NO_LINKS,
     NO_VERSION,
-    OLDER_SLICE,
-    PREV_SLICE,
+    OLDER_FROM,
+    OLDER_TO,
+    PREV_FROM,
     PUT,
     REVISION,
-    VERSION_SLICE,
+    VERSION_FROM,
+    VERSION_TO,
     KeyRow,
     KeyValue,
     RevisionRow,
@@ -61,28 +63,28 @@ class Versions:
     def newest(self, key: bytes) -> KeyRow | None:
         """The newest version of a key that is there; None for a deleted or unknown one."""
         data = self.store.get(_KEYS, key)
-        if data is None or data[VERSION_SLICE] == NO_VERSION:
+        if data is None or data[VERSION_FROM:VERSION_TO] == NO_VERSION:
             return None
         return KeyRow.decode(data)
 
     def scan(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, KeyRow]]:
         """Keys that are there now, in order."""
         for key, data in self.store.scan(_KEYS, start, stop):
-            if data[VERSION_SLICE] != NO_VERSION:
+            if data[VERSION_FROM:VERSION_TO] != NO_VERSION:
                 yield key, KeyRow.decode(data)
 
     def at(self, data: bytes, bound: bytes) -> KeyRow | None:
         """The newest version before a bound (see `bound`), from the KEYS row of its key; None if the key was not there."""
         if data < bound:  # so is the link that it begins with
-            return KeyRow.decode(data) if data[VERSION_SLICE] != NO_VERSION else None
+            return KeyRow.decode(data) if data[VERSION_FROM:VERSION_TO] != NO_VERSION else None
         get = self.store.get
         link = data[:LINK_BYTES]
         while link >= bound:
             row = get(_REVISIONS, link)
             if row is None:
                 return None  # a deletion that was compacted away
-            jump = row[JUMP_SLICE]
-            link = jump if jump >= bound else row[PREV_SLICE]
+            jump = row[JUMP_FROM:KEY_VALUE_FROM]
+            link = jump if jump >= bound else row[PREV_FROM:JUMP_FROM]
         row = get(_REVISIONS, link) if link != NO_LINK else None
         if row is None:
             return None
@@ -106,12 +108,12 @@ class Versions:
         """Write a new version of a key."""
         data = self.store.get(_KEYS, key)
         create_revision, version, old_lease = main, 1, 0
-        if data is not None and data[VERSION_SLICE] != NO_VERSION:
+        if data is not None and data[VERSION_FROM:VERSION_TO] != NO_VERSION:
             _, _, create_revision, version, old_lease = KEY_ROW.unpack_from(data)
             version += 1
         if lease != old_lease:
             self._attach(key, old_lease, lease)
-        self._write(key, data, PUT, value, KeyRow(main, sub, create_revision, version, lease))
+        self._write(key, data, PUT, value, main, sub, create_revision, version, lease)
 
     def delete(self, key: bytes, main: int, sub: int) -> None:
         """Write the deletion of a key that is there."""
@@ -120,7 +122,7 @@ class Versions:
         lease = KeyRow.decode(data).lease
         if lease:
             self._attach(key, lease, 0)
-        self._write(key, data, DELETE, b"", KeyRow(main, sub, 0, 0, 0))
+        self._write(key, data, DELETE, b"", main, sub, 0, 0, 0)
 
     def _attach(self, key: bytes, old_lease: int, lease: int) -> None:
         """A key goes from one lease to another; 0: none."""
@@ -130,15 +132,23 @@ class Versions:
             self.store.put(Table.LEASE_KEYS, lease_row(lease) + key, b"")
 
     def _write(
-        self, key: bytes, data: bytes | None, kind: bytes, value: bytes, row: KeyRow
+        self,
+        key: bytes,
+        data: bytes | None,
+        kind: bytes,
+        value: bytes,
+        main: int,
+        sub: int,
+        create_revision: int,
+        version: int,
+        lease: int,
     ) -> None:
-        """Write both rows of a version. data: the KEYS row that it replaces."""
+        """Write both rows of a version. data: the KEYS row that it replaces. The last five: a KeyRow."""
         if data is None:
             trees, links = FIRST_TREE, NO_LINKS
         else:
             trees = grown(data)
-            links = data[:LINK_BYTES] + (trees[OLDER_SLICE] or NO_LINK)
-        main, sub, create_revision, version, lease = row
+            links = data[:LINK_BYTES] + (trees[OLDER_FROM:OLDER_TO] or NO_LINK)
         key_row = KEY_ROW.pack(main, sub, create_revision, version, lease)
         self.store.put(_KEYS, key, key_row + trees)
         key_value = encode_key_value(key, create_revision, main, version, value, lease)

@@ -5,10 +5,11 @@ from typing import Final, Protocol
 
 from raftwerk.kv.rows import (
     DELETE,
+    JUMP_FROM,
     KEY_VALUE_FROM,
     LINK_BYTES,
     NO_LINK,
-    PREV_SLICE,
+    PREV_FROM,
     REVISION,
     read_varint,
     varint,
@@ -74,7 +75,7 @@ def _key_value_before(store: Store, link: bytes, revision: int) -> bytes | None:
             return None
         if int.from_bytes(link[:8], "big") < revision:
             return None if row[:1] == DELETE else row[KEY_VALUE_FROM:]
-        link = row[PREV_SLICE]  # written by the same transaction
+        link = row[PREV_FROM:JUMP_FROM]  # written by the same transaction
     return None
 
 
@@ -129,4 +130,4 @@ def _event(link: bytes, row: bytes) -> Event:
     size, start = read_varint(key_value, 1)
     key = key_value[start : start + size]
     revision, _ = REVISION.unpack(link[:LINK_BYTES])
-    return Event(revision, key, key_value, row[PREV_SLICE], is_delete=row[:1] == DELETE)
+    return Event(revision, key, key_value, row[PREV_FROM:JUMP_FROM], is_delete=row[:1] == DELETE)

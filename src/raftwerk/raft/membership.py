@@ -6,6 +6,7 @@ majority of both.
 
 import json
 from dataclasses import dataclass
+from functools import lru_cache
 
 from raftwerk.raft.types import NodeId
 
@@ -37,8 +38,7 @@ class Membership:
         >>> Membership((1, 2, 3)).encode()
         b'{"voters":[1,2,3],"outgoing":[],"learners":[]}'
         """
-        groups = {"voters": self.voters, "outgoing": self.outgoing, "learners": self.learners}
-        return json.dumps(groups, separators=(",", ":")).encode()
+        return _encoded(self)
 
     @staticmethod
     def decode(data: bytes) -> "Membership":
@@ -47,3 +47,14 @@ class Membership:
         return Membership(
             tuple(groups["voters"]), tuple(groups["outgoing"]), tuple(groups["learners"])
         )
+
+
+@lru_cache(maxsize=64)
+def _encoded(membership: Membership) -> bytes:
+    """Kept: it goes with each batch that is applied."""
+    groups = {
+        "voters": membership.voters,
+        "outgoing": membership.outgoing,
+        "learners": membership.learners,
+    }
+    return json.dumps(groups, separators=(",", ":")).encode()

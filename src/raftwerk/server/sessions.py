@@ -67,7 +67,10 @@ class Place(NamedTuple):
 def place_of(call: Call) -> Place | None:
     """Where the metadata puts a write; None if it belongs to no session. Raises ValueError if it cannot be read."""
     headers = call.request.headers
-    if not any(name == SESSION for name, _ in headers):
+    for name, _ in headers:
+        if name == SESSION:
+            break
+    else:
         return None
     fields = dict(headers)
     texts = [fields.get(name, b"") for name in (SESSION, SEQUENCE, FIRST)]

@@ -67,13 +67,30 @@ class SortedTable:
                 yield key, rows[key]
 
     def _bring_up_to_date(self) -> None:
-        for key in self._new:
+        new = self._new
+        if not new:
+            return
+        new.sort()
+        last = self._runs[-1]
+        if not last or new[0] > last[-1]:  # behind all others, as revisions are
+            self._append(new)
+            self._new = []
+            return
+        for key in new:
             place = bisect_right(self._floors, key) - 1
             run = self._runs[place]
             insort(run, key)
             if len(run) > RUN_KEYS_MAX:
                 self._split(place)
-        self._new.clear()
+        new.clear()
+
+    def _append(self, keys: list[bytes]) -> None:
+        last = self._runs[-1]
+        if len(last) + len(keys) > RUN_KEYS_MAX:
+            self._runs.append(keys)
+            self._floors.append(keys[0])
+        else:
+            last += keys
 
     def _split(self, place: int) -> None:
         run = self._runs[place]

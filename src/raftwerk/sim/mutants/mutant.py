@@ -32,7 +32,7 @@ class Mutant:
 
 
 def function_of(mutant: Mutant) -> FunctionType:
-    """The function that the mutant changes."""
+    """The function that the mutant changes. Raises UsageError if it is compiled."""
     module, _, path = mutant.where.partition(":")
     found: object = importlib.import_module(f"raftwerk.{module}")
     for name in path.split("."):
@@ -41,7 +41,11 @@ def function_of(mutant: Mutant) -> FunctionType:
         found = found.fget
     elif isinstance(found, staticmethod):
         found = found.__func__
-    assert isinstance(found, FunctionType)
+    if not isinstance(found, FunctionType):
+        raise UsageError(
+            f"mutant {mutant.name!r}: {mutant.where} is compiled, and only plain Python can be changed: install raftwerk "
+            "without RAFTWERK_COMPILE"
+        )
     return found
 
 
