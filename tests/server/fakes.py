@@ -19,6 +19,7 @@ from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.methods import MethodTable
 from raftwerk.storage.memory import MemoryStore
+from tests.kv.rig import completed
 
 CLUSTER_ID = 0xABC
 NODE_ID = 0x123
@@ -124,7 +125,7 @@ class FakeNode:
     def apply(self, command: bytes) -> object:
         """Execute a command now."""
         self._index += 1
-        return self.machine.apply([command], self._index, b"position")[0]
+        return completed(self.machine.apply([command], self._index, b"position"))[0]
 
     def read(self, done: Callable[[Failure | None], None]) -> None:
         self._later(lambda: done(self.failure))
