@@ -231,7 +231,9 @@ class Search:
             new = network & ~whole.network
             dirty = {to for to, inbox in automaton.inboxes.items() if inbox & new}
             network, _ = self._spread(nodes, network, {position + 1, *dirty})
-            history = self._remember(nodes, network, whole.history, position, outcome)
+            history = self._remember(
+                nodes, whole.network, network, whole.history, position, outcome
+            )
             lanes = (
                 whole.lanes
                 + automaton.locals[outcome.local].lanes
@@ -296,18 +298,25 @@ class Search:
             raise _Found([], error) from error
 
     def _remember(
-        self, nodes: tuple[int, ...], network: int, number: int, position: int, outcome: Outcome
+        self,
+        nodes: tuple[int, ...],
+        before: int,
+        network: int,
+        number: int,
+        position: int,
+        outcome: Outcome,
     ) -> int:
         """Returns the history after an action, and compares what was done with it."""
         automaton, properties = self._automaton, self._properties
         commit_index = automaton.locals[outcome.local].commit_index
-        if not outcome.is_notable and commit_index <= self._lengths[number]:
+        has_voted = bool(network & ~before & automaton.votes)
+        if not (outcome.is_notable or has_voted) and commit_index <= self._lengths[number]:
             return number
         history = self._histories[number]
         views = [automaton.view(local) for local in nodes]
         actor = views[position]
         try:
-            if outcome.is_election:
+            if outcome.is_election or has_voted:
                 sent = [automaton.messages[bit] for bit in bits(network & automaton.votes)]
                 history = properties.elected(
                     actor, history, [(one.sender, one.to, one.message) for one in sent]
