@@ -10,7 +10,7 @@ from raftwerk.sim.options import FaultOptions
 from raftwerk.sim.run import plan, run
 
 STORIES = {
-    2: "a forwarded command that the network repeats was appended twice",
+    7: "a forwarded command that the network repeats was appended twice",
     24: "a place given out again was reported as not committed, and a third leader committed it",
 }
 """Seeds that show a bug which was mended, if it is put back (sim/mutants)."""
@@ -22,8 +22,8 @@ def test_one_seed_gives_one_trace() -> None:
 
 
 def test_the_order_of_hashes_does_not_matter() -> None:
-    """Two processes with other hash seeds run the same simulation, bit by bit."""
-    program = "from raftwerk.sim.run import run; print([run(seed).hash for seed in (5, 6, 7)])"
+    """Two processes with other hash seeds run the same simulation, bit by bit. 266: all kinds of clients are at work."""
+    program = "from raftwerk.sim.run import run; print([run(seed).hash for seed in (5, 6, 266)])"
     hashes = [
         subprocess.run(
             [sys.executable, "-c", program],

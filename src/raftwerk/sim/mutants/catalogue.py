@@ -142,6 +142,7 @@ MUTANTS: Final = (
         "raft.commit:learn",
         "min(leader_commit, last_new_index)",
         "min(leader_commit, state.log.last_index)",
+        seed=20,
     ),
     Mutant(
         "apply-ahead-of-the-disk",
@@ -282,6 +283,7 @@ MUTANTS: Final = (
         "raft.forward:refuse_all",
         "Refusal.OUTCOME_UNKNOWN",
         "Refusal.NOT_LEADER",
+        seed=2,
     ),
     Mutant(
         "unknown-outcome-tried-again",
@@ -294,7 +296,7 @@ MUTANTS: Final = (
         "raft.forward:_is_new",
         "request_id > leader.forwarded.get(life, -1)",
         "True",
-        seed=2,
+        seed=7,
     ),
     Mutant(
         "former-leader-denies",
