@@ -310,7 +310,7 @@ MUTANTS: Final = (
         "replica.proposals:Proposals._overtake",
         "self._fail(other, Failure.TIMED_OUT_LEADER_FAILED)",
         "self._fail(other, Failure.NOT_COMMITTED)",
-        seed=24,
+        scenario="APlaceGivenOutAgain",
     ),
     # Disks
     Mutant(
@@ -332,7 +332,7 @@ MUTANTS: Final = (
         "wal.log:Wal.open",
         "if recovery.torn_bytes:",
         "if False:",
-        seed=91,
+        seed=120,
     ),
     Mutant(
         "damage-taken-for-a-torn-tail",

@@ -17,7 +17,7 @@ COMPARISONS: Final = (
         "raft.install_snapshot:receive",
         "if rpc.term < state.current_term:",
         "if False:",
-        seed=21,
+        scenario="ASnapshotOfAFormerLeader",
     ),
     Mutant(
         "vote-forgotten-in-the-same-term",

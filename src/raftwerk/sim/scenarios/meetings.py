@@ -1,6 +1,7 @@
 """Things that seldom meet: what chance needs thousands of seeds for, arranged."""
 
-from raftwerk.raft.messages import AppendEntries, ForwardCommands
+from raftwerk.raft.messages import AppendEntries, ForwardCommands, InstallSnapshot
+from raftwerk.replica.failure import Failure
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
 
 
@@ -75,3 +76,41 @@ def a_copy_meets_a_former_leader(stage: Stage) -> None:
     nodes[leader].receive(asker, copy)
     stage.run_ms(3_000)
     assert len(proposal.answers) == 1
+
+
+def a_snapshot_of_a_former_leader(stage: Stage) -> None:
+    """A chunk of a snapshot arrives from a leader of an older term: it is refused, and says who leads (Figure 13, rule 1)."""
+    stage.agree(nodes=3)
+    old = stage.one_leader()
+    stage.disconnect(old)
+    stage.agree(nodes=2)
+    victim = stage.others(stage.one_leader(), old)[0]
+    state = stage.cluster.nodes[victim].state
+    leader_id, term = state.leader_id, state.current_term
+    late = InstallSnapshot(
+        stage.term(old), old, 10_000, stage.term(old), state.membership.encode(), 0, b"", False
+    )
+    assert late.term < term
+    stage.cluster.nodes[victim].receive(old, late)
+    stage.run_ms(20)
+    assert (state.leader_id, state.current_term, state.incoming) == (leader_id, term, None)
+
+
+def a_place_given_out_again(stage: Stage) -> None:
+    """A newer leader gives out an older one's places; a third may yet commit what stood there (Figure 8): it is unknown."""
+    stage.agree(nodes=5)
+    old = stage.one_leader()
+    asker, new, *rest = stage.others(old)
+    network = stage.cluster.network
+    network.cut([(old, node_id) for node_id in (new, *rest)])
+    first = stage.last_index(asker)
+    waiting = [stage.propose(asker) for _ in range(3)]
+    stage.cluster.wait(lambda: stage.last_index(asker) == first + 3, 200, "they have their places")
+    stage.disconnect(old)
+    stage.elect(new)
+    stage.cluster.wait(lambda: stage.cluster.nodes[new].is_leader, 200, "a newer leader")
+    network.cut([(new, node_id) for node_id in rest])
+    again = stage.propose(asker)
+    stage.cluster.wait(lambda: bool(waiting[-1].answers), 1_000, "an answer")
+    assert not again.is_done
+    assert all(Failure.NOT_COMMITTED not in proposal.answers for proposal in waiting)
