@@ -256,7 +256,7 @@ MUTANTS: Final = (
         "raft.read_index:ask_leader",
         "remote.next_request_id += 1",
         "pass",
-        seed=37,
+        scenario="AReadMeetsAnOlderAnswer",
     ),
     Mutant(
         "read-before-it-is-applied",
@@ -270,6 +270,7 @@ MUTANTS: Final = (
         "replica.proposals:Proposals.on_applied",
         "while kept and entries[start + kept - 1].term != batch.term:",
         "while False:",
+        seed=9,
     ),
     Mutant(
         "batch-judged-by-its-first-entry",
@@ -290,6 +291,7 @@ MUTANTS: Final = (
         "replica.proposals:Proposals.on_refused",
         "if failure is not None:",
         "if failure not in (None, Failure.TIMED_OUT_LEADER_FAILED):",
+        seed=2,
     ),
     Mutant(
         "repeated-command-taken-twice",

@@ -198,6 +198,7 @@ def _meetings() -> list[Scenario]:
         Scenario("CrashMeetsAnInstall", meetings.crash_meets_an_install, short),
         Scenario("ACopyMeetsAFormerLeader", meetings.a_copy_meets_a_former_leader, _options(3)),
         Scenario("APlaceGivenOutAgain", meetings.a_place_given_out_again, _options(5)),
+        Scenario("AReadMeetsAnOlderAnswer", meetings.a_read_meets_an_older_answer, _options(3)),
         Scenario("ASnapshotOfAFormerLeader", meetings.a_snapshot_of_a_former_leader, _options(3)),
     ]
 

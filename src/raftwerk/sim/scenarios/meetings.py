@@ -1,6 +1,6 @@
 """Things that seldom meet: what chance needs thousands of seeds for, arranged."""
 
-from raftwerk.raft.messages import AppendEntries, ForwardCommands, InstallSnapshot
+from raftwerk.raft.messages import AppendEntries, ForwardCommands, InstallSnapshot, ReadIndexReply
 from raftwerk.replica.failure import Failure
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
 
@@ -114,3 +114,26 @@ def a_place_given_out_again(stage: Stage) -> None:
     stage.cluster.wait(lambda: bool(waiting[-1].answers), 1_000, "an answer")
     assert not again.is_done
     assert all(Failure.NOT_COMMITTED not in proposal.answers for proposal in waiting)
+
+
+def a_read_meets_an_older_answer(stage: Stage) -> None:
+    """The answer to a follower's read comes once more when it asks again: it says nothing about the later read."""
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    asker = stage.others(leader)[0]
+    node = stage.cluster.nodes[asker]
+    answers: list[object] = []
+    node.read(answers.append)
+    stage.cluster.wait(lambda: bool(node.state.remote.reads), 100, "it is asked")
+    ((request_id, _),) = node.state.remote.reads.items()
+    copy = ReadIndexReply(stage.term(leader), request_id, stage.commit_index(leader))
+    stage.cluster.wait(lambda: bool(answers), 1_000, "an answer")
+    stage.cluster.network.cut([(leader, asker)])
+    stage.propose(leader)
+    committed = stage.committed
+    stage.cluster.wait(lambda: stage.committed > committed, 200, "a newer command is committed")
+    node.read(answers.append)
+    stage.cluster.wait(lambda: bool(node.state.remote.reads), 100, "it is asked again")
+    node.receive(leader, copy)
+    stage.run_ms(20)
+    assert answers == [None], "the later read was answered with what was committed before it began"
