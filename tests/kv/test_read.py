@@ -16,6 +16,10 @@ KEY, VERSION, CREATE, MOD, VALUE = SortTarget
 
 @pytest.fixture
 def rig() -> Rig:
+    return filled()
+
+
+def filled() -> Rig:
     """By key: a (created 2, written 6, version 2, value 3), b (3, 3, 1, 2), c (4, 7, 3, 1); d is gone."""
     rig = Rig()
     rig.execute_all(Put(b"a", b"0"), Put(b"b", b"2"), Put(b"c", b"0"), Put(b"c", b"0"))  # 2 to 5
@@ -189,7 +193,7 @@ def test_slices_see_the_state_that_the_range_began_with(
     rig: Rig, max_rows: int, limit: int
 ) -> None:
     query = RangeQuery(*ALL, limit=limit)
-    expected = rig.execute(query)
+    expected = filled().execute(query)
     scan = rig.machine.range_sliced(query)
     assert isinstance(scan, RangeScan)
     steps = 1

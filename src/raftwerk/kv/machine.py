@@ -373,6 +373,7 @@ class KvMachine:
     def reload(self) -> None:
         """The store's rows were replaced."""
         self.restores += 1
+        self._versions = Versions(self._store)
         self._pins.clear()
         self._load()
         self.leases.load()

@@ -5,6 +5,7 @@ While a reader is open its revision is pinned: physical compaction leaves alone 
 """
 
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from raftwerk.kv.rows import (
     encode_key_value,
 )
 from raftwerk.kv.store import Table
-from raftwerk.kv.versions import Versions, bound, bounds
+from raftwerk.kv.versions import NEWEST, Versions, bound, bounds
 
 ALL_ROWS: Final = 2**63
 _SORT_FIELDS: Final = {
@@ -71,7 +72,8 @@ class RangeScan:
         self._on_close = on_close
         self.rows_left = 0
         """Of what the step that completed the range was given."""
-        self._next_key, self._stop = bounds(query.key, query.range_end)
+        self._start, self._stop = bounds(query.key, query.range_end)
+        self._next_key = self._start
         self._count = 0
         self._rows: list[tuple[bytes, KeyRow]] = []
         self._values: dict[bytes, bytes] = {}
@@ -86,6 +88,11 @@ class RangeScan:
         self._keep_max = ALL_ROWS if needs_all else self._limit + 1
         if query.count_only:
             self._keep_max = 0
+        self._counts = versions.counts if read_revision != NEWEST else None
+        """None: what is read still changes."""
+        self._known_count: int | None = None
+        if self._counts is not None and self._keep_max < ALL_ROWS:
+            self._known_count = self._counts.find(self._bound, self._stop, self._start)
 
     def step(self, max_rows: int) -> RangeResult | None:
         """Do at most about max_rows rows of work. Returns the answer when it is complete, else None: call again."""
@@ -116,22 +123,40 @@ class RangeScan:
         rows, values = self._rows, self._values
         is_ordered_by_value = self._query.sort_target is SortTarget.VALUE
         for key, data in self._versions.store.scan(Table.KEYS, self._next_key, self._stop):
+            is_full = len(rows) >= keep_max
+            if is_full and self._known_count is not None:
+                break
             if max_rows <= 0:
                 self._next_key = key
                 return -1
             max_rows -= 1
-            if len(rows) >= keep_max and data < bound:
+            if is_full and data < bound:
                 self._count += (
                     data[VERSION_FROM:VERSION_TO] != NO_VERSION
                 )  # as `at`, but only counted
             elif (row := at(data, bound)) is not None:
                 self._count += 1
-                if len(rows) < keep_max:
+                if not is_full:
                     rows.append((key, row))
                     if is_ordered_by_value:
                         values[key] = decode_key_value(self._versions.key_value(row)).value
         self._is_counted = True
+        self._keep_count()
         return max_rows
+
+    def _keep_count(self) -> None:
+        """For reads of the same range, and for the next page: of a client that begins it behind the last key, or at it."""
+        if self._known_count is not None:
+            self._count = self._known_count
+        if self._counts is None:
+            return
+        rows, count = self._rows, self._count
+        keep = partial(self._counts.keep, self._bound, self._stop)
+        keep(self._start, rows[0][0] if rows else self._start, count)
+        if self._limit < len(rows) == self._keep_max:
+            (last, _), (following, _) = rows[-2:]
+            keep(last, last, count - self._limit + 1)
+            keep(last + b"\0", following, count - self._limit)
 
     def _arrange(self) -> None:
         """Filter, sort and cut, in etcd's order."""

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from raftwerk.kv.commands import ALL_FROM_KEY
+from raftwerk.kv.counts import Counts
 from raftwerk.kv.lease import lease_row
 from raftwerk.kv.rows import (
     DELETE,
@@ -59,6 +60,8 @@ class Versions:
         self.store = store
         self.written: list[Event] | None = None
         """What is written, for somebody who wants to know; None: nobody does."""
+        self.counts = Counts()
+        """Of keys at past revisions, and at the present one, as long as these are revisions of this store's rows."""
 
     def newest(self, key: bytes) -> KeyRow | None:
         """The newest version of a key that is there; None for a deleted or unknown one."""
