@@ -392,3 +392,9 @@ def test_wrong_retention_is_refused(arguments: list[str]) -> None:
 @pytest.mark.parametrize(("text", "seconds"), [("0", 0.0), ("0s", 0.0), ("1m", 60.0)])
 def test_members_compare_their_data_as_often_as_told(name: str, text: str, seconds: float) -> None:
     assert parse([f"--{name}={text}"], {})[0].corrupt_check_s == seconds
+
+
+@pytest.mark.parametrize("name", ["min_time", "interval", "timeout"])
+def test_keepalive_is_as_told(name: str) -> None:
+    settings, _ = parse([f"--grpc-keepalive-{name.replace('_', '-')}=90s"], {})
+    assert getattr(settings, f"grpc_keepalive_{name}_s") == 90

@@ -11,17 +11,22 @@ from tests.server.fakes import FakeLoop, FakeTransport
 
 PATH = "/test.Service/Call"
 BUFFERED_BYTES_MAX = 1000
+INTERVAL_S, TIMEOUT_S = 40.0, 7.0
+LIMITS = Limits(
+    buffered_bytes_max=BUFFERED_BYTES_MAX,
+    keepalive_interval_s=INTERVAL_S,
+    keepalive_timeout_s=TIMEOUT_S,
+)
 
 
 class Wire:
     """A protocol on a fake socket, its owner, and a client that talks to it."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = LIMITS) -> None:
         self.loop = FakeLoop()
         self.calls: list[Call] = []
         self.opened = self.closed = self.received_bytes = self.sent_bytes = 0
         methods = MethodTable({PATH: UnaryMethod(lambda call, data: self.calls.append(call))})
-        limits = Limits(buffered_bytes_max=BUFFERED_BYTES_MAX)
         self.protocol = GrpcProtocol(self, methods, limits, self.loop)
         self.transport = FakeTransport()
         self.protocol.connection_made(self.transport)
@@ -114,22 +119,56 @@ def test_client_that_lets_answers_pile_up_is_cut_off(wire: Wire) -> None:
     assert wire.transport.is_aborted
 
 
-def test_silent_client_is_asked_whether_it_lives(wire: Wire) -> None:
+def quiet(limits: Limits = LIMITS) -> Wire:
+    """A connection on which all greetings are said."""
+    wire = Wire(limits)
     wire.deliver()
     wire.deliver()
     assert wire.transport.writes == []
-    wire.loop.advance(PERIOD_S + 1)
+    return wire
+
+
+def test_silent_client_is_asked_whether_it_lives() -> None:
+    wire = quiet()
+    wire.loop.advance(INTERVAL_S - 1)
+    assert wire.transport.writes == []
+    wire.loop.advance(1)
     assert len(wire.transport.writes) == 1
-    wire.deliver()
-    wire.loop.advance(3 * PERIOD_S)
+    wire.loop.advance(TIMEOUT_S - 1)
+    assert not wire.transport.is_aborted
+    wire.loop.advance(1)
     assert wire.transport.is_aborted
 
 
-def test_client_that_answers_pings_stays(wire: Wire) -> None:
-    wire.deliver()
+def test_client_that_speaks_is_not_asked() -> None:
+    wire = quiet()
     for _ in range(10):
-        wire.loop.advance(PERIOD_S)
+        wire.loop.advance(INTERVAL_S - 1)
+        wire.start()
+    assert wire.transport.writes == []
+
+
+def test_client_that_answers_pings_stays() -> None:
+    wire = quiet()
+    for _ in range(10):
+        wire.loop.advance(INTERVAL_S)
+        assert len(wire.transport.writes) == 1
+        wire.loop.advance(TIMEOUT_S - 1)
         wire.deliver()
+    assert not wire.transport.is_aborted
+
+
+def test_client_that_is_not_read_from_is_not_blamed_for_its_silence() -> None:
+    wire = quiet()
+    wire.protocol.pause_writing()
+    wire.loop.advance(10 * INTERVAL_S)
+    assert not wire.transport.is_aborted
+
+
+def test_silent_client_is_left_alone_if_told_so() -> None:
+    wire = quiet(Limits(keepalive_interval_s=0))
+    wire.loop.advance(100 * INTERVAL_S)
+    assert wire.transport.writes == []
     assert not wire.transport.is_aborted
 
 

@@ -50,9 +50,8 @@ _IGNORED: Final = {
         distributed-tracing-service-name""",
     "gRPC and HTTP/1.1 are always served on the client URLs": "enable-grpc-gateway",
     "connections have limits of their own": """
-        cors grpc-keepalive-interval grpc-keepalive-min-time grpc-keepalive-timeout host-whitelist
-        max-concurrent-streams socket-reuse-address socket-reuse-port experimental-set-member-localaddr
-        set-member-localaddr""",
+        cors host-whitelist max-concurrent-streams socket-reuse-address socket-reuse-port
+        experimental-set-member-localaddr set-member-localaddr""",
     "it is ready when the log says so": "experimental-wait-cluster-ready-timeout wait-cluster-ready-timeout",
 }
 

@@ -171,6 +171,24 @@ FLAGS: Final[tuple[Flag, ...]] = (
             "watch-progress-notify-interval",
         )
     ),
+    Flag(
+        "grpc-keepalive-min-time",
+        "grpc_keepalive_min_time_s",
+        _seconds,
+        "Clients that ping more often than this are cut off; 0s: none is.",
+    ),
+    Flag(
+        "grpc-keepalive-interval",
+        "grpc_keepalive_interval_s",
+        _seconds,
+        "A silent client is asked after so long whether it lives; 0s: never.",
+    ),
+    Flag(
+        "grpc-keepalive-timeout",
+        "grpc_keepalive_timeout_s",
+        _seconds,
+        "How long a client that was asked has to answer.",
+    ),
     *_tls_flags("", "client_tls", "client port"),
     *_tls_flags("peer-", "peer_tls", "peer port"),
     Flag("tls-min-version", "min_version", _choice(*VERSIONS), "Oldest TLS that is spoken."),

@@ -151,7 +151,7 @@ class Connection(ABC, Generic[S]):
             if stream_id or len(payload) != 8:
                 _bad_control("PING", stream_id)
             if not flags & frames.ACK:
-                self._out.append(frame(frames.PING, frames.ACK, 0, payload))
+                self._on_ping(payload)
         elif kind == frames.RST_STREAM:
             self._on_rst_stream(stream_id, payload)
         elif kind == frames.GOAWAY:
@@ -168,6 +168,9 @@ class Connection(ABC, Generic[S]):
         elif kind == frames.PUSH_PROMISE:
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "PUSH_PROMISE")
         # Frames of unknown kinds are ignored (RFC 9113, section 4.1)
+
+    def _on_ping(self, payload: bytes) -> None:
+        self._out.append(frame(frames.PING, frames.ACK, 0, payload))
 
     # Messages
 

@@ -25,6 +25,8 @@ class Limits:
     (CVE-2023-44487, CVE-2025-8671)."""
     idle_frames_max: int = 5_000
     """A period: PING, SETTINGS, PRIORITY, WINDOW_UPDATE and empty frames in a row, with no payload either way: floods."""
+    ping_interval_s_min: float = 0.0
+    """A client that sends PINGs more often than this is cut off (pings.py). 0: never."""
     settings_max: int = 1_000
     """A period: SETTINGS frames, each of which may touch every open stream."""
     unfinished_bytes_max: int = 128 * 1024 * 1024
@@ -33,3 +35,7 @@ class Limits:
     """Of one call, waiting to be read by the peer: beyond it, who can wait with sending does."""
     buffered_bytes_max: int = 256 * 1024 * 1024
     """Waiting to be read by the peer, in the engine or in the socket; a message may go beyond it, none is taken after it."""
+    keepalive_interval_s: float = 30.0
+    """A client that was silent for so long is asked whether it lives. 0: never."""
+    keepalive_timeout_s: float = 20.0
+    """It has so much time to answer: clients that are gone without a word."""

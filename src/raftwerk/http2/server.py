@@ -17,6 +17,7 @@ from raftwerk.http2.errors import ConnectionFault, ErrorCode, StreamFault
 from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.headers import HeaderDecoder
 from raftwerk.http2.limits import Limits
+from raftwerk.http2.pings import Pings
 
 
 class ServerConnection(Connection[Call]):
@@ -48,6 +49,8 @@ class ServerConnection(Connection[Call]):
         self._on_change = on_change
         self._is_receiving = False
         self._resets = 0
+        self._pings = Pings(limits.ping_interval_s_min)
+        self._ended_calls = 0
         self._is_draining = False
         self.calls_total = 0
         self.is_blocked = False
@@ -147,11 +150,18 @@ class ServerConnection(Connection[Call]):
     def _on_local_end(self, stream: Call) -> None:
         self._awaiting_drain.pop(stream.stream_id, None)
         self._resets = max(0, self._resets - 1)
+        self._ended_calls += 1
         if not stream.is_remote_closed:
             # The client may still be sending what nobody wants: tell it to stop (RFC 9113, section 8.1)
             self._out.append(frames.rst_stream(stream.stream_id, ErrorCode.NO_ERROR))
             stream.is_remote_closed = True
         self._forget_if_done(stream)
+
+    def _on_ping(self, payload: bytes) -> None:
+        super()._on_ping(payload)
+        answered = self._sender.sent_bytes + self._ended_calls
+        if self._pings.are_too_many(self.received_at_s, answered, has_calls=bool(self.streams)):
+            raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too_many_pings")
 
     # Requests
 

@@ -90,6 +90,12 @@ class Settings:
     """Seconds (periodic) or revisions (revision) that are kept. 0: no automatic compaction."""
     watch_progress_notify_interval_ms: int = 600_000
     """How often a watcher that wants it is told that nothing has happened."""
+    grpc_keepalive_min_time_s: float = 5.0
+    """Clients that ping more often are cut off. 0: none is."""
+    grpc_keepalive_interval_s: float = 30.0
+    """A silent client is asked after so long whether it lives (etcd: two hours). 0: never."""
+    grpc_keepalive_timeout_s: float = 20.0
+    """And has so long to answer."""
     client_tls: TlsFiles = NO_TLS
     peer_tls: TlsFiles = NO_PEER_TLS
     self_signed_years: int = 1

@@ -90,8 +90,12 @@ class Server:
         check = CorruptionCheck(node, self._loop, alarms, node.settings.corrupt_check_s)
         self._chores = (alarms, check, AutoCompaction(node, self._loop), auth)
         """What is done from time to time."""
+        settings = node.settings
         self._limits = Limits(
-            message_bytes_max=node.settings.max_request_bytes + GRPC_OVERHEAD_BYTES
+            message_bytes_max=settings.max_request_bytes + GRPC_OVERHEAD_BYTES,
+            ping_interval_s_min=settings.grpc_keepalive_min_time_s,
+            keepalive_interval_s=settings.grpc_keepalive_interval_s,
+            keepalive_timeout_s=settings.grpc_keepalive_timeout_s,
         )
         pages = Pages(node, MetricsPage(node, self._traffic, self._methods.by_path), alarms.names)
         gateway = Gateway(self._methods, self._limits)

@@ -5,6 +5,7 @@ read: a client that does not read its answers gets no further ones.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
@@ -14,8 +15,7 @@ from raftwerk.http2.server import Limits, Methods, ServerConnection
 WRITE_HIGH_BYTES: Final = 1024 * 1024
 """Not yet taken by the kernel: beyond this, reading pauses."""
 PERIOD_S: Final = 30.0
-"""A connection that was silent for so long is asked whether it lives, and closed if it does not answer in the next; so is
-one that took no byte of what waits for it. The engine's limits count per period too."""
+"""A connection that took no byte of what waits for it for so long is closed. The engine's limits count per period too."""
 
 
 class Owner(Protocol):
@@ -47,11 +47,14 @@ class GrpcProtocol(asyncio.Protocol):
         self._engine = ServerConnection(methods, limits, self._on_change, time.monotonic)
         self._transport: asyncio.Transport | None = None
         self._is_flush_due = False
-        self._heard_at = loop.time()
+        self._heard_at_s = loop.time()
+        self._asked_at_s = -math.inf
+        """Whether it lives."""
         self._written_bytes = 0
         self._waiting_bytes = self._taken_bytes = 0
         """Of those written: not taken, and taken, by the kernel when the period began."""
         self._period: asyncio.TimerHandle | None = None
+        self._keepalive: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         transport = cast("asyncio.Transport", transport)
@@ -60,9 +63,11 @@ class GrpcProtocol(asyncio.Protocol):
         self._engine.common_name = common_name(transport.get_extra_info("peercert"))
         self._owner.on_opened(self)
         self._period = self._loop.call_later(PERIOD_S, self._end_period)
+        if self._limits.keepalive_interval_s:
+            self._keep_alive()
 
     def data_received(self, data: bytes) -> None:
-        self._heard_at = self._loop.time()
+        self._heard_at_s = self._loop.time()
         self._engine.receive(data)
         self._owner.on_bytes(len(data), 0)
         self._flush()
@@ -108,20 +113,35 @@ class GrpcProtocol(asyncio.Protocol):
         taken_bytes = self._written_bytes - waiting
         is_stalled = waiting > 0 < self._waiting_bytes and taken_bytes == self._taken_bytes
         self._waiting_bytes, self._taken_bytes = waiting, taken_bytes
-        silent_s = self._loop.time() - self._heard_at
-        if is_stalled or (silent_s >= 2 * PERIOD_S and transport.is_reading()):
+        if is_stalled:
             self.abort()
             return
         self._engine.new_period()
-        if silent_s >= PERIOD_S:
+        self._period = self._loop.call_later(PERIOD_S, self._end_period)
+
+    def _keep_alive(self) -> None:
+        """Ask a silent client whether it lives; one that was asked and did not answer is not there any more."""
+        transport, limits = self._transport, self._limits
+        assert transport is not None
+        now_s = self._loop.time()
+        wait_s = self._heard_at_s + limits.keepalive_interval_s - now_s
+        if wait_s <= 0 and transport.is_reading():
+            if self._asked_at_s >= self._heard_at_s:
+                self.abort()
+                return
+            self._asked_at_s = now_s
             self._engine.ping()
             self._flush()
-        self._period = self._loop.call_later(PERIOD_S, self._end_period)
+            wait_s = limits.keepalive_timeout_s
+        self._keepalive = self._loop.call_later(
+            wait_s if wait_s > 0 else limits.keepalive_interval_s, self._keep_alive
+        )
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
-        if self._period is not None:
-            self._period.cancel()
+        for timer in (self._period, self._keepalive):
+            if timer is not None:
+                timer.cancel()
         self._engine.lost()
         self._owner.on_closed(self)
 
