@@ -74,6 +74,8 @@ class ListMachine:
         self.durable: tuple[list[bytes], bytes] = ([], b"")
         self.pending_bytes = 0
         self.write_errors: list[Exception] = []
+        self.checkpoint_slices = 2
+        self.slices_written = 0
         self.open_readers = 0
         self.writers: list[ListWriter] = []
         self.aborted = 0
@@ -125,13 +127,15 @@ class ListCheckpoint:
     def __init__(self, machine: ListMachine) -> None:
         self._machine = machine
         self._content = (list(machine.commands), machine.position)
-        self._slices = 2
+        self._slices = machine.checkpoint_slices
+        self._bytes, machine.pending_bytes = machine.pending_bytes, 0
         self.index = int.from_bytes(machine.position[:8], "big")
 
     def write(self) -> bool:
         if self._machine.write_errors:
             raise self._machine.write_errors.pop(0)
         self._slices -= 1
+        self._machine.slices_written += 1
         return self._slices == 0
 
     def commit(self) -> None:
@@ -142,8 +146,8 @@ class ListCheckpoint:
 
     def finish(self, *, committed: bool) -> None:
         self._machine._under_way = None
-        if committed:
-            self._machine.pending_bytes = 0
+        if not committed:
+            self._machine.pending_bytes += self._bytes
 
 
 class ListReader:

@@ -1,10 +1,14 @@
 """Checkpoints: in slices, committed beside the loop, tried again when the disk was full."""
 
+import pytest
+
 from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.replica.checkpoints import (
+    EXTRA_SLICE_BYTES,
     INTERVAL_MS,
     PENDING_BYTES_MAX,
     RETRY_MS,
+    SLICES_MAX,
     STUCK_BYTES_MAX,
     Checkpoints,
 )
@@ -154,3 +158,24 @@ def test_nothing_is_begun_after_a_failure() -> None:
     setting.run(2 * INTERVAL_MS)
     assert not setting.checkpoints.is_under_way
     assert setting.durable == []
+
+
+@pytest.mark.parametrize(
+    ("waiting", "slices"),
+    [
+        (EXTRA_SLICE_BYTES - 1, 1),
+        (EXTRA_SLICE_BYTES, 2),
+        (3 * EXTRA_SLICE_BYTES, 4),
+        (100 * EXTRA_SLICE_BYTES, SLICES_MAX),
+    ],
+)
+def test_what_waits_for_the_next_one_hastens_the_one_under_way(waiting: int, slices: int) -> None:
+    """Else a busy node would hold ever more in memory: it would take in more in a turn than it writes."""
+    setting = Setting()
+    setting.machine.checkpoint_slices = 100
+    setting.apply(1)
+    assert setting.checkpoints.advance(INTERVAL_MS)
+    assert setting.machine.slices_written == 1
+    setting.apply(2, b"x" * waiting)
+    assert setting.checkpoints.advance(INTERVAL_MS)
+    assert setting.machine.slices_written == 1 + slices

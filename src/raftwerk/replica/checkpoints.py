@@ -1,6 +1,7 @@
 """Checkpoints of the state machine: when to make one, and how, without holding up the loop.
 
 Slices of about a millisecond are written while the loop waits; only the commit, which waits for the disk, runs beside it.
+One a turn, and more while much waits for the next checkpoint: what is in memory must not grow faster than it is written.
 """
 
 from collections.abc import Callable
@@ -14,6 +15,10 @@ INTERVAL_MS = 2_000
 """At least so often while there is something new: a restart applies the log from the last one on."""
 PENDING_BYTES_MAX = 16 * 1024 * 1024
 """At once when so much is new: it is held in memory until then."""
+EXTRA_SLICE_BYTES = 2 * 1024 * 1024
+"""With each so many that wait for the next checkpoint, one more slice of this one is written in a turn."""
+SLICES_MAX = 8
+"""In a turn."""
 RETRY_MS = 1_000
 """After the disk was full."""
 STUCK_BYTES_MAX = 256 * 1024 * 1024
@@ -57,8 +62,9 @@ class Checkpoints:
         if self._is_committing:
             return False
         checkpoint = self._current
+        slices = min(1 + self._machine.pending_bytes // EXTRA_SLICE_BYTES, SLICES_MAX)
         try:
-            is_written = self._background.run_slice(checkpoint.write)
+            is_written = any(self._background.run_slice(checkpoint.write) for _ in range(slices))
         except Exception as error:  # noqa: BLE001  (settled below: a full disk is waited for, anything else stops the node)
             self._finish(error, now_ms)
             return False
