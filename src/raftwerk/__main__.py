@@ -1,5 +1,5 @@
 """python -m raftwerk: the same as the command."""
 
-from raftwerk.cli.main import main
+from raftwerk.cli.entry import main
 
 main()

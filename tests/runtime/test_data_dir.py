@@ -121,6 +121,7 @@ def test_existing_cluster_needs_an_existing_folder(settings: Settings) -> None:
     existing = replace(settings, initial_cluster_state="existing")
     with pytest.raises(DataDirError, match="says that this member has data"):
         open_data_dir(existing)
+    assert not settings.data_dir.exists()
     close(open_data_dir(settings))
     close(open_data_dir(existing))
 

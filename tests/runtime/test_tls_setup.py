@@ -1,5 +1,6 @@
 """Which contexts a node has."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from raftwerk.errors import UsageError
 from raftwerk.runtime.settings import Settings, TlsAddress
 from raftwerk.runtime.tls import TlsFiles
-from raftwerk.runtime.tls_setup import PeerTls, between_members, client_port
+from raftwerk.runtime.tls_setup import PeerTls, between_members, check_files, client_port
 
 HERE = TlsAddress("127.0.0.1", 1)
 
@@ -48,3 +49,16 @@ def test_missing_file_is_told_of() -> None:
     )
     with pytest.raises(UsageError, match=r"/nowhere\.crt"):
         client_port(settings)
+
+
+def test_check_is_of_files_that_were_given_and_makes_none(tmp_path: Path) -> None:
+    ours = Settings(
+        data_dir=tmp_path / "data", listen_client=(HERE,), client_tls=TlsFiles(auto=True)
+    )
+    check_files(ours)
+    assert list(tmp_path.iterdir()) == []
+    theirs = TlsFiles("peer-", "/nowhere.crt", "/nowhere.key")
+    with pytest.raises(UsageError, match=r"/nowhere\.crt"):
+        check_files(Settings(listen_peer=(HERE,), peer_tls=theirs))
+    with pytest.raises(UsageError, match=r"/nowhere\.crt"):
+        check_files(Settings(listen_client=(HERE,), client_tls=replace(theirs, prefix="")))

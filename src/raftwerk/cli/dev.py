@@ -1,6 +1,8 @@
 """`raftwerk dev`: a cluster on this machine, for development."""
 
+import shutil
 import signal
+import sys
 import threading
 from pathlib import Path
 
@@ -69,6 +71,8 @@ def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:
     endpoints = ",".join(f"127.0.0.1:{member.client_port}" for member in cluster.members)
     other = cluster.members[-1].client_port
     console.print(f"\n[green]{leader.name} leads.[/green] In another terminal, type:\n")
+    if shutil.which("raftwerk") is None:
+        console.print(f"  source {escape(str(Path(sys.prefix) / 'bin' / 'activate'))}")
     console.print("  raftwerk put greeting hello")
     console.print(f"  raftwerk get greeting --endpoints 127.0.0.1:{other}")
     console.print(f"  raftwerk status --endpoints {endpoints}")

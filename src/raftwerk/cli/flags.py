@@ -114,6 +114,11 @@ def _seconds(text: str) -> float:
     return _milliseconds(text) / 1000 if text != "0" else 0.0
 
 
+def is_duration(flag: Flag) -> bool:
+    """Whether its value is given like 1m30s."""
+    return flag.parse in (_milliseconds, _seconds)
+
+
 def _choice(*choices: str) -> Callable[[str], str]:
     def parse(text: str) -> str:
         if text not in choices:
@@ -125,7 +130,7 @@ def _choice(*choices: str) -> Callable[[str], str]:
 
 FLAGS: Final[tuple[Flag, ...]] = (
     Flag("name", "name", str, "Name of this member."),
-    Flag("data-dir", "data_dir", _folder, "Data folder (default: NAME.raftwerk)."),
+    Flag("data-dir", "data_dir", _folder, "Data folder; NAME.raftwerk if it is not given."),
     Flag("listen-client-urls", "listen_client", _listen, "Where to listen for clients."),
     Flag(
         "advertise-client-urls", "advertise_client_urls", _urls, "Where clients find this member."
@@ -371,18 +376,3 @@ def _doubts(settings: Settings) -> list[str]:
         for url in urls
         if address_of(url).host in ("0.0.0.0", "::")
     ]
-
-
-def help_text() -> str:
-    """What `raftwerk serve --help` prints."""
-    width = max(len(flag.name) for flag in FLAGS) + 4
-    lines = [f"  --{flag.name:<{width}}{flag.help}" for flag in FLAGS]
-    return "\n".join(
-        [
-            "Run one member. With no flags: a working single node on localhost:2379, data in ./default.raftwerk.",
-            "",
-            "Every flag can be given as an environment variable too: --data-dir is ETCD_DATA_DIR.",
-            "",
-            *lines,
-        ]
-    )

@@ -1,5 +1,6 @@
 """The command `raftwerk`."""
 
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -133,4 +134,7 @@ def main() -> None:
     if sys.argv[1:2] == ["serve"]:
         # Not through typer, which would take etcd's single-dash flags apart
         sys.exit(serve.main(sys.argv[2:]))
+    signal.signal(
+        signal.SIGINT, signal.default_int_handler
+    )  # commands for people end what they began
     app(prog_name="raftwerk")

@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import sys
+import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,12 +14,15 @@ import structlog
 import uvloop
 
 from raftwerk import __version__
-from raftwerk.cli import flags, logs
+from raftwerk.cli import flags, flags_help, logs
 from raftwerk.errors import RaftwerkError, UsageError
 from raftwerk.runtime.descriptors import allow_many
+from raftwerk.runtime.listening import check_ports
 from raftwerk.runtime.node import Node
 from raftwerk.runtime.settings import Settings
+from raftwerk.runtime.tls_setup import check_files
 from raftwerk.server.app import Server
+from raftwerk.server.auth_jwt import signed_tokens
 from raftwerk.server.cluster_services import ETCD_VERSION
 
 log = structlog.get_logger()
@@ -30,7 +34,7 @@ def main(arguments: Sequence[str]) -> int:
     Returns the exit code: 0 after a clean stop, 1 when the member could not start or not go on, 2 for wrong usage.
     """
     if any(argument in ("-h", "--help", "-help") for argument in arguments):
-        print(flags.help_text())
+        print(flags_help.help_text())
         return 0
     if any(argument in ("--version", "-version") for argument in arguments):
         print(f"raftwerk Version: {__version__}\netcd Version: {ETCD_VERSION}")
@@ -53,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 async def _serve(settings: Settings) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
+    await _check(settings)
     async with contextlib.AsyncExitStack() as stack:
         node = Node.open(settings)
         stack.push_async_callback(node.stop)
@@ -69,6 +74,13 @@ async def _serve(settings: Settings) -> int:
             ready.cancel()
             stop.cancel()
     return 1 if node.failed.done() else 0
+
+
+async def _check(settings: Settings) -> None:
+    """Raises UsageError for what makes a start fail, as far as that is known before there is a data folder: none is left then."""
+    check_files(settings)
+    signed_tokens(settings.auth_token, settings.auth_token_ttl_s, time.time)
+    await check_ports(settings)
 
 
 def _on_signals(stopping: asyncio.Event) -> None:

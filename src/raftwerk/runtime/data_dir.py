@@ -71,13 +71,13 @@ def open_data_dir(settings: Settings) -> DataDir:
 
 def _open(folder: Path, identity: Identity, *, must_exist: bool) -> DataDir:
     with ExitStack() as undo:
-        lock_fd = lock(folder)
-        undo.callback(os.close, lock_fd)
-        if must_exist and read_identity(folder) is None:
+        if must_exist and read_identity(folder) is None:  # before the lock, which would make it
             raise DataDirError(
                 f"{folder} is not there, or empty, but --initial-cluster-state=existing says that this member has data. Look for "
                 "its --data-dir. Use 'new' only where a cluster begins: a member that lost its data could vote a second time."
             )
+        lock_fd = lock(folder)
+        undo.callback(os.close, lock_fd)
         claim(folder, identity)
         store = LmdbStore(folder / "store")
         undo.callback(store.close)

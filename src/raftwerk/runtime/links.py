@@ -12,10 +12,10 @@ from random import Random
 from typing import Final
 
 from raftwerk.durations import Durations
-from raftwerk.errors import UsageError
 from raftwerk.raft.events import Event, LinkClosed, LinkOpened, Received
 from raftwerk.raft.messages import InstallSnapshot, Message
 from raftwerk.raft.types import NodeId
+from raftwerk.runtime import listening
 from raftwerk.runtime.connection import Inbound, Outbound
 from raftwerk.runtime.settings import Address
 from raftwerk.runtime.tls_setup import PeerTls
@@ -199,23 +199,10 @@ class Links:
 
     async def listen(self, addresses: Sequence[Address]) -> None:
         """Accept the peers' connections. Raises UsageError if an address cannot be bound."""
-        loop = asyncio.get_running_loop()
         known = frozenset(self._messages)
-        for address in addresses:
-            try:
-                server = await loop.create_server(
-                    lambda: Inbound(self, known),
-                    address.host,
-                    address.port,
-                    ssl=self.tls.listen if address.is_tls else None,
-                )
-            except OSError as error:
-                await self.stop()
-                raise UsageError(
-                    f"cannot listen for peers on {address}: {error.strerror or error}. Another process "
-                    "may use this port: stop it, or choose another one with --listen-peer-urls."
-                ) from error
-            self._servers.append(server)
+        self._servers = await listening.listen(
+            "peer", addresses, lambda: Inbound(self, known), self.tls.listen
+        )
 
     def connect(self) -> None:
         """Begin to dial all peers, for ever."""

@@ -42,6 +42,14 @@ def between_members(settings: Settings) -> PeerTls:
     )
 
 
+def check_files(settings: Settings) -> None:
+    """Raises UsageError when files that were given cannot be used. Makes none."""
+    if settings.client_tls.cert_file:
+        client_port(settings)
+    if settings.peer_tls.cert_file:
+        between_members(settings)
+
+
 def _wants_tls(addresses: Iterable[Address]) -> bool:
     return any(address.is_tls for address in addresses)
 

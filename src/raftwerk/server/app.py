@@ -11,9 +11,9 @@ from typing import Final, cast
 
 import structlog
 
-from raftwerk.errors import UsageError
 from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.server import Limits
+from raftwerk.runtime import listening
 from raftwerk.runtime.background import BackgroundThread
 from raftwerk.runtime.descriptors import are_scarce
 from raftwerk.runtime.tls_setup import client_port
@@ -118,23 +118,10 @@ class Server:
 
     async def start(self) -> None:
         """Listen for clients."""
-        tls = client_port(self._node.settings)
-        for address in self._node.settings.listen_client:
-            try:
-                server = await self._loop.create_server(
-                    lambda: Sniffer(self),
-                    address.host,
-                    address.port,
-                    backlog=1024,
-                    ssl=tls if address.is_tls else None,
-                )
-            except OSError as error:
-                await self.stop()
-                raise UsageError(
-                    f"cannot listen for clients on {address.host}:{address.port}: {error.strerror or error}. Another process "
-                    "may use this port: stop it, or choose another one with --listen-client-urls."
-                ) from error
-            self._servers.append(server)
+        settings = self._node.settings
+        self._servers = await listening.listen(
+            "client", settings.listen_client, lambda: Sniffer(self), client_port(settings)
+        )
         for chore in self._chores:
             chore.start()
 
