@@ -13,7 +13,7 @@ from raftwerk.client import CallFailed, Client, OutcomeUnknown
 from raftwerk.client.calls import OPEN_SESSION
 from raftwerk.client.txn import get, put, version
 from tests.client.lossy import lossy
-from tests.client.scripted import OK, Step, scripted
+from tests.client.scripted import HANG, OK, Step, scripted
 
 SESSION = Int64Value(value=7).SerializeToString()
 PUT = "/etcdserverpb.KV/Put"
@@ -170,5 +170,70 @@ def test_a_client_that_begins_anywhere_reaches_all() -> None:
                 client.close()
             assert first.paths
             assert second.paths
+
+    asyncio.run(main())
+
+
+RANGE = rpc_pb2.RangeResponse(kvs=[{"key": b"key", "value": b"value"}]).SerializeToString()
+
+
+def test_a_silent_endpoint_is_left_by_a_read_and_by_those_after_it() -> None:
+    """The call is cancelled there. With one endpoint there is nowhere to go."""
+
+    async def main() -> None:
+        async with (
+            scripted(HANG) as silent,
+            scripted(RANGE) as other,
+            Client([silent.endpoint, other.endpoint], timeout_s=1.5) as client,
+        ):
+            assert await client.get(b"key") == b"value"
+            await silent.cancelled.wait()
+            assert await client.get(b"key") == b"value"
+            assert (len(silent.paths), len(other.paths)) == (1, 2)
+
+    asyncio.run(main())
+
+
+def test_a_write_of_a_session_leaves_a_silent_endpoint_and_stays_in_doubt_until_it_is_answered() -> (
+    None
+):
+    async def outcomes(*steps: Step) -> tuple[list[str], type[BaseException] | None]:
+        async with scripted(SESSION, HANG) as silent, scripted(*steps) as other:
+            client = Client([silent.endpoint, other.endpoint], timeout_s=1.5)
+            error = None
+            try:
+                await client.put(b"key", b"value")
+            except (CallFailed, OutcomeUnknown) as caught:
+                error = type(caught)
+            client.close()
+            assert silent.paths == [OPEN_SESSION, PUT]
+            return other.paths, error
+
+    assert asyncio.run(outcomes(OK)) == ([PUT], None)
+    assert asyncio.run(outcomes(status.NO_SPACE)) == ([PUT], OutcomeUnknown)
+
+
+def test_a_write_without_a_session_is_sent_to_nobody_else() -> None:
+    async def main() -> None:
+        async with scripted(HANG) as silent, scripted(OK) as other:
+            client = Client([silent.endpoint, other.endpoint], exactly_once=False, timeout_s=0.5)
+            with pytest.raises(OutcomeUnknown):
+                await client.put(b"key", b"value")
+            client.close()
+            assert other.paths == []
+
+    asyncio.run(main())
+
+
+def test_the_last_endpoint_gets_all_the_time_that_is_left() -> None:
+    """All are silent: each is asked once, and the last one until the end."""
+
+    async def main() -> None:
+        async with scripted(HANG) as first, scripted(HANG) as second:
+            client = Client([first.endpoint, second.endpoint], timeout_s=0.6)
+            with pytest.raises(CallFailed, match="did not answer in time"):
+                await client.get(b"key")
+            client.close()
+            assert (len(first.paths), len(second.paths)) == (1, 1)
 
     asyncio.run(main())

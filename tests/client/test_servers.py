@@ -137,6 +137,38 @@ def test_paused_process_leaves_a_write_unknown_and_a_read_failed(member: Member)
     asyncio.run(main())
 
 
+def test_stopped_member_of_a_cluster_costs_neither_a_read_nor_a_write_its_answer(
+    start_cluster: StartCluster,
+) -> None:
+    """A leader that is stopped, and told nothing: the client goes on elsewhere, and the write is done once."""
+    cluster = start_cluster(3)
+    leader = cluster.wait_leader()
+    others = [one for one in cluster.members if one is not leader]
+    endpoints = [one.client_url for one in (leader, *others)]
+    assert leader.process is not None
+    pid = leader.process.pid
+
+    async def main() -> None:
+        async with Client(endpoints) as client, Client(endpoints) as reader:
+            first = await client.put(b"stopped", b"before")
+            assert await reader.get(b"stopped") == b"before"
+            os.kill(pid, signal.SIGSTOP)
+            try:
+                while not is_stopped(pid):
+                    await asyncio.sleep(0)
+                read, written = await asyncio.gather(
+                    reader.get(b"stopped"), client.put(b"stopped", b"after")
+                )
+            finally:
+                os.kill(pid, signal.SIGCONT)
+            assert read in (b"before", b"after")
+            assert written.header.revision == first.header.revision + 1
+            assert await reader.get(b"stopped") == b"after"
+            assert (await reader.status()).header.revision == written.header.revision
+
+    asyncio.run(main())
+
+
 def test_many_calls_at_once_share_the_connection(member: Member) -> None:
     async def main() -> None:
         async with Client([member.client_url]) as client:

@@ -2,6 +2,9 @@
 
 Reads are, and writes that certainly did not happen. A write with a place in a session is too: it is done once, however often
 it is sent. Any other write whose fate is not known raises OutcomeUnknown.
+
+What may be tried again waits for each endpoint a share of its time, and for the last one all the rest: an endpoint that has
+stopped without a word costs a call that share, and the calls after it nothing.
 """
 
 import asyncio
@@ -86,9 +89,12 @@ class Kind(Enum):
 class _Fate:
     """What is known of one call."""
 
-    def __init__(self, kind: Kind, ticket: Ticket | None) -> None:
+    def __init__(self, kind: Kind, share_s: float, others: int) -> None:
+        """others: endpoints that may be turned to when one has not answered for `share_s`."""
         self.is_write = kind is Kind.WRITE
-        self.ticket = ticket
+        self.ticket: Ticket | None = None
+        self._share_s = share_s
+        self._others = others
         self.answer = Answer(status.DEADLINE_EXCEEDED, "no endpoint could be reached in time")
         self.attempts = 0
         self.is_sent = False
@@ -107,6 +113,17 @@ class _Fate:
         if self._was_in_doubt:
             return not (self.ticket is not None and answer.text in _RESULTS)
         return self.is_write and self.is_sent and not is_refusal
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long the next answer is waited for; None: until the end."""
+        is_repeatable = not self.is_write or self.ticket is not None
+        return self._share_s if self._others and is_repeatable else None
+
+    def give_up(self, answer: Answer) -> None:
+        """The endpoint is silent: on to another one."""
+        self._others -= 1
+        self.answer = answer
 
     def begin_attempt(self) -> None:
         self._was_in_doubt = self.is_in_doubt
@@ -190,9 +207,10 @@ class Calls:
         """
         self.check_open()
         message = request.SerializeToString()
-        fate = _Fate(kind, None)
+        timeout_s = timeout_s or self.timeout_s
+        fate = _Fate(kind, timeout_s / (len(self._channels) + 1), len(self._channels) - 1)
         try:
-            async with asyncio.timeout(timeout_s or self.timeout_s):
+            async with asyncio.timeout(timeout_s):
                 if in_session and self.session is not None:
                     fate.ticket = await self.session.ticket()
                 while True:
@@ -228,7 +246,11 @@ class Calls:
             self._trouble = channel.no_answer
             fate.answer = channel.no_answer
             place = b"" if fate.ticket is None else fate.ticket.metadata()
-            fate.answer = await channel.call(path, message, metadata + place)
+            try:
+                async with asyncio.timeout(fate.patience_s):
+                    fate.answer = await channel.call(path, message, metadata + place)
+            except TimeoutError:
+                fate.give_up(Answer(status.UNAVAILABLE, channel.no_answer.text))
             self._trouble = fate.answer if fate.answer.status == status.UNAVAILABLE else None
         if self.token.is_refused(fate.answer.text, metadata):
             fate.refreshes += 1
