@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 from google.protobuf.message import Message
 
+from raftwerk.api import status
 from raftwerk.durations import Durations
 from raftwerk.http2.client import ClientCall, ClientConnection
 from raftwerk.http2.headers import literal
-from raftwerk.http2.server import Limits, Method, ServerConnection
+from raftwerk.http2.server import Call, Limits, Method, ServerConnection
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.store import Store
 from raftwerk.replica.failure import Failure
@@ -18,6 +19,7 @@ from raftwerk.runtime.members import MemberInfo, NodeStatus
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.methods import MethodTable
+from raftwerk.server.slices import Slices, Steps
 from raftwerk.storage.memory import MemoryStore
 from tests.kv.rig import completed
 
@@ -237,6 +239,14 @@ class Outcome(NamedTuple):
     status: int
     text: str
     message: bytes
+
+
+class Overloaded(Slices):
+    """So many reads of calls wait that it takes no more of them."""
+
+    def answer(self, call: Call, steps: Steps) -> None:
+        steps.close()
+        call.finish(*status.TOO_MANY_REQUESTS)
 
 
 class PendingCall:

@@ -16,7 +16,7 @@ from raftwerk.api.rpc_pb2 import (
 from raftwerk.kv.commands import Compact, DeleteRange, Put, encode
 from raftwerk.server.cluster_services import ETCD_VERSION, ClusterServices
 from raftwerk.server.slices import Slices
-from tests.server.fakes import CLUSTER_ID, NODE_ID, TERM, FakeLoop, FakeNode, Rig
+from tests.server.fakes import CLUSTER_ID, NODE_ID, TERM, FakeLoop, FakeNode, Overloaded, Rig
 
 MEMBER_LIST = "/etcdserverpb.Cluster/MemberList"
 STATUS = "/etcdserverpb.Maintenance/Status"
@@ -26,11 +26,11 @@ HASH_KV = "/etcdserverpb.Maintenance/HashKV"
 class ClusterRig(Rig):
     """The services and their node."""
 
-    def __init__(self) -> None:
+    def __init__(self, slices: type[Slices] = Slices) -> None:
         loop = FakeLoop()
         self.node = FakeNode(loop)
         self.alarms: list[AlarmMember] = []
-        services = ClusterServices(self.node, loop, Slices(loop), lambda: self.alarms)
+        services = ClusterServices(self.node, loop, slices(loop), lambda: self.alarms)
         super().__init__(loop, services.methods())
 
     def hash(self, revision: int = 0) -> HashKVResponse:
@@ -147,6 +147,11 @@ def test_hash_of_many_rows_is_made_in_slices(rig: ClusterRig) -> None:
     before = rig.loop.turns
     rig.hash()
     assert rig.loop.turns - before >= 2000 // 500 - 1
+
+
+def test_hash_is_refused_when_too_many_reads_wait() -> None:
+    outcome = ClusterRig(Overloaded).call(HASH_KV, HashKVRequest())
+    assert (outcome.status, outcome.text) == status.TOO_MANY_REQUESTS
 
 
 @pytest.mark.parametrize(

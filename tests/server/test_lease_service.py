@@ -24,7 +24,16 @@ from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.lease_service import SLICE_KEYS, SLICE_LEASES, LeaseService, ttl_s_min
 from raftwerk.server.slices import Slices
-from tests.server.fakes import CLUSTER_ID, NODE_ID, TERM, FakeLoop, FakeNode, PendingCall, Rig
+from tests.server.fakes import (
+    CLUSTER_ID,
+    NODE_ID,
+    TERM,
+    FakeLoop,
+    FakeNode,
+    Overloaded,
+    PendingCall,
+    Rig,
+)
 
 GRANT = "/etcdserverpb.Lease/LeaseGrant"
 REVOKE = "/etcdserverpb.Lease/LeaseRevoke"
@@ -37,11 +46,11 @@ A = 77
 class LeaseRig(Rig):
     """The service, its node and its quota."""
 
-    def __init__(self) -> None:
+    def __init__(self, slices: type[Slices] = Slices) -> None:
         loop = FakeLoop()
         self.node = FakeNode(loop)
         self.is_over_quota = False
-        self.service = LeaseService(self.node, loop, Slices(loop), lambda: self.is_over_quota)
+        self.service = LeaseService(self.node, loop, slices(loop), lambda: self.is_over_quota)
         super().__init__(loop, self.service.methods())
 
     def grant(self, lease_id: int = A, ttl_s: int = 60, keys: Sequence[bytes] = ()) -> None:
@@ -312,3 +321,12 @@ def test_many_leases_are_listed_in_slices(rig: LeaseRig) -> None:
 def test_no_lease_is_an_empty_list(rig: LeaseRig) -> None:
     response = LeaseLeasesResponse.FromString(rig.call(LEASES, LeaseLeasesRequest()).message)
     assert list(response.leases) == []
+
+
+def test_lists_are_refused_when_too_many_reads_wait() -> None:
+    """What is short is not."""
+    rig = LeaseRig(Overloaded)
+    rig.grant()
+    assert rig.refusal(LEASES, LeaseLeasesRequest()) == status.TOO_MANY_REQUESTS
+    assert rig.refusal(TTL, LeaseTimeToLiveRequest(ID=A, keys=True)) == status.TOO_MANY_REQUESTS
+    assert rig.time_to_live().grantedTTL == 60

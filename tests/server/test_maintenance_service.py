@@ -24,10 +24,10 @@ NONE, NOSPACE, CORRUPT = rpc_pb2.NONE, rpc_pb2.NOSPACE, rpc_pb2.CORRUPT
 
 
 class Rig(fakes.Rig):
-    def __init__(self) -> None:
+    def __init__(self, of: type[Slices] = Slices) -> None:
         loop = FakeLoop()
         self.node = FakeNode(loop)
-        slices = Slices(loop)
+        slices = of(loop)
         alarms = Alarms(self.node, loop)
         service = MaintenanceService(self.node, loop, slices, alarms)
         others = ClusterServices(self.node, loop, slices, alarms.members)
@@ -159,3 +159,8 @@ def test_other_downgrades_are_refused(
 
 def test_downgrade_is_only_validated(rig: Rig) -> None:
     assert rig.downgrade(action=ENABLE, version="3.4.0").status == status.UNIMPLEMENTED
+
+
+def test_hash_is_refused_when_too_many_reads_wait() -> None:
+    outcome = Rig(fakes.Overloaded).call(PATH + "Hash", rpc_pb2.HashRequest())
+    assert (outcome.status, outcome.text) == status.TOO_MANY_REQUESTS

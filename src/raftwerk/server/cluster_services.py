@@ -109,7 +109,7 @@ class ClusterServices:
         request = parse(call, rpc_pb2.HashKVRequest, data)
         if request is None:
             return
-        self._slices.start(call, self._hash_steps(call, request.revision))
+        self._slices.answer(call, self._hash_steps(call, request.revision))
 
     def _hash_steps(self, call: Call, revision: int) -> Steps:
         machine = self._node.machine

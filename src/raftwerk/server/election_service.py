@@ -120,7 +120,7 @@ class ElectionService:
         contests = self._contests
         contests.read(
             call,
-            lambda: contests.slices.start(call, leader_steps(contests, request.name, found)),
+            lambda: contests.slices.answer(call, leader_steps(contests, request.name, found)),
             leader_query(request.name),
         )
 

@@ -148,7 +148,7 @@ class LeaseService:
                 )
             head = self._header_now() + body.SerializeToString()
             if request.keys:
-                self._slices.start(call, self._key_steps(call, request.ID, head))
+                self._slices.answer(call, self._key_steps(call, request.ID, head))
             else:
                 call.reply(head)
 
@@ -168,7 +168,7 @@ class LeaseService:
 
     def leases(self, call: Call, _: bytes) -> None:
         """All leases that this member knows, those that end next first."""
-        self._slices.start(call, self._lease_steps(call))
+        self._slices.answer(call, self._lease_steps(call))
 
     def _lease_steps(self, call: Call) -> Steps:
         leases, lessor = self._node.machine.leases, self._node.lessor

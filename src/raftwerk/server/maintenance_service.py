@@ -93,7 +93,7 @@ class MaintenanceService:
     def hash(self, call: Call, data: bytes) -> None:
         """The hash of all versions that there are now: HashKV's, since our store has no other content that members share."""
         if parse(call, rpc_pb2.HashRequest, data) is not None:
-            self._slices.start(call, self._hash_steps(call))
+            self._slices.answer(call, self._hash_steps(call))
 
     def _hash_steps(self, call: Call) -> Steps:
         machine = self._node.machine
