@@ -6,7 +6,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 COMPILED := .venv-compiled
 
-.PHONY: node proto run test test-compiled verify fix bench sim differential setup clean
+.PHONY: node proto run test test-compiled verify fix bench limits sim differential setup clean
 
 run: $(VENV)/.installed
 	$(BIN)/raftwerk dev
@@ -31,6 +31,10 @@ fix: $(VENV)/.dev
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.compare
+
+# A million keys, 10,000 watchers, 1,000 connections and the other limits, on three real nodes
+limits: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.limits
 
 MINUTES ?= 60
 sim: $(VENV)/.installed

@@ -1,19 +1,15 @@
 """Many watchers, and a client that never reads, on real processes."""
 
 import os
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
+from benchmarks.limits import Deaf
 from raftwerk.api.rpc_pb2 import PutRequest
-from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest
 from raftwerk.cli.cluster import LocalCluster, Member
-from raftwerk.http2.client import ClientConnection
-from raftwerk.http2.limits import Limits
 from tests.conftest import StartCluster
 from tests.interop.grpc_client import GrpcClient
 from tests.interop.watch_talk import Talk
@@ -56,33 +52,10 @@ def test_ten_thousand_watchers_of_as_many_keys(client: GrpcClient) -> None:
         assert all(len(response.events) == 1 for response in told)
 
 
-class Deaf:
-    """Opens a stream, watches everything, and never reads again; its receive window is as large as may be."""
-
-    def __init__(self, member: Member) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", member.client_port))
-        window = 2**31 - 1
-        limits = Limits(stream_window_bytes=window, connection_window_bytes=window)
-        self._created = threading.Event()
-        connection = ClientConnection("deaf", limits)
-        stream = connection.open(
-            "/etcdserverpb.Watch/Watch", lambda _: None, lambda _: self._created.set()
-        )
-        create = WatchCreateRequest(key=b"\0", range_end=b"\0")
-        stream.send(WatchRequest(create_request=create).SerializeToString())
-        while not self._created.is_set():
-            self._socket.sendall(connection.take_output())
-            connection.receive(self._socket.recv(65536))
-        self._socket.sendall(connection.take_output())
-
-    def close(self) -> None:
-        self._socket.close()
-
-
 def test_client_that_never_reads_costs_little(member: Member, client: GrpcClient) -> None:
     """200 MiB of events pass it by; another watcher gets all of them."""
     value = b"x" * MIB
-    with closing(Deaf(member)), Talk(client) as talk:
+    with closing(Deaf(member.client_port)), Talk(client) as talk:
         talk.create(b"a")
         talk.expect(1)
         for _ in range(20):
@@ -100,7 +73,7 @@ def test_client_that_never_reads_costs_little(member: Member, client: GrpcClient
 def test_put_is_answered_while_a_deaf_client_watches(member: Member, client: GrpcClient) -> None:
     """Whoever does not read holds up nobody, also when it goes away."""
     with ExitStack() as ending:
-        for one in [Deaf(member) for _ in range(5)]:
+        for one in [Deaf(member.client_port) for _ in range(5)]:
             ending.callback(one.close)
             client.put(PutRequest(key=b"a", value=b"x" * MIB), timeout=10)
     client.put(PutRequest(key=b"a"), timeout=10)
