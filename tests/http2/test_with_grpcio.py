@@ -63,6 +63,8 @@ class Service:
 
     def on_bytes(self, received: int, sent: int) -> None: ...
 
+    def on_waiting(self, connection: GrpcProtocol, waiting_bytes: int) -> None: ...
+
 
 def with_our_server(
     scenario: Callable[[Service, Any], Awaitable[None]], limits: Limits | None = None

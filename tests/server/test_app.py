@@ -5,7 +5,7 @@ import contextlib
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,6 +19,7 @@ from raftwerk.kv.commands import Put, encode
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Address, Settings
 from raftwerk.server.app import Server, Sniffer
+from raftwerk.server.backlog import BYTES_MAX
 from raftwerk.server.grpc_shell import GrpcProtocol
 from raftwerk.server.http1_protocol import Http1Protocol
 from tests.server.fakes import FakeLoop, FakeNode, FakeTransport
@@ -168,6 +169,30 @@ def test_first_bytes_tell_the_protocol(pieces: list[bytes], protocol: type) -> N
             (transport.protocol or sniffer).data_received(piece)
         assert type(transport.protocol) is protocol
         transport.protocol.connection_lost(None)
+
+    serve(test)
+
+
+class Unread:
+    """As much of a connection as the bound on what waits looks at."""
+
+    is_aborted = False
+
+    def abort(self) -> None:
+        self.is_aborted = True
+
+
+def test_what_clients_do_not_read_is_bounded_over_all_connections() -> None:
+    """What a lost connection held counts no more."""
+
+    async def test(port: Port) -> None:
+        lost, large, last = (Unread() for _ in range(3))
+        for one, waiting_bytes in ((lost, BYTES_MAX), (lost, 0), (large, BYTES_MAX), (last, 1)):
+            if waiting_bytes:
+                port.server.on_waiting(cast("GrpcProtocol", one), waiting_bytes)
+            else:
+                port.server.on_closed(cast("GrpcProtocol", one))
+        assert [one.is_aborted for one in (lost, large, last)] == [False, True, False]
 
     serve(test)
 

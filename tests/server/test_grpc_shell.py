@@ -25,6 +25,7 @@ class Wire:
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.loop = FakeLoop()
         self.calls: list[Call] = []
+        self.waiting: list[int] = []
         self.opened = self.closed = self.received_bytes = self.sent_bytes = 0
         methods = MethodTable({PATH: UnaryMethod(lambda call, data: self.calls.append(call))})
         self.protocol = GrpcProtocol(self, methods, limits, self.loop)
@@ -42,6 +43,10 @@ class Wire:
     def on_bytes(self, received: int, sent: int) -> None:
         self.received_bytes += received
         self.sent_bytes += sent
+
+    def on_waiting(self, connection: GrpcProtocol, waiting_bytes: int) -> None:
+        assert connection is self.protocol
+        self.waiting.append(waiting_bytes)
 
     def start(self, count: int = 1) -> None:
         """Let the client call, and the server hear of it."""
@@ -117,6 +122,26 @@ def test_client_that_lets_answers_pile_up_is_cut_off(wire: Wire) -> None:
     wire.calls[0].reply(b"one more")
     wire.loop.settle()
     assert wire.transport.is_aborted
+
+
+def test_owner_hears_what_waits_in_the_socket_and_behind_the_windows_of_the_client() -> None:
+    wire = quiet(Limits())
+    wire.start()
+    wire.transport.waiting_bytes = 10  # from now on the socket takes nothing
+    wire.transport.writes.clear()
+    answer = b"x" * (2 * LIMITS.stream_window_bytes)
+    wire.calls[0].reply(answer)
+    wire.loop.settle()
+    assert wire.waiting[-1] > len(answer)
+    written = sum(map(len, wire.transport.writes))
+    assert written < len(answer)
+    wire.transport.waiting_bytes = 0
+    wire.protocol.resume_writing()
+    assert 0 < wire.waiting[-1] < len(answer)
+    while not wire.answers:
+        wire.deliver()
+    assert wire.answers[0].message == answer
+    assert wire.waiting[-1] == 0
 
 
 def quiet(limits: Limits = LIMITS) -> Wire:

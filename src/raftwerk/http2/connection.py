@@ -357,6 +357,11 @@ class Connection(ABC, Generic[S]):
 
     # Sending
 
+    @property
+    def queued_bytes(self) -> int:
+        """Of messages that the peer's windows do not let out yet."""
+        return self._sender.queued_bytes
+
     def send_data(self, stream: S, data: bytes) -> None:
         """Message bytes, as the windows allow; the rest waits. Too much that waits already is the end."""
         sender = self._sender

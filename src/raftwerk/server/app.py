@@ -22,6 +22,7 @@ from raftwerk.server.auth_guard import Guard
 from raftwerk.server.auth_jwt import signed_tokens
 from raftwerk.server.auth_passwords import Passwords
 from raftwerk.server.auth_service import AuthService
+from raftwerk.server.backlog import Backlog
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.contest import Contests
 from raftwerk.server.election_service import ElectionService
@@ -48,7 +49,7 @@ SNIFF_BYTES: Final = 4
 SNIFF_TIMEOUT_S: Final = 10.0
 """A connection that has not said what it speaks by then is closed."""
 WARNING_S: Final = 10.0
-"""Between two warnings of the same."""
+"""Between two warnings."""
 DRAIN_S: Final = 1.0
 GRPC_OVERHEAD_BYTES: Final = 512 * 1024
 """A received message may be larger than the request it carries by so much (etcd's allowance)."""
@@ -62,6 +63,7 @@ class Server:
         self._loop = asyncio.get_running_loop()
         self._traffic = Traffic()
         self._connections: set[GrpcProtocol] = set()
+        self._backlog = Backlog()
         self._servers: list[asyncio.Server] = []
         self._warned_at = -WARNING_S
         slices = Slices(self._loop)
@@ -161,13 +163,23 @@ class Server:
 
     def on_closed(self, connection: GrpcProtocol) -> None:
         self._connections.discard(connection)
+        self._backlog.tell(connection, 0)
         self._traffic.connections = len(self._connections)
 
     def on_refused(self) -> None:
         """A connection was closed for want of descriptors."""
+        self._warn("too many connections: the process may open no more files (ulimit -n)")
+
+    def on_waiting(self, connection: GrpcProtocol, waiting_bytes: int) -> None:
+        if self._backlog.tell(connection, waiting_bytes):
+            self._warn(
+                "clients do not read their answers: the connection with most of them is closed"
+            )
+
+    def _warn(self, text: str) -> None:
         if self._loop.time() >= self._warned_at + WARNING_S:
             self._warned_at = self._loop.time()
-            log.warning("too many connections: the process may open no more files (ulimit -n)")
+            log.warning(text)
 
     def on_bytes(self, received: int, sent: int) -> None:
         self._traffic.received_bytes += received

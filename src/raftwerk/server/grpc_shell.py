@@ -27,6 +27,9 @@ class Owner(Protocol):
 
     def on_bytes(self, received: int, sent: int) -> None: ...
 
+    def on_waiting(self, connection: "GrpcProtocol", waiting_bytes: int) -> None:
+        """So much of its answers is not read yet: told when it changes."""
+
 
 def common_name(certificate: Mapping[str, Any] | None) -> str:
     """Whom a verified certificate names; "" without one. certificate: as the ssl module tells it."""
@@ -47,6 +50,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._engine = ServerConnection(methods, limits, self._on_change, time.monotonic)
         self._transport: asyncio.Transport | None = None
         self._is_flush_due = False
+        self._told_bytes = 0
         self._heard_at_s = loop.time()
         self._asked_at_s = -math.inf
         """Whether it lives."""
@@ -94,6 +98,13 @@ class GrpcProtocol(asyncio.Protocol):
             self._engine.on_written()
         if self._engine.is_closed:
             transport.close()
+        self._tell_waiting(transport)
+
+    def _tell_waiting(self, transport: asyncio.Transport) -> None:
+        waiting_bytes = self._engine.queued_bytes + transport.get_write_buffer_size()
+        if waiting_bytes != self._told_bytes:
+            self._told_bytes = waiting_bytes
+            self._owner.on_waiting(self, waiting_bytes)
 
     def pause_writing(self) -> None:
         self._engine.is_blocked = True
@@ -105,6 +116,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._engine.on_written()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.resume_reading()
+            self._tell_waiting(self._transport)
 
     def _end_period(self) -> None:
         transport = self._transport
