@@ -14,11 +14,23 @@ from typing import Final
 
 from rich.console import Console
 
-from benchmarks import check_perf, crashes, embedded, lease, loads, own_client, plots, report, watch
+from benchmarks import (
+    check_perf,
+    crashes,
+    embedded,
+    lag,
+    lease,
+    loads,
+    own_client,
+    plots,
+    report,
+    watch,
+)
 from benchmarks.groups import Group, Scale
 
 GROUPS: Final = (
     *loads.GROUPS,
+    lag.GROUP,
     watch.GROUP,
     lease.GROUP,
     own_client.GROUP,

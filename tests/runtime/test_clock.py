@@ -1,6 +1,7 @@
 """Ticks, on a loop whose time the test moves."""
 
 import asyncio
+import time
 from typing import cast
 
 from raftwerk.runtime.clock import Clock
@@ -117,3 +118,28 @@ def test_stop_before_start_does_nothing() -> None:
     Clock(cast("asyncio.AbstractEventLoop", loop), 10, ticks.append).stop()
     loop.advance(1.0)
     assert ticks == []
+
+
+def test_lag_is_how_late_a_tick_came() -> None:
+    """The loop's own clock stands still during a turn: here the tick comes at once, and so far too early, by a real one."""
+    loop = FakeLoop()
+    lags: list[float] = []
+    clock = Clock(cast("asyncio.AbstractEventLoop", loop), 1000, lambda _: None, lags.append)
+    clock.start()
+    loop.advance(1.0)
+    assert lags == [0.0]
+    asyncio.run(_hold_up(lags))
+    assert lags[0] >= 0.02
+
+
+async def _hold_up(lags: list[float]) -> None:
+    """Something holds the loop for 30 ms while a tick is due in 5."""
+    lags.clear()
+    first = asyncio.Event()
+    clock = Clock(asyncio.get_running_loop(), 5, lambda _: first.set(), lags.append)
+    clock.start()
+    until = time.monotonic() + 0.03
+    while time.monotonic() < until:
+        pass
+    await first.wait()
+    clock.stop()

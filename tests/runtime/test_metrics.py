@@ -19,3 +19,9 @@ def test_wal_sync_is_observed() -> None:
     metrics = Metrics()
     metrics.observe_wal_sync_s(0.003)
     assert (metrics.wal_sync.count, metrics.wal_sync.sum_s) == (1, 0.003)
+
+
+def test_loop_lag_is_observed() -> None:
+    metrics = Metrics()
+    metrics.observe_loop_lag_s(0.012)
+    assert (metrics.loop_lag.count, metrics.loop_lag.sum_s) == (1, 0.012)

@@ -91,6 +91,12 @@ def test_commits_of_the_store_are_a_histogram() -> None:
     assert scrape(node)["etcd_disk_backend_commit_duration_seconds_count", ()] == 1
 
 
+def test_lag_of_the_loop_is_a_histogram() -> None:
+    node = FakeNode(FakeLoop())
+    node.metrics.observe_loop_lag_s(0.003)
+    assert scrape(node)["raftwerk_loop_lag_seconds_count", ()] == 1
+
+
 class FewWatches:
     """Implements server.metrics.Watches."""
 

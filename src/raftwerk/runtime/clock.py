@@ -1,6 +1,7 @@
 """The clock of the asyncio world: Tick events from the loop's monotonic time."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 
@@ -11,22 +12,35 @@ class Clock:
     """
 
     def __init__(
-        self, loop: asyncio.AbstractEventLoop, interval_ms: int, on_tick: Callable[[int], None]
+        self,
+        loop: asyncio.AbstractEventLoop,
+        interval_ms: int,
+        on_tick: Callable[[int], None],
+        observe_lag_s: Callable[[float], None] = lambda _: None,
     ) -> None:
+        """observe_lag_s: gets how late each call came, which is how long something else held the loop."""
         self._loop = loop
         self._interval_s = interval_ms / 1000
         self._on_tick = on_tick
+        self._observe_lag_s = observe_lag_s
         self._last_s = loop.time()
         self._handle: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
+        """By a clock that does not stand still during a turn of the loop, as the loop's own does."""
 
     def start(self) -> None:
         self._last_s = self._loop.time()
+        self._plan()
+
+    def _plan(self) -> None:
+        self._due_s = time.monotonic() + self._interval_s
         self._handle = self._loop.call_later(self._interval_s, self._tick)
 
     def _tick(self) -> None:
+        self._observe_lag_s(max(0.0, time.monotonic() - self._due_s))
         elapsed_ms = int((self._loop.time() - self._last_s) * 1000)
         self._last_s += elapsed_ms / 1000
-        self._handle = self._loop.call_later(self._interval_s, self._tick)
+        self._plan()
         if elapsed_ms > 0:
             self._on_tick(elapsed_ms)
 

@@ -14,6 +14,8 @@ class Metrics:
         """Write and sync of one group of the durable log."""
         self.backend_commit = Durations()
         """Commit of one checkpoint of the store."""
+        self.loop_lag = Durations()
+        """How late the ticks of the clock came: how long something held the event loop."""
         self.leader_changes_seen_total = 0
 
     def observe_wal_sync_s(self, duration_s: float) -> None:
@@ -21,6 +23,9 @@ class Metrics:
 
     def observe_commit_s(self, duration_s: float) -> None:
         self.backend_commit.observe(duration_s)
+
+    def observe_loop_lag_s(self, lag_s: float) -> None:
+        self.loop_lag.observe(lag_s)
 
     def on_notice(self, event: str) -> None:
         if event in ("following", "became leader"):

@@ -165,7 +165,7 @@ class Node:
 
     def _start_clock(self) -> None:
         interval_ms = max(1, min(10, self.settings.heartbeat_interval_ms // 4))
-        clock = Clock(self._loop, interval_ms, self._on_tick)
+        clock = Clock(self._loop, interval_ms, self._on_tick, self.metrics.observe_loop_lag_s)
         clock.start()
         self._closing.callback(clock.stop)
 

@@ -84,6 +84,8 @@ class NodeCollector(Collector):
         commit = node.metrics.backend_commit
         name = "etcd_disk_backend_commit_duration_seconds"
         yield _histogram(name, "Commit of a checkpoint of the store", commit)
+        lag = node.metrics.loop_lag
+        yield _histogram("raftwerk_loop_lag_seconds", "How late the event loop's timer came", lag)
         quota = node.settings.quota_backend_bytes
         yield _gauge("etcd_server_quota_backend_bytes", "Size limit of the store", quota)
         name = "etcd_mvcc_db_total_size_in_bytes"

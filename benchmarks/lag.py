@@ -1,0 +1,120 @@
+"""How long the event loop of a raftwerk node is held up: under full load, and under full load with something large beside it.
+
+From the histogram raftwerk_loop_lag_seconds of all three nodes, which looks every 10 ms; figures are upper bounds of its
+buckets. Generator and nodes share the cores, so that waiting for a core counts too.
+"""
+
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from benchmarks.clusters import Node, running
+from benchmarks.groups import Figures, Group, Rows, Scale
+from benchmarks.loads import fill, measure
+from raftwerk import sync
+from raftwerk.api import rpc_pb2
+from raftwerk.client.load import Load
+from raftwerk.client.load_requests import Operation
+
+SECONDS: Final = 6.0
+KEYS: Final = 200_000
+ALL: Final = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0")
+NAME: Final = "raftwerk_loop_lag_seconds_bucket"
+_LEVELS: Final = {"p50_ms": 0.5, "p99_ms": 0.99, "p99_9_ms": 0.999, "worst_ms": 1.0}
+
+Buckets = dict[float, float]
+"""Upper bound in seconds to how many were not above it."""
+
+
+def buckets(nodes: Sequence[Node]) -> Buckets:
+    """The sum over nodes."""
+    total: Buckets = {}
+    for node in nodes:
+        with urllib.request.urlopen(f"{node.client_url}/metrics", timeout=5) as answer:
+            text = answer.read().decode()
+        for family in text_string_to_metric_families(text):
+            for sample in family.samples:
+                if sample.name == NAME:
+                    bound = float(sample.labels["le"])
+                    total[bound] = total.get(bound, 0) + sample.value
+    return total
+
+
+def levels(before: Buckets, after: Buckets) -> Figures:
+    """Upper bounds in ms of what was observed in between."""
+    counts = {bound: after[bound] - before[bound] for bound in sorted(after)}
+    count = max(counts.values())
+    return {
+        name: 1e3 * next(bound for bound, below in counts.items() if below >= level * count)
+        for name, level in _LEVELS.items()
+    }
+
+
+@contextmanager
+def beside(work: Callable[[sync.Client], object], node: Node) -> Iterator[None]:
+    """`work` again and again, in a thread with a client of its own."""
+    is_over = threading.Event()
+
+    def run() -> None:
+        with sync.Client([node.client_url]) as client:
+            while not is_over.is_set():
+                work(client)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
+
+
+def _snapshot(node: Node) -> None:
+    file = node.folder.with_suffix(".snapshot")
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "raftwerk",
+            "snapshot",
+            "save",
+            str(file),
+            "--endpoints",
+            node.endpoint,
+        ],
+        check=True,
+        stdout=subprocess.DEVNULL,
+    )
+    file.unlink()
+
+
+def rows(system: str, scale: Scale) -> Rows:
+    """Puts at all members by 1000 clients, with nothing and with something beside them."""
+    found: Rows = {}
+    load = Load(Operation.PUT, 100, 1000, seconds=scale.seconds(SECONDS), keys=KEYS)
+    with running(system) as nodes:
+        fill(nodes, scale.count(KEYS, 1000))
+        works: dict[str, Callable[[sync.Client], object]] = {
+            "and ranges of all keys": lambda client: client.range(ALL),
+            "and compactions": lambda client: client.compact(client.put(b"0", b"").header.revision),
+            "and snapshots": lambda _: _snapshot(nodes[0]),
+            "and deletions of 20,000 keys": lambda client: client.delete(b"0001", b"0003"),
+        }
+        before = buckets(nodes)
+        measure(load, nodes, nodes)
+        found["put 100/1000, all"] = levels(before, buckets(nodes))
+        for name, work in works.items():
+            before = buckets(nodes)
+            with beside(work, nodes[0]):
+                measure(load, nodes, nodes)
+            found[name] = levels(before, buckets(nodes))
+    return found
+
+
+GROUP: Final = Group("lag", "how long the event loop is held up", rows, systems=("raftwerk",))
