@@ -29,8 +29,8 @@ fix: $(VENV)/.dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.dev
-	$(BIN)/python -m benchmarks.compare
+bench: $(COMPILED)/.installed $(VENV)/.dev
+	$(COMPILED)/bin/python -m benchmarks.compare
 
 # A million keys, 10,000 watchers, 1,000 connections and the other limits, on three real nodes
 limits: $(VENV)/.dev

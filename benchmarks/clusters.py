@@ -20,11 +20,15 @@ POLL_S: Final = 0.01
 TICKS_A_SECOND: Final = os.sysconf("SC_CLK_TCK")
 MIB: Final = 2**20
 
+PLAIN_PYTHON: Final = Path(__file__).parent.parent / ".venv/bin/python"
+"""Where `make setup` installs the package that is not compiled."""
+
 # Settings are stock, but for room: both refuse writes at 2 GiB, which a fast one reaches within the run
 FLAGS: Final = ["--log-level=error", f"--quota-backend-bytes={8 * 2**30}"]
 SYSTEMS: Final = {
     "etcd": [str(Path(sys.executable).with_name("etcd")), *FLAGS],
     "raftwerk": [sys.executable, "-m", "raftwerk.cli", "serve", *FLAGS],
+    "plain": [str(PLAIN_PYTHON), "-m", "raftwerk.cli", "serve", *FLAGS],
 }
 
 

@@ -90,6 +90,11 @@ def mixed(system: str, scale: Scale) -> Rows:
     return rows(system, scale, Operation.MIXED)
 
 
+def compiled(system: str, scale: Scale) -> Rows:
+    """Puts and reads."""
+    return rows(system, scale, Operation.PUT, Operation.RANGE)
+
+
 def concurrency(system: str, scale: Scale) -> Rows:
     """Puts at all members, by clients."""
     found = {}
@@ -118,6 +123,7 @@ GROUPS: Final = (
     Group("range", "range, linearizable and serializable", read),
     Group("txn", "transactions of 4 puts", txn),
     Group("mixed", "9 ranges to a put", mixed),
+    Group("compiled", "the plain package beside the compiled one", compiled, ("plain", "raftwerk")),
     Group("concurrency", "put, all members, by clients", concurrency, rounds=1),
     Group("rate", "put, all members, by rate", rate, rounds=1),
 )

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.groups import Figures, Group, Rows
+from raftwerk.http2 import server
 
 RESULTS: Final = Path(__file__).parent / "results"
 
@@ -90,6 +91,7 @@ def machine() -> dict[str, str]:
         "memory_gib": str(round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)),
         "system": f"{platform.system()} {platform.release()}",
         "python": platform.python_version(),
+        "package": "plain" if str(server.__file__).endswith(".py") else "compiled",
         "load_average": f"{os.getloadavg()[0]:.1f}",
     }
 
