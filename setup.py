@@ -11,6 +11,7 @@ from pathlib import Path
 from setuptools import setup
 
 COMPILED = {
+    ".": "durations",
     "http2": "*",
     "kv": "alarms compaction compare lease machine read rows sessions txn versions watch watch_history watch_index",
     "replica": "checkpoints proposals reads replica",
@@ -49,7 +50,13 @@ def extensions() -> list[object]:
         "--python-version=3.11",
     ]
     return list(
-        mypycify([*flags, *sources()], opt_level="2", debug_level="0", group_name="raftwerk")
+        mypycify(
+            [*flags, *sources()],
+            opt_level="2",
+            debug_level="0",
+            group_name="raftwerk",
+            multi_file=True,
+        )
     )
 
 
