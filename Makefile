@@ -17,7 +17,7 @@ test: $(VENV)/.dev
 # The same code compiled to C (setup.py): the tests of the floors that are compiled, and the server from outside
 test-compiled: $(COMPILED)/.installed
 	$(COMPILED)/bin/python -m pytest tests/http2 tests/fuzz tests/kv tests/storage tests/wire tests/replica tests/server \
-		tests/properties tests/client tests/crash tests/interop/test_etcdctl_as_on_etcd.py
+		tests/properties tests/crash/test_kill.py
 
 verify: $(VENV)/.dev
 	$(BIN)/ruff check .
