@@ -101,10 +101,10 @@ class RangeScan:
             if max_rows < 0:
                 return None
             self._arrange()
-        while len(self._kvs) < len(self._rows):
+        while self._rows:
             if max_rows <= 0:
                 return None
-            key, row = self._rows[len(self._kvs)]
+            key, row = self._rows.pop()  # to free them takes its time too: not all at once
             self._kvs.append(_render(self._versions, self._query, key, row))
             max_rows -= 1
         self.close()
@@ -168,6 +168,7 @@ class RangeScan:
             rows.sort(key=self._sort_key(), reverse=query.sort_order is SortOrder.DESCEND)
         self._has_more = len(rows) > self._limit
         self._rows = rows[: self._limit]
+        self._rows.reverse()
 
     def _sort_key(self) -> Callable[[tuple[bytes, KeyRow]], Any]:
         target = self._query.sort_target
