@@ -217,8 +217,57 @@ def test_a_session_that_was_not_used_for_many_writes_ends() -> None:
     assert use(sessions, 3, session=2) == PutResult(1, None)
 
 
-def test_opening_again_changes_nothing() -> None:
-    """The client did not hear that it was opened."""
+def opened(rig: Rigged, lot: int) -> int:
+    """The session that a server's command opens now."""
+    result = rig.apply(SessionOpen(lot, is_id=False))
+    assert isinstance(result, SessionResult)
+    assert 0 < result.session < 2**63
+    return result.session
+
+
+def test_a_copy_of_the_opening_that_comes_late_opens_another_session(rig: Rigged) -> None:
+    """Else a copy of a write, later still, would be executed a second time."""
+    session = opened(rig, 5)
+    rig.write(session, 1, Put(b"k"))
+    rig.apply(SessionClose(session))
+    revision = rig.machine.revision
+    assert opened(rig, 5) != session
+    assert rig.write(session, 1, Put(b"k")) is KvError.SESSION_EXPIRED
+    assert rig.machine.revision == revision
+
+
+def test_a_copy_of_the_opening_leaves_the_session_alone(rig: Rigged) -> None:
+    session = opened(rig, 5)
+    result = rig.write(session, 1, Put(b"k"))
+    assert opened(rig, 5) != session
+    assert rig.write(session, 1, Put(b"k")) == result
+
+
+@pytest.mark.parametrize("is_kept", [True, False], ids=["checkpoint", "log alone"])
+def test_no_id_is_given_again_after_a_crash(is_kept: bool) -> None:
+    """Though nothing is left of the sessions that had them."""
+    rig = Rigged()
+    before = [opened(rig, 5), opened(rig, 5)]
+    for session in before:
+        rig.apply(SessionClose(session))
+    if is_kept:
+        rig.rig.checkpoint()
+    rig.rig.crash()
+    other = Rigged()
+    other.rig.install(rig.machine.open_snapshot())
+    after = opened(rig, 5)
+    assert after not in before
+    if is_kept:
+        assert opened(other, 5) == after
+
+
+def test_another_cluster_gives_other_ids() -> None:
+    """Its sessions are counted from the beginning: the lot makes the difference."""
+    assert opened(Rigged(), 5) != opened(Rigged(), 6)
+
+
+def test_opening_again_in_a_log_of_an_earlier_version_changes_nothing() -> None:
+    """There, the id was drawn by the server."""
     sessions = sessions_of(2)
     open_(sessions, 1)
     use(sessions, 1, session=1)

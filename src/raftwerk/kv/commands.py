@@ -172,9 +172,13 @@ Write: TypeAlias = Put | DeleteRange | Txn | Compact
 
 
 class SessionOpen(_Command, frozen=True, tag=50):
-    """session: drawn by lot, so that no other client has it, in this cluster or in another."""
+    """Each one that is executed opens another session: a copy that comes late opens no earlier one again.
 
-    session: int
+    lot: drawn, so that no session of another cluster has the same id. is_id: it is the id, as in logs of earlier versions.
+    """
+
+    lot: int
+    is_id: bool = True
 
 
 class SessionWrite(_Command, frozen=True, tag=51):

@@ -2,7 +2,8 @@
 
 A client opens a session through the log, and numbers its writes in it. The machine keeps the result of each write until the
 client says that it has it: with every write comes the first number that it still waits for. Numbers below that one are over:
-what arrives late under one of them is refused, never executed.
+what arrives late under one of them is refused, never executed. A session's id depends on its place in the log, so that none
+ever has it again: when a session has ended, a copy of its opening opens another one, and copies of its writes find none.
 
 Everything is bounded, and decided by the log alone, so that all members decide alike: a write may be WINDOW numbers ahead of
 the first one open; a session keeps KEPT_BYTES_MAX of results; there are SESSIONS_MAX sessions, of which the one that was not
@@ -13,6 +14,7 @@ SESSIONS: session -> _ROW; session and number -> the result of that write (NOT_K
 
 import struct
 from collections.abc import Callable, Generator
+from hashlib import blake2b
 from typing import Final, NamedTuple
 
 import msgspec
@@ -104,11 +106,10 @@ class Sessions:
         if isinstance(command, SessionWrite):
             return self._write(command, write)
         if isinstance(command, SessionOpen):
-            self._open(command.session)
-        else:
-            assert isinstance(command, SessionClose)
-            if command.session in self._sessions:
-                self._end(command.session)
+            return SessionResult(revision, self._open(command))
+        assert isinstance(command, SessionClose)
+        if command.session in self._sessions:
+            self._end(command.session)
         return SessionResult(revision, command.session)
 
     def _write(
@@ -152,9 +153,10 @@ class Sessions:
         session = self._sessions[number] = Session(self._uses, first, kept_bytes)
         self._store.put(Table.SESSIONS, _ID.pack(number), _ROW.pack(*session))
 
-    def _open(self, number: int) -> None:
+    def _open(self, command: SessionOpen) -> int:
+        number = command.lot if command.is_id else _id_of(command.lot, self._uses)
         if number in self._sessions:
-            return  # opened by an earlier attempt of the same client: the number is drawn by lot
+            return number
         while len(self._sessions) >= self._sessions_max:
             self._end(next(iter(self._sessions)))
         for _ in range(ENDED_MAX):
@@ -163,6 +165,7 @@ class Sessions:
                 break
             self._end(oldest)
         self._use(number, 1, 0)
+        return number
 
     def _end(self, number: int) -> None:
         session = self._sessions.pop(number)
@@ -180,3 +183,9 @@ class Sessions:
         for row, _ in rows:
             self._store.delete(Table.SESSIONS, row)
         return sum(len(kept) for _, kept in rows)
+
+
+def _id_of(lot: int, uses: int) -> int:
+    """The id of the session that is opened after so many uses of any: 1 .. 2**63 - 1."""
+    digest = blake2b(_NUMBER.pack(lot, uses), digest_size=_ID.size).digest()
+    return int.from_bytes(digest, "big") >> 1 or 1

@@ -7,7 +7,7 @@ anything, and while the session lives all of them are answered alike. What a ses
 import msgspec
 
 from raftwerk.kv.commands import SessionClose, SessionCommand, SessionOpen, SessionWrite
-from raftwerk.kv.results import KvError
+from raftwerk.kv.results import KvError, SessionResult
 from raftwerk.sim.checkers import require
 from raftwerk.sim.coverage import Coverage
 
@@ -21,18 +21,25 @@ class ExactlyOnce:
     def __init__(self, coverage: Coverage) -> None:
         self._coverage = coverage
         self._open: set[int] = set()
+        self._closed: set[int] = set()
         self._done: dict[tuple[int, int], bytes] = {}
         """The answer to each write that was executed."""
 
     def on_applied(self, command: SessionCommand, has_changed: bool, result: object) -> None:
         """has_changed: whether the revision moved."""
         if isinstance(command, SessionOpen):
-            self._open.add(command.session)
+            if isinstance(result, SessionResult):
+                self._on_opened(result.session)
         elif isinstance(command, SessionClose):
             self._open.discard(command.session)
+            self._closed.add(command.session)
             self._coverage.mark("session: closed")
         else:
             self._on_write(command, has_changed, result)
+
+    def _on_opened(self, session: int) -> None:
+        require(session not in self._closed, "Exactly once", f"session {session} was opened again")
+        self._open.add(session)
 
     def _on_write(self, command: SessionWrite, has_changed: bool, result: object) -> None:
         name = f"write {command.number} of session {command.session}"

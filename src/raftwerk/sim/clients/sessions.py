@@ -35,15 +35,15 @@ class SessionChannel(Caller):
 
     def open(self, then: Callable[[], None]) -> None:
         """Try to open one."""
-        session = self.random.getrandbits(62)
+        lot = self.random.getrandbits(62)
 
         def opened(result: object) -> None:
             if isinstance(result, SessionResult):
-                self._session, self._number, self._first = session, 0, 1
+                self._session, self._number, self._first = result.session, 0, 1
                 self.cluster.coverage.mark("session: opened")
             then()
 
-        self.send(encode(SessionOpen(session)), opened)
+        self.send(encode(SessionOpen(lot, is_id=False)), opened)
 
     def wrap(self, command: bytes) -> bytes:
         """The next write of the session. Some that came before may stay open for a while."""
