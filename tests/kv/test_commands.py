@@ -23,6 +23,7 @@ from raftwerk.kv.commands import (
     RangeQuery,
     SessionClose,
     SessionOpen,
+    SessionOpenAs,
     SessionWrite,
     SortOrder,
     SortTarget,
@@ -43,8 +44,8 @@ KNOWN_BYTES: list[tuple[Command, str]] = [
     (LeaseExpire(3, ((5, 1), (6, 2))), "930a0392920501920602"),
     (LeaseCheckpoint(3, ((5, 1, 300),)), "930b0391930501cd012c"),
     (LeaseLead(3), "920c03"),
-    (SessionOpen(7), "933207c3"),
-    (SessionOpen(7, is_id=False), "933207c2"),
+    (SessionOpen(7), "923507"),
+    (SessionOpenAs(7), "923207"),
     (SessionWrite(7, 2, 1, Compact(300)), "9533070201" + "9205cd012c"),
     (SessionClose(7), "923407"),
     (
@@ -74,7 +75,6 @@ def test_decoded_command_is_the_one_encoded(command: Operation | Command) -> Non
 def test_older_commands_lack_the_newer_fields() -> None:
     """Fields are only ever appended, with defaults."""
     assert decode(bytes.fromhex("9202c4016b")) == Put(b"k")
-    assert decode(bytes.fromhex("923207")) == SessionOpen(7, is_id=True)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from raftwerk.kv.commands import (
     RangeQuery,
     SessionClose,
     SessionOpen,
+    SessionOpenAs,
     SessionWrite,
     Txn,
     Write,
@@ -53,7 +54,9 @@ class Rigged:
     def machine(self) -> KvMachine:
         return self.rig.machine
 
-    def apply(self, command: SessionOpen | SessionWrite | SessionClose | Write) -> Result:
+    def apply(
+        self, command: SessionOpen | SessionOpenAs | SessionWrite | SessionClose | Write
+    ) -> Result:
         log = self.rig.log
         log.append(encode(command))
         (result,) = self.machine.apply(log[-1:], len(log), len(log).to_bytes(8, "big"))
@@ -68,13 +71,13 @@ def rig() -> Rigged:
     rig = Rigged()
     rig.apply(Put(b"k", b"old"))
     rig.apply(Put(b"d", b"old"))
-    rig.apply(SessionOpen(A))
+    rig.apply(SessionOpenAs(A))
     return rig
 
 
 def test_opening_and_closing_say_which_session_it_is() -> None:
     rig = Rigged()
-    assert rig.apply(SessionOpen(A)) == SessionResult(1, A)
+    assert rig.apply(SessionOpenAs(A)) == SessionResult(1, A)
     assert rig.apply(SessionClose(A)) == SessionResult(1, A)
 
 
@@ -94,7 +97,7 @@ def test_writes_without_a_session_are_executed_each_time(rig: Rigged) -> None:
 
 
 def test_the_same_number_of_another_session_is_another_write(rig: Rigged) -> None:
-    rig.apply(SessionOpen(B))
+    rig.apply(SessionOpenAs(B))
     assert rig.write(A, 1, Put(b"k")) == PutResult(4, None)
     assert rig.write(B, 1, Put(b"k")) == PutResult(5, None)
 
@@ -103,7 +106,7 @@ def test_the_same_number_of_another_session_is_another_write(rig: Rigged) -> Non
 @pytest.mark.parametrize("is_kept", [True, False], ids=["checkpoint", "log alone"])
 def test_results_survive_a_crash(tmp_path: Path, store: str, is_kept: bool) -> None:
     rig = Rigged(tmp_path if store == "lmdb" else None)
-    rig.apply(SessionOpen(A))
+    rig.apply(SessionOpenAs(A))
     result = rig.write(A, 1, Put(b"k"))
     if is_kept:
         rig.rig.checkpoint()
@@ -183,7 +186,7 @@ def use(sessions: Sessions, number: int, session: int) -> Result:
 
 def open_(sessions: Sessions, *numbers: int) -> None:
     for number in numbers:
-        sessions.execute(SessionOpen(number), 1, lambda _: KvError.UNREADABLE)
+        sessions.execute(SessionOpenAs(number), 1, lambda _: KvError.UNREADABLE)
 
 
 def test_the_session_unused_for_longest_makes_room() -> None:
@@ -219,7 +222,7 @@ def test_a_session_that_was_not_used_for_many_writes_ends() -> None:
 
 def opened(rig: Rigged, lot: int) -> int:
     """The session that a server's command opens now."""
-    result = rig.apply(SessionOpen(lot, is_id=False))
+    result = rig.apply(SessionOpen(lot))
     assert isinstance(result, SessionResult)
     assert 0 < result.session < 2**63
     return result.session

@@ -159,6 +159,9 @@ class Told:
     unreachable: list[tuple[int, str]] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
 
+    def on_refused(self, peer: int, reason: str, *, has_forgotten: bool) -> None:
+        self.refusals.append((peer, reason))
+
 
 @asynccontextmanager
 async def links_to(
@@ -177,7 +180,7 @@ async def links_to(
         {peer: addresses},
         random or Random(1),
         told.events.append,
-        lambda who, reason: told.refusals.append((who, reason)),
+        told.on_refused,
         lambda who, reason: told.unreachable.append((who, reason)),
         told.failures.append,
     )

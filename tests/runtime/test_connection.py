@@ -37,6 +37,9 @@ def test_write_after_the_peer_closed_is_dropped(loop: Loop) -> None:
         runner.run(main())
 
 
+ANOTHER_LIFE, FULL_DISK = 0xB, 0xC
+
+
 class Owner:
     """Records what inbound connections report."""
 
@@ -45,6 +48,11 @@ class Owner:
     def __init__(self) -> None:
         self.received: list[tuple[NodeId, list[Message]]] = []
         self.closed: list[tuple[NodeId | None, bool]] = []
+
+    def meet(self, peer: NodeId, life: int) -> bool:
+        if life == FULL_DISK:
+            raise OSError("no space")
+        return life != ANOTHER_LIFE
 
     def on_inbound(self, inbound: Inbound) -> None: ...
 
@@ -133,4 +141,23 @@ def test_peer_that_does_not_belong_here_is_told_why(hello: bytes, reason: str) -
     answer = AnswerReader().feed(heard)
     assert isinstance(answer, Refused)
     assert reason in answer.reason
+    assert owner.closed == [(None, False)]
+
+
+@pytest.mark.parametrize(
+    ("life", "reason", "has_forgotten"),
+    [
+        (ANOTHER_LIFE, "it has forgotten its votes", True),
+        (FULL_DISK, "cannot be written down here: no space", False),
+    ],
+    ids=["another life", "not remembered"],
+)
+def test_peer_is_welcome_only_with_a_life_that_is_remembered(
+    life: int, reason: str, has_forgotten: bool
+) -> None:
+    owner, heard = say_to_inbound(encode_hello(7, 2, 1, Stream.MESSAGES, life))
+    answer = AnswerReader().feed(heard)
+    assert isinstance(answer, Refused)
+    assert reason in answer.reason
+    assert answer.has_forgotten == has_forgotten
     assert owner.closed == [(None, False)]

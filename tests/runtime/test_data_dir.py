@@ -1,6 +1,9 @@
 """The data folder: whose it is, that one process has it, and that nothing is held when it cannot be opened."""
 
+import json
+import shutil
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from random import Random
 
@@ -114,6 +117,60 @@ def test_lost_log_beside_a_store_with_data_is_refused(settings: Settings) -> Non
         segment.unlink()
     with pytest.raises(DataDirError, match="the log was lost"):
         open_data_dir(settings)
+
+
+PARTS = ("identity.json", "wal", "store")
+
+
+def lose(folder: Path, parts: tuple[str, ...]) -> None:
+    for part in parts:
+        path = folder / part
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+
+
+@pytest.mark.parametrize("has_checkpoint", [False, True], ids=["new", "checkpoint"])
+@pytest.mark.parametrize(
+    "lost",
+    [parts for count in (1, 2) for parts in combinations(PARTS, count)],
+    ids=" and ".join,
+)
+def test_a_folder_of_which_parts_are_lost_is_refused_and_left_alone(
+    settings: Settings, lost: tuple[str, ...], has_checkpoint: bool
+) -> None:
+    """Nothing is made anew in it: the member would have forgotten what it promised."""
+    folder = open_data_dir(settings)
+    if has_checkpoint:
+        checkpoint(folder)
+    close(folder)
+    lose(settings.data_dir, lost)
+    for _ in range(2):
+        with pytest.raises(DataDirError, match="missing") as caught:
+            open_data_dir(settings)
+        assert lost[0] in str(caught.value)
+    assert {path.name for path in settings.data_dir.iterdir()} == {"LOCK", *PARTS} - set(lost)
+
+
+@pytest.mark.parametrize(
+    "lost", [(), ("wal",), ("store",), ("wal", "store")], ids=["none", "log", "store", "both"]
+)
+def test_a_folder_that_a_crash_left_incomplete_is_completed(
+    settings: Settings, lost: tuple[str, ...]
+) -> None:
+    """Nobody has met it: its life begins with the last part."""
+    close(open_data_dir(settings))
+    identity = settings.data_dir / "identity.json"
+    fields = json.loads(identity.read_text())
+    identity.write_text(json.dumps({**fields, "life": "0"}))
+    lose(settings.data_dir, lost)
+    folder = open_data_dir(settings)
+    close(folder)
+    assert folder.life
+    again = open_data_dir(settings)
+    close(again)
+    assert again.life == folder.life
 
 
 def test_existing_cluster_needs_an_existing_folder(settings: Settings) -> None:

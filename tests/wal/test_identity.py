@@ -7,28 +7,51 @@ from pathlib import Path
 import pytest
 
 from raftwerk.errors import CorruptData, DataDirError
-from raftwerk.wal.identity import IDENTITY, LOCK, Identity, claim, lock, read_identity
+from raftwerk.wal.identity import IDENTITY, LOCK, Identity, claim, complete, lock, read_identity
 
 OURS = Identity(0xC1, 0xA1, "node1")
 
 
 def test_new_folder_becomes_ours(tmp_path: Path) -> None:
     assert read_identity(tmp_path) is None
-    assert claim(tmp_path, OURS)
+    assert claim(tmp_path, OURS) == OURS
     assert read_identity(tmp_path) == OURS
-    assert not claim(tmp_path, OURS)
+    assert claim(tmp_path, OURS) == OURS
+
+
+def test_life_begins_once_when_the_folder_is_complete(tmp_path: Path) -> None:
+    begun = complete(tmp_path, claim(tmp_path, OURS))
+    assert begun.life
+    assert claim(tmp_path, OURS) == begun
+    assert complete(tmp_path, begun) == begun == read_identity(tmp_path)
+
+
+def test_lives_differ(tmp_path: Path) -> None:
+    assert complete(tmp_path, OURS).life != complete(tmp_path, OURS).life
+
+
+def test_folder_of_an_earlier_version_has_no_life_yet(tmp_path: Path) -> None:
+    fields = {"cluster_id": "c1", "node_id": "a1", "name": "node1", "format": 1}
+    (tmp_path / IDENTITY).write_text(json.dumps(fields))
+    assert claim(tmp_path, OURS) == OURS
 
 
 def test_identity_is_readable_by_people(tmp_path: Path) -> None:
     claim(tmp_path, OURS)
     fields = json.loads((tmp_path / IDENTITY).read_text())
-    assert fields == {"cluster_id": "c1", "node_id": "a1", "name": "node1", "format": 1}
+    assert fields == {
+        "cluster_id": "c1",
+        "node_id": "a1",
+        "name": "node1",
+        "format": 1,
+        "life": "0",
+    }
 
 
 def test_claim_after_a_crash_in_the_middle_of_the_first(tmp_path: Path) -> None:
     (tmp_path / LOCK).touch()
     (tmp_path / f"{IDENTITY}.new").write_text('{"cluster')
-    assert claim(tmp_path, OURS)
+    assert claim(tmp_path, OURS) == OURS
     assert sorted(path.name for path in tmp_path.iterdir()) == [LOCK, IDENTITY]
 
 
@@ -51,8 +74,8 @@ def test_folder_of_another_is_refused_and_stays_its(
 
 def test_member_may_be_renamed(tmp_path: Path) -> None:
     """Its id tells who it is."""
-    claim(tmp_path, Identity(0xC1, 0xA1, "old"))
-    assert not claim(tmp_path, OURS)
+    old = claim(tmp_path, Identity(0xC1, 0xA1, "old"))
+    assert claim(tmp_path, OURS) == old
 
 
 @pytest.mark.parametrize(
@@ -92,10 +115,12 @@ def test_folder_of_a_future_format_is_refused_with_advice(tmp_path: Path) -> Non
     ("names", "text"),
     [
         (["member"], "data folder of etcd"),
-        (["wal", "store"], f"{IDENTITY} is missing"),
+        (["wal", "store"], f"{IDENTITY} is missing, but the folder holds data of a member"),
+        (["wal"], f"{IDENTITY} is missing, but the folder holds data of a member"),
+        (["store"], f"{IDENTITY} is missing, but the folder holds data of a member"),
         (["a", "b", "c", "d"], r"not empty \(a, b, c\)"),
     ],
-    ids=["etcd", "incomplete", "foreign"],
+    ids=["etcd", "incomplete", "log alone", "store alone", "foreign"],
 )
 def test_folder_with_something_else_is_refused(tmp_path: Path, names: list[str], text: str) -> None:
     for name in names:

@@ -28,7 +28,7 @@ DOCUMENT = "wire-format.md"
 def test_worked_example_is_what_is_sent() -> None:
     entries = (Entry(1, 1, EntryKind.NO_OP, b""), Entry(2, 1, EntryKind.COMMAND, b"set"))
     assert examples_in(DOCUMENT) == [
-        encode_hello(0xC1, 0xA1, 0xA2, Stream.MESSAGES),
+        encode_hello(0xC1, 0xA1, 0xA2, Stream.MESSAGES, 0x11FE),
         encode_answer(Welcome(1)),
         encode(AppendEntries(1, 0xA1, 0, 0, entries, 0)),
     ]

@@ -171,14 +171,10 @@ class HashCheck(_Command, frozen=True, tag=41):
 Write: TypeAlias = Put | DeleteRange | Txn | Compact
 
 
-class SessionOpen(_Command, frozen=True, tag=50):
-    """Each one that is executed opens another session: a copy that comes late opens no earlier one again.
+class SessionOpenAs(_Command, frozen=True, tag=50):
+    """In logs of earlier versions: its id was drawn by the server. Nobody proposes it any more."""
 
-    lot: drawn, so that no session of another cluster has the same id. is_id: it is the id, as in logs of earlier versions.
-    """
-
-    lot: int
-    is_id: bool = True
+    session: int
 
 
 class SessionWrite(_Command, frozen=True, tag=51):
@@ -194,11 +190,20 @@ class SessionClose(_Command, frozen=True, tag=52):
     session: int
 
 
+class SessionOpen(_Command, frozen=True, tag=53):
+    """Each one that is executed opens another session: a copy that comes late opens no earlier one again.
+
+    lot: drawn, so that no session of another cluster has the same id.
+    """
+
+    lot: int
+
+
 Operation: TypeAlias = RangeQuery | Put | DeleteRange | Txn
 LeaseCommand: TypeAlias = (
     LeaseGrant | LeaseRevoke | LeaseRenew | LeaseExpire | LeaseCheckpoint | LeaseLead
 )
-SessionCommand: TypeAlias = SessionOpen | SessionWrite | SessionClose
+SessionCommand: TypeAlias = SessionOpen | SessionOpenAs | SessionWrite | SessionClose
 Command: TypeAlias = (
     Write | PublishMember | LeaseCommand | SessionCommand | AlarmSet | HashCheck | AuthCommand
 )

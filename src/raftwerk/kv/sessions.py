@@ -19,7 +19,14 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from raftwerk.kv.commands import SessionClose, SessionCommand, SessionOpen, SessionWrite, Write
+from raftwerk.kv.commands import (
+    SessionClose,
+    SessionCommand,
+    SessionOpen,
+    SessionOpenAs,
+    SessionWrite,
+    Write,
+)
 from raftwerk.kv.results import (
     CompactResult,
     DeleteRangeResult,
@@ -106,7 +113,9 @@ class Sessions:
         if isinstance(command, SessionWrite):
             return self._write(command, write)
         if isinstance(command, SessionOpen):
-            return SessionResult(revision, self._open(command))
+            return SessionResult(revision, self._open(_id_of(command.lot, self._uses)))
+        if isinstance(command, SessionOpenAs):
+            return SessionResult(revision, self._open(command.session))
         assert isinstance(command, SessionClose)
         if command.session in self._sessions:
             self._end(command.session)
@@ -153,8 +162,7 @@ class Sessions:
         session = self._sessions[number] = Session(self._uses, first, kept_bytes)
         self._store.put(Table.SESSIONS, _ID.pack(number), _ROW.pack(*session))
 
-    def _open(self, command: SessionOpen) -> int:
-        number = command.lot if command.is_id else _id_of(command.lot, self._uses)
+    def _open(self, number: int) -> int:
         if number in self._sessions:
             return number
         while len(self._sessions) >= self._sessions_max:

@@ -22,6 +22,7 @@ from raftwerk.wire.handshake import (
     encode_answer,
     encode_hello,
     judge,
+    refused_for_its_life,
 )
 
 log = structlog.get_logger()
@@ -46,13 +47,17 @@ def _tune(transport: asyncio.BaseTransport) -> None:
 class Outbound(asyncio.Protocol):
     """A dialled connection: says hello, then only sends."""
 
-    def __init__(self, cluster_id: int, node_id: NodeId, peer: NodeId, stream: Stream) -> None:
-        self._hello = encode_hello(cluster_id, node_id, peer, stream)
+    def __init__(
+        self, cluster_id: int, node_id: NodeId, peer: NodeId, stream: Stream, life: int = 0
+    ) -> None:
+        self._hello = encode_hello(cluster_id, node_id, peer, stream, life)
         self._reader: AnswerReader | None = AnswerReader()
         self._transport: asyncio.Transport | None = None
         loop = asyncio.get_running_loop()
         self.welcomed: asyncio.Future[str] = loop.create_future()
         """Resolves to "" when welcomed, else to the reason of the refusal."""
+        self.has_forgotten = False
+        """The refusal is for good: the peer has met this member with another data folder."""
         self.closed: asyncio.Future[bool] = loop.create_future()
         """Resolves when the connection ends: whether the peer's kernel ended it (and not this side, or a timeout)."""
 
@@ -73,6 +78,7 @@ class Outbound(asyncio.Protocol):
             return
         if answer is not None:
             self._reader = None
+            self.has_forgotten = isinstance(answer, Refused) and answer.has_forgotten
             self.welcomed.set_result(answer.reason if isinstance(answer, Refused) else "")
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -113,6 +119,9 @@ class InboundOwner(Protocol):
 
     cluster_id: int
     node_id: NodeId
+
+    def meet(self, peer: NodeId, life: int) -> bool:
+        """Whether it is the life that was met before, or the first; remembered from now on. Raises OSError."""
 
     def on_inbound(self, inbound: "Inbound") -> None: ...
 
@@ -167,6 +176,12 @@ class Inbound(asyncio.Protocol):
         assert self._transport is not None
         self._timeout.cancel()
         answer = judge(hello, self._owner.cluster_id, self._owner.node_id, self._known)
+        if not isinstance(answer, Refused):
+            try:
+                if not self._owner.meet(hello.sender, hello.life):
+                    answer = refused_for_its_life(hello.sender)
+            except OSError as error:
+                answer = Refused(f"that it was met cannot be written down here: {error}")
         self._transport.write(encode_answer(answer))
         if isinstance(answer, Refused):
             log.warning("refused a peer", reason=answer.reason, peer=self._peer_name())

@@ -1,6 +1,7 @@
 """The data folder of a node: locked, identified, recovered.
 
 LOCK, identity.json     wal/identity.py
+peers.json              runtime/lives.py: which lives of the peers this member has met
 wal/                    the durable log
 store/                  the state machine's state, as of its last checkpoint
 """
@@ -19,10 +20,11 @@ from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import NodeId
 from raftwerk.replica.recovery import DurableState, start_core
 from raftwerk.runtime import identifiers
+from raftwerk.runtime.lives import Lives
 from raftwerk.runtime.settings import Settings
-from raftwerk.storage.lmdb_store import LmdbStore
+from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
 from raftwerk.wal.disk import OsDisk, sync_directory
-from raftwerk.wal.identity import Identity, claim, lock, read_identity
+from raftwerk.wal.identity import Identity, claim, complete, lock, read_identity
 from raftwerk.wal.log import Recovered, Wal
 
 
@@ -32,6 +34,8 @@ class DataDir:
 
     cluster_id: int
     node_id: NodeId
+    life: int
+    lives: Lives
     wal: Wal
     recovered: Recovered
     store: LmdbStore
@@ -78,7 +82,8 @@ def _open(folder: Path, identity: Identity, *, must_exist: bool) -> DataDir:
             )
         lock_fd = lock(folder)
         undo.callback(os.close, lock_fd)
-        claim(folder, identity)
+        found = claim(folder, identity)
+        _check_complete(folder, found)
         store = LmdbStore(folder / "store")
         undo.callback(store.close)
         machine = KvMachine(store)
@@ -88,9 +93,26 @@ def _open(folder: Path, identity: Identity, *, must_exist: bool) -> DataDir:
             directory,
             identity.cluster_id,
             identity.node_id,
-            must_exist=bool(machine.position),
+            must_exist=bool(found.life or machine.position),
         )
         undo.callback(wal.close)
         sync_directory(folder)
+        life = complete(folder, found).life
+        lives = Lives(folder)
         undo.pop_all()
-    return DataDir(identity.cluster_id, identity.node_id, wal, recovered, store, machine, lock_fd)
+    return DataDir(
+        identity.cluster_id, identity.node_id, life, lives, wal, recovered, store, machine, lock_fd
+    )
+
+
+def _check_complete(folder: Path, found: Identity) -> None:
+    """Before anything is made anew: a part that was there once must still be there."""
+    if not found.life:
+        return
+    parts = (folder / "store" / CURRENT, folder / "wal")
+    missing = [str(part) for part in parts if not part.exists()]
+    if missing:
+        raise DataDirError(
+            f"{' and '.join(missing)} missing: part of the data folder was lost, and with it what this member promised to "
+            "others. Restore the whole folder as it was when the member last ran. Do not start it with an empty folder."
+        )

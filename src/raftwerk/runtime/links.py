@@ -9,7 +9,7 @@ import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from random import Random
-from typing import Final
+from typing import Final, Protocol
 
 from raftwerk.durations import Durations
 from raftwerk.raft.events import Event, LinkClosed, LinkOpened, Received
@@ -30,6 +30,12 @@ BUFFER_BYTES_MAX: Final = 64 * 1024 * 1024
 SNAPSHOT_IDLE_S: Final = 30.0
 ROUND_TRIP_S: Final = 5.0
 """How often the round trip to a peer is looked at, from the welcome on."""
+
+
+class OnRefused(Protocol):
+    """has_forgotten: for good, because this node lost the data folder with which the peer had met it."""
+
+    def __call__(self, peer: NodeId, reason: str, *, has_forgotten: bool) -> None: ...
 
 
 class Link:
@@ -103,7 +109,7 @@ class Link:
     async def _connect(self, address: Address) -> bool:
         """One connection, from dialling to its end. Returns whether the handshake succeeded."""
         links = self._links
-        outbound = Outbound(links.cluster_id, links.node_id, self.peer, self.stream)
+        outbound = Outbound(links.cluster_id, links.node_id, self.peer, self.stream, links.life)
         try:
             if not await self._dial(outbound, address):
                 return False
@@ -140,7 +146,7 @@ class Link:
             self._error = f"{address}: {str(error) or 'no answer'}"
             return False
         if refusal and refusal != self._refusal:  # said once, not at each attempt
-            links.on_refused(self.peer, refusal)
+            links.on_refused(self.peer, refusal, has_forgotten=outbound.has_forgotten)
         self._refusal = refusal
         return not refusal
 
@@ -168,17 +174,22 @@ class Links:
         peers: Mapping[NodeId, Sequence[Address]],
         random: Random,
         post: Callable[[Event], None],
-        on_refused: Callable[[NodeId, str], None],
+        on_refused: OnRefused,
         on_unreachable: Callable[[NodeId, str], None],
         on_failed: Callable[[Exception], None],
         tls: PeerTls = PeerTls(),  # noqa: B008  (immutable)
+        life: int = 0,
+        meet: Callable[[NodeId, int], bool] = lambda _peer, _life: True,
     ) -> None:
         """post: takes LinkOpened, LinkClosed and Received. on_refused: a peer does not want to talk to us, and why.
 
         on_unreachable: a peer is not to be connected to at any of its addresses, and why; "": it is again.
+        life, meet: of this node's data folder; whether the one that a peer tells is welcome (see lives.py).
         on_failed: a link ended for a reason that is none (a bug of ours): the node must not go on without it.
         """
         self.tls = tls
+        self.life = life
+        self.meet = meet
         self.cluster_id = cluster_id
         self.node_id = node_id
         self.random = random

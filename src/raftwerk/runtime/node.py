@@ -18,6 +18,7 @@ from typing import Any, Final
 import structlog
 
 from raftwerk.durations import Durations
+from raftwerk.errors import DataDirError
 from raftwerk.kv.commands import encode
 from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.config import Config
@@ -107,6 +108,8 @@ class Node:
             self._on_unreachable,
             self._fail,
             tls_setup.between_members(settings),
+            folder.life,
+            folder.lives.meet,
         )
         config = Config(
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
@@ -322,7 +325,8 @@ class Node:
 
     def _fail(self, error: Exception) -> None:
         if not self.failed.done():
-            log.critical("node failed", reason=str(error) or repr(error), exc_info=error)
+            cause = None if isinstance(error, DataDirError) else error  # its text says all
+            log.critical("node failed", reason=str(error) or repr(error), exc_info=cause)
             self.failed.set_result(error)
 
     def _on_notice(self, notice: Notice) -> None:
@@ -333,8 +337,19 @@ class Node:
         self.metrics.on_notice(notice.event)
         log.info(notice.event, **facts)
 
-    def _on_refused(self, peer: NodeId, reason: str) -> None:
-        log.warning("peer refused our connection", peer=self._members.name(peer), reason=reason)
+    def _on_refused(self, peer: NodeId, reason: str, *, has_forgotten: bool) -> None:
+        name = self._members.name(peer)
+        if has_forgotten:
+            self._fail(
+                DataDirError(
+                    f"{self.settings.data_dir} is not the data folder with which {name} has met this member before: {reason}. "
+                    "It may not take part: acknowledged writes could be lost. Start it with the folder that it had when it last "
+                    "ran (an older copy has forgotten too). If that is lost, the others go on without this member; a cluster of "
+                    "full strength is made from a snapshot of theirs ('raftwerk snapshot restore')."
+                )
+            )
+            return
+        log.warning("peer refused our connection", peer=name, reason=reason)
 
     def _on_unreachable(self, peer: NodeId, reason: str) -> None:
         name = self._members.name(peer)

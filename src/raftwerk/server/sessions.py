@@ -37,7 +37,7 @@ class SessionService:
 
     def open(self, call: Call, _: bytes) -> None:
         """Answers with the session, an Int64Value."""
-        self._propose(call, encode(SessionOpen(_random.randrange(1, NUMBER_MAX), is_id=False)))
+        self._propose(call, encode(SessionOpen(_random.randrange(1, NUMBER_MAX))))
 
     def close(self, call: Call, data: bytes) -> None:
         """The session is over, and what is left of it goes."""

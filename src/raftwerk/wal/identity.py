@@ -1,14 +1,16 @@
 """Whose data folder this is, and that nobody else is using it.
 
-identity.json names the cluster and the member; LOCK is held, by flock, as long as a process uses the folder.
+identity.json names the cluster, the member, and the life of the member that the folder holds; LOCK is held, by flock, as
+long as a process uses the folder.
 """
 
 import contextlib
 import fcntl
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from random import SystemRandom
 from typing import Final
 
 from raftwerk.errors import CorruptData, DataDirError
@@ -19,15 +21,22 @@ IDENTITY: Final = "identity.json"
 LOCK: Final = "LOCK"
 FORMAT: Final = 1
 
+_random: Final = SystemRandom()
+
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """format: of the folder as a whole."""
+    """format: of the folder as a whole.
+
+    life: drawn by lot when all parts of the folder are there (see `complete`), and told to the peers; a member that lost its
+    folder begins another one. 0: not complete yet, or written by an earlier version.
+    """
 
     cluster_id: int
     node_id: NodeId
     name: str
     format: int = FORMAT
+    life: int = 0
 
 
 def read_identity(folder: Path) -> Identity | None:
@@ -40,6 +49,7 @@ def read_identity(folder: Path) -> Identity | None:
             int(fields["node_id"], 16),
             str(fields["name"]),
             int(fields["format"]),
+            int(fields.get("life", "0"), 16),
         )
     except FileNotFoundError:
         return None
@@ -55,13 +65,13 @@ def read_identity(folder: Path) -> Identity | None:
     return identity
 
 
-def claim(folder: Path, wanted: Identity) -> bool:
-    """Make sure that the folder is this member's. Returns whether it is new. Raises DataDirError if it is another's."""
+def claim(folder: Path, wanted: Identity) -> Identity:
+    """Make sure that the folder is this member's. Returns what it says. Raises DataDirError if it is another's."""
     found = read_identity(folder)
     if found is None:
         _check_unused(folder)
         _write(folder, wanted)
-        return True
+        return wanted
     if found.cluster_id != wanted.cluster_id:
         raise DataDirError(
             f"{folder} is the data folder of another cluster: {found.cluster_id:x} (member {found.name!r}), but the settings "
@@ -73,7 +83,16 @@ def claim(folder: Path, wanted: Identity) -> bool:
             f"{folder} is the data folder of another member of this cluster: {found.node_id:x} ({found.name!r}), but this is "
             f"{wanted.node_id:x} ({wanted.name!r}). Each member needs a --data-dir of its own."
         )
-    return False
+    return found
+
+
+def complete(folder: Path, found: Identity) -> Identity:
+    """All parts are there, durable: from now on none of them may be missing. Returns the identity with its life."""
+    if found.life:
+        return found
+    alive = replace(found, life=_random.randrange(1, 2**63))
+    _write(folder, alive)
+    return alive
 
 
 def _check_unused(folder: Path) -> None:
@@ -83,11 +102,16 @@ def _check_unused(folder: Path) -> None:
             f"{folder} is a data folder of etcd, which raftwerk cannot read. Use another --data-dir, and move the data with "
             "'etcdctl make-mirror'."
         )
+    if names & {"wal", "store"}:
+        raise DataDirError(
+            f"{folder / IDENTITY} is missing, but the folder holds data of a member. Restore the file from a copy of it: "
+            "it never changes. Do not start the member with an empty folder: it would have forgotten what it promised to others."
+        )
     foreign = sorted(names - {f"{IDENTITY}.new"})
     if foreign:
         raise DataDirError(
             f"{folder} is not empty ({', '.join(foreign[:3])}), and not a data folder of raftwerk: {IDENTITY} is missing. Use "
-            "an empty folder, or restore the file."
+            "an empty folder."
         )
 
 
@@ -95,6 +119,7 @@ def _write(folder: Path, identity: Identity) -> None:
     fields = asdict(identity)
     fields["cluster_id"] = f"{identity.cluster_id:x}"
     fields["node_id"] = f"{identity.node_id:x}"
+    fields["life"] = f"{identity.life:x}"
     draft = folder / f"{IDENTITY}.new"
     with draft.open("w") as file:
         json.dump(fields, file, indent=1)

@@ -205,9 +205,8 @@ class Wal:
         recovery = recover(disk, str(directory), cluster_id, node_id)
         if recovery is None and must_exist:
             raise DataDirError(
-                f"{directory} is empty, but the store has data: the log was lost, and with it what this member promised to "
-                "others. Restore the whole folder from one copy, or remove this member from its cluster and add it again "
-                "with an empty folder."
+                f"{directory} is empty, but this member was complete before: the log was lost, and with it what it promised to "
+                "others. Restore the whole folder as it was when the member last ran. Do not start it with an empty folder."
             )
         has_spare = _has_spare(disk, segment_bytes)
         if recovery is None:

@@ -34,7 +34,10 @@ class Stream(IntEnum):
 
 
 class Hello(msgspec.Struct, frozen=True):
-    """version_min .. version: what the sender speaks. receiver: whom it believes to have dialled."""
+    """version_min .. version: what the sender speaks. receiver: whom it believes to have dialled.
+
+    life: of the sender's data folder: another one than before means that it has lost its folder. 0: it does not tell.
+    """
 
     version_min: int
     version: int
@@ -42,6 +45,7 @@ class Hello(msgspec.Struct, frozen=True):
     sender: int
     receiver: int
     stream: Stream
+    life: int = 0
 
 
 class Welcome(msgspec.Struct, frozen=True):
@@ -51,14 +55,17 @@ class Welcome(msgspec.Struct, frozen=True):
 
 
 class Refused(msgspec.Struct, frozen=True):
-    """reason: for the operator of the other side."""
+    """reason: for the operator of the other side. has_forgotten: it lost what it promised, and must not go on."""
 
     reason: str
+    has_forgotten: bool = False
 
 
-def encode_hello(cluster_id: int, sender: int, receiver: int, stream: Stream) -> bytes:
+def encode_hello(
+    cluster_id: int, sender: int, receiver: int, stream: Stream, life: int = 0
+) -> bytes:
     """What the dialling side sends first."""
-    hello = Hello(VERSION_MIN, VERSION, cluster_id, sender, receiver, stream)
+    hello = Hello(VERSION_MIN, VERSION, cluster_id, sender, receiver, stream, life)
     return MAGIC + encode_frame(_HELLO, msgspec.msgpack.encode(hello))
 
 
@@ -90,6 +97,15 @@ def judge(hello: Hello, cluster_id: int, node_id: int, known: frozenset[int]) ->
     if hello.sender not in known:
         return Refused(f"member {hello.sender:x} is not known here")
     return Welcome(version)
+
+
+def refused_for_its_life(sender: int) -> Refused:
+    """The answer to a Hello of another life than the one that was met before."""
+    return Refused(
+        f"member {sender:x} was here before, with a data folder that is not the one it has now: it has forgotten its votes and "
+        "what it acknowledged",
+        has_forgotten=True,
+    )
 
 
 class HelloReader:

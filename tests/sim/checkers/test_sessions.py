@@ -54,4 +54,4 @@ def test_no_session_that_was_closed_is_opened_again() -> None:
     made = checker()
     made.on_applied(SessionClose(7), False, SessionResult(1, 7))
     with pytest.raises(Violation, match="session 7 was opened again"):
-        made.on_applied(SessionOpen(3, is_id=False), False, SessionResult(1, 7))
+        made.on_applied(SessionOpen(3), False, SessionResult(1, 7))

@@ -6,7 +6,13 @@ anything, and while the session lives all of them are answered alike. What a ses
 
 import msgspec
 
-from raftwerk.kv.commands import SessionClose, SessionCommand, SessionOpen, SessionWrite
+from raftwerk.kv.commands import (
+    SessionClose,
+    SessionCommand,
+    SessionOpen,
+    SessionOpenAs,
+    SessionWrite,
+)
 from raftwerk.kv.results import KvError, SessionResult
 from raftwerk.sim.checkers import require
 from raftwerk.sim.coverage import Coverage
@@ -27,7 +33,7 @@ class ExactlyOnce:
 
     def on_applied(self, command: SessionCommand, has_changed: bool, result: object) -> None:
         """has_changed: whether the revision moved."""
-        if isinstance(command, SessionOpen):
+        if isinstance(command, SessionOpen | SessionOpenAs):
             if isinstance(result, SessionResult):
                 self._on_opened(result.session)
         elif isinstance(command, SessionClose):

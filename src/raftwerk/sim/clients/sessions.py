@@ -43,7 +43,7 @@ class SessionChannel(Caller):
                 self.cluster.coverage.mark("session: opened")
             then()
 
-        self.send(encode(SessionOpen(lot, is_id=False)), opened)
+        self.send(encode(SessionOpen(lot)), opened)
 
     def wrap(self, command: bytes) -> bytes:
         """The next write of the session. Some that came before may stay open for a while."""
