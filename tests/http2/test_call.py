@@ -5,6 +5,7 @@ import gzip
 import pytest
 
 from raftwerk.http2 import frames
+from raftwerk.http2.call import JOINED_BYTES_MAX
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import rst_stream, window_update
 from raftwerk.http2.grpc import frame_message
@@ -51,6 +52,19 @@ def test_answer_is_the_same_fast_or_slow(size: int) -> None:
     slow.say(frames.settings({frames.INITIAL_WINDOW_SIZE: 3}))
     parts = slow.say(call_frames(1, ECHO, message)) + slow.say(window_update(1, 70_000))
     assert answered(parts, 1) == (0, frame_message(message))
+
+
+@pytest.mark.parametrize("size", [0, 3, JOINED_BYTES_MAX // 4, JOINED_BYTES_MAX // 2])
+def test_answer_in_parts_is_one_message(size: int) -> None:
+    """Put together if it is small, else not: each part is in frames of its own."""
+    parts = [bytes((number,)) * size for number in range(3)]
+    server = ServerUnderTest()
+    held_call(server)
+    server.methods.calls[0].reply_parts(parts)
+    status, data = answered(
+        server.output() + server.say(*[window_update(n, 10**6) for n in (0, 1)]), 1
+    )
+    assert (status, data) == (0, frame_message(b"".join(parts)))
 
 
 @pytest.mark.parametrize(

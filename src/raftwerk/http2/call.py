@@ -21,6 +21,9 @@ _TRAILERS_OK: Final = grpc.status_block(grpc.OK)
 _RESPONSE_HEAD: Final = frame(HEADERS, END_HEADERS, 0, _RESPONSE)[:5]
 _TRAILERS_HEAD: Final = frame(HEADERS, END_HEADERS | END_STREAM, 0, _TRAILERS_OK)[:5]
 
+JOINED_BYTES_MAX: Final = 64 * 1024
+"""A message in parts that is not larger is put together: it costs less than sending them one by one."""
+
 
 @dataclass(frozen=True, slots=True)
 class UnaryMethod:
@@ -94,7 +97,7 @@ class Carrier(Protocol):
     def write_whole(self, call: "Call", answer: bytes, size: int) -> None:
         """All frames of an answer, with DATA of `size` bytes that fits the windows."""
 
-    def send_data(self, stream: "Call", data: bytes) -> None: ...
+    def send_data(self, stream: "Call", pieces: Sequence[bytes]) -> None: ...
 
     def end(self, stream: "Call", trailers: bytes) -> None: ...
 
@@ -184,6 +187,15 @@ class Call(Stream):
         )
         connection.write_whole(self, answer, size)
 
+    def reply_parts(self, parts: Sequence[bytes]) -> None:
+        """The same for a message in parts, which are not put together if they are much."""
+        size = sum(map(len, parts))
+        if size <= JOINED_BYTES_MAX:
+            self.reply(b"".join(parts))
+        elif not self.is_over:
+            self._send_data((grpc.PREFIX.pack(0, size), *parts), 1)
+            self.finish()
+
     @property
     def common_name(self) -> str:
         """Whom the client's certificate names; "": there is none."""
@@ -206,14 +218,17 @@ class Call(Stream):
         """Several messages of a streaming answer, in few frames."""
         if self.is_over:
             return
+        data = b"".join([grpc.frame_message(message) for message in messages])
+        self._send_data((data,), len(messages))
+        self._connection.changed()
+
+    def _send_data(self, pieces: Sequence[bytes], messages_count: int) -> None:
+        if self.request.method is not None:
+            self.request.method.tally.sent += messages_count
         if not self.has_answered:
             self.has_answered = True
             self._connection.write(frame(HEADERS, END_HEADERS, self.stream_id, _RESPONSE))
-        if self.request.method is not None:
-            self.request.method.tally.sent += len(messages)
-        data = b"".join([grpc.frame_message(message) for message in messages])
-        self._connection.send_data(self, data)
-        self._connection.changed()
+        self._connection.send_data(self, pieces)
 
     def finish(self, status: int = grpc.OK, text: str = "") -> None:
         """End the call with a status; after messages, or alone."""

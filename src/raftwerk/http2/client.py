@@ -68,7 +68,7 @@ class ClientCall(Stream):
     def send(self, message: bytes) -> None:
         """One more message of a streaming call."""
         if not self.is_local_closed:
-            self._connection.send_data(self, grpc.frame_message(message))
+            self._connection.send_data(self, (grpc.frame_message(message),))
 
     def half_close(self) -> None:
         """No more messages from this side."""

@@ -4,6 +4,7 @@ A side adds what headers mean (_on_headers). sending.py has what leaves, blocks.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import ClassVar, Generic
 
 from raftwerk.http2 import frames, settings
@@ -362,14 +363,15 @@ class Connection(ABC, Generic[S]):
         """Of messages that the peer's windows do not let out yet."""
         return self._sender.queued_bytes
 
-    def send_data(self, stream: S, data: bytes) -> None:
+    def send_data(self, stream: S, pieces: Sequence[bytes]) -> None:
         """Message bytes, as the windows allow; the rest waits. Too much that waits already is the end."""
         sender = self._sender
         waiting_bytes = sender.queued_bytes + sender.sent_bytes - self._taken_bytes
         if waiting_bytes > self.limits.buffered_bytes_max:
             self._fail(ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too much waits to be read"))
         else:
-            sender.send(stream, data)
+            for piece in pieces:
+                sender.send(stream, piece)
 
     def end(self, stream: S, trailers: bytes) -> None:
         """Send frames that end the stream, after everything that waits."""

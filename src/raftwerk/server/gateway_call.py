@@ -74,6 +74,9 @@ class GatewayCall(Call):
         self.send(message)
         self.finish()
 
+    def reply_parts(self, parts: Sequence[bytes]) -> None:
+        self.reply(b"".join(parts))
+
     def send_all(self, messages: Sequence[bytes]) -> None:
         if not self.is_over:
             self.has_answered = True

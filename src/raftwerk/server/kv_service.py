@@ -215,12 +215,16 @@ class KvService:
             self._fail(call, result)
             return
         kvs, parts = result.kvs, [self.header(result.revision)]
+        assert isinstance(kvs, list)
         for start in range(0, len(kvs), SLICE_KVS):
             if start:
                 yield
             parts.append(translate.kvs_field(kvs[start : start + SLICE_KVS]))
+            kvs[start : start + SLICE_KVS] = [
+                b""
+            ] * SLICE_KVS  # freed here, and not all of them in one turn
         parts.append(translate.range_tail(result))
-        call.reply(b"".join(parts))
+        call.reply_parts(parts)
 
     def _reply(self, call: Call, parts: translate.Parts) -> None:
         """At once, or, if it is much, in slices: what was done is never refused for want of room."""
