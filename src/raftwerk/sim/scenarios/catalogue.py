@@ -13,7 +13,16 @@ from raftwerk.sim.checkers import Violation
 from raftwerk.sim.network import NetworkOptions
 from raftwerk.sim.options import Options, WorkloadOptions
 from raftwerk.sim.run import Failure
-from raftwerk.sim.scenarios import at_work, course_kv, course_raft, figures, meetings, membership
+from raftwerk.sim.scenarios import (
+    at_work,
+    course_kv,
+    course_raft,
+    course_rsm,
+    course_server,
+    figures,
+    meetings,
+    membership,
+)
 from raftwerk.sim.scenarios.course_kv import Course
 from raftwerk.sim.scenarios.stage import Stage
 
@@ -104,8 +113,11 @@ def _kv(
     config: Config = CONFIG,
     is_lossy: bool = False,
     groups: int = 3,
+    sessions: int = 0,
 ) -> Scenario:
-    workload = WorkloadOptions(clients=clients, groups=groups, pause_mean_us=20_000)
+    workload = WorkloadOptions(
+        clients=clients, groups=groups, pause_mean_us=20_000, sessions=sessions
+    )
     options = _options(nodes, config, LOSSY if is_lossy else None, workload)
     play = partial(course_kv.play, course=course)
     return Scenario(name, play, options, finishes=True)
@@ -138,6 +150,7 @@ def _key_value() -> list[Scenario]:
             groups=8,
         ),
         Scenario("SnapshotRPC", course_kv.snapshot_lagging, _options(3, short)),
+        Scenario("SnapshotSize", course_kv.snapshot_size, _options(3, short)),
         Scenario("SnapshotSpeed", course_kv.speed, _options(3, short)),
         _kv("SnapshotRecover", crashes, config=short),
         _kv("SnapshotRecoverManyClients", crashes, clients=20, config=short),
@@ -162,6 +175,44 @@ def _key_value() -> list[Scenario]:
     ]
 
 
+def _rsm() -> list[Scenario]:
+    course = course_rsm
+    return [
+        Scenario("RsmBasic", course.basic, _options(3)),
+        Scenario("RsmConcurrent", course.concurrent, _options(3)),
+        Scenario("RsmLeaderFailure", course.leader_failure, _options(3)),
+        Scenario("RsmLeaderPartition", course.leader_partition, _options(5)),
+        Scenario("RsmRestartReplay", course.restart_replay, _options(3)),
+        Scenario("RsmShutdown", course.shutdown, _options(3)),
+        Scenario("RsmRestartSubmit", course.restart_submit, _options(3)),
+        Scenario("RsmSnapshot", course.snapshot, _options(3, SHORT_LOG)),
+    ]
+
+
+def _server() -> list[Scenario]:
+    """One server; in the first four its clients send again what the network may have lost (sessions)."""
+    course, quiet, one = course_server, Course(rounds=1), _options(1, SHORT_LOG)
+    many = partial(course.lock, clients=10)
+    return [
+        _kv("KvsrvBasic", quiet, nodes=1),
+        _kv("KvsrvConcurrent", quiet, nodes=1, clients=5),
+        _kv("KvsrvUnreliable", quiet, nodes=1, clients=5, sessions=5),
+        _kv("KvsrvUnreliableOneKey", quiet, nodes=1, clients=5, sessions=5, groups=1),
+        Scenario("KvsrvReliablePut", course.reliable_put, one),
+        Scenario("KvsrvPutConcurrentReliable", course.put_concurrent, one),
+        Scenario("KvsrvUnreliableNet", course.unreliable_net, one),
+        Scenario("KvsrvMemGet", course.mem_get, one),
+        Scenario("KvsrvMemPut", course.mem_put, one),
+        Scenario("KvsrvMemAppend", course.mem_append, one),
+        Scenario("KvsrvMemPutManyClientsReliable", course.mem_put_many_clients, one),
+        Scenario("KvsrvMemGetManyClients", partial(course.mem_get, clients=100), one),
+        Scenario("LockOneClientReliable", partial(course.lock, clients=1), one),
+        Scenario("LockManyClientsReliable", many, one),
+        Scenario("LockOneClientUnreliable", partial(course.lock, clients=1, loss=course.LOSS), one),
+        Scenario("LockManyClientsUnreliable", partial(many, loss=course.LOSS), one),
+    ]
+
+
 def _figures() -> list[Scenario]:
     joint = replace(_options(3), membership=Membership((3, 4, 5), outgoing=(1, 2, 3)))
     one_at_a_time = replace(CONFIG, message_entries_max=1)
@@ -172,6 +223,7 @@ def _figures() -> list[Scenario]:
         Scenario("Figure7", figures.figure_7, _options(7), prepares=True),
         Scenario("Figure8c", figures.figure_8_c, _options(5, one_at_a_time), prepares=True),
         Scenario("Figure8e", figures.figure_8_e, _options(5), prepares=True),
+        Scenario("Figure9", figures.figure_9, _options(5)),
         Scenario("Figure10", figures.figure_10, joint),
         Scenario("SplitVotes", figures.split_votes, _options(5)),
         Scenario("Figure12", figures.figure_12, _options(3, SHORT_LOG)),
@@ -225,7 +277,15 @@ def _at_work() -> list[Scenario]:
 
 SCENARIOS: Final = {
     scenario.name: scenario
-    for scenario in [*_raft(), *_key_value(), *_figures(), *_meetings(), *_at_work()]
+    for scenario in [
+        *_raft(),
+        *_rsm(),
+        *_server(),
+        *_key_value(),
+        *_figures(),
+        *_meetings(),
+        *_at_work(),
+    ]
 }
 
 

@@ -6,6 +6,8 @@ the history of all clients must be linearizable.
 
 from dataclasses import dataclass
 
+from raftwerk.kv.commands import Compact, encode
+from raftwerk.kv.machine import KvMachine
 from raftwerk.sim.checkers import linearizability, require
 from raftwerk.sim.scenarios.stage import Stage
 from raftwerk.sim.workload import Workload
@@ -101,3 +103,23 @@ def snapshot_lagging(stage: Stage) -> None:
     stage.connect(victim)
     stage.agree(nodes=3)
     assert stage.cluster.coverage.counts["checkpoint: restored"]
+
+
+def snapshot_size(stage: Stage) -> None:
+    """Hundreds of writes to a few keys, compacted: a snapshot holds the few keys, and the log is short."""
+    leader = stage.one_leader()
+    for _ in range(10):
+        proposals = [stage.propose(leader) for _ in range(40)]
+        stage.run_ms(200)
+        assert all(proposal.is_done for proposal in proposals)
+    node = stage.cluster.nodes[leader]
+    assert isinstance(node.machine, KvMachine)
+    answers: list[object] = []
+    node.propose(encode(Compact(node.machine.revision)), answers.append)
+    stage.run_ms(5_000)
+    assert answers
+    reader = node.machine.open_snapshot()
+    size_bytes = len(reader.read(0, 1_000_000))
+    reader.close()
+    assert size_bytes < 20 * 200, f"{size_bytes} bytes for twenty keys"
+    assert node.state.log.last_index - node.state.log.snapshot_index < 60

@@ -87,6 +87,27 @@ def figure_8_e(stage: Stage) -> None:
     assert stage.terms(5).startswith("1 2")
 
 
+def figure_9(stage: Stage) -> None:
+    """Who would lead needs the vote of a node that has the committed entry, and does not get it (section 5.4.3)."""
+    first = stage.one_leader()
+    stage.agree(nodes=5)
+    behind = stage.others(first)[2:]
+    stage.disconnect(*behind)
+    stage.agree(nodes=3)
+    committed = stage.terms(first)
+    stage.crash(first)
+    stage.connect(*behind)
+    for _ in range(4):
+        for node_id in behind:
+            stage.elect(node_id)
+            stage.run_ms(50)
+            assert not stage.cluster.nodes[node_id].is_leader
+    assert stage.one_leader() not in behind
+    stage.restart(first)
+    stage.agree(nodes=5)
+    assert all(stage.terms(node_id).startswith(committed) for node_id in stage.nodes)
+
+
 def figure_10(stage: Stage) -> None:
     """While old and new voters are in force together, the majority of one alone decides nothing (thesis 4.3)."""
     stage.agree(nodes=5)

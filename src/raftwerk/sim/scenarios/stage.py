@@ -134,12 +134,15 @@ class Stage:
 
     # What clients do
 
+    def new_number(self) -> int:
+        """Another one with each call: it makes a command unlike all others."""
+        self._commands += 1
+        return self._commands
+
     def propose(self, node_id: NodeId, size: int = 0) -> Proposal:
         """Hand a new command to a node. size: of its value."""
-        self._commands += 1
-        proposal = Proposal()
-        value = (b"%d" % self._commands).ljust(size)
-        command = encode(Put(b"key/%d" % (self._commands % 20), value))
+        number, proposal = self.new_number(), Proposal()
+        command = encode(Put(b"key/%d" % (number % 20), (b"%d" % number).ljust(size)))
         self.cluster.nodes[node_id].propose(command, proposal.answers.append)
         return proposal
 
