@@ -65,6 +65,7 @@ class WatchClient(Caller):
 
     def _begin(self) -> None:
         """A stream at some node, with all watches, each from where it was."""
+        self._home = None
         self._node_id = self.some_node()
         node = self.cluster.nodes[self._node_id]
         if not node.is_up:
