@@ -52,10 +52,20 @@ class SnapshotWriter(Protocol):
         """Take the next bytes. Raises CorruptData when the stream is damaged."""
 
     def commit(self) -> None:
-        """Check that the stream is whole and make it durable under its own name. Raises CorruptData otherwise."""
+        """Check that the stream is whole and make it what a start finds, durably and atomically. May block on the disk.
+
+        Raises CorruptData for a damaged stream and DiskFull: the present state stays the one that a start finds.
+        Raises DiskFailed: which one it finds is unknown, so the node must stop.
+        """
 
     def swap(self) -> None:
-        """On the loop, after `commit`: make this the state, atomically and durably. Short."""
+        """After `commit`: go on with it instead of the present state. No checkpoint is under way. In memory only."""
 
     def abort(self) -> None:
-        """Forget what was received."""
+        """Instead of `swap`: forget what was received. Once it is committed, it stays what a start finds."""
+
+    def clean(self) -> bool:
+        """After `swap` or `abort`: remove a bounded part of what nobody needs. Returns True when nothing is left of it.
+
+        What is not removed, the next start removes.
+        """

@@ -168,6 +168,8 @@ class ListWriter:
         self._machine = machine
         self._data = b""
         self.is_aborted = False
+        self.pieces_left = 2
+        """To be removed."""
 
     def write(self, chunk: bytes) -> None:
         self._data += chunk
@@ -175,6 +177,8 @@ class ListWriter:
     def commit(self) -> None:
         if not self._data.endswith(b"\nEND"):
             raise CorruptData("snapshot", len(self._data), "the stream ends too early")
+        if self._machine.write_errors:
+            raise self._machine.write_errors.pop(0)
 
     def swap(self) -> None:
         position, *commands = self._data.removesuffix(b"\nEND").split(b"\n")
@@ -184,3 +188,7 @@ class ListWriter:
 
     def abort(self) -> None:
         self.is_aborted = True
+
+    def clean(self) -> bool:
+        self.pieces_left -= 1
+        return self.pieces_left == 0

@@ -1,5 +1,8 @@
 """Chunks of a state for a follower, and the restoring of a leader's."""
 
+import pytest
+
+from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.raft.effects import SendChunk
 from raftwerk.raft.events import SnapshotInstalled, SnapshotRejected
 from raftwerk.raft.messages import InstallSnapshot
@@ -83,12 +86,57 @@ def test_a_damaged_stream_is_rejected() -> None:
     assert receiving.machine.commands == []
 
 
-def test_a_state_that_the_log_has_overtaken_is_not_installed() -> None:
+def test_a_state_that_the_log_has_overtaken_is_never_installed() -> None:
+    """Nothing is appended meanwhile: who goes back in time all the same has a bug, and stops."""
     chunks = all_chunks(SnapshotSender(1, machine_with(b"a", index=9)), 9)
     receiving = Receiving(last_applied=9)
+    with pytest.raises(AssertionError, match="back in time"):
+        receiving.receive(*chunks)
+    assert receiving.machine.commands == []
+
+
+def test_what_a_new_state_replaced_is_removed_piece_by_piece() -> None:
+    chunks = all_chunks(SnapshotSender(1, machine_with(b"a", index=9)), 9)
+    receiving = Receiving()
+    receiving.receive(*chunks)
+    (writer,) = receiving.machine.writers
+    assert writer.pieces_left == 0
+
+
+def test_what_was_given_up_is_removed_while_the_next_stream_arrives() -> None:
+    """In the background, one piece at a time: nobody waits for all of it."""
+    old = all_chunks(SnapshotSender(1, machine_with(b"old", index=8)), 8)
+    new = all_chunks(SnapshotSender(1, machine_with(b"new", index=9)), 9)
+    receiving = Receiving()
+    for chunk in (*old[:2], new[0]):
+        receiving.receiver.receive(chunk)
+    given_up, _ = receiving.machine.writers
+    assert given_up.is_aborted
+    assert given_up.pieces_left == 2
+    receiving.receive(*new[1:])
+    assert given_up.pieces_left == 0
+    assert receiving.machine.commands == [b"new"]
+
+
+def test_a_commit_whose_outcome_is_unknown_stops_the_node() -> None:
+    chunks = all_chunks(SnapshotSender(1, machine_with(b"a", index=9)), 9)
+    receiving = Receiving()
+    failure = DiskFailed("could not replace CURRENT")
+    receiving.machine.write_errors.append(failure)
+    receiving.receive(*chunks)
+    assert receiving.checkpoints.failure is failure
+    assert receiving.machine.commands == []
+
+
+def test_a_commit_that_finds_the_disk_full_is_tried_again() -> None:
+    chunks = all_chunks(SnapshotSender(1, machine_with(b"a", index=9)), 9)
+    receiving = Receiving()
+    receiving.machine.write_errors.append(DiskFull("no space"))
     receiving.receive(*chunks)
     assert receiving.posted == [SnapshotRejected(9)]
-    assert receiving.machine.commands == []
+    assert receiving.checkpoints.failure is None
+    receiving.receive(*chunks)
+    assert receiving.posted[1:] == [SnapshotInstalled(9)]
 
 
 def test_a_new_stream_replaces_the_one_before() -> None:

@@ -59,3 +59,18 @@ def test_crash_leaves_the_job_under_way_done_or_not() -> None:
         setting.world.run_until(1_000_000)
         outcomes.add(tuple(setting.results))
     assert outcomes == {(), ("a",)}
+
+
+def test_what_an_answer_asks_for_waits_for_what_was_asked_before() -> None:
+    setting = Setting()
+
+    def ask_again(_: object) -> None:
+        setting.run("again")
+
+    setting.background.run(lambda: None, ask_again)
+    setting.world.run_until(1_000_000)
+    assert setting.results == ["again"]
+    setting.background.run(lambda: None, ask_again)
+    setting.run("b")
+    setting.world.run_until(2_000_000)
+    assert setting.results[1:] == ["b", "again"]

@@ -310,7 +310,8 @@ class StoreContract:
         setting.crash()
         assert setting.keys() == [b"later", b"theirs"]
 
-    def test_crash_before_the_swap_keeps_the_old_state(self, setting: Setting) -> None:
+    def half_restored(self, setting: Setting) -> tuple[SnapshotWriter, bytes]:
+        """The writer, and the stream, of an older state."""
         setting.put(b"ours")
         setting.checkpoint()
         reader = setting.store.open_snapshot()
@@ -318,10 +319,39 @@ class StoreContract:
         reader.close()
         setting.put(b"ours too")
         setting.checkpoint()
-        writer = setting.store.begin_restore()
-        receive(writer, stream)
+        return setting.store.begin_restore(), stream
+
+    def test_crash_before_the_commit_keeps_the_old_state(self, setting: Setting) -> None:
+        writer, stream = self.half_restored(setting)
+        writer.write(stream)
         setting.crash()
         assert setting.keys() == [b"ours", b"ours too"]
+
+    def test_crash_after_the_commit_finds_the_new_state(self, setting: Setting) -> None:
+        writer, stream = self.half_restored(setting)
+        receive(writer, stream)
+        assert setting.keys() == [b"ours", b"ours too"], "not before the swap"
+        setting.crash()
+        assert setting.keys() == [b"ours"]
+
+    def test_checkpoint_between_commit_and_swap_is_of_the_old_state(self, setting: Setting) -> None:
+        writer, stream = self.half_restored(setting)
+        receive(writer, stream)
+        setting.put(b"still the old one")
+        setting.checkpoint()
+        setting.crash()
+        assert setting.keys() == [b"ours"]
+
+    def test_restore_given_up_after_the_commit_is_what_a_start_finds(
+        self, setting: Setting
+    ) -> None:
+        writer, stream = self.half_restored(setting)
+        receive(writer, stream)
+        writer.abort()
+        assert writer.clean()
+        assert setting.keys() == [b"ours", b"ours too"]
+        setting.crash()
+        assert setting.keys() == [b"ours"]
 
     def test_aborted_restore_changes_nothing(self, setting: Setting) -> None:
         setting.put(b"ours")

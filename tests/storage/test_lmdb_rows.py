@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftwerk.kv.store import Table
+from raftwerk.storage.lmdb_environment import open_environment
 from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows, Tables, open_tables
-from raftwerk.storage.lmdb_store import open_environment
 
 EDGE = b"k" * SHORT_BYTES
 # Keys around the edge at which they become long, and around each other

@@ -1,7 +1,5 @@
 """The store on disk keeps the contract of all stores, and says clearly what is wrong with a folder."""
 
-import errno
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +7,10 @@ from pathlib import Path
 import lmdb
 import pytest
 
+from raftwerk.durability import SnapshotWriter
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull
-from raftwerk.storage.lmdb_store import CURRENT, SLICE_ROWS, LmdbStore, translated
+from raftwerk.storage.lmdb_store import CURRENT, SLICE_ROWS, LmdbStore
+from tests.fakes.system_calls import calls_during
 from tests.storage.contract import KEYS, Setting, StoreContract, read_all
 
 
@@ -98,7 +98,6 @@ def test_leftovers_of_a_restore_are_removed_at_the_start(setting: LmdbSetting) -
     writer = setting.store.begin_restore()
     writer.write(read_all(reader))
     reader.close()
-    writer.commit()
     assert sorted(path.name for path in setting.folder.glob("data-*")) == [
         "data-000001",
         "data-000002",
@@ -107,16 +106,100 @@ def test_leftovers_of_a_restore_are_removed_at_the_start(setting: LmdbSetting) -
     assert [path.name for path in setting.folder.glob("data-*")] == ["data-000001"]
 
 
-def test_swap_removes_the_old_environment(setting: LmdbSetting) -> None:
+def restored(setting: LmdbSetting) -> SnapshotWriter:
+    """The store's own state, committed as that of another node."""
     reader = setting.store.open_snapshot()
     writer = setting.store.begin_restore()
     writer.write(read_all(reader))
     reader.close()
     writer.commit()
-    writer.swap()
-    setting.close()
-    assert [path.name for path in setting.folder.glob("data-*")] == ["data-000002"]
+    return writer
+
+
+def test_commit_replaces_current_when_the_state_is_durable(setting: LmdbSetting) -> None:
+    reader = setting.store.open_snapshot()
+    writer = setting.store.begin_restore()
+    writer.write(read_all(reader))
+    reader.close()
+    calls = calls_during(writer.commit)
+    assert calls == ["sync", "fsync", "fsync", "rename", "fsync"], "names in the new folder first"
     assert (setting.folder / CURRENT).read_text() == "data-000002 1\n"
+    writer.swap()
+
+
+def test_swap_touches_no_disk_and_cleaning_removes_the_old_environment(
+    setting: LmdbSetting,
+) -> None:
+    writer = restored(setting)
+    assert calls_during(writer.swap) == []
+    assert (setting.folder / "data-000001").exists()
+    assert writer.clean()
+    assert [path.name for path in setting.folder.glob("data-*")] == ["data-000002"]
+
+
+def test_given_up_after_the_commit_the_new_environment_stays(setting: LmdbSetting) -> None:
+    """The node stops at the worst moment."""
+    writer = restored(setting)
+    writer.abort()
+    assert writer.clean()
+    setting.close()
+    assert (setting.folder / "data-000002" / "data.mdb").exists()
+    LmdbStore(setting.folder).close()
+
+
+def test_restore_does_not_wait_for_the_removal_of_the_one_before(setting: LmdbSetting) -> None:
+    reader = setting.store.open_snapshot()
+    stream = read_all(reader)
+    reader.close()
+    given_up, writer = setting.store.begin_restore(), setting.store.begin_restore()
+    given_up.write(stream)
+    given_up.abort()
+    writer.write(stream)
+    assert given_up.clean()
+    writer.commit()
+    writer.swap()
+    assert writer.clean()
+    assert [path.name for path in setting.folder.glob("data-*")] == ["data-000003"]
+
+
+def test_snapshot_that_is_read_during_the_swap_ends_there(setting: LmdbSetting) -> None:
+    """Its transaction ends on the loop: the environment is closed in another thread."""
+    setting.put(*(b"%04d" % number for number in range(1000)))
+    setting.checkpoint()
+    reader = setting.store.open_snapshot()
+    reader.read(0, 100)
+    writer = restored(setting)
+    writer.swap()
+    with pytest.raises(lmdb.Error):
+        reader.read(100, 1_000_000)
+    reader.close()
+    assert writer.clean()
+
+
+def test_current_that_cannot_be_replaced_stops_the_node_and_nothing_is_removed(
+    setting: LmdbSetting,
+) -> None:
+    reader = setting.store.open_snapshot()
+    writer = setting.store.begin_restore()
+    writer.write(read_all(reader))
+    reader.close()
+    (setting.folder / CURRENT).unlink()
+    (setting.folder / CURRENT).mkdir()
+    with pytest.raises(DiskFailed, match="could not replace"):
+        writer.commit()
+
+
+def test_current_that_cannot_be_drafted_leaves_the_present_state(setting: LmdbSetting) -> None:
+    reader = setting.store.open_snapshot()
+    writer = setting.store.begin_restore()
+    writer.write(read_all(reader))
+    reader.close()
+    (setting.folder / f"{CURRENT}.new").symlink_to("/dev/full")
+    with pytest.raises(DiskFull):
+        writer.commit()
+    writer.abort()
+    assert writer.clean()
+    assert [path.name for path in setting.folder.glob("data-*")] == ["data-000001"]
 
 
 def test_read_only_store_shows_the_last_checkpoint_of_a_folder_in_use(setting: LmdbSetting) -> None:
@@ -171,19 +254,3 @@ def test_file_that_is_no_environment_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data-000001" / "data.mdb").write_bytes(b"no environment" * 1000)
     with pytest.raises(CorruptData, match="LMDB says"):
         LmdbStore(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("error", "kind"),
-    [
-        (lmdb.MapFullError("full"), DiskFull),
-        (lmdb.DiskError(os.strerror(errno.ENOSPC)), DiskFull),
-        (lmdb.DiskError(os.strerror(errno.EDQUOT)), DiskFull),
-        (lmdb.DiskError(os.strerror(errno.EIO)), DiskFailed),
-    ],
-    ids=["map full", "no space", "over quota", "io error"],
-)
-def test_errors_of_the_disk_are_full_or_failed(
-    tmp_path: Path, error: Exception, kind: type[Exception]
-) -> None:
-    assert type(translated(error, tmp_path)) is kind

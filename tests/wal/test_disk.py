@@ -3,20 +3,19 @@
 import contextlib
 import os
 import resource
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from random import Random
-from types import FrameType
 
 import pytest
 
 from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.sim.coverage import Coverage
 from raftwerk.sim.disk import SimDisk
-from raftwerk.wal.disk import Disk, OsDisk, OsFile, make_directory
+from raftwerk.wal.disk import Disk, OsDisk, OsFile
 from tests.fakes.disk import FakeDisk
+from tests.fakes.system_calls import calls_during
 
 LIMIT = 8192
 
@@ -176,50 +175,24 @@ def test_real_write_works_with_and_without_the_system_call_that_syncs(
     assert (tmp_path / "a").read_bytes() == b"\0\0abcde\0"
 
 
-def _calls_during(action: Callable[[], object]) -> list[str]:
-    """The names of the system calls for durability that `action` makes, as the interpreter's profiler sees them."""
-    names = {"fsync", "fdatasync", "rename", "unlink", "mkdir", "posix_fallocate", "pwritev"}
-    calls: list[str] = []
-
-    def record(frame: FrameType, event: str, argument: object) -> None:
-        name = getattr(argument, "__name__", "")
-        if event == "c_call" and name in names:
-            calls.append(name)
-
-    before = sys.getprofile()
-    sys.setprofile(record)
-    try:
-        action()
-    finally:
-        sys.setprofile(before)
-    return calls
-
-
 def test_real_create_syncs_the_file_before_its_name_and_then_the_name(tmp_path: Path) -> None:
     disk = OsDisk(tmp_path)
-    calls = _calls_during(lambda: disk.create("a", 100).close())
+    calls = calls_during(lambda: disk.create("a", 100).close())
     assert calls == ["posix_fallocate", "fsync", "rename", "fsync"]
 
 
 def test_real_rename_and_remove_sync_the_directory(tmp_path: Path) -> None:
     disk = OsDisk(tmp_path)
     disk.create("a", 1).close()
-    assert _calls_during(lambda: disk.rename("a", "b")) == ["rename", "fsync"]
-    assert _calls_during(lambda: disk.remove("b")) == ["unlink", "fsync"]
+    assert calls_during(lambda: disk.rename("a", "b")) == ["rename", "fsync"]
+    assert calls_during(lambda: disk.remove("b")) == ["unlink", "fsync"]
 
 
 def test_real_write_syncs_before_it_returns(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(bytes(8))
     file = OsFile(tmp_path / "a", os.O_RDWR, dsync_flag=0)
-    assert _calls_during(lambda: file.write_durable([b"x"], 0)) == ["fdatasync"]
+    assert calls_during(lambda: file.write_durable([b"x"], 0)) == ["fdatasync"]
     file.close()
-
-
-def test_new_directories_get_durable_names(tmp_path: Path) -> None:
-    folder = tmp_path / "a" / "b"
-    assert _calls_during(lambda: make_directory(folder)) == ["mkdir", "fsync", "mkdir", "fsync"]
-    assert folder.stat().st_mode & 0o777 == 0o700
-    assert _calls_during(lambda: make_directory(folder)) == []
 
 
 def test_real_space_is_allocated_not_promised(tmp_path: Path) -> None:

@@ -392,6 +392,7 @@ class _Restore:
         self.write = writer.write
         self.commit = writer.commit
         self.abort = writer.abort
+        self.clean = writer.clean
         self._swap = writer.swap
 
     def swap(self) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from raftwerk.durability import SnapshotReader, SnapshotWriter
-from raftwerk.errors import RaftwerkError
+from raftwerk.errors import DiskFailed, RaftwerkError
 from raftwerk.raft.effects import SendChunk
 from raftwerk.raft.events import SnapshotInstalled, SnapshotRejected
 from raftwerk.raft.messages import InstallSnapshot
@@ -117,20 +117,22 @@ class SnapshotReceiver:
 
     def _committed(self, writer: SnapshotWriter, index: Index, result: Exception | None) -> None:
         if writer is not self._writer:
-            return  # overtaken by a newer stream
-        if result is not None:
-            self._reject(index)
+            return  # the node was stopped
+        if result is None:
+            self._checkpoints.when_idle(lambda: self._swap(writer, index))
             return
-        self._checkpoints.when_idle(lambda: self._swap(writer, index))
+        if isinstance(result, DiskFailed):
+            self._checkpoints.failure = result
+        self._reject(index)
 
     def _swap(self, writer: SnapshotWriter, index: Index) -> None:
         if writer is not self._writer:
             return
-        if self._last_applied() >= index:
-            self._reject(index)  # the log got there first: never go back in time
-            return
+        # Nothing is appended while a snapshot is being installed (State.is_installing), so that the log cannot get there first
+        assert self._last_applied() < index, "never go back in time"
         self._writer = None
         writer.swap()
+        self._clean(writer)
         self._post(SnapshotInstalled(index))
 
     def _reject(self, index: Index) -> None:
@@ -142,3 +144,13 @@ class SnapshotReceiver:
         if self._writer is not None:
             writer, self._writer = self._writer, None
             self._background.run_slice(writer.abort)
+            self._clean(writer)
+
+    def _clean(self, writer: SnapshotWriter) -> None:
+        """Piece by piece: the chunks of a new stream, for which the loop waits, come between them."""
+
+        def cleaned(result: bool | Exception) -> None:
+            if result is False:
+                self._clean(writer)
+
+        self._background.run(writer.clean, cleaned)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from raftwerk.directories import sync_directory
 from raftwerk.errors import DataDirError
 from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.config import Config
@@ -23,7 +24,7 @@ from raftwerk.runtime import identifiers
 from raftwerk.runtime.lives import Lives
 from raftwerk.runtime.settings import Settings
 from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
-from raftwerk.wal.disk import OsDisk, sync_directory
+from raftwerk.wal.disk import OsDisk
 from raftwerk.wal.identity import Identity, claim, complete, lock, read_identity
 from raftwerk.wal.log import Recovered, Wal
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from raftwerk.directories import make_directory, sync_directory
 from raftwerk.errors import DataDirError, UsageError
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.rows import KeyRow
@@ -23,7 +24,7 @@ from raftwerk.runtime import identifiers
 from raftwerk.runtime.settings import Settings
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.stream import MAGIC, StreamDecoder
-from raftwerk.wal.disk import OsDisk, make_directory, sync_directory
+from raftwerk.wal.disk import OsDisk
 from raftwerk.wal.identity import Identity, claim
 from raftwerk.wal.log import Wal
 
@@ -119,6 +120,8 @@ def _fill(
             writer.write(piece)
         writer.commit()
         writer.swap()
+        while not writer.clean():
+            pass
         machine = KvMachine(store)
         last_index, last_term, _ = Position.decode(machine.position)
         membership = Membership(tuple(sorted(ids.values()))).encode()

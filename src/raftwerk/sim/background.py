@@ -21,11 +21,13 @@ class SimBackground:
         self._disk = disk
         self._times = times
         self._jobs: deque[tuple[Callable[[], Any], Callable[[Any], None]]] = deque()
+        self._is_busy = False
         self._is_dead = False
 
     def run(self, job: Callable[[], T], done: Callable[[T | Exception], None]) -> None:
         self._jobs.append((job, done))
-        if len(self._jobs) == 1:
+        if not self._is_busy:
+            self._is_busy = True
             self._world.after(self._times.draw_us(), self._finish)
 
     def run_slice(self, job: Callable[[], T]) -> T:
@@ -35,7 +37,8 @@ class SimBackground:
         if self._is_dead:
             return
         self._carry_out()
-        if self._jobs:
+        self._is_busy = bool(self._jobs)
+        if self._is_busy:
             self._world.after(self._times.draw_us(), self._finish)
 
     def _carry_out(self) -> None:

@@ -223,6 +223,7 @@ class _ObservedWriter:
         self.write = writer.write
         self.commit = writer.commit
         self.abort = writer.abort
+        self.clean = writer.clean
         self._machine = machine
         self._writer = writer
 

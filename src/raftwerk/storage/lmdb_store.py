@@ -9,90 +9,34 @@ The environment lives in a folder of its own, named by the file CURRENT; a resto
 and takes its place by replacing CURRENT.
 """
 
-import errno
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
 import lmdb
 
-from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull, RaftwerkError
+from raftwerk.directories import make_directory, sync_directory
+from raftwerk.errors import CorruptData, DataDirError, DiskFailed
 from raftwerk.kv.store import Table
+from raftwerk.storage.lmdb_environment import (
+    DATA,
+    is_out_of_space,
+    open_environment,
+    remove_piece,
+    translated,
+)
 from raftwerk.storage.lmdb_rows import LmdbRows, Tables, open_tables
 from raftwerk.storage.overlay import Overlay, SortedTable
 from raftwerk.storage.reader import StreamReader
 from raftwerk.storage.stream import Row, StreamDecoder
 
-MAP_BYTES: Final = 256 * 1024**3
-"""Address space, not memory or disk: the largest store. LMDB's file grows as it is filled."""
-SPACE_BYTES_MIN: Final = 32 * 1024 * 1024
-"""With less free space than this a checkpoint may not fit."""
 SLICE_ROWS: Final = 300
 """Written while the loop waits: about a millisecond."""
 CURRENT: Final = "CURRENT"
 FORMAT: Final = "1"
 """Of all that stands in the folder, the machine's rows included: another one with any change to docs/store-format.md."""
-
-
-def translated(error: Exception, path: Path) -> RaftwerkError:
-    """LMDB's error as one of ours: full (nothing is lost) or failed (stop)."""
-    if isinstance(error, lmdb.MapFullError) or _is_out_of_space(str(error), path):
-        return DiskFull(f"no space left to write the store {path}: {error}")
-    return DiskFailed(
-        f"the store {path} cannot be written: {error}. The node stops; check the disk before it starts again."
-    )
-
-
-def _is_out_of_space(text: str, path: Path) -> bool:
-    if os.strerror(errno.ENOSPC) in text or os.strerror(errno.EDQUOT) in text:
-        return True
-    # The disk became full in the middle of a write: LMDB calls a write that was cut short an I/O error. To try again
-    # is safe even if it was one: what a commit did not complete is written anew.
-    space = os.statvfs(path)
-    return os.strerror(errno.EIO) in text and space.f_bavail * space.f_frsize < SPACE_BYTES_MIN
-
-
-def _sync_directory(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = False) -> Any:
-    """An LMDB environment. is_draft: do not sync until told to. Raises CorruptData when it cannot be one."""
-    if not read_only:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    try:
-        environment = lmdb.open(
-            str(path),
-            map_size=MAP_BYTES,
-            max_dbs=len(Table) + 1,
-            sync=not is_draft,
-            readonly=read_only,
-            meminit=False,
-            readahead=False,
-            mode=0o600,
-        )
-    except lmdb.Error as error:
-        if "Cannot allocate" in str(error) or isinstance(error, lmdb.LockError):
-            raise DataDirError(f"{path} cannot be opened: {error}") from error
-        if _is_out_of_space(str(error), path):
-            raise translated(error, path) from error
-        raise CorruptData(path / "data.mdb", 0, f"LMDB says: {error}") from error
-    if not read_only:
-        _sync_directory(path)  # LMDB does not see to the names of its files
-    # LMDB maps the file: a page beyond its end would end the process, so that a cut-off file is refused here
-    size = (path / "data.mdb").stat().st_size
-    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    if size < needed and environment.stat()["entries"]:
-        environment.close()
-        raise CorruptData(path / "data.mdb", size, f"the file ends here, {needed} bytes are needed")
-    return environment
 
 
 class LmdbStore:
@@ -104,19 +48,21 @@ class LmdbStore:
         read_only: look at the last checkpoint of a folder that may be in use; nothing can be written.
         """
         self._folder = folder
-        self._is_read_only = read_only
         if not read_only:
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            make_directory(folder)
             if not (folder / CURRENT).exists():
-                self._write_current("data-000001")
-        self._path = folder / self._read_current()
-        self._removal: threading.Thread | None = None
+                self.make_current("data-000001")
+        self._path = folder / self.current()
+        self._last_number = int(self._path.name.removeprefix("data-"))
         if not read_only:
             self._remove_leftovers()
-        self._open()
         self._under_way: LmdbCheckpoint | None = None
+        self._readers: set[LmdbRows] = set()
+        """Of snapshots that are open."""
+        self._use(*_opened(self._path, read_only=read_only))
 
-    def _read_current(self) -> str:
+    def current(self) -> str:
+        """The environment that a start would open."""
         path = self._folder / CURRENT
         try:
             name, _, version = path.read_text().strip().partition(" ")
@@ -131,38 +77,30 @@ class LmdbStore:
             )
         return name
 
-    def _write_current(self, name: str) -> None:
-        (self._folder / name).mkdir(mode=0o700, exist_ok=True)
+    def make_current(self, name: str) -> None:
+        """Let every start from now on open this environment. Raises OSError: it is not; DiskFailed: that is unknown."""
+        make_directory(self._folder / name)
         draft = self._folder / f"{CURRENT}.new"
         with draft.open("w") as file:
             file.write(f"{name} {FORMAT}\n")
             file.flush()
             os.fsync(file.fileno())
-        draft.rename(self._folder / CURRENT)
-        _sync_directory(self._folder)
+        try:
+            draft.rename(self._folder / CURRENT)
+            sync_directory(self._folder)
+        except OSError as error:  # even for want of space: it may have taken place
+            raise DiskFailed(
+                f"could not replace {self._folder / CURRENT}: {error}. The node stops; check the disk before it starts again."
+            ) from error
 
     def _remove_leftovers(self) -> None:
         for path in self._folder.iterdir():
             if path.name.startswith("data-") and path != self._path:
                 shutil.rmtree(path)
 
-    def _remove_beside(self, path: Path) -> None:
-        """Without waiting for it: the file system takes its time for a large file. A crash leaves it to the next start."""
-        self._removal = threading.Thread(
-            target=shutil.rmtree, args=(path,), kwargs={"ignore_errors": True}, name="removal"
-        )
-        self._removal.start()
-
-    def _open(self) -> None:
-        self._environment = open_environment(self._path, read_only=self._is_read_only)
-        try:
-            self._tables = open_tables(self._environment)
-            self._base = LmdbRows(self._environment, self._tables)
-        except lmdb.Error as error:
-            self._environment.close()
-            if _is_out_of_space(str(error), self._path):
-                raise translated(error, self._path) from error
-            raise CorruptData(self._path / "data.mdb", 0, f"LMDB says: {error}") from error
+    def _use(self, environment: Any, tables: Tables) -> None:
+        self._environment, self._tables = environment, tables
+        self._base = LmdbRows(environment, tables)
         self._overlay = Overlay()
         self._frozen: Overlay | None = None
 
@@ -218,6 +156,7 @@ class LmdbStore:
 
     def open_snapshot(self) -> StreamReader:
         rows = LmdbRows(self._environment, self._tables)
+        self._readers.add(rows)
         position = rows.get(Table.META, b"position") or b""
 
         def all_rows() -> Iterator[Row]:
@@ -225,24 +164,33 @@ class LmdbStore:
                 for key, value in rows.scan(table, b"", None):
                     yield int(table), key, value
 
-        return StreamReader(all_rows(), position, rows.close)
+        return StreamReader(all_rows(), position, lambda: self._close_reader(rows))
+
+    def _close_reader(self, rows: LmdbRows) -> None:
+        if rows in self._readers:
+            self._readers.remove(rows)
+            rows.close()
 
     def begin_restore(self) -> "LmdbRestore":
-        number = int(self._path.name.removeprefix("data-")) + 1
-        path = self._folder / f"data-{number:06d}"
-        shutil.rmtree(path, ignore_errors=True)
-        return LmdbRestore(self, path)
+        self._last_number += 1  # a number of its own: what was given up may not be removed yet
+        return LmdbRestore(self, self._folder / f"data-{self._last_number:06d}")
 
-    def switch_to(self, path: Path) -> None:
-        """Called by the restore: use this environment from now on, durably. The overlay belongs to the old state."""
+    def exchange(self, path: Path, environment: Any, tables: Tables) -> tuple[Path, Any]:
+        """Called by the restore: use this environment from now on. Returns the one before: nobody reads it any more.
+
+        The overlay belongs to the old state. A snapshot of that one cannot be read on.
+        """
         assert self._under_way is None, "a checkpoint is under way"
-        self._write_current(path.name)
-        old = self._path
-        self._base.close()
-        self._environment.close()
+        old = self._path, self._environment
+        self._end_reading()
         self._path = path
-        self._open()
-        self._remove_beside(old)
+        self._use(environment, tables)
+        return old
+
+    def _end_reading(self) -> None:
+        for rows in (self._base, *self._readers):
+            rows.close()
+        self._readers.clear()
 
     @property
     def pending_bytes(self) -> int:
@@ -253,10 +201,19 @@ class LmdbStore:
         return self._base.size_bytes
 
     def close(self) -> None:
-        self._base.close()
+        self._end_reading()
         self._environment.close()
-        if self._removal is not None:
-            self._removal.join()
+
+
+def _opened(path: Path, *, read_only: bool = False) -> tuple[Any, Tables]:
+    environment = open_environment(path, read_only=read_only)
+    try:
+        return environment, open_tables(environment)
+    except lmdb.Error as error:
+        environment.close()
+        if is_out_of_space(str(error), path):
+            raise translated(error, path) from error
+        raise CorruptData(path / DATA, 0, f"LMDB says: {error}") from error
 
 
 def _merged(
@@ -366,6 +323,8 @@ class LmdbRestore:
         self._decoder = StreamDecoder(f"snapshot for {path}")
         self._environment: Any = None
         self._tables: Tables
+        self._doomed: Path | None = None
+        """The environment that nobody needs any more: this one, or the one before."""
 
     def write(self, chunk: bytes) -> None:
         rows = self._decoder.feed(chunk)
@@ -384,16 +343,28 @@ class LmdbRestore:
         self._decoder.check_complete()
         try:
             self._environment.sync(True)
-        except lmdb.Error as error:
+            self._environment.close()
+            self._environment = None
+            self._environment, self._tables = _opened(self._path)
+            self._store.make_current(self._path.name)
+        except (lmdb.Error, OSError) as error:
             raise translated(error, self._path) from error
-        self._environment.close()
-        self._environment = None
 
     def swap(self) -> None:
-        self._store.switch_to(self._path)
+        self._doomed, self._environment = self._store.exchange(
+            self._path, self._environment, self._tables
+        )
 
     def abort(self) -> None:
+        self._close()
+        if self._store.current() != self._path.name:
+            self._doomed = self._path
+
+    def clean(self) -> bool:
+        self._close()
+        return self._doomed is None or remove_piece(self._doomed)
+
+    def _close(self) -> None:
         if self._environment is not None:
             self._environment.close()
             self._environment = None
-        shutil.rmtree(self._path, ignore_errors=True)

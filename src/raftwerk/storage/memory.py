@@ -23,11 +23,13 @@ class MemoryStore:
             for key, value in rows.items():
                 self._rows.tables[table].put(key, value)
         self._under_way: MemoryCheckpoint | None = None
+        self._restored: Rows | None = None
         self.pending_bytes = 0
 
     def reopen(self) -> "MemoryStore":
         """What is there after a crash."""
-        return MemoryStore({table: dict(rows) for table, rows in self._durable.items()})
+        durable = self._durable if self._restored is None else self._restored
+        return MemoryStore({table: dict(rows) for table, rows in durable.items()})
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         return self._rows.tables[table].rows.get(key)
@@ -76,6 +78,10 @@ class MemoryStore:
     def begin_restore(self) -> "MemoryRestore":
         return MemoryRestore(self)
 
+    def make_current(self, rows: Rows) -> None:
+        """Called by the restore: what a start finds, whatever checkpoints still say of the present state."""
+        self._restored = rows
+
     def replace(self, rows: Rows) -> None:
         """Called by the restore."""
         MemoryStore.__init__(self, rows)
@@ -123,9 +129,13 @@ class MemoryRestore:
 
     def commit(self) -> None:
         self._decoder.check_complete()
+        self._store.make_current(self._rows)
 
     def swap(self) -> None:
         self._store.replace(self._rows)
 
     def abort(self) -> None:
-        self._rows = {table: {} for table in Table}
+        """Nothing is held elsewhere."""
+
+    def clean(self) -> bool:
+        return True

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
+from raftwerk.directories import make_directory, sync_directory
 from raftwerk.errors import DiskFailed, DiskFull
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -68,24 +69,6 @@ def _failed_text(error: OSError, action: str, path: Path) -> str:
         f"could not {action} {path}: {error.strerror or error}. The node stops, because what the disk holds there is "
         "unknown; check the disk before it starts again."
     )
-
-
-def make_directory(directory: Path) -> None:
-    """A new directory, and those above it, with durable names; nothing if it is there."""
-    if not directory.is_dir():
-        if not directory.parent.exists():
-            make_directory(directory.parent)
-        directory.mkdir(mode=0o700, exist_ok=True)
-        sync_directory(directory.parent)
-
-
-def sync_directory(directory: Path) -> None:
-    """Make the names in it durable."""
-    fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 class OsFile:

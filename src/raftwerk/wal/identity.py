@@ -13,9 +13,9 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Final
 
+from raftwerk.directories import make_directory, sync_directory
 from raftwerk.errors import CorruptData, DataDirError
 from raftwerk.raft.types import NodeId
-from raftwerk.wal.disk import make_directory, sync_directory
 
 IDENTITY: Final = "identity.json"
 LOCK: Final = "LOCK"

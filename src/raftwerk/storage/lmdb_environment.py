@@ -1,0 +1,84 @@
+"""One LMDB environment: opened, or refused with the reason; and removed, a bounded piece at a time."""
+
+import errno
+import os
+import shutil
+from pathlib import Path
+from typing import Any, Final
+
+import lmdb
+
+from raftwerk.directories import make_directory, sync_directory
+from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull, RaftwerkError
+from raftwerk.kv.store import Table
+
+MAP_BYTES: Final = 256 * 1024**3
+"""Address space, not memory or disk: the largest store. LMDB's file grows as it is filled."""
+SPACE_BYTES_MIN: Final = 32 * 1024 * 1024
+"""With less free space than this a checkpoint may not fit."""
+REMOVED_BYTES: Final = 64 * 1024 * 1024
+"""At a time: to free the blocks of a large file at once holds up whoever waits for the disk."""
+
+DATA: Final = "data.mdb"
+
+
+def translated(error: Exception, path: Path) -> RaftwerkError:
+    """LMDB's error as one of ours: full (nothing is lost) or failed (stop)."""
+    if isinstance(error, lmdb.MapFullError) or is_out_of_space(str(error), path):
+        return DiskFull(f"no space left to write the store {path}: {error}")
+    return DiskFailed(
+        f"the store {path} cannot be written: {error}. The node stops; check the disk before it starts again."
+    )
+
+
+def is_out_of_space(text: str, path: Path) -> bool:
+    """Whether that is what an error says of a write there."""
+    if os.strerror(errno.ENOSPC) in text or os.strerror(errno.EDQUOT) in text:
+        return True
+    # The disk became full in the middle of a write: LMDB calls a write that was cut short an I/O error. To try again
+    # is safe even if it was one: what a commit did not complete is written anew.
+    space = os.statvfs(path)
+    return os.strerror(errno.EIO) in text and space.f_bavail * space.f_frsize < SPACE_BYTES_MIN
+
+
+def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = False) -> Any:
+    """An LMDB environment. is_draft: do not sync until told to. Raises CorruptData when it cannot be one."""
+    if not read_only:
+        make_directory(path)
+    try:
+        environment = lmdb.open(
+            str(path),
+            map_size=MAP_BYTES,
+            max_dbs=len(Table) + 1,
+            sync=not is_draft,
+            readonly=read_only,
+            meminit=False,
+            readahead=False,
+            mode=0o600,
+        )
+    except lmdb.Error as error:
+        if "Cannot allocate" in str(error) or isinstance(error, lmdb.LockError):
+            raise DataDirError(f"{path} cannot be opened: {error}") from error
+        if is_out_of_space(str(error), path):
+            raise translated(error, path) from error
+        raise CorruptData(path / DATA, 0, f"LMDB says: {error}") from error
+    if not read_only:
+        sync_directory(path)  # LMDB does not see to the names of its files
+    # LMDB maps the file: a page beyond its end would end the process, so that a cut-off file is refused here
+    size = (path / DATA).stat().st_size
+    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    if size < needed and environment.stat()["entries"]:
+        environment.close()
+        raise CorruptData(path / DATA, size, f"the file ends here, {needed} bytes are needed")
+    return environment
+
+
+def remove_piece(path: Path) -> bool:
+    """Remove a bounded part of an environment that nobody has open. Returns whether nothing is left of it."""
+    data = path / DATA
+    size = data.stat().st_size if data.exists() else 0
+    if size > REMOVED_BYTES:
+        os.truncate(data, size - REMOVED_BYTES)
+        return False
+    shutil.rmtree(path, ignore_errors=True)
+    return True
