@@ -208,6 +208,18 @@ def test_word_of_a_former_leader_does_not_unseat_the_present_one() -> None:
     assert built.state.leader_id == 2
 
 
+def test_follower_bounds_what_it_hands_over() -> None:
+    """A leader that is slow to answer: what is more is refused, and nothing was done."""
+    built = node(1, term=3, log="1 3", leader=2, config=Config(forwards_max=2))
+    first = only(built.propose(b"a", request=7), ForwardCommands)
+    built.propose(b"b", request=8)
+    effects = built.propose(b"c", request=9)
+    assert effects.refused == [Refused(9, Refusal.OVERLOADED)]
+    assert not sent(effects, ForwardCommands)
+    built.receive(2, ForwardCommandsReply(3, first.request_id, 3))
+    assert sent(built.propose(b"d", request=10), ForwardCommands, to=2)
+
+
 def test_answer_sent_twice_counts_once() -> None:
     built = follower()
     answer = ForwardCommandsReply(

@@ -21,6 +21,8 @@ class Config:
     uncommitted_entries_max: int = 65_536
     """The leader refuses proposals while this many entries wait for commitment (back-pressure)."""
     uncommitted_bytes_max: int = 64 * 1024 * 1024
+    forwards_max: int = 4096
+    """Messages with commands that wait for the leader's answer; a follower refuses what would be one more."""
     apply_entries_max: int = 2048
     """Entries handed out for execution in one step, so that no step takes long."""
     apply_bytes_max: int = 4 * 1024 * 1024

@@ -7,7 +7,7 @@ answer comes from the follower's own state machine.
 
 from collections.abc import Sequence
 
-from raftwerk.raft import stable
+from raftwerk.raft import remote, stable
 from raftwerk.raft.effects import Effects, Proposed, Refusal, Refused
 from raftwerk.raft.events import Propose
 from raftwerk.raft.messages import ForwardCommands, ForwardCommandsReply
@@ -31,11 +31,11 @@ def propose(state: State, event: Propose, out: Effects) -> None:
         )
     elif state.leader_id == NOBODY:
         out.refused.append(Refused(event.request, Refusal.NO_LEADER))
+    elif len(state.remote.forwards) >= state.config.forwards_max:
+        out.refused.append(Refused(event.request, Refusal.OVERLOADED))
     else:
-        remote = state.remote
-        request_id = remote.next_request_id
-        remote.next_request_id += 1
-        remote.forwards[request_id] = RemoteRequest([event.request], len(event.commands))
+        request_id = remote.take_request_id(state)
+        state.remote.forwards[request_id] = RemoteRequest([event.request], len(event.commands))
         message = ForwardCommands(state.current_term, request_id, event.commands)
         stable.send(state, state.leader_id, message)
 
@@ -79,32 +79,12 @@ def on_reply(state: State, sender: NodeId, reply: ForwardCommandsReply, out: Eff
         return  # given up already
     does_not_lead = reply.refusal in (Refusal.NOT_LEADER, Refusal.OUTCOME_UNKNOWN)
     if does_not_lead and sender == state.leader_id:
-        state.leader_id = NOBODY  # until somebody is heard to lead
+        remote.lose_leader(state, out)  # until somebody is heard to lead
     for request in asked.requests:
         if reply.refusal:
             out.refused.append(Refused(request, Refusal(reply.refusal)))
         else:
             out.proposed.append(Proposed(request, reply.first_index, reply.term, asked.count))
-
-
-def refuse_all(state: State, out: Effects) -> None:
-    """The leader that was asked is gone: it may or may not have appended what it got."""
-    forwards = state.remote.forwards
-    for asked in forwards.values():
-        out.refused.extend(Refused(request, Refusal.OUTCOME_UNKNOWN) for request in asked.requests)
-    forwards.clear()
-
-
-def tick(state: State, elapsed_ms: int, out: Effects) -> None:
-    """Give up on what was not answered for an election timeout: the message or its answer was lost."""
-    forwards = state.remote.forwards
-    for request_id, asked in list(forwards.items()):
-        asked.age_ms += elapsed_ms
-        if asked.age_ms >= state.config.election_timeout_ms:
-            del forwards[request_id]
-            out.refused.extend(
-                Refused(request, Refusal.OUTCOME_UNKNOWN) for request in asked.requests
-            )
 
 
 def is_overloaded(state: State, leader: Leader) -> bool:

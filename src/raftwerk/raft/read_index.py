@@ -5,7 +5,7 @@ round's number is never reused within a term, and replies count only in the term
 confirm nothing new. A follower asks the leader for an index on behalf of all reads that wait there.
 """
 
-from raftwerk.raft import quorum, replicate, stable
+from raftwerk.raft import quorum, remote, replicate, stable
 from raftwerk.raft.effects import Effects, ReadReady, Refusal, Refused
 from raftwerk.raft.messages import ReadIndex, ReadIndexReply
 from raftwerk.raft.roles import Leader, ReadBatch
@@ -94,16 +94,15 @@ def confirm(state: State, leader: Leader, out: Effects) -> None:
 
 def ask_leader(state: State, out: Effects) -> None:
     """At the end of a follower's step: one message for all reads that wait."""
-    remote = state.remote
-    if not remote.waiting_reads or len(remote.reads) >= state.config.read_rounds_max:
+    asked = state.remote
+    if not asked.waiting_reads or len(asked.reads) >= state.config.read_rounds_max:
         return
     if state.leader_id == NOBODY:
-        refuse_asked(state, out)
+        remote.refuse_reads(state, out)
         return
-    request_id = remote.next_request_id
-    remote.next_request_id += 1
-    remote.reads[request_id] = RemoteRequest(remote.waiting_reads)
-    remote.waiting_reads = []
+    request_id = remote.take_request_id(state)
+    asked.reads[request_id] = RemoteRequest(asked.waiting_reads)
+    asked.waiting_reads = []
     stable.send(state, state.leader_id, ReadIndex(state.current_term, request_id))
 
 
@@ -113,23 +112,3 @@ def refuse_waiting(leader: Leader, out: Effects) -> None:
     for batch in leader.read_batches:
         out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in batch.requests)
     out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in leader.waiting_reads)
-
-
-def refuse_asked(state: State, out: Effects) -> None:
-    """The leader that was asked is gone."""
-    remote = state.remote
-    for asked in remote.reads.values():
-        out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in asked.requests)
-    out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in remote.waiting_reads)
-    remote.reads.clear()
-    remote.waiting_reads.clear()
-
-
-def tick(state: State, elapsed_ms: int, out: Effects) -> None:
-    """Give up on what was not answered for an election timeout: the message or its answer was lost."""
-    reads = state.remote.reads
-    for request_id, asked in list(reads.items()):
-        asked.age_ms += elapsed_ms
-        if asked.age_ms >= state.config.election_timeout_ms:
-            del reads[request_id]
-            out.refused.extend(Refused(request, Refusal.NOT_LEADER) for request in asked.requests)

@@ -76,7 +76,7 @@ class RemoteRequest:
 
 @dataclass(slots=True)
 class Remote:
-    """What this follower asked of the leader and has not been answered yet, by request id (forward.py, read_index.py).
+    """What this follower asked of the leader and has not been answered yet, by request id (remote.py).
 
     Request ids are a random number for this life of the node, and a count in the lower REQUEST_BITS: an answer to an earlier
     life fits nothing, and the leader can tell what is repeated from what is new.

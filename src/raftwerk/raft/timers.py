@@ -1,11 +1,11 @@
 """What time does: Figure 2, "Rules for Servers", as far as a clock starts them. Time enters only as Tick.elapsed_ms."""
 
-from raftwerk.raft import forward, install_snapshot, quorum, read_index, replicate, request_vote
+from raftwerk.raft import install_snapshot, quorum, remote, replicate, request_vote
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.progress import Mode
 from raftwerk.raft.roles import Candidate, Follower, Leader, PreCandidate
 from raftwerk.raft.state import State, notice
-from raftwerk.raft.transitions import become_follower, lose_leader
+from raftwerk.raft.transitions import become_follower
 from raftwerk.raft.types import NOBODY, NodeId
 
 
@@ -16,8 +16,7 @@ def tick(state: State, elapsed_ms: int, out: Effects) -> None:
         _tick_leader(state, role, elapsed_ms, out)
     else:
         _tick_other(state, role, elapsed_ms, out)
-    forward.tick(state, elapsed_ms, out)
-    read_index.tick(state, elapsed_ms, out)
+    remote.tick(state, elapsed_ms, out)
 
 
 def _tick_other(
@@ -70,7 +69,7 @@ def link_closed(state: State, peer: NodeId, out: Effects) -> None:
             progress.become_probe(progress.match_index + 1)  # what was in flight is lost
     elif isinstance(role, Follower) and peer == state.leader_id:
         notice(state, out, "leader's connection closed", leader=peer)
-        lose_leader(state, out)
+        remote.lose_leader(state, out)
         state.role = Follower(early_campaign_pause_ms(state, without=peer))
 
 

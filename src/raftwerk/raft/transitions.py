@@ -1,8 +1,9 @@
 """The transitions between roles (Figure 4). Each leaves a whole new role behind; nothing of the old one lingers."""
 
-from raftwerk.raft import forward, read_index, stable
+from raftwerk.raft import read_index, stable
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.progress import Progress
+from raftwerk.raft.remote import lose_leader
 from raftwerk.raft.roles import Candidate, Follower, Leader, PreCandidate
 from raftwerk.raft.state import State, notice
 from raftwerk.raft.types import NOBODY, Entry, EntryKind, NodeId, Term
@@ -20,13 +21,6 @@ def start_follower_wait(state: State) -> Follower:
     role = Follower(draw_election_timeout_ms(state))
     state.role = role
     return role
-
-
-def lose_leader(state: State, out: Effects) -> None:
-    """What was asked of the leader known so far gets no answer; nobody is known to lead."""
-    forward.refuse_all(state, out)
-    read_index.refuse_asked(state, out)
-    state.leader_id = NOBODY
 
 
 def become_follower(state: State, term: Term, leader_id: NodeId, out: Effects) -> None:

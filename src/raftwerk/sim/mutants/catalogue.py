@@ -254,8 +254,8 @@ MUTANTS: Final = (
     Mutant(
         "read-request-id-reused",
         "raft.read_index:ask_leader",
-        "remote.next_request_id += 1",
-        "pass",
+        "remote.take_request_id(state)",
+        "asked.next_request_id",
         scenario="AReadMeetsAnOlderAnswer",
     ),
     Mutant(
@@ -281,7 +281,7 @@ MUTANTS: Final = (
     ),
     Mutant(
         "leader-change-reported-as-failure",
-        "raft.forward:refuse_all",
+        "raft.remote:lose_leader",
         "Refusal.OUTCOME_UNKNOWN",
         "Refusal.NOT_LEADER",
         seed=2,
