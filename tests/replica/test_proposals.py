@@ -222,3 +222,24 @@ def test_any_grouping_of_applied_entries_gives_each_its_own_result(
         applied += size
     expected = {name: [f"result {place}"] for place, name in enumerate(client.answers, 1)}
     assert client.answers == expected
+
+
+@pytest.mark.parametrize("end", ["placed", "refused", "expired", "node stopped"])
+def test_bytes_are_counted_until_the_log_has_them_or_nobody_wants_them(
+    client: Client, end: str
+) -> None:
+    client.add("four", "sixsix")
+    assert client.proposals.held_bytes == 10
+    [request] = client.ask()
+    assert client.proposals.held_bytes == 10, "they may have to wait again"
+    client.proposals.on_refused(Refused(request, Refusal.NO_LEADER))
+    assert client.proposals.held_bytes == 10
+    if end == "placed":
+        client.proposals.on_proposed(Proposed(client.ask()[0], 5, 2, 2))
+    elif end == "refused":
+        client.proposals.on_refused(Refused(client.ask()[0], Refusal.OVERLOADED))
+    elif end == "expired":
+        client.proposals.expire(1000, has_leader=False)
+    else:
+        client.proposals.fail_all()
+    assert client.proposals.held_bytes == 0

@@ -21,7 +21,7 @@ from raftwerk.raft.messages import (
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.failure import Failure
-from raftwerk.replica.replica import WAITING_MAX, Replica
+from raftwerk.replica.replica import HELD_BYTES_MAX, WAITING_MAX, Replica
 from tests.replica.fakes import LONG, FakeBackground, FakeJournal, FakeNetwork, ListMachine
 
 
@@ -270,6 +270,16 @@ def test_reads_and_checkpoints_wait_for_the_end_of_a_long_command() -> None:
     world.run()
     assert answers == ["written", "read"]
     assert world.machine.durable[1] == world.machine.position
+
+
+def test_more_bytes_than_may_wait_are_refused() -> None:
+    world = World((1, 2, 3))
+    answers: list[object] = []
+    command = bytes(HELD_BYTES_MAX // 8)
+    for _ in range(9):
+        world.replica.propose(command, answers.append)
+    world.run()
+    assert answers == [Failure.OVERLOADED]
 
 
 def test_more_requests_than_may_wait_are_refused() -> None:

@@ -41,6 +41,8 @@ class Batch:
     deadline_ms: int
     arrival: int
     """Counts the batches, so that one that must wait again takes its old place."""
+    held_bytes: int
+    """Of `commands`."""
     first_index: Index = 0
     term: Term = 0
 
@@ -71,20 +73,26 @@ class Proposals:
         self._placed: deque[Batch] = deque()
         """In order of first_index; they do not overlap."""
         self.waiting_count = 0
+        self.held_bytes = 0
+        """Of the commands that are not in the log yet."""
         self.failed_total = 0
 
     def add(self, command: bytes, done: Done, now_ms: int) -> None:
         """Take in one command."""
         queued = self._queued
+        size = len(command)
         self.waiting_count += 1
-        if queued and self._queued_bytes + len(command) <= self._batch_bytes_max:
+        self.held_bytes += size
+        if queued and self._queued_bytes + size <= self._batch_bytes_max:
             batch = queued[-1]
             batch.commands.append(command)
             batch.dones.append(done)
-            self._queued_bytes += len(command)
+            batch.held_bytes += size
+            self._queued_bytes += size
         else:
-            queued.append(Batch([command], [done], now_ms + self._timeout_ms, next(self._arrivals)))
-            self._queued_bytes = len(command)
+            deadline_ms = now_ms + self._timeout_ms
+            queued.append(Batch([command], [done], deadline_ms, next(self._arrivals), size))
+            self._queued_bytes = size
 
     @property
     def has_queued(self) -> bool:
@@ -112,7 +120,7 @@ class Proposals:
         assert proposed.count == len(batch.dones)
         batch.first_index = proposed.first_index
         batch.term = proposed.term
-        batch.commands = []  # the log has them
+        self._let_go(batch)  # the log has them
         placed = self._placed
         if placed and placed[-1].last_index >= batch.first_index:
             self._overtake(batch)
@@ -196,7 +204,12 @@ class Proposals:
         self._asked.clear()
         self._placed.clear()
 
+    def _let_go(self, batch: Batch) -> None:
+        self.held_bytes -= batch.held_bytes
+        batch.commands, batch.held_bytes = [], 0
+
     def _fail(self, batch: Batch, failure: Failure) -> None:
+        self._let_go(batch)
         self.waiting_count -= len(batch.dones)
         self.failed_total += len(batch.dones)
         batch.fail(failure)

@@ -34,6 +34,8 @@ from raftwerk.replica.snapshots import SnapshotReceiver, SnapshotSender
 
 WAITING_MAX: Final = 50_000
 """Proposals, and as many reads, that have no answer yet; more are refused."""
+HELD_BYTES_MAX: Final = 256 * 1024 * 1024
+"""Of proposals that are not in the log yet: no more is taken in before they are fewer."""
 
 
 class Replica:
@@ -100,10 +102,15 @@ class Replica:
 
     def propose(self, command: bytes, done: Done) -> None:
         """Replicate a command; `done` gets the state machine's result, or a Failure. Exactly once, later."""
-        if self._applier.is_behind or self.proposals.waiting_count >= WAITING_MAX:
+        proposals = self.proposals
+        if (
+            self._applier.is_behind
+            or proposals.waiting_count >= WAITING_MAX
+            or proposals.held_bytes >= HELD_BYTES_MAX
+        ):
             self._refused.append(done)
         else:
-            self.proposals.add(command, done, self._now_ms)
+            proposals.add(command, done, self._now_ms)
         self._wake()
 
     def read(self, done: ReadDone) -> None:

@@ -87,7 +87,7 @@ MUTANTS: Final = (
         "raft.append_entries:on_reply",
         " or reply.term < state.current_term",
         "",
-        seed=20,
+        seed=21,
     ),
     Mutant(
         "consistency-check-skipped",
