@@ -1,5 +1,7 @@
 """Leases as replicated state. That a machine does what the naive model does is in tests/properties/test_kv_model.py."""
 
+from collections.abc import Generator
+
 import pytest
 
 from raftwerk.kv.commands import (
@@ -13,6 +15,7 @@ from raftwerk.kv.commands import (
     Put,
     RangeQuery,
     Txn,
+    encode,
 )
 from raftwerk.kv.lease import Lease
 from raftwerk.kv.results import KvError
@@ -20,6 +23,7 @@ from tests.kv.model import Leased, Range
 from tests.kv.rig import Rig
 
 A, B = 7, -9
+DONE = object()
 
 
 @pytest.fixture
@@ -111,6 +115,21 @@ def test_end_of_a_lease_without_keys_makes_no_revision(rig: Rig) -> None:
 def test_each_lease_that_expires_makes_a_revision_of_its_own(rig: Rig) -> None:
     rig.execute_all(Put(b"a", lease=A), Put(b"b", lease=B))
     assert rig.execute(LeaseExpire(3, ((A, 1), (B, 2)))) == Leased(5)
+
+
+def test_lease_is_seen_with_all_its_keys_or_not_at_all() -> None:
+    """While its end is applied in slices."""
+    rig = Rig(slice_rows=2)
+    rig.execute_all(LeaseGrant(A, 60), *(Put(b"%d" % number, lease=A) for number in range(7)))
+    steps = rig.machine.apply([encode(LeaseRevoke(A))], 99, b"later")
+    assert isinstance(steps, Generator)
+    slices = 1
+    while next(steps, DONE) is not DONE:
+        assert rig.machine.leases.find(A) is None
+        assert rig.machine.revision == 8
+        slices += 1
+    assert slices == 3, "and the last"
+    assert (rig.machine.revision, keys(rig, A)) == (9, [])
 
 
 def test_renewal_that_came_first_wins_over_the_expiry(rig: Rig) -> None:

@@ -11,6 +11,10 @@ from raftwerk.kv.commands import (
     CompareResult,
     CompareTarget,
     DeleteRange,
+    LeaseExpire,
+    LeaseGrant,
+    LeaseLead,
+    LeaseRevoke,
     Operation,
     Put,
     RangeQuery,
@@ -241,6 +245,8 @@ WRITES: dict[str, Command] = {
     ),
     "refused": then(DeleteRange(b"a", b"c"), FUTURE),
     "in a session": SessionWrite(7, 1, 1, DeleteRange(*ALL)),
+    "end of a lease": LeaseRevoke(1),
+    "end of several leases": LeaseExpire(3, ((2, 2), (1, 1), (9, 9))),
 }
 
 
@@ -251,7 +257,8 @@ def test_command_in_slices_is_the_same_as_at_once_and_seen_by_nobody_before_its_
 ) -> None:
     rigs = [Rig(), Rig(slice_rows=slice_rows)]
     for each in rigs:
-        each.execute_all(*(Put(key, b"1") for key in (b"a", b"b", b"c", b"d")), SessionOpen(7))
+        each.execute_all(LeaseLead(3), LeaseGrant(1, 60), LeaseGrant(2, 60), SessionOpen(7))
+        each.execute_all(*(Put(key, b"1", 1) for key in (b"a", b"b", b"c")), Put(b"d", b"1", 2))
     at_once, sliced = rigs
     expected = at_once.execute(command)
     before = [plain(sliced.machine.range(query)) for query in (EVERY, RangeQuery(b"a"))]

@@ -19,7 +19,7 @@ from raftwerk.api.lease_pb2 import (
     LeaseTimeToLiveResponse,
 )
 from raftwerk.http2.headers import literal
-from raftwerk.kv.commands import LeaseGrant, LeaseRenew, Put, encode
+from raftwerk.kv.commands import LeaseGrant, LeaseRenew, LeaseRevoke, Put, encode
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.lease_service import SLICE_KEYS, SLICE_LEASES, LeaseService, ttl_s_min
@@ -298,6 +298,29 @@ def test_many_keys_of_a_lease_are_read_in_slices(rig: LeaseRig) -> None:
     turns = rig.loop.turns
     assert list(rig.time_to_live(keys=True).keys) == keys
     assert rig.loop.turns - turns >= 3
+
+
+@pytest.mark.parametrize("slices", [1, 9])
+@pytest.mark.parametrize("turns", range(4))
+def test_lease_that_ends_while_its_keys_are_read_has_all_of_them_or_is_gone(
+    rig: LeaseRig, turns: int, slices: int
+) -> None:
+    keys = [b"%06d" % number for number in range(2 * SLICE_KEYS)]
+    rig.grant(keys=keys)
+
+    def end(turns: int) -> None:
+        if turns:
+            rig.loop.call_soon(end, turns - 1)
+        else:
+            steps = rig.node.machine.apply([encode(LeaseRevoke(A))], 99, b"later")
+            for _, _ in zip(range(slices - 1), steps, strict=False):
+                pass
+
+    rig.loop.call_soon(end, turns)
+    response = rig.time_to_live(keys=True)
+    found = (response.grantedTTL, list(response.keys))
+    assert found == ((0, []) if response.TTL < 0 else (60, keys))
+    assert rig.time_to_live(keys=True).TTL == -1, "it did end"
 
 
 def test_leases_are_listed_by_the_time_that_is_left(rig: LeaseRig) -> None:

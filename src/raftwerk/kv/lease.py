@@ -9,8 +9,8 @@ first in the log wins. It also says in which term it leads: what a deposed leade
 """
 
 import struct
-from collections.abc import Callable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Callable, Generator, Iterator
+from typing import Final, NamedTuple, TypeAlias
 
 from raftwerk.kv.commands import (
     LeaseCheckpoint,
@@ -37,6 +37,9 @@ class Lease(NamedTuple):
     number: int
     remaining_s: int = 0
 
+
+Deletion: TypeAlias = Generator[None, None, int]
+"""The keys of a lease are being deleted in slices; the store's revision after that."""
 
 OnChange = Callable[[int, Lease | None], None]
 """Called with a lease that was granted, renewed or checkpointed, or with None when it ended."""
@@ -107,9 +110,9 @@ class Leases:
     # Commands
 
     def execute(
-        self, command: LeaseCommand, revision: int, delete: Callable[[Sequence[bytes]], int]
-    ) -> LeaseResult | KvError:
-        """delete: deletes keys under one revision, and returns the store's revision after that."""
+        self, command: LeaseCommand, revision: int, delete: Callable[[int], Deletion]
+    ) -> LeaseResult | KvError | Generator[None, None, LeaseResult]:
+        """delete: deletes the keys of a lease under one revision. What ends leases is a generator, as it is."""
         if isinstance(command, LeaseRenew):
             return self._renew(command.lease_id, revision)
         if isinstance(command, LeaseGrant):
@@ -117,7 +120,7 @@ class Leases:
         if isinstance(command, LeaseRevoke):
             if self.find(command.lease_id) is None:
                 return KvError.LEASE_NOT_FOUND
-            return LeaseResult(self._end(command.lease_id, delete), command.lease_id)
+            return self._revoke(command.lease_id, delete)
         if isinstance(command, LeaseExpire):
             return self._expire(command, revision, delete)
         if isinstance(command, LeaseCheckpoint):
@@ -140,22 +143,27 @@ class Leases:
         self._set(lease_id, Lease(lease.ttl_s, self._next_number()))
         return LeaseResult(revision, lease_id, lease.ttl_s)
 
+    def _revoke(
+        self, lease_id: int, delete: Callable[[int], Deletion]
+    ) -> Generator[None, None, LeaseResult]:
+        return LeaseResult((yield from self._end(lease_id, delete)), lease_id)
+
     def _expire(
-        self, command: LeaseExpire, revision: int, delete: Callable[[Sequence[bytes]], int]
-    ) -> LeaseResult:
+        self, command: LeaseExpire, revision: int, delete: Callable[[int], Deletion]
+    ) -> Generator[None, None, LeaseResult]:
         if command.term == self.term:
             for lease_id, number in command.leases:
                 lease = self.find(lease_id)
                 if lease is not None and lease.number == number:
-                    revision = self._end(lease_id, delete)
+                    revision = yield from self._end(lease_id, delete)
         return LeaseResult(revision)
 
-    def _end(self, lease_id: int, delete: Callable[[Sequence[bytes]], int]) -> int:
-        revision = delete(self.keys(lease_id))
+    def _end(self, lease_id: int, delete: Callable[[int], Deletion]) -> Deletion:
+        """The lease first, at once: nobody sees one that has lost some of its keys."""
         self._store.delete(Table.LEASES, lease_row(lease_id))
         if self.on_change is not None:
             self.on_change(lease_id, None)
-        return revision
+        return delete(lease_id)
 
     def _checkpoint(self, command: LeaseCheckpoint) -> None:
         if command.term == self.term:

@@ -165,10 +165,7 @@ class KvMachine:
         if isinstance(command, SessionCommand):
             return self.sessions.execute(command, self.revision, self._write)
         if isinstance(command, LeaseCommand):
-            error = self.alarms.refusal(command)
-            if error is not None:
-                return error
-            return self.leases.execute(command, self.revision, self._delete_together)
+            return self.alarms.refusal(command) or begun(self._lease(command))
         if isinstance(command, AlarmSet):
             return self.alarms.execute(command, self.revision)
         if isinstance(command, HashCheck):
@@ -235,11 +232,12 @@ class KvMachine:
         self._keep_number(_COMPACTED, command.revision)
         return CompactResult(self.revision)
 
-    def _delete_together(self, keys: Sequence[bytes]) -> int:
-        execution = self._execution()
-        execution.delete_keys(keys)
-        self.revision = execution.revision
-        return self.revision
+    def _lease(self, command: LeaseCommand) -> Steps[Result]:
+        result = self.leases.execute(command, self.revision, self._execution().delete_leased)
+        if isinstance(result, Generator):
+            result = yield from result
+            self.revision = result.revision
+        return result
 
     def _publish(self, command: PublishMember) -> PublishResult:
         self._store.put(Table.MEMBERS, command.node_id.to_bytes(8, "big"), commands.encode(command))

@@ -5,6 +5,7 @@ or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
 from collections.abc import Callable, Generator, Iterator, Sequence
+from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from raftwerk.kv import compare
@@ -240,6 +241,21 @@ class Execution:
             if next_key is not None:
                 yield from self._pause()
         return DeleteRangeResult(self.revision, deleted, prev_kvs)
+
+    def delete_leased(self, lease_id: int) -> Steps[int]:
+        """Delete the keys of a lease. Returns the revision after that; what follows gets one of its own."""
+        last: bytes | None = None
+        while True:
+            rows = self._rows_left
+            keys = list(islice(self._leases.scan_keys(lease_id, last), rows))
+            self.delete_keys(keys)
+            self._rows_left -= len(keys)
+            if len(keys) < rows:
+                break
+            last = keys[-1] if keys else last
+            yield from self._pause()
+        self._before, self._sub = self.revision, 0
+        return self._before
 
     def delete_keys(self, keys: Sequence[bytes]) -> None:
         """Delete keys that are there."""

@@ -138,15 +138,7 @@ class LeaseService:
             return
 
         def answer() -> None:
-            lease = self._node.machine.leases.find(request.ID)
-            remaining_s = self._node.lessor.remaining_s(request.ID)
-            if lease is None or remaining_s is None:
-                body = lease_pb2.LeaseTimeToLiveResponse(ID=request.ID, TTL=-1)
-            else:
-                body = lease_pb2.LeaseTimeToLiveResponse(
-                    ID=request.ID, TTL=max(0, int(remaining_s)), grantedTTL=lease.ttl_s
-                )
-            head = self._header_now() + body.SerializeToString()
+            head = self._time_left(request.ID)
             if request.keys:
                 self._slices.answer(call, self._key_steps(call, request.ID, head))
             else:
@@ -154,10 +146,21 @@ class LeaseService:
 
         self._waiting.read(call, answer, LeaseKeys(request.ID) if request.keys else None)
 
+    def _time_left(self, lease_id: int) -> bytes:
+        lease = self._node.machine.leases.find(lease_id)
+        remaining_s = self._node.lessor.remaining_s(lease_id)
+        body = lease_pb2.LeaseTimeToLiveResponse(ID=lease_id, TTL=-1)
+        if lease is not None and remaining_s is not None:
+            body.TTL, body.grantedTTL = max(0, int(remaining_s)), lease.ttl_s
+        return self._header_now() + body.SerializeToString()
+
     def _key_steps(self, call: Call, lease_id: int, head: bytes) -> Steps:
-        """The rest of an answer: the keys that are attached."""
+        """The rest of an answer: the keys that are attached. A lease that ends, now or meanwhile, has none of them."""
         parts, after = [head], None
         while True:
+            if self._node.machine.leases.find(lease_id) is None:
+                parts = [self._time_left(lease_id)]
+                break
             some = list(islice(self._node.machine.leases.scan_keys(lease_id, after), SLICE_KEYS))
             parts.append(lease_pb2.LeaseTimeToLiveResponse(keys=some).SerializeToString())
             if len(some) < SLICE_KEYS:
