@@ -46,7 +46,7 @@ class SnapshotReader(Protocol):
 
 
 class SnapshotWriter(Protocol):
-    """Receives such a stream beside the present state. All methods but `swap` run in the Background."""
+    """Receives such a stream beside the present state. `write`, `commit`, `abort` and `clean` run in the Background."""
 
     def write(self, chunk: bytes) -> None:
         """Take the next bytes. Raises CorruptData when the stream is damaged."""
@@ -64,8 +64,9 @@ class SnapshotWriter(Protocol):
     def abort(self) -> None:
         """Instead of `swap`: forget what was received. Once it is committed, it stays what a start finds."""
 
-    def clean(self) -> bool:
-        """After `swap` or `abort`: remove a bounded part of what nobody needs. Returns True when nothing is left of it.
+    @property
+    def has_leftovers(self) -> bool:
+        """After `swap` or `abort`: whether there is something that nobody needs. What `clean` leaves, the next start removes."""
 
-        What is not removed, the next start removes.
-        """
+    def clean(self) -> None:
+        """Remove a bounded part of it. May block on the disk."""

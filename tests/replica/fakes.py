@@ -189,6 +189,9 @@ class ListWriter:
     def abort(self) -> None:
         self.is_aborted = True
 
-    def clean(self) -> bool:
+    @property
+    def has_leftovers(self) -> bool:
+        return self.pieces_left > 0
+
+    def clean(self) -> None:
         self.pieces_left -= 1
-        return self.pieces_left == 0

@@ -11,7 +11,7 @@ from raftwerk.durability import SnapshotWriter
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull
 from raftwerk.storage.lmdb_store import CURRENT, SLICE_ROWS, LmdbStore
 from tests.fakes.system_calls import calls_during
-from tests.storage.contract import KEYS, Setting, StoreContract, read_all
+from tests.storage.contract import KEYS, Setting, StoreContract, clean, read_all
 
 
 class LmdbSetting(Setting):
@@ -133,7 +133,7 @@ def test_swap_touches_no_disk_and_cleaning_removes_the_old_environment(
     writer = restored(setting)
     assert calls_during(writer.swap) == []
     assert (setting.folder / "data-000001").exists()
-    assert writer.clean()
+    clean(writer)
     assert [path.name for path in setting.folder.glob("data-*")] == ["data-000002"]
 
 
@@ -141,7 +141,7 @@ def test_given_up_after_the_commit_the_new_environment_stays(setting: LmdbSettin
     """The node stops at the worst moment."""
     writer = restored(setting)
     writer.abort()
-    assert writer.clean()
+    clean(writer)
     setting.close()
     assert (setting.folder / "data-000002" / "data.mdb").exists()
     LmdbStore(setting.folder).close()
@@ -155,10 +155,10 @@ def test_restore_does_not_wait_for_the_removal_of_the_one_before(setting: LmdbSe
     given_up.write(stream)
     given_up.abort()
     writer.write(stream)
-    assert given_up.clean()
+    clean(given_up)
     writer.commit()
     writer.swap()
-    assert writer.clean()
+    clean(writer)
     assert [path.name for path in setting.folder.glob("data-*")] == ["data-000003"]
 
 
@@ -173,7 +173,7 @@ def test_snapshot_that_is_read_during_the_swap_ends_there(setting: LmdbSetting) 
     with pytest.raises(lmdb.Error):
         reader.read(100, 1_000_000)
     reader.close()
-    assert writer.clean()
+    clean(writer)
 
 
 def test_current_that_cannot_be_replaced_stops_the_node_and_nothing_is_removed(
@@ -198,7 +198,7 @@ def test_current_that_cannot_be_drafted_leaves_the_present_state(setting: LmdbSe
     with pytest.raises(DiskFull):
         writer.commit()
     writer.abort()
-    assert writer.clean()
+    clean(writer)
     assert [path.name for path in setting.folder.glob("data-*")] == ["data-000001"]
 
 

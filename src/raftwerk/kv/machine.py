@@ -387,12 +387,16 @@ class _Restore:
 
     def __init__(self, machine: KvMachine, writer: SnapshotWriter) -> None:
         self._machine = machine
+        self._writer = writer
         self.write = writer.write
         self.commit = writer.commit
         self.abort = writer.abort
         self.clean = writer.clean
-        self._swap = writer.swap
 
     def swap(self) -> None:
-        self._swap()
+        self._writer.swap()
         self._machine.reload()
+
+    @property
+    def has_leftovers(self) -> bool:
+        return self._writer.has_leftovers

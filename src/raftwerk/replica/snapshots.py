@@ -149,8 +149,9 @@ class SnapshotReceiver:
     def _clean(self, writer: SnapshotWriter) -> None:
         """Piece by piece: the chunks of a new stream, for which the loop waits, come between them."""
 
-        def cleaned(result: bool | Exception) -> None:
-            if result is False:
+        def cleaned(error: Exception | None) -> None:
+            if error is None:
                 self._clean(writer)
 
-        self._background.run(writer.clean, cleaned)
+        if writer.has_leftovers:
+            self._background.run(writer.clean, cleaned)

@@ -120,8 +120,8 @@ def _fill(
             writer.write(piece)
         writer.commit()
         writer.swap()
-        while not writer.clean():
-            pass
+        while writer.has_leftovers:
+            writer.clean()
         machine = KvMachine(store)
         last_index, last_term, _ = Position.decode(machine.position)
         membership = Membership(tuple(sorted(ids.values()))).encode()

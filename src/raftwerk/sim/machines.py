@@ -230,3 +230,7 @@ class _ObservedWriter:
     def swap(self) -> None:
         self._writer.swap()
         self._machine.on_swapped()
+
+    @property
+    def has_leftovers(self) -> bool:
+        return self._writer.has_leftovers

@@ -360,9 +360,14 @@ class LmdbRestore:
         if self._store.current() != self._path.name:
             self._doomed = self._path
 
-    def clean(self) -> bool:
+    @property
+    def has_leftovers(self) -> bool:
+        return self._doomed is not None
+
+    def clean(self) -> None:
         self._close()
-        return self._doomed is None or remove_piece(self._doomed)
+        if self._doomed is not None and remove_piece(self._doomed):
+            self._doomed = None
 
     def _close(self) -> None:
         if self._environment is not None:

@@ -137,5 +137,7 @@ class MemoryRestore:
     def abort(self) -> None:
         """Nothing is held elsewhere."""
 
-    def clean(self) -> bool:
-        return True
+    has_leftovers = False
+
+    def clean(self) -> None:
+        """Nothing is left."""
