@@ -386,12 +386,9 @@ class _Restore:
     """The store's writer; lets the machine know of the swap."""
 
     def __init__(self, machine: KvMachine, writer: SnapshotWriter) -> None:
-        self._machine = machine
-        self._writer = writer
-        self.write = writer.write
-        self.commit = writer.commit
-        self.abort = writer.abort
-        self.clean = writer.clean
+        self._machine, self._writer = machine, writer
+        self.write, self.commit = writer.write, writer.commit
+        self.abort, self.clean = writer.abort, writer.clean
 
     def swap(self) -> None:
         self._writer.swap()

@@ -86,9 +86,9 @@ KEY_VALUE: Final = (
     ),
     Mutant(
         "lease-ends-and-its-keys-stay",
-        "kv.lease:Leases._end",
-        "revision = delete(self.keys(lease_id))",
-        "revision = delete(())",
+        "kv.txn:Execution.delete_leased",
+        "self.delete_keys(keys)",
+        "pass",
         scenario="ClientsAtWork",
     ),
     Mutant(
