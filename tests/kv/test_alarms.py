@@ -19,7 +19,7 @@ from raftwerk.kv.commands import (
     PublishMember,
     Put,
     RangeQuery,
-    SessionOpen,
+    SessionOpenAs,
     SessionWrite,
     Txn,
     Write,
@@ -113,7 +113,7 @@ def test_what_is_no_write_goes_on(machine: Machine, command: Command) -> None:
 
 
 def test_write_of_a_session_is_refused_too(machine: Machine) -> None:
-    machine.execute(SessionOpen(5))
+    machine.execute(SessionOpenAs(5))
     machine.set(NO_SPACE)
     assert machine.execute(SessionWrite(5, 1, 1, PUT)) is KvError.NO_SPACE
 

@@ -164,3 +164,18 @@ def test_pending_bytes_and_size_are_those_of_the_store(tmp_path: Path) -> None:
     assert rig.machine.size_bytes == rig.store.size_bytes
     assert rig.machine.size_bytes[1] > 5000
     rig.close()
+
+
+def test_new_cluster_at_the_same_position_keeps_its_later_revision() -> None:
+    """A snapshot that is restored with the same members: nothing else tells its state from the saved one."""
+    store = MemoryStore()
+    machine = KvMachine(store)
+    machine.apply([encode(Put(b"a", b"1"))], 1, b"position")
+    for bump in (0, 100):
+        machine.begin_new_cluster(b"position", bump, mark_compacted=False)
+        checkpoint = machine.begin_checkpoint()
+        assert checkpoint is not None
+        assert checkpoint.write()
+        checkpoint.commit()
+        checkpoint.finish(committed=True)
+    assert KvMachine(store.reopen()).revision == 102

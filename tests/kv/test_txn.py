@@ -18,7 +18,7 @@ from raftwerk.kv.commands import (
     Operation,
     Put,
     RangeQuery,
-    SessionOpen,
+    SessionOpenAs,
     SessionWrite,
     Txn,
     encode,
@@ -257,7 +257,7 @@ def test_command_in_slices_is_the_same_as_at_once_and_seen_by_nobody_before_its_
 ) -> None:
     rigs = [Rig(), Rig(slice_rows=slice_rows)]
     for each in rigs:
-        each.execute_all(LeaseLead(3), LeaseGrant(1, 60), LeaseGrant(2, 60), SessionOpen(7))
+        each.execute_all(LeaseLead(3), LeaseGrant(1, 60), LeaseGrant(2, 60), SessionOpenAs(7))
         each.execute_all(*(Put(key, b"1", 1) for key in (b"a", b"b", b"c")), Put(b"d", b"1", 2))
     at_once, sliced = rigs
     expected = at_once.execute(command)

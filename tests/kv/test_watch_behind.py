@@ -233,3 +233,15 @@ def test_restore_in_the_middle_of_a_round_begins_it_anew(rig: WatchRig) -> None:
     rig.catch_up(4)
     assert [event.revision for event in client.events(watcher)] == [2] * 9 + [3]
     assert client.events(removed) == []
+
+
+def test_commands_in_slices_do_not_make_those_who_catch_up_begin_anew() -> None:
+    """Else nobody gets past a large revision while such commands keep coming."""
+    rig = WatchRig(slice_rows=1)
+    rig.execute(Txn(success=tuple(Put(b"k%d" % number, b"v") for number in range(9))))
+    client = rig.client()
+    watcher = client.watch(*EVERYTHING, start=2)
+    for _ in range(9):
+        rig.hub.catch_up(2)
+        rig.execute(Txn(success=(Put(b"a", b"v"), Put(b"b", b"v"))))
+    assert [event.revision for event in client.events(watcher)][:9] == [2] * 9

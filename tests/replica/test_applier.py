@@ -34,6 +34,7 @@ def test_results_go_to_the_entries_that_are_commands() -> None:
     rig = Rig()
     rig.add(None, b"a", b"b")
     rig.add(None)
+    assert rig.applier.advance()
     assert not rig.applier.advance()
     assert rig.applied == [(11, None), (12, ("done", b"a")), (13, ("done", b"b")), (14, None)]
     assert rig.applier.last_applied == 14
@@ -45,14 +46,16 @@ def test_long_command_takes_a_slice_each_time_and_what_follows_waits() -> None:
     rig.add(b"a")
     rig.add(b"b", LONG)
     rig.add(b"c")
+    assert rig.applier.advance()
     for slices in range(1, LONG_SLICES):
         assert rig.applier.advance()
         assert rig.machine.slices == slices
         assert rig.applier.is_mid_command
         assert rig.applier.last_applied == 11
         assert [index for index, _ in rig.applied] == [11]
-    assert not rig.applier.advance()
+    assert rig.applier.advance()
     assert not rig.applier.is_mid_command
+    assert not rig.applier.advance()
     assert rig.machine.commands == [b"a", b"b", LONG, b"c"]
     assert [index for index, _ in rig.applied] == [11, 12, 13, 14]
     assert rig.applier.last_applied == 14
@@ -80,3 +83,15 @@ def test_applier_is_behind_when_too_much_waits() -> None:
     while rig.applier.advance():
         pass
     assert not rig.applier.is_behind
+
+
+def test_between_two_long_commands_the_machine_is_whole() -> None:
+    """Else no read is answered, and no checkpoint begins, for as long as they keep coming."""
+    rig = Rig()
+    rig.add(LONG)
+    rig.add(LONG)
+    turns = []
+    while rig.applier.advance():
+        turns.append(rig.applier.is_mid_command)
+    assert turns.count(False) == 1
+    assert rig.applier.last_applied == 12

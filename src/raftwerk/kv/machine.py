@@ -134,7 +134,7 @@ class KvMachine:
 
     def _finish(self, steps: Steps[Result]) -> Steps[Result]:
         """Complete a command of several slices. Its events are not gathered: watchers get them from the history."""
-        hub, versions = self._hub, self._versions
+        hub, versions, before = self._hub, self._versions, self.revision
         written, versions.written = versions.written or (), None
         if hub is not None:
             hub.publish([event for event in written if event.revision <= self.revision])
@@ -146,7 +146,8 @@ class KvMachine:
         finally:
             self._is_applying = False
         if hub is not None:
-            hub.overtaken()
+            if self.revision != before:
+                hub.unpublished()
             versions.written = [] if hub.watcher_count else None
         return result
 
@@ -357,6 +358,7 @@ class KvMachine:
             self._store.delete(Table.MEMBERS, member.node_id.to_bytes(8, "big"))
         self.alarms.forget()
         self.position = position
+        self._kept_position = b""  # all is to be kept, even where the position is the same again
         self.revision += bump
         if mark_compacted:
             self.compacted_revision = self.revision
@@ -374,12 +376,10 @@ class KvMachine:
         self._versions = Versions(self._store)
         self._pins.clear()
         self._load()
-        self.leases.load()
-        self.sessions.load()
-        self.auth.load()
-        self.alarms.load()
+        for part in (self.leases, self.sessions, self.auth, self.alarms):
+            part.load()
         if self._hub is not None:
-            self._hub.overtaken()
+            self._hub.replaced()
 
 
 class _Restore:

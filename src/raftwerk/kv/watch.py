@@ -239,8 +239,17 @@ class Hub:
             last_revision = event.revision
         return deliveries
 
-    def overtaken(self) -> None:
-        """The machine's state is a newer one, whose events were not published: go on from its history."""
+    def replaced(self) -> None:
+        """The machine's state is another, newer one: what was being read from its history is begun anew."""
+        self.unpublished()
+        if self._round is not None:
+            for watcher in self._round.watchers:
+                if watcher.state is not State.GONE:
+                    self._place(watcher)
+            self._round = None
+
+    def unpublished(self) -> None:
+        """The machine has gone on without publishing its events: synced watchers get them from its history."""
         self._published.clear()
         watchers = self._synced.watchers()
         for watcher in watchers:
@@ -248,13 +257,9 @@ class Hub:
             self._unsync(watcher)
             watcher.next_revision = max(watcher.next_revision, self._revision + 1)
         self._revision = self._history.revision
-        if self._round is not None:
-            watchers += self._round.watchers
-            self._round = None
         for watcher in watchers:
             assert isinstance(watcher, Watcher)
-            if watcher.state is not State.GONE:
-                self._place(watcher)
+            self._place(watcher)
 
     # History
 

@@ -46,27 +46,31 @@ class Applier:
         self._waiting_count += len(entries)
 
     def advance(self) -> bool:
-        """Apply what waits, up to the next slice of a long command. Returns whether to call again."""
-        while self._waiting:
-            entries, position = self._waiting[0]
-            if self._applying is None:
-                commands = [e.command for e in entries if e.kind is EntryKind.COMMAND]
-                results = self._machine.apply(commands, entries[-1].index, position)
-                if isinstance(results, Generator):
-                    self._applying = results
-                    return True
-            else:
-                try:
-                    next(self._applying)
-                    return True
-                except StopIteration as end:
-                    results = end.value
-                    self._applying = None
-            self._waiting.popleft()
-            self._waiting_count -= len(entries)
-            self.last_applied = entries[-1].index
-            self._on_applied(entries, _spread(entries, results))
-        return False
+        """Apply the first of what waits, or the next slice of a long command. Returns whether to call again.
+
+        No more than that: between two of them reads are answered, and a checkpoint may begin.
+        """
+        if not self._waiting:
+            return False
+        entries, position = self._waiting[0]
+        if self._applying is None:
+            commands = [e.command for e in entries if e.kind is EntryKind.COMMAND]
+            results = self._machine.apply(commands, entries[-1].index, position)
+            if isinstance(results, Generator):
+                self._applying = results
+                return True
+        else:
+            try:
+                next(self._applying)
+                return True
+            except StopIteration as end:
+                results = end.value
+                self._applying = None
+        self._waiting.popleft()
+        self._waiting_count -= len(entries)
+        self.last_applied = entries[-1].index
+        self._on_applied(entries, _spread(entries, results))
+        return bool(self._waiting)
 
     def skip_to(self, index: Index) -> None:
         """A snapshot brought the machine there: what waits is part of it."""

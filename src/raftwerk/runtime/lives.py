@@ -9,9 +9,9 @@ import os
 from pathlib import Path
 from typing import Final
 
+from raftwerk.directories import sync_directory
 from raftwerk.errors import CorruptData
 from raftwerk.raft.types import NodeId
-from raftwerk.wal.disk import sync_directory
 
 PEERS: Final = "peers.json"
 
