@@ -32,7 +32,7 @@ MUTANTS: Final = (
         "raft.request_vote:on_reply",
         " or reply.term != state.current_term",
         "",
-        seed=41,
+        seed=104,
     ),
     Mutant(
         "two-votes-in-a-term",
@@ -53,13 +53,6 @@ MUTANTS: Final = (
         "(last_log_term, last_log_index) >= (own_last_term, own_last_index)",
         "last_log_index >= own_last_index",
         scenario="OlderLogLoses",
-    ),
-    Mutant(
-        "vote-forgotten-at-start",
-        "replica.recovery:start_core",
-        "voted_for=durable.voted_for if durable.current_term >= last_term else 0",
-        "voted_for=0",
-        seed=100,
     ),
     Mutant(
         "held-messages-survive-the-term",
@@ -87,7 +80,7 @@ MUTANTS: Final = (
         "raft.append_entries:on_reply",
         " or reply.term < state.current_term",
         "",
-        seed=21,
+        seed=116,
     ),
     Mutant(
         "consistency-check-skipped",
@@ -328,13 +321,6 @@ MUTANTS: Final = (
         "if google_crc32c.value(payload) != head.payload_crc:",
         "if False:",
         seed=10,
-    ),
-    Mutant(
-        "torn-tail-not-cut-off",
-        "wal.log:Wal.open",
-        "if recovery.torn_bytes:",
-        "if False:",
-        seed=120,
     ),
     Mutant(
         "damage-taken-for-a-torn-tail",

@@ -30,8 +30,8 @@ KEY_VALUE: Final = (
     Mutant(
         "sessions-not-in-the-snapshot",
         "kv.machine:KvMachine.reload",
-        "self.sessions.load()",
-        "pass",
+        "self.sessions, ",
+        "",
         scenario="ClientsAtWork",
     ),
     Mutant(
@@ -101,8 +101,8 @@ KEY_VALUE: Final = (
     Mutant(
         "leases-not-in-the-snapshot",
         "kv.machine:KvMachine.reload",
-        "self.leases.load()",
-        "pass",
+        "self.leases, ",
+        "",
         scenario="ClientsAtWork",
     ),
     # Watches
