@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from raftwerk.cli.cluster import LocalCluster, Member
+from raftwerk.cli.cluster import LocalCluster, Member, free_ports
 from raftwerk.client import Client
 from raftwerk.wal.disk import OsDisk
 from raftwerk.wal.recovery import scan
@@ -252,7 +252,7 @@ def test_lost_log_is_refused(cluster: LocalCluster, member: Member) -> None:
         path.unlink()
     for attempt in (start_alone(cluster, member), start_alone(cluster, member)):
         assert attempt.code == 1
-        assert "is empty, but the store has data: the log was lost" in attempt.text
+        assert "is empty, but this member was complete before: the log was lost" in attempt.text
 
 
 def test_folder_of_another_cluster_is_refused(cluster: LocalCluster, member: Member) -> None:
@@ -295,7 +295,14 @@ def test_folder_in_use_is_refused_with_the_process(start_cluster: StartCluster) 
     cluster = start_cluster(1)
     member = cluster.members[0]
     assert member.process is not None
-    ended = start_alone(cluster, member)
+    ((client_port, peer_port),) = free_ports(1)
+    ended = start_alone(
+        cluster,
+        member,
+        listen_client_urls=f"http://127.0.0.1:{client_port}",
+        listen_peer_urls=f"http://127.0.0.1:{peer_port}",
+        initial_advertise_peer_urls=f"http://127.0.0.1:{member.peer_port}",
+    )
     assert ended.code == 1
     assert f"{member.folder} is in use by another process (pid {member.process.pid})" in ended.text
     assert asyncio.run(read_keys(member)) == set(), "and that process goes on"
