@@ -19,6 +19,7 @@ from tests.http2.talk import (
     answered,
     call_frames,
     data_frame,
+    expect_end,
     headers_frame,
     kinds,
     request_headers,
@@ -277,3 +278,17 @@ def test_answer_outside_of_receive_is_announced() -> None:
     server.say(call_frames(3, HOLD))
     server.methods.calls[-1].reply(b"")
     assert server.changes == 1
+
+
+def test_answer_in_parts_that_is_too_much_is_announced_as_the_end() -> None:
+    """Outside of receive: the shell has to write the GOAWAY, though the call is over then."""
+    server = ServerUnderTest(Limits(buffered_bytes_max=10))
+    server.say(frames.settings({frames.INITIAL_WINDOW_SIZE: 0}))
+    for stream_id in (1, 3):
+        server.say(call_frames(stream_id, HOLD))
+    first, second = server.methods.calls
+    first.reply_parts([bytes(JOINED_BYTES_MAX), b"more"])
+    before = server.changes
+    second.reply_parts([bytes(JOINED_BYTES_MAX), b"more"])
+    assert server.changes > before
+    expect_end(server.output(), ErrorCode.ENHANCE_YOUR_CALM)

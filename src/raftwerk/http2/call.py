@@ -220,7 +220,6 @@ class Call(Stream):
             return
         data = b"".join([grpc.frame_message(message) for message in messages])
         self._send_data((data,), len(messages))
-        self._connection.changed()
 
     def _send_data(self, pieces: Sequence[bytes], messages_count: int) -> None:
         if self.request.method is not None:
@@ -229,6 +228,7 @@ class Call(Stream):
             self.has_answered = True
             self._connection.write(frame(HEADERS, END_HEADERS, self.stream_id, _RESPONSE))
         self._connection.send_data(self, pieces)
+        self._connection.changed()
 
     def finish(self, status: int = grpc.OK, text: str = "") -> None:
         """End the call with a status; after messages, or alone."""
