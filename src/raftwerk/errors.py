@@ -32,18 +32,20 @@ class DataDirError(RaftwerkError):
 
 
 class CorruptData(DataDirError):
-    """Bytes on disk are damaged. The node refuses to start and never guesses.
+    """Bytes on disk are damaged. The node refuses to start, or stops where it meets them, and never guesses.
 
-    path: the damaged file; offset: byte position of the first damaged record; reason: what is wrong there.
+    path: the damaged file; offset: byte position of the first damaged record, if it is known; reason: what is wrong there.
     """
 
-    def __init__(self, path: Path | str, offset: int, reason: str) -> None:
+    def __init__(self, path: Path | str, offset: int | None, reason: str) -> None:
         self.path = Path(path)
         self.offset = offset
         self.reason = reason
+        place = "" if offset is None else f" at byte {offset}"
         super().__init__(
-            f"{path}: damaged at byte {offset}: {reason}. Nothing was changed. "
+            f"{path}: damaged{place}: {reason}. Nothing was changed. "
             "Restore this folder from a copy, or remove the member from its cluster and add it again with an empty folder; "
+            "a saved snapshot makes a new cluster ('raftwerk snapshot restore'); "
             f"'raftwerk inspect {self.path.parent}' shows what can still be read."
         )
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,10 @@ from typer.testing import CliRunner
 from raftwerk.cli import inspect
 from raftwerk.cli.cluster import is_healthy
 from raftwerk.cli.main import app
+from raftwerk.kv.store import Table
+from raftwerk.storage.lmdb_store import LmdbStore
 from tests.conftest import StartCluster
+from tests.fakes.damage import flip_bit_in
 from tests.runtime.nodes import put, running, settings_of
 
 
@@ -48,7 +52,7 @@ def damage_of(folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
     assert inspect.run(folder, entries_max=20) == 1
     _, heading, damage = capsys.readouterr().out.partition("Damaged:\n")
     assert heading
-    assert "A node refuses to start on this." in damage
+    assert "A node refuses to start on this, or stops when it comes to it." in damage
     return damage
 
 
@@ -70,6 +74,44 @@ def test_report_says_whose_it_is_and_what_is_in_it(
     assert "key=b'key2', value=b'value'" in report
     assert "Store: " in report
     assert report.endswith("Every checksum is right.\n")
+
+
+def test_every_row_of_the_store_is_checked(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(LmdbStore(folder / "store")) as store:
+        for key in (b"k1", b"k2", b"k3"):
+            store.put(Table.REVISIONS, key, b"precious" + key)
+        checkpoint = store.begin_checkpoint(1)
+        assert checkpoint is not None
+        checkpoint.write()
+        checkpoint.commit()
+        checkpoint.finish(committed=True)
+    found = re.search(
+        r"^Rows of the store: (\d+) read and checked in \d", report_on(folder, capsys), re.MULTILINE
+    )
+    assert found is not None
+    assert int(found[1]) >= 3
+    file = folder / "store" / "data-000001" / "data.mdb"
+    flip_bit_in(file, b"preciousk2")
+    damage = damage_of(folder, capsys)
+    assert f"{file}: damaged: table revisions: the row of key b'k2' has a wrong checksum" in damage
+
+
+def test_damage_in_what_a_start_reads_is_told(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with closing(LmdbStore(folder / "store")) as store:
+        store.put(Table.META, b"position", b"precious")
+        checkpoint = store.begin_checkpoint(1)
+        assert checkpoint is not None
+        checkpoint.write()
+        checkpoint.commit()
+        checkpoint.finish(committed=True)
+    flip_bit_in(folder / "store" / "data-000001" / "data.mdb", b"precious")
+    assert "table meta: the row of key b'position' has a wrong checksum" in damage_of(
+        folder, capsys
+    )
 
 
 def test_report_changes_nothing(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -202,7 +202,7 @@ def _scramble_pages(member: Member) -> None:
 
 
 def _misdirect_store(member: Member) -> None:
-    (member.folder / "store" / "CURRENT").write_text("data-000009 1\n")
+    (member.folder / "store" / "CURRENT").write_text("data-000009 2\n")
 
 
 DAMAGES = {

@@ -8,6 +8,8 @@ from typing import Any, NamedTuple
 import pytest
 from starlette.responses import PlainTextResponse
 
+from raftwerk.errors import CorruptData
+from raftwerk.kv.commands import RangeQuery
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.metrics import Metrics
 from raftwerk.server.cluster_services import ETCD_VERSION
@@ -194,3 +196,13 @@ def test_corrupt_data_are_not_ready(node: FakeNode) -> None:
     assert page.body == "[-]data_corruption failed: alarm activated: CORRUPT\n"
     assert page.status == 503
     assert ask(node, "/livez", alarms=["CORRUPT"]).status == 200
+
+
+def test_damaged_row_is_an_answer_without_data(node: FakeNode) -> None:
+    def meet(_: RangeQuery) -> None:
+        raise CorruptData("data.mdb", None, "a wrong checksum")
+
+    node.machine.range = meet  # type: ignore[method-assign, assignment]
+    page = ask(node, "/livez")
+    assert page.status == 500
+    assert page.body.startswith("data.mdb: damaged: a wrong checksum. ")

@@ -3,6 +3,8 @@
 import re
 from pathlib import Path
 
+import google_crc32c
+
 from raftwerk.kv.commands import DeleteRange, Put, Txn
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_store import LmdbStore
@@ -20,6 +22,21 @@ def documented_rows() -> list[tuple[str, bytes, bytes]]:
         elif match := re.fullmatch(r"revisions ([0-9a-f]{16} [0-9a-f]{8}) ([0-9a-f ]+)", line):
             rows.append(("revisions", bytes.fromhex(match[1]), bytes.fromhex(match[2])))
     return rows
+
+
+def test_checksum_is_the_documented_one(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.execute_all(Put(b"color", b"red"), Put(b"size", b"9"), Put(b"color", b"blue"))
+    rig.execute_all(Txn((), (Put(b"shape", b"o"), DeleteRange(b"size"))), Put(b"color", b"green"))
+    rig.checkpoint()
+    rig.close()
+    _, key, value = documented_rows()[0]
+    match = re.search(r"ends with\n`([0-9a-f]{8})`", DOCUMENT.read_text())
+    assert match is not None
+    crc = bytes.fromhex(match[1])
+    assert crc == google_crc32c.value(b"\1" + key + value).to_bytes(4, "little")
+    (file,) = tmp_path.glob("data-*/data.mdb")
+    assert key + value + crc in file.read_bytes()
 
 
 def test_example_is_what_stands_in_the_store(tmp_path: Path) -> None:

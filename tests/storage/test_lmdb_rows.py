@@ -1,6 +1,6 @@
 """Rows in LMDB: long keys stand in buckets, in the right order, and leave nothing behind."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Table
-from raftwerk.storage.lmdb_environment import open_environment
+from raftwerk.storage.lmdb_environment import DATA, open_environment
 from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows, Tables, open_tables
+from tests.fakes.damage import flip_bit_in
 
 EDGE = b"k" * SHORT_BYTES
 # Keys around the edge at which they become long, and around each other
@@ -103,5 +105,124 @@ def test_reader_sees_a_commit_only_after_renew(tmp_path: Path) -> None:
     assert rows.get(Table.KEYS, b"k") is None
     rows.renew()
     assert rows.get(Table.KEYS, b"k") == b"v"
+    rows.close()
+    environment.close()
+
+
+class OnDisk:
+    """Committed rows: short keys a, b, c, of values "value of a" and so on, and two long keys of one bucket."""
+
+    def __init__(self, folder: Path) -> None:
+        self.file = folder / DATA
+        self.told: list[CorruptData] = []
+        self._environment = open_environment(folder)
+        tables = open_tables(self._environment)
+        for table in tables:
+            table.on_damage = self.told.append
+        self.transaction = self._environment.begin(write=True)
+        self.tables = tables
+        rows = LmdbRows(self._environment, tables, self.transaction)
+        for key in (b"a", b"b", b"c", EDGE + b"1", EDGE + b"2"):
+            rows.write(Table.KEYS, key, b"value of " + key[-1:])
+        self.transaction.commit()
+        self.transaction = self._environment.begin(write=True)
+        self.rows = LmdbRows(self._environment, tables, self.transaction)
+
+    def close(self) -> None:
+        self.transaction.abort()
+        self._environment.close()
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path) -> Iterator[OnDisk]:
+    on_disk = OnDisk(tmp_path)
+    yield on_disk
+    on_disk.close()
+
+
+def _scan(start: bytes, stop: bytes | None, *, reverse: bool = False) -> Callable[[LmdbRows], Any]:
+    return lambda rows: list(rows.scan(Table.KEYS, start, stop, reverse=reverse))
+
+
+LONG = repr(EDGE + b"\0")
+MEETINGS: dict[str, tuple[bytes, int, str, Callable[[LmdbRows], Any]]] = {
+    "get": (b"value of b", 9, "b'b'", lambda rows: rows.get(Table.KEYS, b"b")),
+    "get, of its checksum": (b"value of b", 12, "b'b'", lambda rows: rows.get(Table.KEYS, b"b")),
+    "scan": (b"value of b", 3, "b'b'", _scan(b"", None)),
+    "scan of one row": (b"value of b", 3, "b'b'", _scan(b"b", b"b\0")),
+    "scan backwards": (b"value of b", 3, "b'b'", _scan(b"", None, reverse=True)),
+    "get of a long key": (b"value of 2", 9, LONG, lambda rows: rows.get(Table.KEYS, EDGE + b"2")),
+    "get of a long key beside it": (
+        b"value of 2",
+        9,
+        LONG,
+        lambda rows: rows.get(Table.KEYS, EDGE + b"1"),
+    ),
+    "scan of long keys": (b"value of 2", 9, LONG, _scan(EDGE, None)),
+    "write beside a long key": (
+        b"value of 2",
+        9,
+        LONG,
+        lambda rows: rows.write(Table.KEYS, EDGE + b"3", b""),
+    ),
+}
+"""(what stands in the file, which of its bytes is damaged, the key that is named, who meets it)."""
+
+
+@pytest.mark.parametrize(("found", "at", "name", "meet"), MEETINGS.values(), ids=MEETINGS)
+def test_flipped_bit_is_told_and_raised_with_file_table_and_key(
+    on_disk: OnDisk, found: bytes, at: int, name: str, meet: Callable[[LmdbRows], Any]
+) -> None:
+    flip_bit_in(on_disk.file, found, at)
+    with pytest.raises(CorruptData) as caught:
+        meet(on_disk.rows)
+    assert str(caught.value).startswith(
+        f"{on_disk.file}: damaged: table keys: the row of key {name} has a wrong checksum. "
+    )
+    assert on_disk.told == [caught.value]
+    assert on_disk.rows.get(Table.KEYS, b"a") == b"value of a", "what is whole can be read"
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+def test_damaged_key_does_not_cut_a_scan_short(on_disk: OnDisk, reverse: bool) -> None:
+    """b becomes r, or B: the scan would end there, before a row that belongs to it."""
+    flip_bit_in(on_disk.file, b"bvalue of b", bit=5 if reverse else 4)
+    with pytest.raises(CorruptData, match="wrong checksum"):
+        _scan(b"a", b"d", reverse=reverse)(on_disk.rows)
+
+
+@pytest.mark.parametrize(
+    ("table", "key"), [(Table.KEYS, b"d"), (Table.AUTH, b"a")], ids=["key", "table"]
+)
+def test_row_in_the_place_of_another_is_noticed(on_disk: OnDisk, table: Table, key: bytes) -> None:
+    sealed = on_disk.transaction.get(b"a", db=on_disk.tables[Table.KEYS].handle)
+    on_disk.transaction.put(key, sealed, db=on_disk.tables[table].handle)
+    with pytest.raises(CorruptData, match=f"table {table.name.lower()}: the row of key"):
+        on_disk.rows.get(table, key)
+
+
+@pytest.mark.parametrize(
+    "meet", [lambda rows: rows.get(Table.KEYS, b"0000"), _scan(b"", None)], ids=["get", "scan"]
+)
+def test_page_that_cannot_be_is_damage_too(tmp_path: Path, meet: Callable[[LmdbRows], Any]) -> None:
+    """A branch page that leads beyond the file."""
+    environment = open_environment(tmp_path)
+    tables = open_tables(environment)
+    with environment.begin(write=True) as transaction:
+        writer = LmdbRows(environment, tables, transaction)
+        for number in range(200):
+            writer.write(Table.KEYS, b"%04d" % number, b"x" * 100)
+    size = environment.stat()["psize"]
+    pages = (tmp_path / DATA).read_bytes()
+    (branch,) = (
+        at for at in range(2 * size, len(pages), size) if pages[at + 10 : at + 12] == b"\1\0"
+    )
+    with (tmp_path / DATA).open("r+b") as file:
+        first = branch + int.from_bytes(pages[branch + 16 : branch + 18], "little")
+        file.seek(first + 3)  # the number of the page below: its third and fourth byte
+        file.write(b"\x7f")
+    rows = LmdbRows(environment, tables)
+    with pytest.raises(CorruptData, match=r"data\.mdb: damaged: table keys: LMDB says: "):
+        meet(rows)
     rows.close()
     environment.close()

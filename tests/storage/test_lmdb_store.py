@@ -1,6 +1,7 @@
 """The store on disk keeps the contract of all stores, and says clearly what is wrong with a folder."""
 
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from raftwerk.durability import SnapshotWriter
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull
 from raftwerk.storage.lmdb_store import CURRENT, SLICE_ROWS, LmdbStore
+from tests.fakes.damage import flip_bit_in
 from tests.fakes.system_calls import calls_during
 from tests.storage.contract import KEYS, Setting, StoreContract, clean, read_all
 
@@ -123,7 +125,7 @@ def test_commit_replaces_current_when_the_state_is_durable(setting: LmdbSetting)
     reader.close()
     calls = calls_during(writer.commit)
     assert calls == ["sync", "fsync", "fsync", "rename", "fsync"], "names in the new folder first"
-    assert (setting.folder / CURRENT).read_text() == "data-000002 1\n"
+    assert (setting.folder / CURRENT).read_text() == "data-000002 2\n"
     writer.swap()
 
 
@@ -223,12 +225,12 @@ def test_current_that_names_nothing_is_refused(tmp_path: Path, content: str) -> 
         LmdbStore(tmp_path)
 
 
-@pytest.mark.parametrize("version", ["", " 2"], ids=["none", "newer"])
+@pytest.mark.parametrize("version", ["", " 1", " 3"], ids=["none", "older", "newer"])
 def test_store_of_another_format_is_refused(tmp_path: Path, version: str) -> None:
     """Rows that mean something else must not be read as if they did not."""
     LmdbStore(tmp_path).close()
     (tmp_path / CURRENT).write_text(f"data-000001{version}\n")
-    with pytest.raises(DataDirError, match="this version of raftwerk reads format 1"):
+    with pytest.raises(DataDirError, match="this version of raftwerk reads format 2"):
         LmdbStore(tmp_path)
 
 
@@ -254,3 +256,54 @@ def test_file_that_is_no_environment_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data-000001" / "data.mdb").write_bytes(b"no environment" * 1000)
     with pytest.raises(CorruptData, match="LMDB says"):
         LmdbStore(tmp_path)
+
+
+def test_damaged_row_breaks_off_a_snapshot(setting: LmdbSetting) -> None:
+    setting.put(b"key", value=b"precious")
+    setting.checkpoint()
+    flip_bit_in(setting.folder / "data-000001" / "data.mdb", b"precious")
+    reader = setting.store.open_snapshot()
+    with pytest.raises(CorruptData, match="the row of key b'key' has a wrong checksum"):
+        read_all(reader)
+    reader.close()
+
+
+def test_damaged_bucket_breaks_off_a_checkpoint_that_is_over_then(setting: LmdbSetting) -> None:
+    """Its write transaction too: the environment could not be closed, nor written."""
+    setting.put(b"k" * 600, value=b"precious")
+    setting.checkpoint()
+    flip_bit_in(setting.folder / "data-000001" / "data.mdb", b"precious")
+    setting.put(b"k" * 601)
+    checkpoint = setting.store.begin_checkpoint(2)
+    assert checkpoint is not None
+    with pytest.raises(CorruptData):
+        checkpoint.write()
+    checkpoint.finish(committed=False)
+    again = setting.store.begin_checkpoint(2)
+    assert again is not None
+    met: list[Exception] = []
+
+    def write() -> None:
+        try:
+            again.write()
+        except CorruptData as error:
+            met.append(error)
+
+    thread = threading.Thread(target=write, daemon=True)
+    thread.start()
+    thread.join(10)
+    assert met, "it waits for the transaction of the first one"
+
+
+def test_damage_is_told_after_a_restore_too(setting: LmdbSetting) -> None:
+    told: list[CorruptData] = []
+    setting.put(b"key", value=b"precious")
+    setting.checkpoint()
+    setting.store.on_damage = told.append
+    writer = restored(setting)
+    writer.swap()
+    flip_bit_in(setting.folder / "data-000002" / "data.mdb", b"precious")
+    with pytest.raises(CorruptData) as caught:
+        setting.store.get(KEYS, b"key")
+    assert told == [caught.value]
+    clean(writer)

@@ -15,7 +15,7 @@ import uvloop
 
 from raftwerk import __version__
 from raftwerk.cli import flags, flags_help, logs
-from raftwerk.errors import RaftwerkError, UsageError
+from raftwerk.errors import CorruptData, RaftwerkError, UsageError
 from raftwerk.runtime.descriptors import allow_many
 from raftwerk.runtime.listening import check_ports
 from raftwerk.runtime.node import Node
@@ -57,6 +57,7 @@ def main(arguments: Sequence[str]) -> int:
 async def _serve(settings: Settings) -> int:
     stopping = asyncio.Event()
     _on_signals(stopping)
+    asyncio.get_running_loop().set_exception_handler(_on_exception)
     await _check(settings)
     async with contextlib.AsyncExitStack() as stack:
         node = Node.open(settings)
@@ -97,6 +98,12 @@ def _on_signals(stopping: asyncio.Event) -> None:
 
     for number in numbers:
         loop.add_signal_handler(number, stop, number)
+
+
+def _on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What a callback raised. Damage is told by the node, once, which ends of it."""
+    if not isinstance(context.get("exception"), CorruptData):
+        loop.default_exception_handler(context)
 
 
 async def _announce(node: Node) -> None:

@@ -18,7 +18,7 @@ from typing import Any, Final
 import structlog
 
 from raftwerk.durations import Durations
-from raftwerk.errors import DataDirError
+from raftwerk.errors import CorruptData, DataDirError
 from raftwerk.kv.commands import encode
 from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.config import Config
@@ -92,6 +92,7 @@ class Node:
         settings, folder = self.settings, self._folder
         self._loop = loop = asyncio.get_running_loop()
         self.failed = loop.create_future()
+        folder.store.on_damage = self._on_damage
         self._start_threads()
         peers = {
             number: addresses_of(settings.initial_cluster[name])
@@ -328,6 +329,10 @@ class Node:
             cause = None if isinstance(error, DataDirError) else error  # its text says all
             log.critical("node failed", reason=str(error) or repr(error), exc_info=cause)
             self.failed.set_result(error)
+
+    def _on_damage(self, error: CorruptData) -> None:
+        """Called in the thread that has read it."""
+        self._loop.call_soon_threadsafe(self._fail, error)
 
     def _on_notice(self, notice: Notice) -> None:
         facts = {

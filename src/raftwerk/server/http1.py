@@ -12,6 +12,7 @@ from starlette.types import ASGIApp
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from raftwerk.errors import CorruptData
 from raftwerk.kv.commands import RangeQuery
 from raftwerk.replica.failure import Failure
 from raftwerk.server.cluster_services import ETCD_VERSION
@@ -46,7 +47,11 @@ class Pages:
                 Mount("/v3", gateway),
                 Mount("/v3beta", gateway),
             ],
-            exception_handlers={404: self.not_found, 405: self.wrong_method},
+            exception_handlers={
+                404: self.not_found,
+                405: self.wrong_method,
+                CorruptData: self.damaged,
+            },
         )
         application.router.redirect_slashes = False
         return application
@@ -130,6 +135,10 @@ class Pages:
             "/version, /metrics, and the JSON gateway below /v3/; everything else on this port is gRPC.\n"
         )
         return PlainTextResponse(text, status_code=404)
+
+    async def damaged(self, _: Request, error: Exception) -> Response:
+        """The node ends of it, and has said so."""
+        return PlainTextResponse(f"{error}\n", status_code=500)
 
     async def wrong_method(self, _: Request, __: Exception) -> Response:
         return PlainTextResponse(

@@ -3,28 +3,75 @@
 LMDB limits keys to 511 bytes, etcd does not. A key of more than SHORT_BYTES stands, with all others that begin with the
 same SHORT_BYTES, in a bucket: one LMDB row under that beginning and a zero byte, which holds the rest of each key and its
 value, in order. It sorts after the short key that is its beginning and before everything greater, so scans stay in order.
+
+LMDB has no checksums. Each of its rows ends with one of ours, over table, key and value: nothing is read without it.
 """
 
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any, Final
 
+import google_crc32c
+import lmdb
 import msgspec
 
+from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Table
+from raftwerk.storage.lmdb_environment import DATA
 
 SHORT_BYTES: Final = 500
 META_PAGES: Final = 2
 """That LMDB begins a file with."""
+CRC_BYTES: Final = 4
+CRC_RESIDUE: Final = 0x48674BC7
+"""The CRC32C of anything that ends with its own CRC32C, little-endian."""
+
+DAMAGES: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
+"""What LMDB may say of its own pages, which have no checksum, when it comes to a place that cannot be."""
 
 Bucket = list[tuple[bytes, bytes]]
 
 _decode_bucket: Final = msgspec.msgpack.Decoder(Bucket).decode
 _encode_bucket: Final = msgspec.msgpack.Encoder().encode
+_crc32c: Final = google_crc32c.extend
 
 
-Tables = list[Any]
-"""LMDB's handles, by number of the table: good as long as the environment is open."""
+class StoredTable:
+    """A table of an environment, as long as that is open: LMDB's handle, and the checksums of its rows."""
+
+    __slots__ = ("_name", "_path", "_seed", "handle", "on_damage")
+
+    def __init__(self, table: Table, path: Path, handle: Any) -> None:
+        """path: of the file, for messages."""
+        self.handle = handle
+        self.on_damage: Callable[[CorruptData], None] | None = None
+        """Gets each CorruptData in the thread that reads, before it is raised: no reader can keep it for itself."""
+        self._name = table.name.lower()
+        self._path = path
+        self._seed: int = _crc32c(0, bytes([table]))
+
+    def sealed(self, key: bytes, value: bytes) -> bytes:
+        """What LMDB is given."""
+        crc: int = _crc32c(self._seed, key + value)
+        return value + crc.to_bytes(CRC_BYTES, "little")
+
+    def unsealed(self, key: bytes, sealed: bytes) -> bytes:
+        """The value in what LMDB gave. Raises CorruptData if the row is not as it was written."""
+        if _crc32c(self._seed, key + sealed) != CRC_RESIDUE:
+            raise self.damaged(f"the row of key {key!r} has a wrong checksum")
+        return sealed[:-CRC_BYTES]
+
+    def damaged(self, reason: str) -> CorruptData:
+        """The error to raise; it has been told."""
+        error = CorruptData(self._path, None, f"table {self._name}: {reason}")
+        if self.on_damage is not None:
+            self.on_damage(error)
+        return error
+
+
+Tables = list[StoredTable]
+"""By number of the table."""
 
 
 def open_tables(environment: Any) -> Tables:
@@ -33,11 +80,18 @@ def open_tables(environment: Any) -> Tables:
     Once for each environment: this takes its write transaction, which a checkpoint holds for long.
     """
     can_write = not environment.flags()["readonly"]
-    return [environment.open_db(table.name.lower().encode(), create=can_write) for table in Table]
+    path = Path(environment.path()) / DATA
+    return [
+        StoredTable(table, path, environment.open_db(table.name.lower().encode(), create=can_write))
+        for table in Table
+    ]
 
 
 class LmdbRows:
-    """Rows as one transaction sees them: a read transaction of its own, or the given write transaction."""
+    """Rows as one transaction sees them: a read transaction of its own, or the given write transaction.
+
+    Whatever reads raises CorruptData for a row whose checksum is wrong.
+    """
 
     def __init__(self, environment: Any, tables: Tables, transaction: Any = None) -> None:
         self._environment = environment
@@ -47,10 +101,7 @@ class LmdbRows:
     def get(self, table: Table, key: bytes) -> bytes | None:
         """The value of a key."""
         if len(key) <= SHORT_BYTES:
-            value: bytes | None = (
-                self._transaction.get(key, db=self._tables[table]) if key else None
-            )
-            return value
+            return self._stored(table, key) if key else None
         bucket, rest = self._bucket(table, key)
         place = bisect_left(bucket, (rest,))
         if place < len(bucket) and bucket[place][0] == rest:
@@ -58,34 +109,51 @@ class LmdbRows:
         return None
 
     def _bucket(self, table: Table, key: bytes) -> tuple[Bucket, bytes]:
-        data = self._transaction.get(key[:SHORT_BYTES] + b"\0", db=self._tables[table])
+        data = self._stored(table, key[:SHORT_BYTES] + b"\0")
         return _decode_bucket(data) if data is not None else [], key[SHORT_BYTES:]
+
+    def _stored(self, table: Table, key: bytes) -> bytes | None:
+        """The value of LMDB's row."""
+        stored = self._tables[table]
+        try:
+            sealed = self._transaction.get(key, db=stored.handle)
+        except DAMAGES as error:
+            raise stored.damaged(f"LMDB says: {error}") from error
+        return None if sealed is None else stored.unsealed(key, sealed)
 
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """start <= key < stop, in order."""
-        for key, value in self._scan_stored(table, start, stop, reverse=reverse):
-            if len(key) <= SHORT_BYTES:
-                if key >= start and (stop is None or key < stop):
-                    yield key, value
-                continue
-            bucket = _decode_bucket(value)
-            for rest, item in reversed(bucket) if reverse else bucket:
-                whole = key[:SHORT_BYTES] + rest
-                if whole >= start and (stop is None or whole < stop):
-                    yield whole, item
+        try:
+            for key, value in self._scan_stored(table, start, stop, reverse=reverse):
+                if len(key) <= SHORT_BYTES:
+                    if key >= start and (stop is None or key < stop):
+                        yield key, value
+                    continue
+                bucket = _decode_bucket(value)
+                for rest, item in reversed(bucket) if reverse else bucket:
+                    whole = key[:SHORT_BYTES] + rest
+                    if whole >= start and (stop is None or whole < stop):
+                        yield whole, item
+        except DAMAGES as error:
+            raise self._tables[table].damaged(f"LMDB says: {error}") from error
 
     def _scan_stored(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:
-        """LMDB's rows that may hold keys of the range, buckets at its edges included."""
+        """LMDB's rows that may hold keys of the range, buckets at its edges included.
+
+        The row at which it ends is checked too: with a damaged key it would cut the range short.
+        """
         first = start[:SHORT_BYTES]
         last = None if stop is None else stop[:SHORT_BYTES] + b"\0"
-        cursor = self._transaction.cursor(self._tables[table])
+        unsealed = self._tables[table].unsealed
+        cursor = self._transaction.cursor(self._tables[table].handle)
         if not reverse:
             if cursor.set_range(first) if first else cursor.first():
-                for key, value in cursor:
+                for key, sealed in cursor:
+                    value = unsealed(key, sealed)
                     if last is not None and key > last:
                         return
                     yield key, value
@@ -93,7 +161,8 @@ class LmdbRows:
         is_placed = cursor.set_range(last) if last is not None else False
         if not is_placed and not cursor.last():
             return
-        for key, value in cursor.iterprev():
+        for key, sealed in cursor.iterprev():
+            value = unsealed(key, sealed)
             if key < first:
                 return
             if last is None or key <= last:
@@ -101,22 +170,23 @@ class LmdbRows:
 
     def write(self, table: Table, key: bytes, value: bytes | None) -> None:
         """Set a key, or remove it (None). In a write transaction."""
-        db = self._tables[table]
-        if len(key) <= SHORT_BYTES:
-            if value is None:
-                self._transaction.delete(key, db=db)
-            else:
-                self._transaction.put(key, value, db=db)
-            return
+        stored = self._tables[table]
+        if len(key) > SHORT_BYTES:
+            key, value = self._bucket_with(table, key, value)
+        if value is None:
+            self._transaction.delete(key, db=stored.handle)
+        else:
+            self._transaction.put(key, stored.sealed(key, value), db=stored.handle)
+
+    def _bucket_with(
+        self, table: Table, key: bytes, value: bytes | None
+    ) -> tuple[bytes, bytes | None]:
+        """LMDB's row of the bucket of a long key, after that key is set or removed; None: nothing is left in it."""
         bucket, rest = self._bucket(table, key)
         place = bisect_left(bucket, (rest,))
         has_key = place < len(bucket) and bucket[place][0] == rest
         bucket[place : place + has_key] = [] if value is None else [(rest, value)]
-        stored = key[:SHORT_BYTES] + b"\0"
-        if bucket:
-            self._transaction.put(stored, _encode_bucket(bucket), db=db)
-        else:
-            self._transaction.delete(stored, db=db)
+        return key[:SHORT_BYTES] + b"\0", _encode_bucket(bucket) if bucket else None
 
     def renew(self) -> None:
         """See what was committed meanwhile."""
@@ -129,8 +199,8 @@ class LmdbRows:
         page_bytes = self._environment.stat()["psize"]
         allocated = (self._environment.info()["last_pgno"] + 1) * page_bytes
         in_use = META_PAGES * page_bytes
-        for db in self._tables:
-            stat = self._transaction.stat(db)
+        for table in self._tables:
+            stat = self._transaction.stat(table.handle)
             pages = stat["branch_pages"] + stat["leaf_pages"] + stat["overflow_pages"]
             in_use += pages * page_bytes
         return allocated, in_use

@@ -11,7 +11,7 @@ and takes its place by replacing CURRENT.
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,7 +35,7 @@ from raftwerk.storage.stream import Row, StreamDecoder
 SLICE_ROWS: Final = 300
 """Written while the loop waits: about a millisecond."""
 CURRENT: Final = "CURRENT"
-FORMAT: Final = "1"
+FORMAT: Final = "2"
 """Of all that stands in the folder, the machine's rows included: another one with any change to docs/store-format.md."""
 
 
@@ -57,6 +57,8 @@ class LmdbStore:
         if not read_only:
             self._remove_leftovers()
         self._under_way: LmdbCheckpoint | None = None
+        self.on_damage: Callable[[CorruptData], None] | None = None
+        """Gets each CorruptData that a reader meets, in its thread, before it is raised."""
         self._readers: set[LmdbRows] = set()
         """Of snapshots that are open."""
         self._use(*_opened(self._path, read_only=read_only))
@@ -100,9 +102,15 @@ class LmdbStore:
 
     def _use(self, environment: Any, tables: Tables) -> None:
         self._environment, self._tables = environment, tables
+        for table in tables:
+            table.on_damage = self._tell_damage
         self._base = LmdbRows(environment, tables)
         self._overlay = Overlay()
         self._frozen: Overlay | None = None
+
+    def _tell_damage(self, error: CorruptData) -> None:
+        if self.on_damage is not None:
+            self.on_damage(error)
 
     # Rows
 
@@ -297,6 +305,9 @@ class LmdbCheckpoint:
         except lmdb.Error as error:
             self.abort()
             raise translated(error, self._path) from error
+        except CorruptData:  # in a bucket that a row is added to
+            self.abort()
+            raise
         return True
 
     def commit(self) -> None:
