@@ -261,6 +261,10 @@ class PendingCall:
         self.outcome = Outcome(answer.status, answer.text, answer.message)
 
 
+def _metadata(headers: dict[bytes, bytes] | None) -> bytes:
+    return b"".join(literal(name, value) for name, value in (headers or {}).items())
+
+
 class Rig:
     """A service behind a connection in memory."""
 
@@ -269,13 +273,22 @@ class Rig:
         self._server = ServerConnection(MethodTable(*groups), Limits())
         self._client = ClientConnection("rig", Limits())
 
+    def open(self, path: str, *, headers: dict[bytes, bytes] | None = None) -> PendingCall:
+        """Begin a stream, on which nothing is sent yet."""
+        call = PendingCall()
+        call.client_call = self._client.open(
+            path, call.done, call.messages.append, metadata=_metadata(headers)
+        )
+        self.pump()
+        return call
+
     def start(
         self, path: str, request: Message | bytes, *, headers: dict[bytes, bytes] | None = None
     ) -> PendingCall:
         """Send a request; nothing on the loop runs yet."""
         call = PendingCall()
         data = request if isinstance(request, bytes) else request.SerializeToString()
-        metadata = b"".join(literal(name, value) for name, value in (headers or {}).items())
+        metadata = _metadata(headers)
         is_stream = path.endswith(("/Watch", "/Observe", "/Snapshot"))
         on_message = call.messages.append if is_stream else None
         call.client_call = self._client.call(path, data, call.done, on_message, metadata=metadata)

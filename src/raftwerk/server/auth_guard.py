@@ -152,8 +152,7 @@ class Guard:
 
     def _protected(self, path: str, method: Method) -> Method:
         if isinstance(method, StreamMethod):
-            open_call = method.open
-            return StreamMethod(lambda call: self._as_admin(call, lambda: open_call(call)))
+            return StreamMethod(lambda call: self._open_as_admin(call, method.open))
         handle = method.handle
 
         def handle_as_admin(call: Call, data: bytes) -> None:
@@ -164,17 +163,32 @@ class Guard:
 
         return UnaryMethod(handle_as_admin)
 
+    def _open_as_admin(self, call: Call, open_call: Callable[[Call], None]) -> None:
+        """Judged when there is a request, as in etcd: grpcio's client takes an earlier refusal for an error of its own."""
+        hand_on = hold_messages(call)
+        hold = call.on_message
+        assert hold is not None
+
+        def begin() -> None:
+            open_call(call)
+            hand_on()
+
+        def on_first(data: bytes) -> None:
+            call.on_message = hold
+            hold(data)
+            self._as_admin(call, begin)
+
+        call.on_message = on_first
+
     def _as_admin(self, call: Call, go_on: Callable[[], None]) -> None:
         if not self.is_on:
             go_on()
             return
-        held = hold_messages(call)
 
         def judge(by: Identity) -> None:
             refused = _status(admin_refusal(self._auth, by))
             if refused is None:
                 go_on()
-                held()
             else:
                 call.finish(*refused)
 
