@@ -52,5 +52,5 @@ def test_damage_tells_where_what_and_what_to_do() -> None:
     assert text.startswith(
         "/data/wal/0001: damaged at byte 4096: wrong checksum. Nothing was changed."
     )
-    assert "Restore this folder from a copy" in text
+    assert "Do not put back an older copy" in text
     assert "'raftwerk inspect /data/wal'" in text

@@ -13,6 +13,7 @@ operation (no leader, too many requests) are values, not exceptions: see raft/ef
 """
 
 from pathlib import Path
+from typing import Final
 
 
 class RaftwerkError(Exception):
@@ -31,6 +32,14 @@ class DataDirError(RaftwerkError):
     """The data folder cannot be used by this node: in use, of another cluster or member, unreadable."""
 
 
+REPAIR: Final = (
+    "The other members, if there are any, go on without this one. Do not put back an older copy of the folder: it has "
+    "forgotten what the member promised since. A cluster of full strength is made from a snapshot of theirs, or from one "
+    "that was saved before ('raftwerk snapshot save', then 'raftwerk snapshot restore')"
+)
+"""What to do about a folder that is damaged, or lacks a part."""
+
+
 class CorruptData(DataDirError):
     """Bytes on disk are damaged. The node refuses to start, or stops where it meets them, and never guesses.
 
@@ -43,9 +52,7 @@ class CorruptData(DataDirError):
         self.reason = reason
         place = "" if offset is None else f" at byte {offset}"
         super().__init__(
-            f"{path}: damaged{place}: {reason}. Nothing was changed. "
-            "Restore this folder from a copy, or remove the member from its cluster and add it again with an empty folder; "
-            "a saved snapshot makes a new cluster ('raftwerk snapshot restore'); "
+            f"{path}: damaged{place}: {reason}. Nothing was changed. {REPAIR}. "
             f"'raftwerk inspect {self.path.parent}' shows what can still be read."
         )
 

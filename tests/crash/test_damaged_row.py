@@ -61,5 +61,5 @@ def test_flipped_bit_in_the_store_is_not_served_and_ends_the_node(
     said = member.log.read_text()
     (line,) = [line for line in said.splitlines() if "level=critical" in line]
     assert f"{file}: damaged: table revisions: the row of key" in line
-    assert "remove the member from its cluster and add it again with an empty folder" in line
+    assert "Do not put back an older copy of the folder" in line
     assert "Traceback" not in said

@@ -273,7 +273,7 @@ def test_refusal_says_file_offset_and_what_to_do(disk: FakeDisk, writer: Writer)
     text = str(caught.value)
     assert f"wal/{FIRST}: damaged at byte {offset}" in text
     assert "Nothing was changed" in text
-    assert "Restore this folder from a copy" in text
+    assert "Do not put back an older copy" in text
 
 
 def test_refusal_changes_nothing(disk: FakeDisk, writer: Writer) -> None:

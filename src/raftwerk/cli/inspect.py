@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from raftwerk.errors import CorruptData, RaftwerkError
+from raftwerk.errors import REPAIR, CorruptData, RaftwerkError
 from raftwerk.kv import commands
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.store import Table
@@ -39,10 +39,7 @@ def run(folder: Path, *, entries_max: int) -> int:
         console.print("\nDamaged:", style="red")
         for problem in problems:
             console.print(f"  - {problem}")
-        console.print(
-            "A node refuses to start on this, or stops when it comes to it. Restore the folder from a copy, or remove the member "
-            "from its cluster and add it again with an empty folder."
-        )
+        console.print(f"A node refuses to start on this, or stops when it comes to it. {REPAIR}.")
         return 1
     console.print("\nEvery checksum is right.")
     return 0

@@ -8,7 +8,7 @@ because only committed entries are ever in a state machine.
 from dataclasses import dataclass
 from random import Random
 
-from raftwerk.errors import DataDirError
+from raftwerk.errors import REPAIR, DataDirError
 from raftwerk.raft import stable
 from raftwerk.raft.config import Config
 from raftwerk.raft.log import Log
@@ -52,8 +52,7 @@ def start_core(
     if log.snapshot_index > last_applied:
         raise DataDirError(
             f"the log starts after index {log.snapshot_index}, but the store has the state of index {last_applied}: "
-            "entries between them are missing. Part of the data folder was lost or replaced. Restore the whole folder "
-            "from one copy, or remove this member from its cluster and add it again with an empty folder."
+            f"entries between them are missing. Part of the data folder was lost or replaced. {REPAIR}."
         )
     is_superseded = not log.matches(last_applied, last_term)
     if is_superseded:

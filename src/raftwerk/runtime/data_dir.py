@@ -13,7 +13,7 @@ from pathlib import Path
 from random import Random
 
 from raftwerk.directories import sync_directory
-from raftwerk.errors import DataDirError
+from raftwerk.errors import REPAIR, DataDirError
 from raftwerk.kv.machine import KvMachine
 from raftwerk.raft.config import Config
 from raftwerk.raft.membership import Membership
@@ -115,5 +115,5 @@ def _check_complete(folder: Path, found: Identity) -> None:
     if missing:
         raise DataDirError(
             f"{' and '.join(missing)} missing: part of the data folder was lost, and with it what this member promised to "
-            "others. Restore the whole folder as it was when the member last ran. Do not start it with an empty folder."
+            f"others. Do not start it with an empty folder. {REPAIR}."
         )

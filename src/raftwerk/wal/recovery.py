@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from raftwerk.errors import CorruptData, DataDirError
+from raftwerk.errors import REPAIR, CorruptData, DataDirError
 from raftwerk.raft.types import NOBODY, Entry, Index, NodeId, Term
 from raftwerk.wal import record, segment
 from raftwerk.wal.disk import Disk
@@ -194,8 +194,7 @@ def recover(disk: Disk, directory: str, cluster_id: int, node_id: NodeId) -> Rec
     if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
         missing = next(number for number in range(numbers[0], numbers[-1]) if number not in numbers)
         raise DataDirError(
-            f"{directory}/{segment.name_of(missing)} is missing: the log has a gap. Restore the file from a copy, or remove "
-            "this member from its cluster and add it again with an empty folder."
+            f"{directory}/{segment.name_of(missing)} is missing: the log has a gap. {REPAIR}."
         )
     scans = {
         number: scan(disk, directory, number, is_last=number == numbers[-1]) for number in numbers
