@@ -10,7 +10,7 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -43,7 +43,10 @@ class Bench:
 
     def apply(self, batch: Sequence[bytes]) -> None:
         self._index += len(batch)
-        self.machine.apply(batch, self._index, self._index.to_bytes(16, "big"))
+        applied = self.machine.apply(batch, self._index, self._index.to_bytes(16, "big"))
+        if isinstance(applied, Generator):
+            for _ in applied:
+                pass
 
     def checkpoint(self) -> None:
         checkpoint = self.machine.begin_checkpoint()

@@ -5,7 +5,7 @@ import pytest
 from raftwerk.kv.commands import Compare, CompareResult, CompareTarget, Txn
 from raftwerk.kv.lease import Leases
 from raftwerk.kv.results import TxnResult
-from raftwerk.kv.txn import Execution, TxnScan
+from raftwerk.kv.txn import Execution, Slice, TxnScan
 from raftwerk.kv.versions import Versions
 from raftwerk.storage.memory import MemoryStore
 
@@ -16,8 +16,9 @@ PRESENT = {VERSION: 2, CREATE: 2, MOD: 3, LEASE: 7}
 
 
 def holds(versions: Versions, item: Compare) -> bool:
-    execution = Execution(versions, Leases(versions.store), 6, 0, slice_rows=1)
-    scan = TxnScan(execution, Txn((item,)), lambda: None)
+    part = Slice(1)
+    execution = Execution(versions, Leases(versions.store), 6, 0, part)
+    scan = TxnScan(execution, part, Txn((item,)), lambda: None)
     while (result := scan.step(1)) is None:
         pass
     assert isinstance(result, TxnResult)

@@ -17,7 +17,8 @@ from raftwerk.kv.commands import (
     Txn,
     encode,
 )
-from raftwerk.kv.machine import FIRST_REVISION, NOT_COMPACTED, KvMachine
+from raftwerk.kv.compaction import NEVER_COMPACTED
+from raftwerk.kv.machine import FIRST_REVISION, KvMachine
 from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import KvError, PublishResult, PutResult, TxnResult
 from raftwerk.storage.memory import MemoryStore
@@ -30,7 +31,7 @@ POSITION = b"position of index 3"
 def test_empty_machine_is_at_the_first_revision() -> None:
     machine = KvMachine(MemoryStore())
     assert (machine.revision, machine.position) == (FIRST_REVISION, b"")
-    assert (machine.compacted_revision, machine.removed_revision) == (NOT_COMPACTED, 0)
+    assert (machine.compacted_revision, machine.removed_revision) == (NEVER_COMPACTED, 0)
     assert not machine.has_garbage
 
 

@@ -23,6 +23,7 @@ from raftwerk.kv.commands import (
     Txn,
     encode,
 )
+from raftwerk.kv.machine import ROW_BYTES
 from raftwerk.kv.results import KvError
 from raftwerk.kv.rows import KeyValue
 from raftwerk.kv.txn import has_ranges
@@ -262,7 +263,7 @@ def test_command_in_slices_is_the_same_as_at_once_and_seen_by_nobody_before_its_
     at_once, sliced = rigs
     expected = at_once.execute(command)
     before = [plain(sliced.machine.range(query)) for query in (EVERY, RangeQuery(b"a"))]
-    steps = sliced.machine.apply([encode(command), encode(Put(b"z"))], 99, b"later")
+    steps = sliced.machine.apply([encode(command)], 99, b"later")
     assert isinstance(steps, Generator)
     slices = 1
     while True:
@@ -282,9 +283,32 @@ def test_command_in_slices_is_the_same_as_at_once_and_seen_by_nobody_before_its_
     assert slices > 1 or slice_rows > 1
     assert plain(results[0]) == expected
     assert sliced.machine.position == b"later"
-    at_once.execute(Put(b"z"))
     assert sliced.hash() == at_once.hash()
     sliced.checkpoint()
+
+
+def test_batch_is_applied_in_slices_of_whole_commands() -> None:
+    """However many commands the log brings together, a turn ends after so many rows. Large ones count for more."""
+    rig = Rig(slice_rows=5)
+    two = Txn(success=(Put(b"a"), Put(b"b")))
+    batch = [two, two, Put(b"c"), Put(b"d"), Put(b"e", b"x" * 5 * ROW_BYTES), Put(b"f"), two]
+    steps = rig.machine.apply([encode(command) for command in batch], 7, b"after")
+    seen = []
+    assert isinstance(steps, Generator)
+    while True:
+        seen.append(rig.machine.revision - 1)
+        assert rig.machine.position == b""
+        with pytest.raises(AssertionError, match="half a command"):
+            rig.machine.begin_checkpoint()
+        try:
+            next(steps)
+        except StopIteration as end:
+            results = end.value
+            break
+    assert seen == [1, 5]
+    assert [result.revision for result in results] == [2, 3, 4, 5, 6, 7, 8]
+    assert rig.machine.position == b"after"
+    rig.checkpoint()
 
 
 def test_read_only_transaction_holds_back_removal_until_its_end(rig: Rig) -> None:

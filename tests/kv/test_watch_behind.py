@@ -6,7 +6,7 @@ import pytest
 
 from raftwerk.kv.commands import Compact, DeleteRange, Put, Txn, encode
 from raftwerk.kv.watch import State
-from tests.kv.rig import Rig
+from tests.kv.rig import Rig, completed
 from tests.kv.watching import WatchRig, apply_together, deleted, put, write
 
 EVERYTHING = (b"\0", b"\0")
@@ -198,16 +198,39 @@ def test_events_of_a_command_in_slices_come_from_the_history_when_it_is_complete
     steps = rig.machine.apply([encode(command) for command in commands], 4, b"after")
     assert isinstance(steps, Generator)
     rig.catch_up()
+    for _ in range(2):
+        next(steps)
+    assert rig.machine.revision == 3
     begun = client.watch(*EVERYTHING)
     puts = [put(2, value=b"1"), put(3, b"b", value=b"1")]
     deletes = [deleted(4), deleted(4, b"b")]
     assert client.events(live) == client.events(lagging) == puts
-    for _ in steps:
+    while rig.machine.revision == 3:
         assert not client.events(begun)
+        next(steps)
+    completed(steps)
     rig.catch_up()
     rest = [*deletes, put(5, value=b"2")]
     assert client.events(live) == client.events(lagging) == [*puts, *rest]
     assert client.events(begun) == rest
+
+
+def test_batch_in_slices_reaches_synced_watchers_as_it_is_applied() -> None:
+    """Nobody has to catch up because of it."""
+    rig = WatchRig(slice_rows=2)
+    client = rig.client()
+    watcher = client.watch(*EVERYTHING)
+    two = Txn(success=(Put(b"b", b"v"), Put(b"c", b"v")))
+    steps = rig.machine.apply(
+        [encode(Put(b"a", b"v")), encode(Put(b"a", b"v")), encode(two)], 3, b""
+    )
+    assert isinstance(steps, Generator)
+    assert client.events(watcher) == [put(2), put(3)]
+    completed(steps)
+    rig.catch_up()
+    assert client.events(watcher) == [put(2), put(3), put(4, b"b"), put(4, b"c")]
+    write(rig, b"d", b"d", b"d")
+    assert rig.pleas == 1, "the transaction alone took more than a slice"
 
 
 def test_restored_state_that_is_compacted_further_cancels(rig: WatchRig) -> None:

@@ -23,6 +23,7 @@ from raftwerk.server.maintenance_snapshot import (
 )
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
+from tests.kv.rig import completed
 from tests.server import fakes
 from tests.server.fakes import FakeLoop, FakeNode
 
@@ -39,7 +40,7 @@ class Rig(fakes.Rig):
     def write(self, count: int, index: int = APPLIED) -> None:
         position = Position(index, 1, Membership((1,)).encode()).encode()
         puts = [encode(Put(b"%d" % number, bytes(1000))) for number in range(count)]
-        self.node.machine.apply(puts, index, position)
+        completed(self.node.machine.apply(puts, index, position))
 
     def snapshot(self) -> list[rpc_pb2.SnapshotResponse]:
         """All messages of one."""

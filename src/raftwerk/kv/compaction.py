@@ -1,4 +1,4 @@
-"""Physical compaction and the hash over all versions: both walk the revisions in bounded slices.
+"""Compaction and the hash over all versions: both walk the revisions in bounded slices.
 
 After Compact(C) the newest version of each key at C stays; every older one may go, and so may a deletion before C (one
 at C stays for those who watch from C on, until the next compaction). A version is superseded at C exactly if a later one
@@ -9,9 +9,67 @@ everything: for each version, drop what it links to, and drop it if it is a dele
 import hashlib
 from collections.abc import Callable
 from itertools import islice
+from typing import Final
 
 from raftwerk.kv.rows import LINK_BYTES, NO_LINK, REVISION, RevisionRow, decode_key_value
-from raftwerk.kv.store import Store, Table
+from raftwerk.kv.store import Store, Table, number, put_number
+
+NEVER_COMPACTED: Final = -1
+"""As the compacted revision: etcd takes one compaction at 0, and says -1 before it."""
+_COMPACTED: Final = b"compacted_revision"
+_REMOVED: Final = b"removed_revision"
+
+
+class Compaction:
+    """What of a store is compacted, what of that is removed, and what is still being read."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.load()
+
+    def load(self) -> None:
+        """The store's rows were replaced: whoever reads the old ones is on its own."""
+        self.revision = number(self._store, _COMPACTED, NEVER_COMPACTED)
+        """Reads below it are refused."""
+        self.removed_revision = number(self._store, _REMOVED, 0)
+        """Physical compaction got so far."""
+        self._removal: Removal | None = None
+        self._pins: dict[object, int] = {}
+
+    def mark(self, revision: int) -> None:
+        """Compacted up to `revision`."""
+        self.revision = revision
+        put_number(self._store, _COMPACTED, revision)
+
+    def pin(self, revision: int) -> Callable[[], None]:
+        """What can be read at `revision` stays until the function that is returned is called."""
+        pins, pin = self._pins, object()
+        pins[pin] = revision
+
+        def unpin() -> None:
+            pins.pop(pin, None)
+
+        return unpin
+
+    @property
+    def has_garbage(self) -> bool:
+        """Whether maintain has something to do."""
+        return self.removed_revision < self._removable_revision()
+
+    def maintain(self, max_rows: int) -> bool:
+        """Remove what is compacted, one slice. Returns whether there is more. A crash repeats at most some of it."""
+        if self.has_garbage:
+            if self._removal is None:
+                upto = self._removable_revision()
+                self._removal = Removal(self._store, self.removed_revision, upto)
+            self.removed_revision, is_complete = self._removal.step(max_rows)
+            put_number(self._store, _REMOVED, self.removed_revision)
+            if is_complete:
+                self._removal = None
+        return self.has_garbage
+
+    def _removable_revision(self) -> int:
+        return min((self.revision, *self._pins.values()))
 
 
 class Removal:

@@ -4,7 +4,6 @@ Implements replica.ports.StateMachine over a Store. Revisions are etcd's: an emp
 and all writes of one command share one revision.
 """
 
-import itertools
 from collections.abc import Callable, Generator, Sequence
 from typing import Final
 
@@ -30,7 +29,7 @@ from raftwerk.kv.commands import (
     Txn,
     Write,
 )
-from raftwerk.kv.compaction import HashScan, Removal
+from raftwerk.kv.compaction import Compaction, HashScan
 from raftwerk.kv.lease import Leases
 from raftwerk.kv.read import ALL_ROWS, RangeScan, read_range
 from raftwerk.kv.results import (
@@ -44,22 +43,19 @@ from raftwerk.kv.results import (
     TxnResult,
 )
 from raftwerk.kv.sessions import Sessions
-from raftwerk.kv.store import Store, Table
-from raftwerk.kv.txn import Execution, Steps, TxnScan, begun, is_sound
+from raftwerk.kv.store import Store, Table, number, put_number
+from raftwerk.kv.txn import Execution, Slice, Steps, TxnScan, begun, is_sound
 from raftwerk.kv.versions import NEWEST, Versions
 from raftwerk.kv.watch import Hub
 from raftwerk.kv.watch_history import History
 
 FIRST_REVISION: Final = 1
-NOT_COMPACTED: Final = -1
-NEVER_COMPACTED: Final = -1
-"""As the compacted revision: etcd takes one compaction at 0, and says -1 before it."""
 SLICE_ROWS: Final = 250
-"""That a command looks at in one turn: one to two milliseconds."""
+"""That commands look at in one turn: one to two milliseconds."""
+ROW_BYTES: Final = 16 * 1024
+"""Of a command's own bytes, as many take as long as a row."""
 _POSITION: Final = b"position"
 _REVISION: Final = b"revision"
-_COMPACTED: Final = b"compacted_revision"
-_REMOVED: Final = b"removed_revision"
 
 
 class KvMachine:
@@ -67,9 +63,11 @@ class KvMachine:
 
     def __init__(self, store: Store, *, slice_rows: int = SLICE_ROWS) -> None:
         self._store = store
-        self._slice_rows = slice_rows
+        self._slice = Slice(slice_rows)
+        """Of the batch that is being applied."""
         self._is_applying = False
-        """A command of several slices is under way."""
+        """A batch of several slices is under way."""
+        self._compaction = Compaction(store)
         self._versions = Versions(store)
         self.leases = Leases(store)
         self.sessions = Sessions(store)
@@ -78,8 +76,6 @@ class KvMachine:
         self.on_hash_check: Callable[[HashCheck], None] | None = None
         """Gets each one as it is applied, with the state right before what follows it in the log."""
         self._index = 0  # not known before the next apply, which is soon enough: older checkpoints tell nothing new
-        self._pins: dict[int, int] = {}
-        self._pin_numbers = itertools.count()
         self.restores = 0
         """How often a snapshot replaced the state: a read in slices that sees this change begins anew."""
         self._hub: Hub | None = None
@@ -89,20 +85,8 @@ class KvMachine:
         self.position = self._store.get(Table.META, _POSITION) or b""
         """Where the log stands after the last command applied; opaque. The store gets it, and the revision, for a checkpoint."""
         self._kept_position = self.position
-        self.revision = self._number(_REVISION, FIRST_REVISION)
+        self.revision = number(self._store, _REVISION, FIRST_REVISION)
         """Of the newest write."""
-        self.compacted_revision = self._number(_COMPACTED, NEVER_COMPACTED)
-        """Reads below it are refused. NOT_COMPACTED until the first Compact, whose revision may be 0."""
-        self.removed_revision = self._number(_REMOVED, 0)
-        """Physical compaction got so far."""
-        self._removal: Removal | None = None
-
-    def _number(self, name: bytes, default: int) -> int:
-        data = self._store.get(Table.META, name)
-        return default if data is None else int.from_bytes(data, "big")
-
-    def _keep_number(self, name: bytes, number: int) -> None:
-        self._store.put(Table.META, name, number.to_bytes(8, "big"))
 
     # Writing, through the log
 
@@ -111,45 +95,64 @@ class KvMachine:
     ) -> list[Result] | Steps[list[Result]]:
         """Execute commands in order. index, position: of the log after them (position is kept with the data).
 
-        Returns the results; or, if a command takes several slices, the steps that are left, of which they are the result.
-        Until they are done, readers see the state before that command, and no checkpoint can begin.
+        Returns the results; or, if it takes several slices, the steps that are left, of which they are the result.
+        Until they are done, readers see the commands that are complete, and no checkpoint can begin.
         """
-        assert not self._is_applying, "a command is not complete"
+        assert not self._is_applying, "a batch is not complete"
         self._index = index
         return begun(self._apply(batch, position))
 
     def _apply(self, batch: Sequence[bytes], position: bytes) -> Steps[list[Result]]:
-        hub, versions = self._hub, self._versions
-        versions.written = [] if hub is not None and hub.watcher_count else None
+        self._is_applying = True
+        try:
+            results = yield from self._execute_all(batch)
+        finally:
+            self._is_applying = False
+        self.position = position
+        return results
+
+    def _execute_all(self, batch: Sequence[bytes]) -> Steps[list[Result]]:
+        part = self._slice
+        part.renew()
         results: list[Result] = []
+        self._gather()
         for data in batch:
+            if not part.left:
+                self._publish_gathered()
+                yield
+                part.renew()
+                self._gather()
+            part.take(1 + len(data) // ROW_BYTES)
             result = self._execute(data)
             if isinstance(result, Generator):
                 result = yield from self._finish(result)
             results.append(result)
-        if hub is not None:
-            hub.publish(versions.written or [])
-        self.position = position
+        self._publish_gathered()
         return results
 
     def _finish(self, steps: Steps[Result]) -> Steps[Result]:
         """Complete a command of several slices. Its events are not gathered: watchers get them from the history."""
-        hub, versions, before = self._hub, self._versions, self.revision
-        written, versions.written = versions.written or (), None
+        hub, before = self._hub, self.revision
+        self._publish_gathered()
         if hub is not None:
-            hub.publish([event for event in written if event.revision <= self.revision])
             hub.deliver()
-        self._is_applying = True
-        try:
-            yield
-            result = yield from steps
-        finally:
-            self._is_applying = False
-        if hub is not None:
-            if self.revision != before:
-                hub.unpublished()
-            versions.written = [] if hub.watcher_count else None
+        yield
+        result = yield from steps
+        if hub is not None and self.revision != before:
+            hub.unpublished()
+        self._gather()
         return result
+
+    def _gather(self) -> None:
+        """From now on, events are for the watchers."""
+        hub = self._hub
+        self._versions.written = [] if hub is not None and hub.watcher_count else None
+
+    def _publish_gathered(self) -> None:
+        """Those of complete commands."""
+        events, self._versions.written = self._versions.written, None
+        if self._hub is not None and events:
+            self._hub.publish([event for event in events if event.revision <= self.revision])
 
     def _execute(self, data: bytes) -> Result | Steps[Result]:
         try:
@@ -191,7 +194,7 @@ class KvMachine:
 
     def _change(self, command: Txn | DeleteRange) -> Steps[Result]:
         """What may change many keys."""
-        execution = self._execution()
+        execution = self._execution(self._slice)
         result: Result
         if isinstance(command, Txn):
             result = yield from execution.transact(command)
@@ -200,13 +203,13 @@ class KvMachine:
         self.revision = execution.revision
         return result
 
-    def _execution(self, read_revision: int = NEWEST) -> Execution:
+    def _execution(self, part: Slice, read_revision: int = NEWEST) -> Execution:
         return Execution(
             self._versions,
             self.leases,
             self.revision,
             self.compacted_revision,
-            slice_rows=self._slice_rows,
+            part,
             read_revision=read_revision,
         )
 
@@ -216,7 +219,7 @@ class KvMachine:
             self.revision += 1
             self._versions.put(command.key, command.value, 0, self.revision, 0)
             return PutResult(self.revision, None)
-        execution = self._execution()
+        execution = self._execution(self._slice)
         error = execution.check_put(command, lease_first=True)
         if error is not None:
             return error
@@ -229,12 +232,13 @@ class KvMachine:
             return KvError.COMPACTED
         if command.revision > self.revision:
             return KvError.FUTURE_REVISION
-        self.compacted_revision = command.revision
-        self._keep_number(_COMPACTED, command.revision)
+        self._compaction.mark(command.revision)
         return CompactResult(self.revision)
 
     def _lease(self, command: LeaseCommand) -> Steps[Result]:
-        result = self.leases.execute(command, self.revision, self._execution().delete_leased)
+        result = self.leases.execute(
+            command, self.revision, self._execution(self._slice).delete_leased
+        )
         if isinstance(result, Generator):
             result = yield from result
             self.revision = result.revision
@@ -259,11 +263,14 @@ class KvMachine:
         if error is not None:
             return error
         revision = query.revision if query.revision > 0 else self.revision
-        pin = self._pin(revision)
-        return RangeScan(self._versions, query, revision, self.revision, lambda: self._unpin(pin))
+        unpin = self._compaction.pin(revision)
+        return RangeScan(self._versions, query, revision, self.revision, unpin)
 
     def _check_revision(self, revision: int) -> KvError | None:
-        return self._execution().check_revision(revision) if revision > 0 else None
+        """Of a read; <= 0: the present one."""
+        if revision > self.revision:
+            return KvError.FUTURE_REVISION
+        return KvError.COMPACTED if 0 < revision < self.compacted_revision else None
 
     def txn_read_only(self, txn: Txn) -> TxnResult | KvError:
         """A transaction that only reads, on the present state; at once: for a few keys."""
@@ -273,8 +280,9 @@ class KvMachine:
 
     def txn_sliced(self, txn: Txn) -> TxnScan:
         """The same, to be read with step(max_rows). What is readable now stays so until it is complete or closed."""
-        pin = self._pin(self.compacted_revision)
-        return TxnScan(self._execution(self.revision), txn, lambda: self._unpin(pin))
+        unpin = self._compaction.pin(self.compacted_revision)
+        part = Slice(ALL_ROWS)
+        return TxnScan(self._execution(part, self.revision), part, txn, unpin)
 
     def members(self) -> list[PublishMember]:
         """What the members made known of themselves, by node id."""
@@ -290,43 +298,33 @@ class KvMachine:
             return error
         at = revision if revision > 0 else self.revision
         # Nothing may be removed meanwhile: a version and the one that supersedes it are seen together
-        pin = self._pin(0)
-        return HashScan(self._store, at, self.compacted_revision, lambda: self._unpin(pin))
-
-    def _pin(self, revision: int) -> int:
-        pin = next(self._pin_numbers)
-        self._pins[pin] = revision
-        return pin
-
-    def _unpin(self, pin: int) -> None:
-        self._pins.pop(pin, None)
+        return HashScan(self._store, at, self.compacted_revision, self._compaction.pin(0))
 
     def open_hub(self, on_lagging: Callable[[], None], on_published: Callable[[], None]) -> Hub:
         """The hub of watches: from now on it gets the events of each batch applied, and an earlier one none."""
         self._hub = Hub(History(self, self._store), on_lagging, on_published)
         return self._hub
 
-    # Physical compaction
+    # Compaction
+
+    @property
+    def compacted_revision(self) -> int:
+        """Reads below it are refused."""
+        return self._compaction.revision
+
+    @property
+    def removed_revision(self) -> int:
+        """Physical compaction got so far."""
+        return self._compaction.removed_revision
 
     @property
     def has_garbage(self) -> bool:
         """Whether maintain has something to do."""
-        return self.removed_revision < self._removable_revision()
+        return self._compaction.has_garbage
 
     def maintain(self, max_rows: int) -> bool:
         """Remove what is compacted, one slice. Returns whether there is more. A crash repeats at most some of it."""
-        if self.has_garbage:
-            if self._removal is None:
-                upto = self._removable_revision()
-                self._removal = Removal(self._store, self.removed_revision, upto)
-            self.removed_revision, is_complete = self._removal.step(max_rows)
-            self._keep_number(_REMOVED, self.removed_revision)
-            if is_complete:
-                self._removal = None
-        return self.has_garbage
-
-    def _removable_revision(self) -> int:
-        return min((self.compacted_revision, *self._pins.values()))
+        return self._compaction.maintain(max_rows)
 
     # Durability: the store's
 
@@ -344,7 +342,7 @@ class KvMachine:
         if self.position != self._kept_position:
             self._kept_position = self.position
             self._store.put(Table.META, _POSITION, self.position)
-            self._keep_number(_REVISION, self.revision)
+            put_number(self._store, _REVISION, self.revision)
             self.leases.keep()
             self.sessions.keep()
         return self._store.begin_checkpoint(self._index)
@@ -361,8 +359,7 @@ class KvMachine:
         self._kept_position = b""  # all is to be kept, even where the position is the same again
         self.revision += bump
         if mark_compacted:
-            self.compacted_revision = self.revision
-            self._keep_number(_COMPACTED, self.revision)
+            self._compaction.mark(self.revision)
 
     def open_snapshot(self) -> SnapshotReader:
         return self._store.open_snapshot()
@@ -374,9 +371,8 @@ class KvMachine:
         """The store's rows were replaced."""
         self.restores += 1
         self._versions = Versions(self._store)
-        self._pins.clear()
         self._load()
-        for part in (self.leases, self.sessions, self.auth, self.alarms):
+        for part in (self._compaction, self.leases, self.sessions, self.auth, self.alarms):
             part.load()
         if self._hub is not None:
             self._hub.replaced()

@@ -75,3 +75,14 @@ class Store(Protocol):
 
     def close(self) -> None:
         """Release files and memory. Writes after the last checkpoint are forgotten (the log has them)."""
+
+
+def number(store: Store, name: bytes, default: int) -> int:
+    """One of META's numbers."""
+    data = store.get(Table.META, name)
+    return default if data is None else int.from_bytes(data, "big")
+
+
+def put_number(store: Store, name: bytes, value: int) -> None:
+    """Set it; value >= 0."""
+    store.put(Table.META, name, value.to_bytes(8, "big"))

@@ -43,8 +43,25 @@ def begun(steps: Steps[T]) -> T | Steps[T]:
     return steps
 
 
+class Slice:
+    """How many rows may still be looked at in this turn of the event loop."""
+
+    __slots__ = ("left", "rows")
+
+    def __init__(self, rows: int) -> None:
+        """rows: of a whole one."""
+        self.left = self.rows = rows
+
+    def take(self, rows: int) -> None:
+        self.left = max(0, self.left - rows)
+
+    def renew(self) -> None:
+        """The next turn has come."""
+        self.left = self.rows
+
+
 class Execution:
-    """One command. What may look at many keys is done in slices of about `slice_rows` rows.
+    """One command. What may look at many keys does about a slice in each step.
 
     A writer reads what it has written. Everybody else reads at a revision, and so sees nothing of it until it is complete.
     """
@@ -55,11 +72,14 @@ class Execution:
         leases: Leases,
         revision: int,
         compacted_revision: int,
+        slice_: Slice,
         *,
-        slice_rows: int,
         read_revision: int = NEWEST,
     ) -> None:
-        """revision: of the store before the command. read_revision: what is read where the command does not say."""
+        """revision: of the store before the command. read_revision: what is read where the command does not say.
+
+        slice_: other commands may share it.
+        """
         self._versions = versions
         self._leases = leases
         self._before = revision
@@ -67,21 +87,17 @@ class Execution:
         self._read_revision = read_revision
         self._bound = bound(read_revision)
         self._sub = 0
-        self.begin_slice(slice_rows)
+        self._slice = slice_
 
     @property
     def revision(self) -> int:
         """Of the store after what has been written so far."""
         return self._before + 1 if self._sub else self._before
 
-    def begin_slice(self, rows: int) -> None:
-        """Set how much the next slice does, and those after it."""
-        self._slice_rows = self._rows_left = rows
-
     def _pause(self) -> Steps[None]:
         """The slice is over."""
         yield
-        self._rows_left = self._slice_rows
+        self._slice.renew()
 
     # Checks: nothing is written before all of them have passed
 
@@ -127,16 +143,16 @@ class Execution:
     ) -> tuple[list[tuple[bytes, KeyRow]], bytes | None]:
         """As many keys that are there as the slice has room for, and where to go on; None: these are all."""
         found: list[tuple[bytes, KeyRow]] = []
-        at, left = self._versions.at, self._rows_left
+        at, left = self._versions.at, self._slice.left
         for key, data in self._versions.store.scan(Table.KEYS, start, stop):
             if left <= 0:
-                self._rows_left = 0
+                self._slice.left = 0
                 return found, key
             left -= 1
             row = at(data, self._bound)
             if row is not None:
                 found.append((key, row))
-        self._rows_left = left
+        self._slice.left = left
         return found, None
 
     def _check(self, branch: Branch) -> KvError | None:
@@ -180,9 +196,9 @@ class Execution:
     def _run(self, succeeded: bool, branch: Branch) -> Steps[TxnResult]:
         responses: list[RangeResult | PutResult | DeleteRangeResult | TxnResult] = []
         for operation in branch:
-            if self._rows_left <= 0:
+            if not self._slice.left:
                 yield from self._pause()
-            self._rows_left -= 1
+            self._slice.left -= 1
             if isinstance(operation, tuple):
                 responses.append((yield from self._run(operation[1], operation[2])))
             elif isinstance(operation, RangeQuery):
@@ -199,9 +215,9 @@ class Execution:
         if not query.range_end:
             return read_key(self._versions, query, read_revision, self.revision)
         scan = RangeScan(self._versions, query, read_revision, self.revision)
-        while (result := scan.step(self._rows_left)) is None:
+        while (result := scan.step(self._slice.left)) is None:
             yield from self._pause()
-        self._rows_left = scan.rows_left
+        self._slice.left = scan.rows_left
         return result
 
     def put(self, put: Put) -> PutResult:
@@ -246,10 +262,10 @@ class Execution:
         """Delete the keys of a lease. Returns the revision after that; what follows gets one of its own."""
         last: bytes | None = None
         while True:
-            rows = self._rows_left
+            rows = self._slice.left
             keys = list(islice(self._leases.scan_keys(lease_id, last), rows))
             self.delete_keys(keys)
-            self._rows_left -= len(keys)
+            self._slice.take(len(keys))
             if len(keys) < rows:
                 break
             last = keys[-1] if keys else last
@@ -267,15 +283,17 @@ class Execution:
 class TxnScan:
     """A transaction that only reads, in progress: comparisons and ranges are of one revision, which must stay readable."""
 
-    def __init__(self, execution: Execution, txn: Txn, on_close: Callable[[], None]) -> None:
-        """execution: one that reads at a revision. on_close: unpins."""
-        self._execution = execution
+    def __init__(
+        self, execution: Execution, slice_: Slice, txn: Txn, on_close: Callable[[], None]
+    ) -> None:
+        """execution: one that reads at a revision, with this slice. on_close: unpins."""
+        self._slice = slice_
         self._on_close = on_close
         self._steps: Steps[TxnResult | KvError] = execution.transact(txn)
 
     def step(self, max_rows: int) -> TxnResult | KvError | None:
         """Do at most about max_rows rows of work. Returns the answer when it is complete, else None: call again."""
-        self._execution.begin_slice(max_rows)
+        self._slice.rows = self._slice.left = max_rows
         try:
             next(self._steps)
         except StopIteration as end:

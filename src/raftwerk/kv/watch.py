@@ -252,13 +252,12 @@ class Hub:
         """The machine has gone on without publishing its events: synced watchers get them from its history."""
         self._published.clear()
         watchers = self._synced.watchers()
+        self._synced = Index()  # taken out one by one, 20,000 would take 0.3 s
+        self.synced_count = 0
+        past, self._revision = self._revision, self._history.revision
         for watcher in watchers:
             assert isinstance(watcher, Watcher)
-            self._unsync(watcher)
-            watcher.next_revision = max(watcher.next_revision, self._revision + 1)
-        self._revision = self._history.revision
-        for watcher in watchers:
-            assert isinstance(watcher, Watcher)
+            watcher.next_revision = max(watcher.next_revision, past + 1)
             self._place(watcher)
 
     # History

@@ -83,8 +83,10 @@ class Machine(Protocol):
     """What a history needs of kv.machine.KvMachine."""
 
     revision: int
-    compacted_revision: int
     restores: int
+
+    @property
+    def compacted_revision(self) -> int: ...
 
 
 class History:

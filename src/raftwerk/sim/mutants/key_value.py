@@ -137,7 +137,7 @@ KEY_VALUE: Final = (
     Mutant(
         "event-repeated-after-a-snapshot",
         "kv.watch:Hub.unpublished",
-        "max(watcher.next_revision, self._revision + 1)",
+        "max(watcher.next_revision, past + 1)",
         "max(1, watcher.next_revision)",
         scenario="ClientsAtWork",
     ),
