@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import Callable
 
 import pytest
@@ -35,6 +36,30 @@ def test_write_after_the_peer_closed_is_dropped(loop: Loop) -> None:
 
     with asyncio.Runner(loop_factory=loop) as runner:
         runner.run(main())
+
+
+class Transport(asyncio.Transport):
+    """Of a socket that the test can close behind its back."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__({"socket": sock})
+
+    def write(self, data: object) -> None: ...
+
+
+def test_round_trip_of_a_socket_that_is_gone_is_not_told() -> None:
+    """The node looks from time to time, maybe between the end of a connection and its owner's hearing of it."""
+
+    async def main() -> None:
+        outbound = Outbound(cluster_id=1, node_id=1, peer=2, stream=Stream.MESSAGES)
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            sock = socket.create_connection(server.getsockname())
+            outbound.connection_made(Transport(sock))
+            assert outbound.round_trip_s > 0
+            sock.close()
+            assert outbound.round_trip_s == 0.0
+
+    asyncio.run(main())
 
 
 ANOTHER_LIFE, FULL_DISK = 0xB, 0xC

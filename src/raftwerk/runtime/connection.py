@@ -93,7 +93,10 @@ class Outbound(asyncio.Protocol):
         connection = self._transport.get_extra_info("socket") if self._transport else None
         if connection is None or not hasattr(socket, "TCP_INFO"):
             return 0.0
-        info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+        try:
+            info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, TCP_INFO_BYTES)
+        except OSError:  # it has just been reset
+            return 0.0
         return float(struct.unpack_from("I", info, TCP_INFO_RTT)[0]) / 1e6
 
     @property
