@@ -1,5 +1,7 @@
 """The command itself: what it is called, and when it refuses to run."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -26,6 +28,19 @@ def test_help_lists_the_commands() -> None:
     assert answer.exit_code == 0
     commands = ("serve", "dev", "demo", "inspect", "put", "get", "del", "status", "members")
     assert [command for command in commands if command not in answer.stdout] == []
+
+
+def test_a_command_loads_what_it_needs() -> None:
+    """All commands together take four times as long to load: a server needs no simulator, an inspection no client."""
+    code = "import sys\nfrom raftwerk.cli.main import app\n"
+    loads = "app(['status', '--help'], standalone_mode=False)\nprint([*sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", code + loads], capture_output=True, text=True, check=True
+    )
+    assert "'raftwerk.client'" in done.stdout
+    assert [
+        name for name in ("sim", "server", "conformance") if f"raftwerk.{name}" in done.stdout
+    ] == []
 
 
 def test_no_command_is_wrong_usage_and_shows_the_help() -> None:

@@ -1,30 +1,77 @@
 """The command `raftwerk`."""
 
 import signal
-import sys
+from collections import UserDict
+from importlib import import_module
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
+from typer.main import get_command, get_group
 
 from raftwerk import __version__
-from raftwerk.cli import (
-    bench,
-    conformance,
-    ctl,
-    ctl_admin,
-    ctl_live,
-    ctl_snapshot,
-    ctl_txn,
-    demo,
-    dev,
-    explore,
-    inspect,
-    serve,
-    sim,
-)
+
+PLACES: Final = {
+    "sim": "sim:sim",
+    "explore": "explore:explore",
+    "bench": "bench:bench",
+    "conformance": "conformance:conformance",
+    "put": "ctl:put",
+    "get": "ctl:get",
+    "del": "ctl:delete",
+    "status": "ctl:status",
+    "members": "ctl:members",
+    "txn": "ctl_txn:txn",
+    "watch": "ctl_live:watch",
+    "lock": "ctl_live:lock",
+    "elect": "ctl_live:elect",
+    "compact": "ctl_admin:compact",
+    "move-leader": "ctl_admin:move_leader",
+    "lease": "ctl_live:lease",
+    "member": "ctl_admin:member",
+    "snapshot": "ctl_snapshot:snapshot",
+    "alarm": "ctl_admin:alarm",
+    "user": "ctl_admin:user",
+    "role": "ctl_admin:role",
+    "auth": "ctl_admin:auth",
+}
+"""Where the commands are that have modules of their own: a function, or a group of further commands."""
+
+
+class Commands(UserDict[str, Any]):
+    """By name; loaded when one is looked at, for all together take a second: a server needs no simulator."""
+
+    def __getitem__(self, name: str) -> Any:
+        command = self.data[name]
+        if isinstance(command, str):
+            command = self.data[name] = _load(name, command)
+        return command
+
+
+def _load(name: str, place: str) -> Any:
+    module, _, found_as = place.partition(":")
+    found = getattr(import_module(f"raftwerk.cli.{module}"), found_as)
+    if isinstance(found, typer.Typer):
+        command: Any = get_group(found)
+    else:
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command()(found)
+        command = get_command(alone)
+    command.name = name
+    return command
+
+
+class OnDemand(TyperGroup):
+    """A group whose commands are loaded on demand."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        self.commands = Commands({**self.commands, **PLACES})
+
 
 app = typer.Typer(
+    cls=OnDemand,
     help="Raft for Python: a replicated, durable key-value store that etcd v3 clients use unchanged.",
     no_args_is_help=True,
     add_completion=True,
@@ -61,6 +108,8 @@ def options(
 )
 def serve_command(context: typer.Context) -> None:
     """Run one member (takes etcd's flags)."""
+    from raftwerk.cli import serve
+
     raise typer.Exit(serve.main(context.args))
 
 
@@ -75,12 +124,16 @@ def dev_command(
     ] = 2379,
 ) -> None:
     """Run a cluster of real processes on this machine, until Ctrl-C."""
+    from raftwerk.cli import dev
+
     raise typer.Exit(dev.run(nodes, data_dir, base_port))
 
 
 @app.command("demo")
 def demo_command() -> None:
     """A tour that ends by itself: three nodes, real records, a crash half-way, nothing lost."""
+    from raftwerk.cli import demo
+
     raise typer.Exit(demo.run())
 
 
@@ -90,31 +143,9 @@ def inspect_command(
     entries: Annotated[int, typer.Option(help="How many of the last entries to print.")] = 20,
 ) -> None:
     """Look into a data folder, read-only: what is there, and what is damaged."""
+    from raftwerk.cli import inspect
+
     raise typer.Exit(inspect.run(folder, entries_max=entries))
-
-
-app.command("sim")(sim.sim)
-app.command("explore")(explore.explore)
-app.command("bench")(bench.bench)
-app.command("conformance")(conformance.conformance)
-app.command("put")(ctl.put)
-app.command("get")(ctl.get)
-app.command("del")(ctl.delete)
-app.command("status")(ctl.status)
-app.command("members")(ctl.members)
-app.command("txn")(ctl_txn.txn)
-app.command("watch")(ctl_live.watch)
-app.command("lock")(ctl_live.lock)
-app.command("elect")(ctl_live.elect)
-app.command("compact")(ctl_admin.compact)
-app.command("move-leader")(ctl_admin.move_leader)
-app.add_typer(ctl_live.lease, name="lease")
-app.add_typer(ctl_admin.member, name="member")
-app.add_typer(ctl_snapshot.snapshot, name="snapshot")
-app.add_typer(ctl_admin.alarm, name="alarm")
-app.add_typer(ctl_admin.user, name="user")
-app.add_typer(ctl_admin.role, name="role")
-app.add_typer(ctl_admin.auth, name="auth")
 
 
 @app.command("version")
@@ -124,16 +155,7 @@ def version_command() -> None:
 
 
 def main() -> None:
-    """Entry point of the command: carries out sys.argv, and ends the process with the exit code."""
-    if not __debug__:
-        print(
-            "raftwerk: refuses to run without assertions (python -O, PYTHONOPTIMIZE): they guard the data",
-            file=sys.stderr,
-        )
-        sys.exit(2)
-    if sys.argv[1:2] == ["serve"]:
-        # Not through typer, which would take etcd's single-dash flags apart
-        sys.exit(serve.main(sys.argv[2:]))
+    """Carries out sys.argv, and ends the process with the exit code."""
     signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # commands for people end what they began

@@ -7,7 +7,6 @@ from typing import Final, NamedTuple
 
 from raftwerk.runtime.settings import Address, Settings, addresses_of
 from raftwerk.runtime.tls import TlsFiles, client_context, server_context
-from raftwerk.runtime.tls_self_signed import self_signed
 
 ALPN: Final = ("http/1.1", "h2")
 """What the client port speaks, the first that the client has too. gRPC clients offer h2 alone; browsers, curl and probes offer
@@ -59,6 +58,8 @@ def _complete(
 ) -> TlsFiles:
     if files.cert_file:
         return files
+    from raftwerk.runtime.tls_self_signed import self_signed  # takes 50 ms to load
+
     folder = settings.data_dir / "fixtures" / name
     hosts = sorted({address.host for address in addresses} | {"localhost", "127.0.0.1"})
     now = dt.datetime.now(dt.UTC)
