@@ -136,7 +136,7 @@ FREE_OF_KEYS = {"revoke_empty_lease", "keys_of_no_lease", "txn_of_nothing"}
 """There is nothing to protect."""
 
 
-@pytest.mark.parametrize("case", OF_KEYS.keys() - FREE_OF_KEYS)
+@pytest.mark.parametrize("case", sorted(OF_KEYS.keys() - FREE_OF_KEYS))
 def test_nobody_may_nothing(case: str) -> None:
     assert judged(NOBODY, OF_KEYS[case][0]) is KvError.USER_EMPTY
 
