@@ -226,6 +226,16 @@ def test_refusal_within_the_match_is_late(conflict_index: Index) -> None:
     assert built.leader.progress[2].mode is Mode.REPLICATE
 
 
+def test_conflicting_term_may_begin_within_the_match() -> None:
+    """The follower's log goes on in the term of its match, and what was to replace that was lost: it goes again."""
+    built = node(1, term=4, log="1 3 3 4", role="leader", config=Config())
+    built.ack(2, 3)
+    built.propose(b"a")
+    effects = built.receive(2, AppendEntriesReply(4, False, 0, conflict_index=2, conflict_term=3))
+    again = only(effects, AppendEntries, to=2)
+    assert (again.prev_log_index, [entry.index for entry in again.entries]) == (3, [4, 5])
+
+
 def test_refusal_above_what_was_asked_is_late() -> None:
     built = leader()
     built.receive(2, refusal(2))

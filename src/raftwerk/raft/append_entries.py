@@ -111,7 +111,8 @@ def on_reply(state: State, sender: NodeId, reply: AppendEntriesReply, out: Effec
         read_index.confirm(state, leader, out)
     if reply.success:
         _on_match(state, leader, sender, reply.match_index, out)
-    elif reply.conflict_index > progress.match_index:
+    elif reply.conflict_term or reply.conflict_index > progress.match_index:
+        # A log that ends within the match was refused long ago; a conflicting term may well begin there
         _on_conflict(state, leader, sender, reply)
 
 
