@@ -2,6 +2,9 @@
 
 import pytest
 
+from raftwerk.sim.checkers import Violation
+from raftwerk.sim.mutants.catalogue import BY_NAME
+from raftwerk.sim.mutants.mutant import applied
 from raftwerk.sim.options import Options
 from raftwerk.sim.scenarios.stage import Stage
 
@@ -51,6 +54,31 @@ def test_elected_node_leads() -> None:
     stage.run_ms(100)
     assert stage.one_leader() == target
     assert stage.matches(target, stage.others(target)[0]) >= 1
+
+
+def test_a_leader_is_made() -> None:
+    stage = begun()
+    target = stage.others(stage.one_leader())[0]
+    stage.make_leader(target)
+    assert stage.cluster.nodes[target].is_leader
+
+
+def test_a_read_sees_what_was_committed_before_it() -> None:
+    stage = begun()
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    answers = stage.read(leader)
+    stage.run_ms(100)
+    assert answers == [None]
+    follower = stage.others(leader)[0]
+    stage.cluster.nodes[follower].disk_times.slowdown = 100
+    committed = stage.committed
+    stage.propose(leader)
+    stage.cluster.wait(lambda: stage.committed > committed, 1_000, "one more is committed")
+    too_early = applied(BY_NAME["read-before-it-is-applied"])
+    with too_early, pytest.raises(Violation, match="Linearizable reads"):
+        stage.read(follower)
+        stage.run_ms(10)
 
 
 def test_finish_mends_everything() -> None:

@@ -45,7 +45,7 @@ MUTANTS: Final = (
         "raft.request_vote:is_up_to_date",
         "(last_log_term, last_log_index) >= (own_last_term, own_last_index)",
         "last_log_term >= own_last_term",
-        seed=9,
+        scenario="Figure9",
     ),
     Mutant(
         "vote-for-an-older-log",
@@ -53,6 +53,13 @@ MUTANTS: Final = (
         "(last_log_term, last_log_index) >= (own_last_term, own_last_index)",
         "last_log_index >= own_last_index",
         scenario="OlderLogLoses",
+    ),
+    Mutant(
+        "vote-forgotten-at-start",
+        "replica.recovery:start_core",
+        "voted_for=durable.voted_for if durable.current_term >= last_term else 0",
+        "voted_for=0",
+        scenario="AVoterStartsAgain",
     ),
     Mutant(
         "held-messages-survive-the-term",
@@ -94,7 +101,7 @@ MUTANTS: Final = (
         "raft.append_entries:receive",
         "last_new_index = rpc.prev_log_index + len(rpc.entries)",
         "last_new_index = state.log.last_index",
-        seed=9,
+        scenario="AHeartbeatMeetsALongerLog",
     ),
     Mutant(
         "unconditional-truncation",
@@ -228,7 +235,7 @@ MUTANTS: Final = (
         "raft.read_index:begin_round",
         "if state.commit_index < leader.term_start_index:",
         "if False:",
-        seed=3,
+        scenario="AReadMeetsANewLeader",
     ),
     Mutant(
         "read-at-a-deposed-leader",
@@ -263,7 +270,7 @@ MUTANTS: Final = (
         "replica.proposals:Proposals.on_applied",
         "while kept and entries[start + kept - 1].term != batch.term:",
         "while False:",
-        seed=9,
+        scenario="HalfABatch",
     ),
     Mutant(
         "batch-judged-by-its-first-entry",
@@ -320,7 +327,14 @@ MUTANTS: Final = (
         "wal.record:read_record",
         "if google_crc32c.value(payload) != head.payload_crc:",
         "if False:",
-        seed=10,
+        scenario="AFlippedBit",
+    ),
+    Mutant(
+        "torn-tail-not-cut-off",
+        "wal.log:Wal.open",
+        "if recovery.torn_bytes:",
+        "if False:",
+        scenario="ATornWrite",
     ),
     Mutant(
         "damage-taken-for-a-torn-tail",

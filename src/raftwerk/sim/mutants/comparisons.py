@@ -32,6 +32,20 @@ COMPARISONS: Final = (
         "self.has(index) and self.term_at(index) >= term",
         scenario="Figure8e",
     ),
+    Mutant(
+        "term-of-the-store-forgotten",
+        "replica.recovery:start_core",
+        "current_term=max(durable.current_term, last_term)",
+        "current_term=durable.current_term",
+        scenario="ACrashBeforeTheLogFollows",
+    ),
+    Mutant(
+        "command-of-an-older-term",
+        "raft.forward:receive",
+        "if rpc.term < state.current_term:",
+        "if False:",
+        scenario="ACopyMeetsALaterLeadership",
+    ),
     # What is durable
     Mutant(
         "later-write-taken-for-durable",
@@ -74,6 +88,20 @@ COMPARISONS: Final = (
         "stable.truncate_from = min(stable.truncate_from or index, index)",
         "pass",
         scenario="Figure8Unreliable",
+    ),
+    Mutant(
+        "reset-keeps-persists-in-flight",
+        "raft.stable:on_reset",
+        "stable.in_flight.clear()",
+        "pass",
+        scenario="ASnapshotOvertakesTheLog",
+    ),
+    Mutant(
+        "leads-before-own-vote-durable",
+        "raft.request_vote:count_own_vote",
+        "and state.stable.is_vote_durable",
+        "",
+        scenario="ACandidacyMeetsAnOlderWrite",
     ),
     # Membership: adopted on append, rolled back on truncation
     Mutant(

@@ -19,6 +19,7 @@ from raftwerk.sim.scenarios import (
     course_raft,
     course_rsm,
     course_server,
+    disks,
     figures,
     meetings,
     membership,
@@ -245,13 +246,37 @@ def _figures() -> list[Scenario]:
 
 def _meetings() -> list[Scenario]:
     short = _options(3, SHORT_LOG)
+    only_voter = replace(_options(2), membership=Membership((1,), learners=(2,)))
     return [
         Scenario("LateEntriesMeetASnapshot", meetings.late_entries_meet_a_snapshot, short),
         Scenario("CrashMeetsAnInstall", meetings.crash_meets_an_install, short),
         Scenario("ACopyMeetsAFormerLeader", meetings.a_copy_meets_a_former_leader, _options(3)),
         Scenario("APlaceGivenOutAgain", meetings.a_place_given_out_again, _options(5)),
         Scenario("AReadMeetsAnOlderAnswer", meetings.a_read_meets_an_older_answer, _options(3)),
+        Scenario(
+            "ACopyMeetsALaterLeadership", meetings.a_copy_meets_a_later_leadership, _options(3)
+        ),
         Scenario("ASnapshotOfAFormerLeader", meetings.a_snapshot_of_a_former_leader, _options(3)),
+        Scenario(
+            "AHeartbeatMeetsALongerLog",
+            meetings.a_heartbeat_meets_a_longer_log,
+            _options(3),
+            prepares=True,
+        ),
+        Scenario("AReadMeetsANewLeader", meetings.a_read_meets_a_new_leader, _options(3)),
+        Scenario(
+            "ACandidacyMeetsAnOlderWrite", meetings.a_candidacy_meets_an_older_write, only_voter
+        ),
+    ]
+
+
+def _disks() -> list[Scenario]:
+    return [
+        Scenario("AVoterStartsAgain", disks.a_voter_starts_again, _options(3)),
+        Scenario("ATornWrite", disks.a_torn_write, _options(3)),
+        Scenario("AFlippedBit", disks.a_flipped_bit, _options(3)),
+        Scenario("ASnapshotOvertakesTheLog", disks.a_snapshot_overtakes_the_log, _options(3)),
+        Scenario("ACrashBeforeTheLogFollows", disks.a_crash_before_the_log_follows, _options(3)),
     ]
 
 
@@ -284,6 +309,7 @@ SCENARIOS: Final = {
         *_key_value(),
         *_figures(),
         *_meetings(),
+        *_disks(),
         *_at_work(),
     ]
 }

@@ -1,8 +1,15 @@
 """Things that seldom meet: what chance needs thousands of seeds for, arranged."""
 
-from raftwerk.raft.messages import AppendEntries, ForwardCommands, InstallSnapshot, ReadIndexReply
+from raftwerk.raft.messages import (
+    AppendEntries,
+    AppendEntriesReply,
+    ForwardCommands,
+    InstallSnapshot,
+    ReadIndexReply,
+)
+from raftwerk.raft.types import NodeId
 from raftwerk.replica.failure import Failure
-from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
+from raftwerk.sim.scenarios.stage import PATIENCE_MS, Proposal, Stage
 
 
 def late_entries_meet_a_snapshot(stage: Stage) -> None:
@@ -56,6 +63,17 @@ def crash_meets_an_install(stage: Stage) -> None:
     stage.agree(nodes=3)
 
 
+def _hand_over(stage: Stage, asker: NodeId, leader: NodeId) -> tuple[Proposal, ForwardCommands]:
+    """A follower hands a command to the leader, which takes it in. Returns the proposal, and a copy of the request."""
+    nodes = stage.cluster.nodes
+    last_index = stage.last_index(leader)
+    proposal = stage.propose(asker)
+    stage.cluster.wait(lambda: stage.last_index(leader) > last_index, 100, "it is taken in")
+    ((request_id, _),) = nodes[asker].state.remote.forwards.items()
+    taken = nodes[leader].state.log.slice(last_index + 1, last_index + 2)
+    return proposal, ForwardCommands(stage.term(leader), request_id, [taken[0].command])
+
+
 def a_copy_meets_a_former_leader(stage: Stage) -> None:
     """A leader took in a command and stepped down; a copy of the request arrives: it must not say that nothing was done."""
     stage.agree(nodes=3)
@@ -65,17 +83,26 @@ def a_copy_meets_a_former_leader(stage: Stage) -> None:
     stage.disconnect(third)
     network.cut([(leader, asker)])
     stage.run_ms(250)
-    last_index = stage.last_index(leader)
-    proposal = stage.propose(asker)
-    stage.cluster.wait(lambda: stage.last_index(leader) > last_index, 100, "it is taken in")
-    ((request_id, _),) = nodes[asker].state.remote.forwards.items()
-    taken = nodes[leader].state.log.slice(last_index + 1, last_index + 2)
-    copy = ForwardCommands(stage.term(leader), request_id, [taken[0].command])
+    proposal, copy = _hand_over(stage, asker, leader)
     stage.cluster.wait(lambda: not nodes[leader].is_leader, 1_000, "the leader steps down")
     network.join([(leader, asker)])
     nodes[leader].receive(asker, copy)
     stage.run_ms(3_000)
     assert len(proposal.answers) == 1
+
+
+def a_copy_meets_a_later_leadership(stage: Stage) -> None:
+    """A command is committed; a copy of the request arrives when the same node leads again: it is not taken in once more."""
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    asker = stage.others(leader)[0]
+    proposal, copy = _hand_over(stage, asker, leader)
+    stage.cluster.wait(lambda: proposal.is_done, PATIENCE_MS, "it is done")
+    stage.make_leader(asker)
+    stage.agree(nodes=3)
+    stage.make_leader(leader)
+    stage.cluster.nodes[leader].receive(asker, copy)
+    stage.agree(nodes=3)
 
 
 def a_snapshot_of_a_former_leader(stage: Stage) -> None:
@@ -107,8 +134,7 @@ def a_place_given_out_again(stage: Stage) -> None:
     waiting = [stage.propose(asker) for _ in range(3)]
     stage.cluster.wait(lambda: stage.last_index(asker) == first + 3, 200, "they have their places")
     stage.disconnect(old)
-    stage.elect(new)
-    stage.cluster.wait(lambda: stage.cluster.nodes[new].is_leader, 200, "a newer leader")
+    stage.make_leader(new)
     network.cut([(new, node_id) for node_id in rest])
     again = stage.propose(asker)
     stage.cluster.wait(lambda: bool(waiting[-1].answers), 1_000, "an answer")
@@ -137,3 +163,56 @@ def a_read_meets_an_older_answer(stage: Stage) -> None:
     node.receive(leader, copy)
     stage.run_ms(20)
     assert answers == [None], "the later read was answered with what was committed before it began"
+
+
+def a_heartbeat_meets_a_longer_log(stage: Stage) -> None:
+    """A follower's log goes on where the leader's ends: a heartbeat says that they match up to there, and no further."""
+    stage.prepare(1, "1 1 2 2 2 2", current_term=2)
+    for node_id in (2, 3):
+        stage.prepare(node_id, "1 1 2", current_term=2)
+    network, nodes = stage.cluster.network, stage.cluster.nodes
+    network.cut([(2, 1), (3, 1)])
+    stage.begin()
+    stage.make_leader(2)
+    network.cut([(2, 3)])
+    nodes[1].receive(2, AppendEntries(3, 2, prev_log_index=3, prev_log_term=2, entries=[], leader_commit=0))
+    stage.run_ms(50)
+    assert stage.matches(2, 1) == 3
+    network.join([(2, 1), (3, 1), (2, 3)])
+    stage.agree(nodes=3)
+    assert stage.terms(1).startswith("1 1 2 3")
+
+
+def a_read_meets_a_new_leader(stage: Stage) -> None:
+    """The new leader does not know yet what the old one committed: a read waits for its first own commit (thesis 6.4)."""
+    stage.agree(nodes=3)
+    old = stage.one_leader()
+    new, third = stage.others(old)
+    nodes, committed = stage.cluster.nodes, stage.committed
+    stage.propose(old)
+    stage.cluster.wait(lambda: stage.committed > committed, PATIENCE_MS, "one more is committed")
+    stage.disconnect(old)
+    stage.make_leader(new)
+    assert stage.commit_index(new) < stage.committed
+    nodes[new].disk_times.slowdown = nodes[third].disk_times.slowdown = 100
+    answers = stage.read(new)
+    stage.cluster.wait(lambda: bool(answers), PATIENCE_MS, "an answer")
+    assert answers == [None]
+
+
+def a_candidacy_meets_an_older_write(stage: Stage) -> None:
+    """The only voter campaigns while earlier writes are under way: it leads when its own vote is durable, not before."""
+    stage.agree(nodes=2)
+    node = stage.cluster.nodes[1]
+    node.disk_times.slowdown = 200
+    stage.propose(1)
+    stage.run_ms(1)
+    node.receive(2, AppendEntriesReply(stage.term(1) + 1, False, 0))  # a learner whose term is ahead
+    stage.run_ms(1)
+    stage.elect(1)
+    stage.run_ms(1)
+    assert not node.is_leader
+    stage.cluster.wait(lambda: node.is_leader, PATIENCE_MS, "it leads again")
+    assert stage.cluster.checks.durability.log_of(1).voted_for == 1
+    node.disk_times.slowdown = 1
+    stage.agree(nodes=2)

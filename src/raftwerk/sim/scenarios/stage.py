@@ -19,6 +19,7 @@ from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import TimeoutNow
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
+from raftwerk.sim.checkers import require
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.node import CLUSTER_ID
 from raftwerk.sim.options import Options
@@ -146,6 +147,25 @@ class Stage:
         self.cluster.nodes[node_id].propose(command, proposal.answers.append)
         return proposal
 
+    def read(self, node_id: NodeId) -> list[object]:
+        """Read at a node; its answers: none yet, or one. It sees all that is committed by now."""
+        committed, node = self.committed, self.cluster.nodes[node_id]
+        answers: list[object] = []
+
+        def on_answer(answer: object) -> None:
+            answers.append(answer)
+            if answer is None:
+                assert node.replica is not None
+                last_applied = node.replica.last_applied
+                require(
+                    last_applied >= committed,
+                    "Linearizable reads",
+                    f"node {node_id} read the state of {last_applied}, {committed} had been committed before",
+                )
+
+        node.read(on_answer)
+        return answers
+
     def agree(self, nodes: int, size: int = 0) -> Index:
         """A new command is committed, and applied by so many nodes, within the patience. Returns up to where."""
         start_us = self.cluster.world.now_us
@@ -207,6 +227,13 @@ class Stage:
         term = self.term(node_id)
         sender = self.others(node_id)[0]
         self.cluster.nodes[node_id].receive(sender, TimeoutNow(term, sender))
+
+    def make_leader(self, node_id: NodeId) -> None:
+        """Let this node be elected at once."""
+        self.elect(node_id)
+        self.cluster.wait(
+            lambda: self.cluster.nodes[node_id].is_leader, PATIENCE_MS, f"node {node_id} leads"
+        )
 
     def prepare(self, node_id: NodeId, terms: str, current_term: int) -> None:
         """Before it starts: write a log with entries of these terms to the node's disk."""
