@@ -1,4 +1,4 @@
-"""What a disk holds when a node starts again: its vote, a torn write, a flipped bit, and a snapshot that the log has not followed."""
+"""What a disk holds when a node starts again: its vote, a torn write, a flipped bit, a snapshot ahead of the log."""
 
 from typing import Final
 

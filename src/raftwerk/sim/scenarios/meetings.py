@@ -175,7 +175,9 @@ def a_heartbeat_meets_a_longer_log(stage: Stage) -> None:
     stage.begin()
     stage.make_leader(2)
     network.cut([(2, 3)])
-    nodes[1].receive(2, AppendEntries(3, 2, prev_log_index=3, prev_log_term=2, entries=[], leader_commit=0))
+    nodes[1].receive(
+        2, AppendEntries(3, 2, prev_log_index=3, prev_log_term=2, entries=[], leader_commit=0)
+    )
     stage.run_ms(50)
     assert stage.matches(2, 1) == 3
     network.join([(2, 1), (3, 1), (2, 3)])
@@ -207,7 +209,9 @@ def a_candidacy_meets_an_older_write(stage: Stage) -> None:
     node.disk_times.slowdown = 200
     stage.propose(1)
     stage.run_ms(1)
-    node.receive(2, AppendEntriesReply(stage.term(1) + 1, False, 0))  # a learner whose term is ahead
+    node.receive(
+        2, AppendEntriesReply(stage.term(1) + 1, False, 0)
+    )  # a learner whose term is ahead
     stage.run_ms(1)
     stage.elect(1)
     stage.run_ms(1)
