@@ -1,4 +1,4 @@
-"""Every mutant is caught, mostly at its known seed or scenario: the checks would notice these defects."""
+"""Every mutant is caught, by its scenario or at its known seed: the checks would notice these defects."""
 
 import pytest
 
@@ -8,9 +8,9 @@ from raftwerk.sim.mutants.catalogue import BY_NAME, MUTANTS
 
 @pytest.mark.parametrize("name", BY_NAME)
 def test_mutant_is_caught(name: str) -> None:
-    """If the production code has changed so much that the known seed goes by, others are tried."""
-    catch = hunt(BY_NAME[name], attempts_max=60)
-    assert catch.invariant, f"{name} survived"
+    """If the production code has changed so much that the known seed goes by, a few others are tried."""
+    catch = hunt(BY_NAME[name], attempts_max=5)
+    assert catch.invariant, f"{name} survived; look for a seed: raftwerk sim --mutant {name}"
 
 
 def test_names_are_unique() -> None:

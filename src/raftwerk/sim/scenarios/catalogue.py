@@ -274,6 +274,11 @@ def _disks() -> list[Scenario]:
     return [
         Scenario("AVoterStartsAgain", disks.a_voter_starts_again, _options(3)),
         Scenario("ATornWrite", disks.a_torn_write, _options(3)),
+        Scenario(
+            "AHeartbeatMeetsWritesUnderWay",
+            disks.a_heartbeat_meets_writes_under_way,
+            _options(3),
+        ),
         Scenario("AFlippedBit", disks.a_flipped_bit, _options(3)),
         Scenario("ASnapshotOvertakesTheLog", disks.a_snapshot_overtakes_the_log, _options(3)),
         Scenario("ACrashBeforeTheLogFollows", disks.a_crash_before_the_log_follows, _options(3)),

@@ -54,6 +54,19 @@ def a_torn_write(stage: Stage) -> None:
     raise AssertionError("the power went eighty times, and hardly anything was torn")
 
 
+def a_heartbeat_meets_writes_under_way(stage: Stage) -> None:
+    """A follower's disk is slow, and one write waits for another: what it acknowledges meanwhile is durable, and no more."""
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    follower = stage.cluster.nodes[stage.others(leader)[0]]
+    follower.disk_times.slowdown = 100
+    for _ in range(20):
+        stage.propose(leader)
+        stage.run_ms(20)
+    follower.disk_times.slowdown = 1
+    stage.agree(nodes=3)
+
+
 def a_flipped_bit(stage: Stage) -> None:
     """A bit of a value flips while its node is down: the node does not start with it; a copy of the disk is restored."""
     for _ in range(3):
