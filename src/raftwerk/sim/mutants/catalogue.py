@@ -13,32 +13,35 @@ MUTANTS: Final = (
         "raft.request_vote:receive",
         "stable.on_hard_state_changed(state, is_new_term=False)",
         "pass",
-        seed=3,
+        scenario="AVoterStartsAgain",
     ),
     Mutant(
         "term-not-persisted",
         "raft.transitions:become_follower",
         "stable.on_hard_state_changed(state, is_new_term=True)",
         "state.stable.held.clear(); state.stable.queued.clear()",
+        scenario="AReadMeetsANewLeader",
     ),
     Mutant(
         "term-sent-before-durable",
         "raft.stable:flush",
         "needed = stable.hard_state_ticket",
         "needed = 0",
+        scenario="AVoterStartsAgain",
     ),
     Mutant(
         "stale-vote-counted",
         "raft.request_vote:on_reply",
         " or reply.term != state.current_term",
         "",
-        seed=104,
+        scenario="AVoteMeetsALaterCandidacy",
     ),
     Mutant(
         "two-votes-in-a-term",
         "raft.request_vote:receive",
         "state.voted_for in (NOBODY, rpc.candidate_id)",
         "True",
+        scenario="AVoterStartsAgain",
     ),
     Mutant(
         "vote-for-a-shorter-log",
@@ -66,7 +69,7 @@ MUTANTS: Final = (
         "raft.stable:on_hard_state_changed",
         "stable.held.clear()",
         "pass",
-        seed=2,
+        scenario="AHeldReplyMeetsANewerTerm",
     ),
     # AppendEntries
     Mutant(
@@ -74,27 +77,28 @@ MUTANTS: Final = (
         "raft.stable:flush",
         "if vouched_index > stable.durable_index:",
         "if False:",
+        scenario="AHeartbeatMeetsWritesUnderWay",
     ),
     Mutant(
         "append-of-an-older-term",
         "raft.append_entries:receive",
         "if rpc.term < state.current_term:",
         "if False:",
-        seed=2,
+        scenario="AFormerLeaderIsHeardLate",
     ),
     Mutant(
         "append-reply-of-an-older-term",
         "raft.append_entries:on_reply",
         " or reply.term < state.current_term",
         "",
-        seed=116,
+        scenario="AReplyMeetsALaterLeadership",
     ),
     Mutant(
         "consistency-check-skipped",
         "raft.append_entries:receive",
         "if not state.log.matches(prev_log_index, prev_log_term):",
         "if not state.log.has(prev_log_index):",
-        seed=3,
+        scenario="Figure7",
     ),
     Mutant(
         "match-is-last-index",
@@ -108,20 +112,21 @@ MUTANTS: Final = (
         "raft.append_entries:_append_new",
         "if state.log.matches(entry.index, entry.term):",
         "if entry.index <= state.commit_index:",
+        scenario="ACopyMeetsALaterLeadership",
     ),
     Mutant(
         "truncation-keeps-durable-index",
         "raft.stable:on_truncated",
         "stable.durable_index = min(stable.durable_index, index - 1)",
         "pass",
-        seed=3,
+        scenario="Figure7",
     ),
     Mutant(
         "truncation-keeps-persists-in-flight",
         "raft.stable:on_truncated",
         "min(last, index - 1)",
         "last",
-        seed=77,
+        scenario="ATruncationOvertakesTheLog",
     ),
     # Commitment
     Mutant(
@@ -136,25 +141,28 @@ MUTANTS: Final = (
         "raft.commit:advance",
         "return state.durable_index",
         "return state.log.last_index",
+        scenario="AHeartbeatMeetsWritesUnderWay",
     ),
     Mutant(
         "commit-beyond-the-match",
         "raft.commit:learn",
         "min(leader_commit, last_new_index)",
         "min(leader_commit, state.log.last_index)",
-        seed=20,
+        scenario="AHeartbeatMeetsALongerLog",
     ),
     Mutant(
         "apply-ahead-of-the-disk",
         "raft.commit:take_ready",
         "min(state.commit_index, state.durable_index)",
         "state.commit_index",
+        scenario="AHeartbeatMeetsWritesUnderWay",
     ),
     Mutant(
         "learner-counted",
         "raft.quorum:majority_value",
         "highest = _majority_value(membership.voters, value)",
         "highest = _majority_value(membership.nodes, value)",
+        scenario="LearnersDoNotCount",
     ),
     Mutant(
         "joint-commit-with-one-majority",
@@ -175,6 +183,7 @@ MUTANTS: Final = (
         "raft.quorum:_is_majority",
         "> len(voters) // 2",
         ">= len(voters) // 2",
+        scenario="Figure9",
     ),
     # Snapshots and compaction
     Mutant(
@@ -182,6 +191,7 @@ MUTANTS: Final = (
         "replica.recovery:start_core",
         "if position:",
         "if False:",
+        scenario="SnapshotInit",
     ),
     Mutant(
         "log-trusted-against-the-store",
@@ -195,13 +205,14 @@ MUTANTS: Final = (
         "raft.log:Log.compact_to",
         "count = index - self.snapshot_index",
         "count = min(len(self._entries), index - self.snapshot_index + 1)",
+        scenario="SnapshotInit",
     ),
     Mutant(
         "segment-removed-too-early",
         "wal.log:Wal.compact",
         "segments[0].max_index <= index",
         "segments[0].max_index <= index + 9",
-        seed=2,
+        scenario="ManySegments",
     ),
     Mutant(
         "log-kept-when-snapshot-mismatches",
@@ -222,12 +233,14 @@ MUTANTS: Final = (
         "raft.install_snapshot:receive",
         "if not incoming.is_complete:\n        _reply(state, sender, rpc.last_included_index, incoming.next_offset)",
         "_reply(state, sender, rpc.last_included_index, incoming.next_offset, installed=incoming.is_complete)",
+        scenario="Figure12",
     ),
     Mutant(
         "position-not-in-the-checkpoint",
         "kv.machine:KvMachine.begin_checkpoint",
         "self._store.put(Table.META, _POSITION, self.position)",
         "self._store.put(Table.META, _POSITION, self._store.get(Table.META, _POSITION) or self.position)",
+        scenario="SnapshotInstall",
     ),
     # Reads
     Mutant(
@@ -263,6 +276,7 @@ MUTANTS: Final = (
         "replica.reads:Reads.on_ready",
         "batch.read_index = ready.read_index",
         "batch.read_index = 0",
+        scenario="AReadMeetsASlowDisk",
     ),
     # Clients
     Mutant(
@@ -284,21 +298,21 @@ MUTANTS: Final = (
         "raft.remote:lose_leader",
         "Refusal.OUTCOME_UNKNOWN",
         "Refusal.NOT_LEADER",
-        seed=2,
+        scenario="AnAnswerIsLostWithTheLeader",
     ),
     Mutant(
         "unknown-outcome-tried-again",
         "replica.proposals:Proposals.on_refused",
         "if failure is not None:",
         "if failure not in (None, Failure.TIMED_OUT_LEADER_FAILED):",
-        seed=2,
+        scenario="AnAnswerIsLostWithTheLeader",
     ),
     Mutant(
         "repeated-command-taken-twice",
         "raft.forward:_is_new",
         "request_id > leader.forwarded.get(life, -1)",
         "True",
-        seed=7,
+        scenario="CommandOnce",
     ),
     Mutant(
         "former-leader-denies",
@@ -320,7 +334,7 @@ MUTANTS: Final = (
         "wal.log:WriteJob.run",
         "files.failure = error\n        raise",
         "pass",
-        seed=3,
+        scenario="AWriteFails",
     ),
     Mutant(
         "checksum-of-records-not-checked",
@@ -341,7 +355,7 @@ MUTANTS: Final = (
         "wal.recovery:_judge_rest",
         "if not found.torn_bytes:",
         "if True:",
-        seed=3,
+        scenario="AFlippedBit",
     ),
     Mutant(
         "full-disk-never-forgotten",

@@ -11,19 +11,21 @@ COMPARISONS: Final = (
         "raft.raft:Raft._receive",
         "message.term > state.current_term and",
         "message.term > state.current_term + 1 and",
+        scenario="ReElection",
     ),
     Mutant(
         "snapshot-of-an-older-term",
         "raft.install_snapshot:receive",
         "if rpc.term < state.current_term:",
         "if False:",
-        scenario="ASnapshotOfAFormerLeader",
+        scenario="AFormerLeaderIsHeardLate",
     ),
     Mutant(
         "vote-forgotten-in-the-same-term",
         "raft.transitions:become_follower",
         "if term > state.current_term:",
         "if term >= state.current_term:",
+        scenario="AVoterStartsAgain",
     ),
     Mutant(
         "log-of-another-term-matches",

@@ -153,6 +153,7 @@ KEY_VALUE: Final = (
         "kv.watch:Hub._cancel_overtaken",
         "watcher.next_revision < compacted",
         "False",
+        seed=3,
         scenario="ClientsAtWork",
     ),
     Mutant(

@@ -20,7 +20,7 @@ from raftwerk.errors import UsageError
 class Mutant:
     """name: of the defect; where: "module:function" below raftwerk; old, new: source.
 
-    seed: one that catches it, in the scenario if that is named, else in the swarm.
+    scenario, seed: what catches it; without a scenario, a seed of the swarm.
     """
 
     name: str

@@ -256,7 +256,18 @@ def _meetings() -> list[Scenario]:
         Scenario(
             "ACopyMeetsALaterLeadership", meetings.a_copy_meets_a_later_leadership, _options(3)
         ),
-        Scenario("ASnapshotOfAFormerLeader", meetings.a_snapshot_of_a_former_leader, _options(3)),
+        Scenario("AFormerLeaderIsHeardLate", meetings.a_former_leader_is_heard_late, _options(3)),
+        Scenario("AVoteMeetsALaterCandidacy", meetings.a_vote_meets_a_later_candidacy, _options(3)),
+        Scenario(
+            "AReplyMeetsALaterLeadership", meetings.a_reply_meets_a_later_leadership, _options(5)
+        ),
+        Scenario(
+            "AHeldReplyMeetsANewerTerm", meetings.a_held_reply_meets_a_newer_term, _options(3)
+        ),
+        Scenario(
+            "AnAnswerIsLostWithTheLeader", meetings.an_answer_is_lost_with_the_leader, _options(3)
+        ),
+        Scenario("AReadMeetsASlowDisk", meetings.a_read_meets_a_slow_disk, _options(3)),
         Scenario(
             "AHeartbeatMeetsALongerLog",
             meetings.a_heartbeat_meets_a_longer_log,
@@ -271,6 +282,7 @@ def _meetings() -> list[Scenario]:
 
 
 def _disks() -> list[Scenario]:
+    small = replace(_options(3, replace(CONFIG, tail_entries=0)), segment_bytes=2_048)
     return [
         Scenario("AVoterStartsAgain", disks.a_voter_starts_again, _options(3)),
         Scenario("ATornWrite", disks.a_torn_write, _options(3)),
@@ -279,6 +291,9 @@ def _disks() -> list[Scenario]:
             disks.a_heartbeat_meets_writes_under_way,
             _options(3),
         ),
+        Scenario("AWriteFails", disks.a_write_fails, _options(3)),
+        Scenario("ManySegments", disks.many_segments, small),
+        Scenario("ATruncationOvertakesTheLog", disks.a_truncation_overtakes_the_log, _options(3)),
         Scenario("AFlippedBit", disks.a_flipped_bit, _options(3)),
         Scenario("ASnapshotOvertakesTheLog", disks.a_snapshot_overtakes_the_log, _options(3)),
         Scenario("ACrashBeforeTheLogFollows", disks.a_crash_before_the_log_follows, _options(3)),
@@ -289,6 +304,7 @@ def _at_work() -> list[Scenario]:
     busy = WorkloadOptions(
         clients=6, sessions=6, leases=3, watches=4, admins=1, compact=2, pause_mean_us=40_000
     )
+    with_learners = replace(_options(5), membership=Membership((1, 2, 3), learners=(4, 5)))
     slow = Config(heartbeat_interval_ms=500, election_timeout_ms=2_000)
     patient = replace(_options(3, slow, None, WorkloadOptions(leases=1)), tick_ms=100)
     return [
@@ -301,6 +317,7 @@ def _at_work() -> list[Scenario]:
             membership.configuration_in_force_on_append,
             _options(3),
         ),
+        Scenario("LearnersDoNotCount", membership.learners_do_not_count, with_learners),
         Scenario("ConfigurationRolledBack", membership.configuration_rolled_back, _options(3)),
     ]
 

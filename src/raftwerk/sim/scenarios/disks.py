@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from raftwerk.raft.messages import InstallSnapshot, RequestVote
+from raftwerk.raft.messages import AppendEntriesReply, InstallSnapshot, RequestVote
 from raftwerk.raft.types import NodeId
 from raftwerk.replica.position import Position
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
@@ -18,6 +18,8 @@ def a_voter_starts_again(stage: Stage) -> None:
     voter = stage.one_leader()
     first, second = stage.others(voter)
     network, nodes = stage.cluster.network, stage.cluster.nodes
+    nodes[voter].receive(first, AppendEntriesReply(stage.term(voter) + 1, False, 0))
+    stage.run_ms(20)  # it knows the term before anybody asks for its vote
     network.cut([(first, second), (second, first), (second, voter)])
     stage.elect(second)
     stage.make_leader(first)
@@ -81,6 +83,37 @@ def a_flipped_bit(stage: Stage) -> None:
     assert stage.cluster.coverage.counts["start: damage refused"] == 1
 
 
+def a_write_fails(stage: Stage) -> None:
+    """A write fails on a follower's disk: the node ends with it, and starts again from what is really there."""
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    victim = stage.others(leader)[0]
+    stage.cluster.nodes[victim].disk.fails = True
+    for _ in range(3):
+        stage.propose(leader, size=2_000)
+        stage.run_ms(20)
+    assert stage.cluster.coverage.counts["disk: write failed"] == 1
+    stage.restart(victim)
+    stage.agree(nodes=3)
+
+
+def many_segments(stage: Stage) -> None:
+    """Segments are removed behind checkpoints while more is written; what a node needs to start again is always left."""
+    nodes = stage.cluster.nodes.values()
+    for _ in range(3):
+        leader = stage.one_leader()
+        for node in nodes:
+            node.disk_times.slowdown = 50
+        for _ in range(250):
+            stage.propose(leader, size=600)
+            stage.run_ms(10)
+        for node in nodes:
+            node.disk_times.slowdown = 1
+        stage.restart(*stage.nodes)
+        stage.agree(nodes=3)
+    assert stage.cluster.coverage.counts["wal: segments removed"] > 3
+
+
 def _deposed_with_writes_under_way(stage: Stage) -> NodeId:
     """A leader is cut off with a stalled disk: most of its last entries are still on their way there when others lead."""
     stage.agree(nodes=3)
@@ -130,6 +163,15 @@ def a_snapshot_overtakes_the_log(stage: Stage) -> None:
     stage.connect(old)
     stage.agree(nodes=3)
     assert stage.cluster.coverage.counts["wal: reset to a snapshot"] == 1
+
+
+def a_truncation_overtakes_the_log(stage: Stage) -> None:
+    """Writes of entries that a new leader replaces are still under way then: they vouch for nothing of what replaced them."""
+    old = _deposed_with_writes_under_way(stage)
+    before = stage.last_index(old)
+    stage.connect(old)
+    stage.cluster.wait(lambda: stage.last_index(old) < before, PATIENCE_MS, "they are replaced")
+    stage.agree(nodes=3)
 
 
 def a_crash_before_the_log_follows(stage: Stage) -> None:

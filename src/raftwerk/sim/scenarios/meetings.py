@@ -1,13 +1,16 @@
 """Things that seldom meet: what chance needs thousands of seeds for, arranged."""
 
+from dataclasses import replace
+
 from raftwerk.raft.messages import (
     AppendEntries,
     AppendEntriesReply,
     ForwardCommands,
     InstallSnapshot,
     ReadIndexReply,
+    RequestVoteReply,
 )
-from raftwerk.raft.types import NodeId
+from raftwerk.raft.types import Entry, EntryKind, NodeId
 from raftwerk.replica.failure import Failure
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Proposal, Stage
 
@@ -105,22 +108,23 @@ def a_copy_meets_a_later_leadership(stage: Stage) -> None:
     stage.agree(nodes=3)
 
 
-def a_snapshot_of_a_former_leader(stage: Stage) -> None:
-    """A chunk of a snapshot arrives from a leader of an older term: it is refused, and says who leads (Figure 13, rule 1)."""
+def a_former_leader_is_heard_late(stage: Stage) -> None:
+    """Entries and a chunk arrive from a leader of an older term: both are refused (Figure 2, AppendEntries; Figure 13: rule 1)."""
     stage.agree(nodes=3)
     old = stage.one_leader()
     stage.disconnect(old)
     stage.agree(nodes=2)
-    victim = stage.others(stage.one_leader(), old)[0]
-    state = stage.cluster.nodes[victim].state
-    leader_id, term = state.leader_id, state.current_term
-    late = InstallSnapshot(
-        stage.term(old), old, 10_000, stage.term(old), state.membership.encode(), 0, b"", False
-    )
-    assert late.term < term
-    stage.cluster.nodes[victim].receive(old, late)
+    follower = stage.cluster.nodes[stage.others(stage.one_leader(), old)[0]]
+    state, term = follower.state, stage.term(old)
+    before = state.leader_id, state.current_term, state.log.last_index
+    entry = Entry(state.log.last_index, term, EntryKind.COMMAND, b"")
+    follower.receive(old, AppendEntries(term, old, entry.index - 1, term, [entry], 0))
     stage.run_ms(20)
-    assert (state.leader_id, state.current_term, state.incoming) == (leader_id, term, None)
+    membership = state.membership.encode()
+    follower.receive(old, InstallSnapshot(term, old, 10_000, term, membership, 0, b"", False))
+    stage.run_ms(20)
+    assert (state.leader_id, state.current_term, state.log.last_index) == before
+    assert state.incoming is None
 
 
 def a_place_given_out_again(stage: Stage) -> None:
@@ -175,12 +179,16 @@ def a_heartbeat_meets_a_longer_log(stage: Stage) -> None:
     stage.begin()
     stage.make_leader(2)
     network.cut([(2, 3)])
-    nodes[1].receive(
-        2, AppendEntries(3, 2, prev_log_index=3, prev_log_term=2, entries=[], leader_commit=0)
-    )
+    heartbeat = AppendEntries(3, 2, prev_log_index=3, prev_log_term=2, entries=[], leader_commit=0)
+    nodes[1].receive(2, heartbeat)
     stage.run_ms(50)
     assert stage.matches(2, 1) == 3
-    network.join([(2, 1), (3, 1), (2, 3)])
+    network.join([(2, 3)])
+    stage.cluster.wait(lambda: stage.commit_index(2) == 4, PATIENCE_MS, "node 3 has the entry")
+    nodes[1].receive(2, replace(heartbeat, leader_commit=4))
+    stage.run_ms(50)
+    assert stage.commit_index(1) == 3
+    network.join([(2, 1), (3, 1)])
     stage.agree(nodes=3)
     assert stage.terms(1).startswith("1 1 2 3")
 
@@ -220,3 +228,98 @@ def a_candidacy_meets_an_older_write(stage: Stage) -> None:
     assert stage.cluster.checks.durability.log_of(1).voted_for == 1
     node.disk_times.slowdown = 1
     stage.agree(nodes=2)
+
+
+def a_vote_meets_a_later_candidacy(stage: Stage) -> None:
+    """A vote arrives when its candidate campaigns in a later term already: it does not count any more (section 5.2)."""
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    candidate, voter = stage.others(leader)
+    network, nodes = stage.cluster.network, stage.cluster.nodes
+    pairs = [(voter, candidate), (leader, candidate), (candidate, leader)]
+    network.cut(pairs)
+    stage.elect(candidate)
+    term = stage.term(leader) + 1
+    log = stage.cluster.checks.durability.log_of(voter)
+    stage.cluster.wait(lambda: log.current_term == term, PATIENCE_MS, "the vote")
+    assert log.voted_for == candidate
+    network.cut([(candidate, voter)])
+    stage.elect(candidate)
+    nodes[candidate].receive(voter, RequestVoteReply(term, True))
+    stage.run_ms(50)
+    assert stage.term(candidate) == term + 1
+    assert not nodes[candidate].is_leader
+    network.join([*pairs, (candidate, voter)])
+    stage.agree(nodes=3)
+
+
+def a_reply_meets_a_later_leadership(stage: Stage) -> None:
+    """A follower's reply comes when its leader leads again, in a later term: what it matched then was replaced since."""
+    stage.agree(nodes=5)
+    old = stage.one_leader()
+    partner, *others = stage.others(old)
+    stage.cluster.network.cut([(old, node_id) for node_id in others])
+    for _ in range(3):
+        stage.propose(old)
+    last_index = stage.last_index(old)
+    stage.cluster.wait(lambda: stage.matches(old, partner) == last_index + 3, 200, "they match")
+    late = AppendEntriesReply(stage.term(old), True, last_index + 3)
+    stage.disconnect(old, partner)
+    stage.agree(nodes=3)
+    stage.cluster.network.join([(old, node_id) for node_id in others])
+    stage.connect(old, partner)
+    stage.agree(nodes=5)
+    stage.make_leader(old)
+    stage.disconnect(old)
+    stage.cluster.nodes[old].receive(partner, late)
+    stage.run_ms(20)
+    assert stage.matches(old, partner) == 0
+
+
+def a_held_reply_meets_a_newer_term(stage: Stage) -> None:
+    """A reply waits for a slow disk when a newer term begins: it is dropped, for it would say what is no longer so."""
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    slow, other = stage.others(leader)
+    node = stage.cluster.nodes[slow]
+    node.disk_times.slowdown = 100
+    last_index = stage.last_index(leader) + 1
+    stage.propose(leader)
+    stage.cluster.wait(
+        lambda: stage.last_index(slow) == stage.last_index(other) == last_index, 100, "all have it"
+    )
+    assert node.state.stable.held
+    stage.make_leader(other)
+    stage.cluster.wait(lambda: stage.term(slow) == stage.term(other), 100, "the newer term")
+    assert node.state.stable.persisted_ticket < node.state.stable.hard_state_ticket
+    node.disk_times.slowdown = 1
+    stage.agree(nodes=3)
+
+
+def an_answer_is_lost_with_the_leader(stage: Stage) -> None:
+    """A command is committed, and its leader dies before who asked hears of it: that it failed is never said."""
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    asker = stage.others(leader)[0]
+    stage.cluster.network.cut([(leader, asker)])
+    committed = stage.committed
+    proposal = stage.propose(asker)
+    stage.cluster.wait(lambda: stage.committed > committed, 200, "it is committed")
+    stage.crash(leader)
+    stage.cluster.network.join([(leader, asker)])
+    stage.agree(nodes=2)
+    assert proposal.is_done or proposal.answers == [Failure.TIMED_OUT_LEADER_FAILED]
+
+
+def a_read_meets_a_slow_disk(stage: Stage) -> None:
+    """A follower is read from, and knows up to where, before it has applied so much: the read waits (thesis 6.4)."""
+    stage.agree(nodes=3)
+    leader = stage.one_leader()
+    follower = stage.others(leader)[0]
+    stage.cluster.nodes[follower].disk_times.slowdown = 50
+    committed = stage.committed
+    stage.propose(leader)
+    stage.cluster.wait(lambda: stage.committed > committed, PATIENCE_MS, "one more is committed")
+    answers = stage.read(follower)
+    stage.cluster.wait(lambda: bool(answers), PATIENCE_MS, "an answer")
+    assert answers == [None]

@@ -32,3 +32,15 @@ def configuration_rolled_back(stage: Stage) -> None:
     stage.connect(leader)
     stage.agree(nodes=3)
     assert stage.membership(leader) == before
+
+
+def learners_do_not_count(stage: Stage) -> None:
+    """Three voters and two learners: the leader and both learners commit nothing, though they are most of the nodes (4.2.1)."""
+    stage.agree(nodes=5)
+    leader = stage.one_leader()
+    committed = stage.committed
+    stage.disconnect(*[node_id for node_id in (1, 2, 3) if node_id != leader])
+    proposal = stage.propose(leader)
+    stage.run_timeouts(4)
+    assert not proposal.is_done
+    assert stage.committed == committed
