@@ -109,7 +109,7 @@ def a_copy_meets_a_later_leadership(stage: Stage) -> None:
 
 
 def a_former_leader_is_heard_late(stage: Stage) -> None:
-    """Entries and a chunk arrive from a leader of an older term: both are refused (Figure 2, AppendEntries; Figure 13: rule 1)."""
+    """Entries and a chunk arrive from a leader of an older term: both are refused (Figures 2 and 13, rule 1)."""
     stage.agree(nodes=3)
     old = stage.one_leader()
     stage.disconnect(old)
