@@ -6,6 +6,8 @@ import pytest
 
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import PutRequest
+from raftwerk.api.status import Status
+from raftwerk.errors import CorruptData
 from raftwerk.http2.server import Call, UnaryMethod
 from raftwerk.replica.failure import Failure
 from raftwerk.server.calls import Waiting, parse
@@ -124,3 +126,34 @@ def test_unreadable_request_is_refused() -> None:
     assert parsed == [None]
     assert outcome.status == status.INTERNAL
     assert outcome.text.startswith("grpc: error unmarshalling request: ")
+
+
+@pytest.mark.parametrize(
+    ("error", "answer"),
+    [
+        (ValueError("a bug of the handler"), status.NO_ANSWER),
+        (CorruptData("data.mdb", None, "a wrong checksum"), status.STOPPED),
+    ],
+    ids=["bug", "damage"],
+)
+def test_read_that_cannot_be_answered_is_its_caller_s_trouble_alone(
+    loop: FakeLoop, node: FakeNode, error: Exception, answer: Status
+) -> None:
+    """Not that of the node, in whose step it is answered."""
+
+    def raise_it() -> None:
+        raise error
+
+    waiting = Waiting(node, loop)
+    rig = Rig(loop, {PATH: UnaryMethod(lambda call, data: waiting.read(call, raise_it))})
+    assert rig.call(PATH, b"")[:2] == answer
+
+
+def test_wrong_state_that_a_read_finds_ends_the_node(loop: FakeLoop, node: FakeNode) -> None:
+    def find() -> None:
+        raise AssertionError("revision 7.0 is missing")
+
+    waiting = Waiting(node, loop)
+    rig = Rig(loop, {PATH: UnaryMethod(lambda call, data: waiting.read(call, find))})
+    with pytest.raises(AssertionError, match="revision"):
+        rig.call(PATH, b"")

@@ -19,6 +19,7 @@ from raftwerk.server.maintenance_snapshot import (
     LOOK_S,
     REPLACED,
     SECTOR_BYTES,
+    STREAMS_MAX,
     Snapshots,
 )
 from raftwerk.storage.lmdb_store import LmdbStore
@@ -35,7 +36,8 @@ class Rig(fakes.Rig):
     def __init__(self) -> None:
         loop = FakeLoop()
         self.node = FakeNode(loop)
-        super().__init__(loop, {PATH: StreamMethod(Snapshots(self.node, loop).open)})
+        self.method = StreamMethod(Snapshots(self.node, loop).open)
+        super().__init__(loop, {PATH: self.method})
 
     def write(self, count: int, index: int = APPLIED) -> None:
         position = Position(index, 1, Membership((1,)).encode()).encode()
@@ -124,10 +126,9 @@ class SlowClient:
     def __init__(self, rig: Rig) -> None:
         rig.write(500)
         self.rig = rig
-        method = StreamMethod(Snapshots(rig.node, rig.loop).open)
         limits = Limits(backlog_bytes_max=3 * CHUNK_BYTES)
-        self.call: Call = GatewayCall(PATH, method, [], None, limits)
-        method.open(self.call)
+        self.call: Call = GatewayCall(PATH, rig.method, [], None, limits)
+        rig.method.open(self.call)
         assert self.call.on_message is not None
         self.call.on_message(b"")
         rig.loop.advance(10 * LOOK_S)
@@ -150,6 +151,19 @@ def test_client_that_leaves_ends_the_stream(rig: Rig) -> None:
     client.call.on_drained()
     rig.loop.advance(1)
     assert rig.loop.timers == 0
+
+
+def test_so_many_streams_and_no_more(rig: Rig) -> None:
+    """Those that end make room."""
+    slow = [SlowClient(rig) for _ in range(STREAMS_MAX)]
+    assert all(client.call.queued_bytes for client in slow)
+    refused = SlowClient(rig).call
+    assert isinstance(refused, GatewayCall)
+    assert refused.outcome == status.TOO_MANY_REQUESTS
+    first = slow[0].call
+    assert isinstance(first, GatewayCall)
+    first.cancel()
+    assert SlowClient(rig).call.queued_bytes
 
 
 def test_stream_ends_when_a_snapshot_of_the_leader_replaces_the_state(

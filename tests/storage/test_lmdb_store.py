@@ -258,6 +258,18 @@ def test_file_that_is_no_environment_is_refused(tmp_path: Path) -> None:
         LmdbStore(tmp_path)
 
 
+def test_snapshots_that_were_read_give_their_places_back(setting: LmdbSetting) -> None:
+    """LMDB has 126 for readers. Whoever still knows a closed one does not keep its place."""
+    setting.put(b"key", value=b"value")
+    setting.checkpoint()
+    kept = []
+    for _ in range(200):
+        reader = setting.store.open_snapshot()
+        assert reader.read(0, 10)
+        reader.close()
+        kept.append(reader)
+
+
 def test_damaged_row_breaks_off_a_snapshot(setting: LmdbSetting) -> None:
     setting.put(b"key", value=b"precious")
     setting.checkpoint()

@@ -100,6 +100,7 @@ CANNOT_SIGN: Final = Status(UNKNOWN, "auth: token signing attempted with verify-
 DEADLINE: Final = Status(DEADLINE_EXCEEDED, "context deadline exceeded")
 UNREADABLE: Final = Status(INTERNAL, "etcdserver: the request cannot be read")
 NOT_SUPPORTED_YET: Final = Status(UNIMPLEMENTED, "etcdserver: not supported by raftwerk yet")
+NO_ANSWER: Final = Status(INTERNAL, "raftwerk: no answer could be made; the member's log says why")
 # raftwerk's own: of writes that carry a session
 SESSION_EXPIRED: Final = Status(FAILED_PRECONDITION, "etcdserver: the session has expired")
 OUTSIDE_WINDOW: Final = Status(

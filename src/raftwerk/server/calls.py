@@ -4,10 +4,12 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+import structlog
 from google.protobuf.message import DecodeError, Message
 
 from raftwerk.api import status
 from raftwerk.api.status import Status
+from raftwerk.errors import CorruptData
 from raftwerk.http2.server import Call
 from raftwerk.kv.commands import authorized
 from raftwerk.kv.results import KvError
@@ -17,6 +19,7 @@ from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 
 M = TypeVar("M", bound=Message)
+log = structlog.get_logger()
 
 
 def fail(call: Call, refusal: Status) -> None:
@@ -81,8 +84,20 @@ class Waiting:
                 assert isinstance(failure, Failure), f"unexpected result {failure!r}"
                 fail(call, status_of(failure))
 
+        def done_or_refused(failure: object) -> None:
+            """A read that cannot be answered leaves the state as it is: the node goes on, unless that is what is wrong."""
+            try:
+                done(failure)
+            except AssertionError:
+                raise
+            except CorruptData:  # the node tells it, and ends
+                fail(call, status.STOPPED)
+            except Exception:
+                log.exception("a read could not be answered", path=call.request.path)
+                fail(call, status.NO_ANSWER)
+
         if self._may_wait(call):
-            self._node.read(self._in_time(call, done))
+            self._node.read(self._in_time(call, done_or_refused))
 
     def read_here(self, call: Call, answer: Callable[[], None], what: Read) -> None:
         """Call `answer` at once: this member's state will do."""

@@ -6,6 +6,7 @@ multiple of 512 bytes, and its SHA-256 follows: by this length etcdctl sees that
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from typing import Final
 
 from raftwerk.api import rpc_pb2, status
@@ -13,7 +14,7 @@ from raftwerk.durability import SnapshotReader
 from raftwerk.http2.server import Call
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.position import Position
-from raftwerk.server.calls import Waiting, parse
+from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.cluster_services import ETCD_VERSION
 from raftwerk.server.port import Node
 
@@ -21,6 +22,8 @@ CHUNK_BYTES: Final = 32 * 1024
 SECTOR_BYTES: Final = 512
 LOOK_S: Final = 0.02
 """How often a checkpoint is looked for."""
+STREAMS_MAX: Final = 16
+"""At once: each holds a place for a reader of the store, and what the store has replaced since."""
 REPLACED: Final = "raftwerk: the state of this member was replaced while it was sent; ask again"
 
 
@@ -31,6 +34,7 @@ class Snapshots:
         self._node = node
         self._loop = loop
         self._waiting = Waiting(node, loop)
+        self._streams: set[_Stream] = set()
 
     def open(self, call: Call) -> None:
         """The handler."""
@@ -49,10 +53,15 @@ class Snapshots:
     def _await_checkpoint(self, call: Call, index: int) -> None:
         if call.is_over:
             return
+        if len(self._streams) >= STREAMS_MAX:
+            fail(call, status.TOO_MANY_REQUESTS)
+            return
         reader = self._node.machine.open_snapshot()
         position = reader.position
         if position and Position.decode(position).last_index >= index:
-            _Stream(call, self._loop, reader, self._node.machine).start()
+            stream = _Stream(call, self._loop, reader, self._node.machine, self._streams.discard)
+            self._streams.add(stream)
+            stream.start()
             return
         reader.close()
         self._node.hasten_checkpoint()
@@ -71,8 +80,10 @@ class _Stream:
         loop: asyncio.AbstractEventLoop,
         reader: SnapshotReader,
         machine: KvMachine,
+        on_end: Callable[["_Stream"], None],
     ) -> None:
         self._call = call
+        self._on_end = on_end
         self._loop = loop
         self._reader = reader
         self._machine = machine
@@ -83,7 +94,7 @@ class _Stream:
         self._is_waiting = False
 
     def start(self) -> None:
-        self._call.on_cancel = self._reader.close
+        self._call.on_cancel = self._release
         self._call.on_drain = self._resume
         self._next()
 
@@ -119,8 +130,9 @@ class _Stream:
         self._call.finish()
 
     def _release(self) -> None:
-        self._call.on_cancel = None
+        self._call.on_cancel = self._call.on_drain = None
         self._reader.close()
+        self._on_end(self)
 
     def _send(self, data: bytes, remaining_bytes: int) -> None:
         """remaining_bytes: an estimate, but for the 0 at the end: the stream is made as it is read."""

@@ -208,3 +208,6 @@ class LmdbRows:
     def close(self) -> None:
         """End the read transaction."""
         self._transaction.abort()
+        self._transaction = (
+            None  # as long as somebody has it, it takes one of LMDB's 126 places for readers
+        )
