@@ -41,7 +41,7 @@ def test_campaign_ends_when_time_is_up() -> None:
 
 def test_hunt_tells_what_caught_a_mutant_or_that_nothing_did() -> None:
     catch = hunt(BY_NAME["two-votes-in-a-term"], attempts_max=5)
-    assert (catch.seed, catch.invariant) == (1, "One vote a term")
+    assert (catch.seed, catch.invariant) == (1, "AVoterStartsAgain: One vote a term")
     harmless = Mutant(
         "harmless", "raft.quorum:is_lost", "bool(membership.outgoing)", "membership.outgoing"
     )

@@ -4,6 +4,7 @@ from raftwerk.kv.commands import Put, encode
 from raftwerk.kv.results import PutResult
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.node import LOST
+from raftwerk.wal.segment import SPARE, name_of
 
 COMMAND = encode(Put(b"k", b"v"))
 
@@ -42,6 +43,24 @@ def test_a_life_begins_with_what_is_durable() -> None:
     assert cluster.start(leader)
     assert cluster.nodes[leader].state.log.last_index == last_index
     assert cluster.nodes[leader].lives == 2
+
+
+def test_a_crash_in_recovery_is_marked_and_nothing_else() -> None:
+    cluster, leader = led()
+    cluster.run_ms(1_000)
+    cluster.crash(leader)
+    node, marks = cluster.nodes[leader], cluster.coverage.counts
+    for _ in range(10):
+        node.crash_while_starting()  # there is nothing to mend, so that the power has no step at which to go
+    node.disk.files[name_of(1)][20] ^= 1
+    node.crash_while_starting()  # the damage is refused
+    assert marks["start: crashed in recovery"] == 0
+    node.disk.files[name_of(1)][20] ^= 1
+    for _ in range(10):
+        node.disk.files.pop(SPARE, None)
+        node.crash_while_starting()
+    assert marks["start: crashed in recovery"] == 10
+    assert cluster.start(leader)
 
 
 def test_a_paused_node_does_nothing_and_then_notices() -> None:

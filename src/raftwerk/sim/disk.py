@@ -10,7 +10,14 @@ from typing import Final
 
 from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.sim.coverage import Coverage
-from raftwerk.wal.segment import number_of
+from raftwerk.wal.segment import (
+    HEADER_BYTES,
+    VERSION,
+    SegmentHeader,
+    encode_header,
+    name_of,
+    number_of,
+)
 
 SECTOR: Final = 512
 ROT: Final = {
@@ -32,6 +39,8 @@ class SimDisk:
         self.is_full = False
         self.fails = False
         """The next write fails."""
+        self.steps = 0
+        """What the power could have gone in, so far: writes, and files created, renamed or removed."""
         self._random = random
         self._coverage = coverage
         self._steps_left: int | None = None
@@ -44,6 +53,7 @@ class SimDisk:
         self._steps_left = None
 
     def _goes_off(self) -> bool:
+        self.steps += 1
         if self._steps_left is None:
             return False
         self._steps_left -= 1
@@ -136,6 +146,12 @@ class SimDisk:
             data[random.randrange(max(1, len(data.rstrip(b"\0"))))] ^= 1 << random.randrange(8)
         self._coverage.mark(f"disk: {ROT[kind]}")
         return True
+
+    def begin_later_format(self) -> None:
+        """A later release began one more segment, in a format of its own: all that is known of it is its version."""
+        number = 1 + max(number for name in self.names() if (number := number_of(name)) is not None)
+        header = SegmentHeader(VERSION + 1, 0, 0, number, HEADER_BYTES, 0, 0, 0, 0, 0)
+        self.files[name_of(number)] = bytearray(encode_header(header))
 
     def wipe(self) -> None:
         """Everything is gone."""

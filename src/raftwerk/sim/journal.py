@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
-from raftwerk.errors import DiskFailed, DiskFull
+from raftwerk.errors import DataDirError, DiskFailed, DiskFull
 from raftwerk.raft.effects import Persist
 from raftwerk.raft.types import Index
 from raftwerk.sim.coverage import Coverage
@@ -154,3 +154,23 @@ class SimJournal:
         except (PowerCut, DiskFull, DiskFailed):
             pass
         self._disk.disarm()
+
+
+def crash_in_recovery(disk: SimDisk, recover: Callable[[SimDisk], object], random: Random) -> bool:
+    """Recover a log, and lose the power at one of the steps that this takes. Returns whether it takes any, and got there."""
+    rehearsal = SimDisk(random, Coverage())
+    rehearsal.files, rehearsal.is_full = disk.copy_files(), disk.is_full
+    try:
+        recover(rehearsal)
+    except (DataDirError, DiskFull):
+        return False  # `start` will tell
+    if not rehearsal.steps:
+        return False
+    disk.arm(random.randrange(rehearsal.steps))
+    try:
+        recover(disk)
+    except (PowerCut, DiskFailed) as error:
+        return isinstance(error, PowerCut)
+    finally:
+        disk.disarm()
+    raise AssertionError("recovery took fewer steps than at the rehearsal")

@@ -23,8 +23,8 @@ from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.checks import Checks
 from raftwerk.sim.clock import SimClock
 from raftwerk.sim.coverage import Coverage
-from raftwerk.sim.disk import PowerCut, SimDisk
-from raftwerk.sim.journal import DiskTimes, SimJournal
+from raftwerk.sim.disk import SimDisk
+from raftwerk.sim.journal import DiskTimes, SimJournal, crash_in_recovery
 from raftwerk.sim.machines import Home, ObservedMachine
 from raftwerk.sim.network import SimNetwork
 from raftwerk.sim.options import Options
@@ -116,14 +116,7 @@ class SimNode:
         self.refusal = None
         machine = self.home.open()
         try:
-            wal, recovered = Wal.open(
-                self.disk,
-                Path(f"/node-{self.node_id}/wal"),
-                CLUSTER_ID,
-                self.node_id,
-                segment_bytes=self._options.segment_bytes,
-                must_exist=self._has_data,
-            )
+            wal, recovered = self._open_wal(self.disk)
             self._has_data = True
             self._check_recovered(recovered)
             raft = start_core(
@@ -154,6 +147,16 @@ class SimNode:
         observed = ObservedMachine(machine, self._on_apply, self._on_durable, follow)
         self._build(wal, observed, raft)
         return True
+
+    def _open_wal(self, disk: SimDisk) -> tuple[Wal, Recovered]:
+        return Wal.open(
+            disk,
+            Path(f"/node-{self.node_id}/wal"),
+            CLUSTER_ID,
+            self.node_id,
+            segment_bytes=self._options.segment_bytes,
+            must_exist=self._has_data,
+        )
 
     def _check_recovered(self, recovered: Recovered) -> None:
         mark = "new" if recovered.is_new else "again"
@@ -209,20 +212,10 @@ class SimNode:
             done(LOST)
 
     def crash_while_starting(self) -> None:
-        """Begin a life, and lose the power somewhere in the middle of recovery."""
+        """Begin a life, and lose the power in the middle of recovery, if there is anything to mend."""
         assert self.replica is None
-        self.disk.arm(self._crash_random.randrange(5))
-        try:
-            Wal.open(
-                self.disk,
-                Path("/wal"),
-                CLUSTER_ID,
-                self.node_id,
-                segment_bytes=self._options.segment_bytes,
-            )
-        except (PowerCut, DataDirError, DiskFailed, DiskFull, RaftwerkError):
+        if crash_in_recovery(self.disk, self._open_wal, self._crash_random):
             self._coverage.mark("start: crashed in recovery")
-        self.disk.disarm()
 
     def pause(self, duration_us: int) -> None:
         """Stop the process (SIGSTOP); it goes on as if nothing had been, but its clock tells."""
