@@ -4,6 +4,10 @@ import pytest
 
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.cluster import Cluster
+from raftwerk.sim.release import NEXT
+from raftwerk.sim.scenarios.releases import FAR
+
+VERSIONS = {"handshake: version 1", "handshake: version 2"}
 
 
 def cluster() -> Cluster:
@@ -51,3 +55,39 @@ def test_damage_without_a_backup_is_a_violation_and_with_one_is_repaired() -> No
 def test_states_are_compared_with_the_oracle() -> None:
     made = cluster()
     assert made.check_state(1)
+
+
+def test_a_link_speaks_the_newest_version_that_both_know() -> None:
+    made = cluster()
+    made.crash(1)
+    made.network.releases[1] = NEXT
+    made.start(1)
+    assert set(made.coverage.counts) & VERSIONS == {"handshake: version 1"}
+    made.crash(2)
+    made.network.releases[2] = NEXT
+    made.start(2)
+    assert set(made.coverage.counts) & VERSIONS == VERSIONS
+
+
+def test_a_node_without_a_common_version_is_heard_by_nobody() -> None:
+    made = cluster()
+    made.crash(1)
+    made.network.releases[1] = FAR
+    made.start(1)
+    assert made.network.refused == {(1, 2), (2, 1), (1, 3), (3, 1)}
+    term = made.nodes[1].state.current_term
+    made.run_ms(3_000)
+    assert made.nodes[1].state.leader_id == 0
+    assert made.nodes[1].state.current_term == term
+
+
+def test_a_log_of_a_later_format_is_refused_and_restored() -> None:
+    made = cluster()
+    made.crash(1)
+    made.nodes[1].backup = made.nodes[1].disk.copy_files()
+    made.nodes[1].disk.begin_later_format()
+    before = made.nodes[1].disk.copy_files()
+    assert not made.nodes[1].start()
+    assert "log format 2 is not known here" in str(made.nodes[1].refusal)
+    assert made.nodes[1].disk.copy_files() == before, "nothing was changed"
+    assert made.start(1)

@@ -7,11 +7,11 @@ import pytest
 
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.faults import KINDS, Fault, arrange, schedule
-from raftwerk.sim.options import FAULT_KINDS, FaultOptions, Options
+from raftwerk.sim.options import FAULT_KINDS, RELEASE_FAULT_KINDS, FaultOptions, Options
 
 
 def test_every_kind_that_is_drawn_exists() -> None:
-    assert set(FAULT_KINDS) == set(KINDS)
+    assert {*FAULT_KINDS, *RELEASE_FAULT_KINDS} == set(KINDS)
 
 
 def test_schedule_has_what_the_options_want_in_order_of_time() -> None:
@@ -22,7 +22,7 @@ def test_schedule_has_what_the_options_want_in_order_of_time() -> None:
     assert all(0 <= fault.at_ms < options.safety_ms for fault in faults)
 
 
-@pytest.mark.parametrize("kind", FAULT_KINDS)
+@pytest.mark.parametrize("kind", KINDS)
 def test_cluster_survives_each_fault_alone(kind: str) -> None:
     """Under all checkers, five times; then everything is mended and a leader is there."""
     cluster = Cluster(3)

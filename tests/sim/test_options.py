@@ -2,7 +2,7 @@
 
 from random import Random
 
-from raftwerk.sim.options import FAULT_KINDS, Options, draw
+from raftwerk.sim.options import FAULT_KINDS, RELEASE_FAULT_KINDS, Options, draw
 
 
 def test_one_seed_draws_one_set_of_options() -> None:
@@ -11,12 +11,13 @@ def test_one_seed_draws_one_set_of_options() -> None:
 
 
 def test_many_seeds_draw_everything() -> None:
-    """Sizes from one to seven, learners, joint configurations, and each fault, off and on."""
+    """Sizes from one to seven, learners, joint configurations, mixed releases, and each fault, off and on."""
     drawn = [draw(Random(seed)) for seed in range(300)]
     assert {len(options.membership.nodes) for options in drawn} == set(range(1, 8))
     assert any(options.membership.learners for options in drawn)
     assert any(options.membership.outgoing for options in drawn)
-    for kind in FAULT_KINDS:
+    assert {bool(options.upgraded) for options in drawn} == {True, False}
+    for kind in (*FAULT_KINDS, *RELEASE_FAULT_KINDS):
         assert {kind in options.faults.counts for options in drawn} == {True, False}
 
 

@@ -21,11 +21,13 @@ from raftwerk.sim.checkers.state_machine_safety import NoChecks, OracleChecks
 from raftwerk.sim.coverage import Coverage
 from raftwerk.sim.machines import Home, KvHome, SimKvMachine, kv_digest
 from raftwerk.sim.network import Pair, SimNetwork
-from raftwerk.sim.node import SimNode
+from raftwerk.sim.node import CLUSTER_ID, SimNode
 from raftwerk.sim.options import Options
+from raftwerk.sim.release import NEXT, shake_hands
 from raftwerk.sim.trace import Trace
 from raftwerk.sim.world import World
 from raftwerk.storage.memory import MemoryStore
+from raftwerk.wire.handshake import Refused
 
 LINK_US_MAX: Final = 5_000
 """How soon a connection is made, or its end is noticed."""
@@ -77,6 +79,7 @@ class Cluster:
         self.network = SimNetwork(
             self.world, options.network, self.trace, self.coverage, self._deliver
         )
+        self.network.releases.update(dict.fromkeys(options.upgraded, NEXT))
         self._random = self.world.stream("links")
         self.is_healed = False
         """Whether the faults are over."""
@@ -174,8 +177,14 @@ class Cluster:
         self.world.after(delay_ms * 1000, restart)
 
     def _on_ambush(self, node_id: NodeId) -> None:
-        """It did what somebody waited for: it crashes in a moment."""
-        self.world.after(self._random.randrange(3_000), lambda: self.crash(node_id))
+        """It did what somebody waited for: it crashes in a moment, and again when it starts."""
+
+        def crash() -> None:
+            self.crash(node_id)
+            if not self.nodes[node_id].is_up:
+                self.nodes[node_id].crash_while_starting()
+
+        self.world.after(self._random.randrange(3_000), crash)
         self.restart_later(node_id, 50 + self._random.randrange(500))
 
     def _on_disk_failed(self, node_id: NodeId) -> None:
@@ -187,8 +196,25 @@ class Cluster:
     # Links
 
     def _open_link(self, node_id: NodeId, peer: NodeId) -> None:
-        self._after_a_moment(node_id, peer, self.nodes[peer].link_opened)
-        self._after_a_moment(peer, node_id, self.nodes[node_id].link_opened)
+        """Each side dials the other."""
+        for one, other in ((node_id, peer), (peer, node_id)):
+            if self._dial(one, other):
+                self._after_a_moment(one, other, self.nodes[other].link_opened)
+
+    def _dial(self, node_id: NodeId, peer: NodeId) -> bool:
+        """Returns whether it is welcome."""
+        network = self.network
+        answer = shake_hands(
+            CLUSTER_ID, (node_id, network.release_of(node_id)), (peer, network.release_of(peer))
+        )
+        if isinstance(answer, Refused):
+            network.refused.add((node_id, peer))
+            self.coverage.mark("handshake: refused")
+            self.trace.record(node_id, "notice", {"event": "refused", "reason": answer.reason})
+            return False
+        network.refused.discard((node_id, peer))
+        self.coverage.mark(f"handshake: version {answer.version}")
+        return True
 
     def _after_a_moment(self, sender: NodeId, to: NodeId, notify: Callable[[NodeId], None]) -> None:
         def notice() -> None:
@@ -220,7 +246,8 @@ class Cluster:
         pairs = list(pairs)
         self.network.join(pairs)
         for one, other in pairs:
-            self._after_a_moment(one, other, self.nodes[other].link_opened)
+            if self._dial(one, other):
+                self._after_a_moment(one, other, self.nodes[other].link_opened)
 
     def heal(self) -> None:
         """No more faults: links, disks and clocks are well, and nothing is lost."""

@@ -7,6 +7,9 @@ from collections import Counter
 from collections.abc import Iterable
 from typing import Final
 
+from raftwerk.sim.release import NEXT
+from raftwerk.wire.handshake import SPOKEN
+
 EXPECTED: Final = (
     "notice: became candidate",
     "notice: became leader",
@@ -34,6 +37,9 @@ EXPECTED: Final = (
     "fault: storm",
     "fault: swizzle",
     "fault: transfer",
+    "fault: upgrade",
+    "fault: later format",
+    *(f"handshake: version {version}" for version in (SPOKEN.newest, NEXT.spoken.newest)),
     "network: delivered",
     "network: duplicated",
     "network: lost",

@@ -14,6 +14,7 @@ from raftwerk.raft.types import NodeId
 from raftwerk.sim.clock import DRIFT_PPM_MAX
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.options import Options
+from raftwerk.sim.release import NEXT
 
 WIPED: Final = 0.15
 """Of the disks that rot."""
@@ -82,7 +83,7 @@ def crash(cluster: Cluster, random: Random) -> None:
         node = cluster.nodes[node_id]
         if node.is_up:
             cluster.crash(node_id, with_power=with_power)
-            if random.random() < 0.3:
+            if random.random() < 0.6:
                 node.crash_while_starting()
         cluster.restart_later(node_id, _duration_ms(random))
 
@@ -221,6 +222,28 @@ def rot(cluster: Cluster, random: Random) -> None:
         cluster.restart_later(node.node_id, _duration_ms(random))
 
 
+def upgrade(cluster: Cluster, random: Random) -> None:
+    """A node is started again with another release: the next one, or back from there."""
+    node_id = _victim(cluster, random)
+    releases = cluster.network.releases
+    cluster.crash(node_id)
+    if node_id in releases:
+        del releases[node_id]
+    else:
+        releases[node_id] = NEXT
+    cluster.restart_later(node_id, _duration_ms(random))
+
+
+def later_format(cluster: Cluster, random: Random) -> None:
+    """A node is down, and meanwhile a later release begins a segment of its log in another format: it must not start."""
+    node = cluster.nodes[_victim(cluster, random)]
+    if node.is_up:
+        cluster.crash(node.node_id)
+        node.backup = node.disk.copy_files()
+        node.disk.begin_later_format()
+        cluster.restart_later(node.node_id, _duration_ms(random))
+
+
 def drift(cluster: Cluster, random: Random) -> None:
     """A clock goes wrong from now on."""
     clock = cluster.nodes[_victim(cluster, random)].clock
@@ -253,4 +276,6 @@ KINDS: Final[dict[str, Callable[[Cluster, Random], None]]] = {
     "rot": rot,
     "drift": drift,
     "transfer": transfer,
+    "upgrade": upgrade,
+    "later format": later_format,
 }

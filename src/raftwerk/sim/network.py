@@ -13,9 +13,10 @@ from typing import TypeAlias
 from raftwerk.raft.messages import Message
 from raftwerk.raft.types import NodeId
 from raftwerk.sim.coverage import Coverage
+from raftwerk.sim.release import PRESENT, Release
 from raftwerk.sim.trace import Trace
 from raftwerk.sim.world import World
-from raftwerk.wire.codec import decode, encode
+from raftwerk.wire.codec import decode
 from raftwerk.wire.frame import FrameDecoder
 
 Pair: TypeAlias = tuple[NodeId, NodeId]
@@ -61,6 +62,10 @@ class SimNetwork:
         self._newest: Counter[Pair] = Counter()
         self.lives: Counter[NodeId] = Counter()
         """How often each node was started."""
+        self.releases: dict[NodeId, Release] = {}
+        """Of those that do not run the present one."""
+        self.refused: set[Pair] = set()
+        """Where the handshake was refused: there is no connection from the one to the other."""
         self._last_us: dict[Pair, int] = {}
         self.sent: Counter[str] = Counter()
         """Messages by type."""
@@ -70,16 +75,22 @@ class SimNetwork:
 
     def send(self, sender: NodeId, to: NodeId, messages: Sequence[Message]) -> None:
         pair = (sender, to)
+        release = self.release_of(sender)
         for message in messages:
-            data = encode(message)
+            data = release.encode(message)
             kind = type(message).__name__
             self.sent[kind] += 1
             self.sent_bytes += len(data)
             self._trace.record(sender, "send", {"to": to, "kind": kind, "term": message.term})
             self._send_one(pair, data)
 
+    def release_of(self, node_id: NodeId) -> Release:
+        return self.releases.get(node_id, PRESENT)
+
     def _send_one(self, pair: Pair, data: bytes) -> None:
         options, random = self.options, self._random
+        if pair in self.refused:
+            return
         if self._cuts[pair]:
             self._coverage.mark("network: cut")
             return

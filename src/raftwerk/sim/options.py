@@ -5,6 +5,7 @@ from random import Random
 
 from raftwerk.raft.config import Config
 from raftwerk.raft.membership import Membership
+from raftwerk.raft.types import NodeId
 from raftwerk.sim.journal import DiskOptions
 from raftwerk.sim.network import NetworkOptions
 
@@ -62,6 +63,8 @@ class Options:
     faults: FaultOptions = field(default_factory=FaultOptions)
     safety_ms: int = 10_000
     """How long faults may happen."""
+    upgraded: tuple[NodeId, ...] = ()
+    """Nodes that run the next release from the beginning."""
 
 
 FAULT_KINDS = (
@@ -82,6 +85,8 @@ FAULT_KINDS = (
     "drift",
     "transfer",
 )
+
+RELEASE_FAULT_KINDS = ("upgrade", "later format")
 
 
 def draw(random: Random) -> Options:
@@ -106,7 +111,14 @@ def draw(random: Random) -> Options:
         watches=random.choice((0, 0, 1, 4)),
         admins=random.choice((0, 0, 0, 1)),
     )
-    return replace(options, workload=workload)
+    nodes = options.membership.nodes
+    upgraded = random.sample(nodes, random.choice((0, 0, random.randint(0, len(nodes)))))
+    return replace(
+        options,
+        workload=workload,
+        upgraded=tuple(sorted(upgraded)),
+        faults=_faults_of_releases(random, options.faults),
+    )
 
 
 def _membership(random: Random) -> Membership:
@@ -180,3 +192,10 @@ def _faults(random: Random) -> FaultOptions:
     """Each kind is off in half of the seeds: what always happens together hides what happens alone."""
     counts = {kind: random.choice((1, 3, 8)) for kind in FAULT_KINDS if random.random() < 0.5}
     return FaultOptions(counts)
+
+
+def _faults_of_releases(random: Random, drawn: FaultOptions) -> FaultOptions:
+    counts = {
+        kind: random.choice((1, 3, 8)) for kind in RELEASE_FAULT_KINDS if random.random() < 0.3
+    }
+    return FaultOptions({**drawn.counts, **counts})

@@ -4,7 +4,7 @@ The dialling side sends MAGIC and a Hello; the other answers Welcome, or Refused
 """
 
 from enum import IntEnum
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
@@ -17,6 +17,17 @@ VERSION: Final = 1
 VERSION_MIN: Final = 1
 """The oldest version that this side still speaks."""
 HELLO_BYTES_MAX: Final = 64 * 1024
+
+
+class Versions(NamedTuple):
+    """What a node speaks, both included."""
+
+    oldest: int
+    newest: int
+
+
+SPOKEN: Final = Versions(VERSION_MIN, VERSION)
+"""By this release."""
 
 T = TypeVar("T")
 
@@ -62,10 +73,15 @@ class Refused(msgspec.Struct, frozen=True):
 
 
 def encode_hello(
-    cluster_id: int, sender: int, receiver: int, stream: Stream, life: int = 0
+    cluster_id: int,
+    sender: int,
+    receiver: int,
+    stream: Stream,
+    life: int = 0,
+    spoken: Versions = SPOKEN,
 ) -> bytes:
     """What the dialling side sends first."""
-    hello = Hello(VERSION_MIN, VERSION, cluster_id, sender, receiver, stream, life)
+    hello = Hello(spoken.oldest, spoken.newest, cluster_id, sender, receiver, stream, life)
     return MAGIC + encode_frame(_HELLO, msgspec.msgpack.encode(hello))
 
 
@@ -76,13 +92,19 @@ def encode_answer(answer: Welcome | Refused) -> bytes:
     )
 
 
-def judge(hello: Hello, cluster_id: int, node_id: int, known: frozenset[int]) -> Welcome | Refused:
+def judge(
+    hello: Hello,
+    cluster_id: int,
+    node_id: int,
+    known: frozenset[int],
+    spoken: Versions = SPOKEN,
+) -> Welcome | Refused:
     """The answer to a Hello, at node_id of cluster_id, whose peers are `known`."""
-    version = min(hello.version, VERSION)
-    if version < max(hello.version_min, VERSION_MIN):
+    version = min(hello.version, spoken.newest)
+    if version < max(hello.version_min, spoken.oldest):
         return Refused(
-            f"peer protocol versions {hello.version_min} to {hello.version} are spoken there, {VERSION_MIN} to {VERSION} "
-            "here: upgrade one side"
+            f"peer protocol versions {hello.version_min} to {hello.version} are spoken there, {spoken.oldest} to "
+            f"{spoken.newest} here: upgrade one side"
         )
     if hello.cluster_id != cluster_id:
         return Refused(

@@ -23,6 +23,7 @@ from raftwerk.sim.scenarios import (
     figures,
     meetings,
     membership,
+    releases,
 )
 from raftwerk.sim.scenarios.course_kv import Course
 from raftwerk.sim.scenarios.stage import Stage
@@ -332,6 +333,8 @@ SCENARIOS: Final = {
         *_figures(),
         *_meetings(),
         *_disks(),
+        Scenario("RollingUpgrade", releases.rolling_upgrade, _options(3)),
+        Scenario("AnUpgradeTooFar", releases.an_upgrade_too_far, _options(3)),
         *_at_work(),
     ]
 }
