@@ -128,7 +128,7 @@ def test_lease_is_seen_with_all_its_keys_or_not_at_all() -> None:
         assert rig.machine.leases.find(A) is None
         assert rig.machine.revision == 8
         slices += 1
-    assert slices == 4, "and the last"
+    assert slices == 3, "and the last"
     assert (rig.machine.revision, keys(rig, A)) == (9, [])
 
 

@@ -7,7 +7,7 @@ from raftwerk.kv.commands import Command, Put, encode
 from raftwerk.kv.machine import SLICE_ROWS
 from raftwerk.kv.watch import Delivery, Hub, Watcher
 from raftwerk.kv.watch_index import Interest
-from tests.kv.rig import Rig
+from tests.kv.rig import Rig, completed
 
 
 class Told(NamedTuple):
@@ -135,4 +135,4 @@ def write(rig: WatchRig, *keys: bytes, value: bytes = b"v") -> None:
 def apply_together(rig: WatchRig, *commands: Command) -> None:
     """As one batch of the log."""
     rig.log += map(encode, commands)
-    rig.machine.apply([encode(command) for command in commands], len(rig.log), b"")
+    completed(rig.machine.apply([encode(command) for command in commands], len(rig.log), b""))

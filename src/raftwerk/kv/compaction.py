@@ -8,10 +8,9 @@ everything: for each version, drop what it links to, and drop it if it is a dele
 
 import hashlib
 from collections.abc import Callable
-from itertools import islice
 from typing import Final
 
-from raftwerk.kv.rows import LINK_BYTES, NO_LINK, REVISION, RevisionRow, decode_key_value
+from raftwerk.kv.rows import LINK_BYTES, NO_LINK, REVISION, ROW_BYTES, RevisionRow, decode_key_value
 from raftwerk.kv.store import Store, Table, number, put_number
 
 NEVER_COMPACTED: Final = -1
@@ -84,13 +83,17 @@ class Removal:
 
     def step(self, max_rows: int) -> tuple[int, bool]:
         """Look at max_rows versions. Returns the revision up to which all is done, and whether that is the last one."""
-        rows = list(islice(self._store.scan(Table.REVISIONS, self._next, self._stop), max_rows + 1))
-        for revision, data in rows[:max_rows]:
-            self._look_at(revision, RevisionRow.decode(data))
-        if len(rows) <= max_rows:
-            return self._upto, True
-        self._next = rows[-1][0]
-        return revision_of(self._next) - 1, False
+        rows: list[tuple[bytes, RevisionRow]] = []  # a scan ends with the first deletion
+        is_complete = True
+        for revision, data in self._store.scan(Table.REVISIONS, self._next, self._stop):
+            if max_rows <= 0:
+                self._next, is_complete = revision, False
+                break
+            max_rows -= 1 + len(data) // ROW_BYTES
+            rows.append((revision, RevisionRow.decode(data)))
+        for revision, row in rows:
+            self._look_at(revision, row)
+        return (self._upto, True) if is_complete else (revision_of(self._next) - 1, False)
 
     def _look_at(self, revision: bytes, row: RevisionRow) -> None:
         if row.prev != NO_LINK:
@@ -127,7 +130,7 @@ class HashScan:
             if max_rows <= 0:
                 self._next = revision
                 return None
-            max_rows -= 1
+            max_rows -= 1 + len(data) // ROW_BYTES
             self._take(revision, RevisionRow.decode(data))
         self.close()
         return self._sum % 2**64

@@ -42,6 +42,7 @@ from raftwerk.kv.results import (
     Result,
     TxnResult,
 )
+from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.sessions import Sessions
 from raftwerk.kv.store import Store, Table, number, put_number
 from raftwerk.kv.txn import Execution, Slice, Steps, TxnScan, begun, is_sound
@@ -52,8 +53,6 @@ from raftwerk.kv.watch_history import History
 FIRST_REVISION: Final = 1
 SLICE_ROWS: Final = 250
 """That commands look at in one turn: one to two milliseconds."""
-ROW_BYTES: Final = 16 * 1024
-"""Of a command's own bytes, as many take as long as a row."""
 _POSITION: Final = b"position"
 _REVISION: Final = b"revision"
 
@@ -117,15 +116,17 @@ class KvMachine:
         results: list[Result] = []
         self._gather()
         for data in batch:
-            if not part.left:
+            if (
+                2 * part.left < part.rows
+            ):  # what fits into half a slice is never cut: its events are gathered
                 self._publish_gathered()
                 yield
                 part.renew()
                 self._gather()
-            part.take(1 + len(data) // ROW_BYTES)
             result = self._execute(data)
             if isinstance(result, Generator):
                 result = yield from self._finish(result)
+            part.take(1 + len(data) // ROW_BYTES)
             results.append(result)
         self._publish_gathered()
         return results

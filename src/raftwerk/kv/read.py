@@ -13,6 +13,7 @@ from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
 from raftwerk.kv.results import RangeResult
 from raftwerk.kv.rows import (
     NO_VERSION,
+    ROW_BYTES,
     VERSION_FROM,
     VERSION_TO,
     KeyRow,
@@ -105,10 +106,11 @@ class RangeScan:
             if max_rows <= 0:
                 return None
             key, row = self._rows.pop()  # to free them takes its time too: not all at once
-            self._kvs.append(_render(self._versions, self._query, key, row))
-            max_rows -= 1
+            kv = _render(self._versions, self._query, key, row)
+            self._kvs.append(kv)
+            max_rows -= 1 + len(kv) // ROW_BYTES
         self.close()
-        self.rows_left = max_rows
+        self.rows_left = max(0, max_rows)
         return RangeResult(self._header_revision, self._kvs, self._has_more, self._count)
 
     def close(self) -> None:
@@ -139,10 +141,12 @@ class RangeScan:
                 if not is_full:
                     rows.append((key, row))
                     if is_ordered_by_value:
-                        values[key] = decode_key_value(self._versions.key_value(row)).value
+                        value = decode_key_value(self._versions.key_value(row)).value
+                        values[key] = value
+                        max_rows -= len(value) // ROW_BYTES
         self._is_counted = True
         self._keep_count()
-        return max_rows
+        return max(0, max_rows)
 
     def _keep_count(self) -> None:
         """For reads of the same range, and for the next page: of a client that begins it behind the last key, or at it."""

@@ -23,6 +23,8 @@ NO_LINK: Final = bytes(LINK_BYTES)
 """Older than all revisions: where the links of a key end."""
 NO_LINKS: Final = 2 * NO_LINK
 NO_VERSION: Final = bytes(8)
+ROW_BYTES: Final = 4096
+"""Work that is cut into slices counts so many bytes of a value as one more row: about as long they take."""
 
 
 class KeyRow(NamedTuple):

@@ -21,7 +21,7 @@ from raftwerk.kv.commands import (
 from raftwerk.kv.lease import Leases
 from raftwerk.kv.read import RangeScan, read_key
 from raftwerk.kv.results import DeleteRangeResult, KvError, PutResult, RangeResult, TxnResult
-from raftwerk.kv.rows import KeyRow
+from raftwerk.kv.rows import ROW_BYTES, KeyRow
 from raftwerk.kv.store import Table
 from raftwerk.kv.versions import NEWEST, Versions, bound, bounds
 
@@ -250,13 +250,24 @@ class Execution:
             else:
                 row, next_key = versions.newest(delete.key), None
                 doomed = [(delete.key, row)] if row is not None else []
-            if delete.prev_kv:
-                prev_kvs += [versions.key_value(row) for _, row in doomed]
             deleted += len(doomed)
+            if delete.prev_kv:
+                prev_kvs += yield from self._key_values(doomed)
             self.delete_keys([key for key, _ in doomed])
             if next_key is not None:
                 yield from self._pause()
         return DeleteRangeResult(self.revision, deleted, prev_kvs)
+
+    def _key_values(self, rows: list[tuple[bytes, KeyRow]]) -> Steps[list[bytes]]:
+        found = []
+        for _, row in rows:
+            kv = self._versions.key_value(row)
+            found.append(kv)
+            if len(kv) >= ROW_BYTES:
+                if not self._slice.left:
+                    yield from self._pause()
+                self._slice.take(len(kv) // ROW_BYTES)
+        return found
 
     def delete_leased(self, lease_id: int) -> Steps[int]:
         """Delete the keys of a lease. Returns the revision after that; what follows gets one of its own."""
