@@ -11,11 +11,13 @@ from raftwerk.api import rpc_pb2
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client, OutcomeUnknown
 
+WRITERS = 6
+
 
 class Load:
     """Writers that go on until told to stop."""
 
-    def __init__(self, members: Sequence[Member], name: str = "w", writers: int = 6) -> None:
+    def __init__(self, members: Sequence[Member], name: str = "w", writers: int = WRITERS) -> None:
         self._urls = [member.client_url for member in members]
         self._name = name
         self._writers = writers

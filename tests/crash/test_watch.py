@@ -12,8 +12,9 @@ import grpc
 from raftwerk.api.rpc_pb2 import PutRequest, RangeRequest
 from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest, WatchResponse
 from raftwerk.cli.cluster import LocalCluster, Member, metric
+from raftwerk.raft.config import Config
 from tests.conftest import StartCluster
-from tests.crash.load import Load
+from tests.crash.load import WRITERS, Load
 from tests.crash.test_kill import restart
 from tests.interop.grpc_client import GrpcClient
 
@@ -150,9 +151,11 @@ def test_watch_survives_a_snapshot_from_the_leader(start_cluster: StartCluster) 
 
 
 def wait_compacted(leader: Member) -> None:
-    """Until the log before the present end is gone at the leader: who stopped here needs a snapshot."""
-    name = "raftwerk_raft_last_index"
-    start = metric(leader, name)
-    assert start is not None
-    while (metric(leader, "raftwerk_raft_snapshot_index") or 0) <= start:
+    """Until the leader has dropped all that can be under way to a follower that stopped here: it needs a snapshot."""
+    last_index = metric(leader, "raftwerk_raft_last_index")
+    assert last_index is not None
+    sent = (
+        last_index + Config().window_messages_max * WRITERS
+    )  # each waits for an answer before its next write
+    while (metric(leader, "raftwerk_raft_snapshot_index") or 0) <= sent:
         pass
