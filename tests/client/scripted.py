@@ -13,8 +13,8 @@ OK: Final = rpc_pb2.PutResponse().SerializeToString()
 HANG: Final = "hang"
 """No answer, until the call is cancelled."""
 
-Step = bytes | tuple[int, str] | str
-"""A message; (gRPC status, text); or HANG."""
+Step = bytes | list[bytes] | tuple[int, str] | str
+"""A message; messages of a stream that goes on after them; (gRPC status, text); or HANG."""
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 
@@ -45,6 +45,19 @@ class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
             assert isinstance(step, bytes)
             return step
 
+        async def stream(requests: Any, context: Any) -> None:
+            await anext(aiter(requests))
+            self.called.set()
+            assert isinstance(step, list)
+            for message in step:
+                await context.write(message)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                self.cancelled.set()
+
+        if isinstance(step, list):
+            return grpc.stream_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(answer)
 
 

@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
-from raftwerk.api import watch_pb2
+from raftwerk.api import auth_rpc_pb2, status, watch_pb2
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client, Compacted
 from raftwerk.client.channel import UNREAD_MAX
@@ -13,6 +14,7 @@ from raftwerk.client.txn import put
 from raftwerk.client.watch import Event, EventKind, Watch
 from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
+from tests.client.scripted import scripted
 from tests.conftest import StartCluster
 
 
@@ -183,5 +185,78 @@ def test_a_watch_outlives_its_server(start_cluster: StartCluster) -> None:
             for number in range(1, 5):
                 await client.put(b"k", b"%d" % number)
             assert [one.value for one in await take(events, 4)] == [b"1", b"2", b"3", b"4"]
+
+    asyncio.run(main())
+
+
+TOKEN = auth_rpc_pb2.AuthenticateResponse(token="abc.1").SerializeToString()
+EXPIRED = "rpc error: code = Unauthenticated desc = etcdserver: invalid auth token"
+
+
+def told(**fields: Any) -> bytes:
+    response = watch_pb2.WatchResponse(header={"revision": 5}, **fields)
+    return response.SerializeToString()
+
+
+def refusal(reason: str) -> list[bytes]:
+    """All that the stream of such a watch brings."""
+    return [told(watch_id=-1, created=True, canceled=True, cancel_reason=reason)]
+
+
+WATCHED: list[bytes] = [told(created=True), told(events=[{"kv": {"key": b"a", "mod_revision": 6}}])]
+
+
+def test_a_watch_with_an_expired_token_begins_again_with_another_one() -> None:
+    """It is refused in a message, in Go's words, not by the status of its stream."""
+
+    async def main() -> None:
+        async with scripted(TOKEN, refusal(EXPIRED), TOKEN, WATCHED) as server:
+            client = Client([server.endpoint], credentials=("root", "secret"))
+            async with asyncio.timeout(30), client.watch(b"a") as events:
+                assert (await anext(events)).key == b"a"
+            client.close()
+            calls = [path.rpartition("/")[2] for path in server.paths]
+            assert calls == ["Authenticate", "Watch"] * 2
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("reason", "code", "text"),
+    [
+        (
+            "rpc error: code = PermissionDenied desc = etcdserver: permission denied",
+            status.PERMISSION_DENIED,
+            "etcdserver: permission denied",
+        ),
+        ("mvcc: watcher range is empty", status.INVALID_ARGUMENT, "mvcc: watcher range is empty"),
+        ("out of sorts", status.UNKNOWN, "out of sorts"),
+        ("rpc error: code = Odd desc = out of sorts", status.UNKNOWN, "out of sorts"),
+        ("", status.UNKNOWN, "the server cancelled the watch"),
+    ],
+    ids=["permission", "range", "unknown text", "unknown code", "none"],
+)
+def test_a_watch_that_is_cancelled_fails_as_the_reason_says(
+    reason: str, code: int, text: str
+) -> None:
+    async def main() -> None:
+        async with scripted(refusal(reason)) as server, Client([server.endpoint]) as client:
+            with pytest.raises(CallFailed) as caught:
+                async with client.watch(b"a"):
+                    pass
+            assert (caught.value.code, caught.value.text) == (code, text)
+
+    asyncio.run(main())
+
+
+def test_whoever_gives_up_beginning_a_watch_leaves_nothing_at_the_server() -> None:
+    async def main() -> None:
+        async with scripted([]) as server, Client([server.endpoint]) as client:
+            beginning = asyncio.create_task(client.watch(b"a").__aenter__())
+            await server.called.wait()
+            beginning.cancel()
+            async with asyncio.timeout(30):
+                await server.cancelled.wait()
+            assert beginning.cancelled()
 
     asyncio.run(main())

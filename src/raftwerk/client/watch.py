@@ -10,6 +10,7 @@ that is compacted away is there a gap, and then `Compacted` is raised.
 """
 
 import asyncio
+import re
 from collections import deque
 from dataclasses import dataclass
 from enum import Enum
@@ -22,6 +23,19 @@ from raftwerk.client.errors import CallFailed, Compacted
 from raftwerk.http2.client import Answer
 
 PATH: Final = "/etcdserverpb.Watch/Watch"
+
+_IN_WORDS_OF_GO: Final = re.compile(r"rpc error: code = (\w+) desc = (.*)", re.DOTALL)
+_CODES: Final = {
+    "InvalidArgument": status.INVALID_ARGUMENT,
+    "PermissionDenied": status.PERMISSION_DENIED,
+    "Unauthenticated": status.UNAUTHENTICATED,
+    "Unavailable": status.UNAVAILABLE,
+}
+_CODES_OF_TEXTS: Final = {
+    status.NO_LEADER.text: status.UNAVAILABLE,
+    status.STOPPED.text: status.UNAVAILABLE,
+    "mvcc: watcher range is empty": status.INVALID_ARGUMENT,
+}
 
 
 class EventKind(Enum):
@@ -54,8 +68,12 @@ class Watch:
 
     async def __aenter__(self) -> Self:
         """Returns when the server watches: no later event is missed. Raises CallFailed when it refuses."""
-        while self._stream is None or not self.next_revision:
-            await self._advance()
+        try:
+            while self._stream is None or not self.next_revision:
+                await self._advance()
+        except BaseException:
+            self._close()
+            raise
         return self
 
     async def __aexit__(
@@ -75,7 +93,8 @@ class Watch:
             await self._advance()
         return self._events.popleft()
 
-    async def progress(self) -> int:
+    @property
+    def progress(self) -> int:
         """The revision up to which everything has come; with `progress_notify` it grows without events too."""
         return self.next_revision - 1
 
@@ -130,17 +149,28 @@ class Watch:
         self._close()
         if response.compact_revision:
             raise Compacted(*status.COMPACTED, response.compact_revision)
-        reason = response.cancel_reason or "the server cancelled the watch"
-        is_transient = reason in (status.NO_LEADER.text, status.STOPPED.text)
-        code = status.UNAVAILABLE if is_transient else status.PERMISSION_DENIED
-        if not self._calls.failed(stream, Answer(code, reason)):
-            raise CallFailed(code, reason)
+        answer = cancellation(response.cancel_reason)
+        if answer.status == status.UNKNOWN or not self._calls.failed(stream, answer):
+            raise CallFailed(answer.status, answer.text)
         await asyncio.sleep(RETRY_S)
 
     def _close(self) -> None:
         if self._stream is not None:
             self._stream.close()
             self._stream = None
+
+
+def cancellation(reason: str) -> Answer:
+    """Code and text of a cancel_reason: of a refusal etcd tells both, in Go's words; elsewhere the text says all.
+
+    >>> cancellation("rpc error: code = PermissionDenied desc = etcdserver: permission denied")[:2]
+    (7, 'etcdserver: permission denied')
+    """
+    told = _IN_WORDS_OF_GO.fullmatch(reason)
+    if told is not None:
+        return Answer(_CODES.get(told[1], status.UNKNOWN), told[2])
+    code = _CODES_OF_TEXTS.get(reason, status.UNKNOWN)
+    return Answer(code, reason or "the server cancelled the watch")
 
 
 def _event(event: kv_pb2.Event) -> Event:
