@@ -4,14 +4,18 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from raftwerk.api import lease_pb2, status
 from raftwerk.cli.cluster import Member
-from raftwerk.client import CallFailed, Client, LeaseLost
+from raftwerk.client import CallFailed, Client, LeaseLost, OutcomeUnknown
+from raftwerk.client import lease as leases
+from raftwerk.client.calls import Calls, OpenStream
+from raftwerk.client.lease import Lease
 from tests.client.lossy import lossy
-from tests.client.scripted import scripted
+from tests.client.scripted import HANG, closed_endpoint, scripted
 from tests.conftest import StartCluster
 
 
@@ -139,5 +143,69 @@ def test_a_lease_outlives_its_server(start_cluster: StartCluster) -> None:
             while loop.time() < end_s:
                 assert not lease.is_lost
                 await client.lease_time_to_live(lease.id)
+
+    asyncio.run(main())
+
+
+class Unreachable(Calls):
+    """A lease is granted; then no server can be reached, however often one is tried."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__([closed_endpoint()], timeout_s=0.1, exactly_once=False)
+        self._error = error
+        self.attempts = 0
+        self.has_tried = asyncio.Event()
+
+    async def unary(self, path: str, *args: Any, **kwargs: Any) -> Any:
+        if path != leases.GRANT:
+            raise CallFailed(status.UNAVAILABLE, "unreachable")
+        return lease_pb2.LeaseGrantResponse(ID=7, TTL=600)
+
+    async def open(self, path: str) -> OpenStream:
+        self.attempts += 1
+        if self.attempts == 3:
+            self.has_tried.set()
+        raise self._error
+
+
+def test_a_lease_outlives_an_outage_that_is_shorter_than_its_time() -> None:
+    """However long the client waits for one call: a lease is lost when its time is over, and not before."""
+
+    async def main() -> None:
+        calls = Unreachable(CallFailed(status.UNAVAILABLE, "unreachable"))
+        async with Lease(calls, 600) as lease:
+            await calls.has_tried.wait()
+            assert not lease.is_lost
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "error", [CallFailed(*status.NOT_PERMITTED), ValueError("a bug")], ids=["refused", "bug"]
+)
+def test_a_lease_that_nobody_renews_any_more_is_lost(error: Exception) -> None:
+    async def main() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        async with asyncio.timeout(30), Lease(Unreachable(error), 600) as lease:
+            await lease.lost.wait()
+            assert lease.is_lost
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "action",
+    [lambda client: client.lease_grant(60), lambda client: client.lease_revoke(7)],
+    ids=["grant", "revoke"],
+)
+def test_a_lease_whose_change_is_not_answered_may_have_changed(
+    action: Callable[[Client], Awaitable[object]],
+) -> None:
+    async def main() -> None:
+        async with scripted(HANG) as server:
+            client = Client([server.endpoint], timeout_s=0.3)
+            with pytest.raises(OutcomeUnknown):
+                await action(client)
+            client.close()
 
     asyncio.run(main())

@@ -1,7 +1,7 @@
 """Calls with fail-over between endpoints, and what is tried again.
 
 Reads are, and writes that certainly did not happen. A write with a place in a session is too: it is done once, however often
-it is sent. Any other write whose fate is not known raises OutcomeUnknown.
+it is sent; and so is one that may be done twice without harm. A write whose fate is not known in the end raises OutcomeUnknown.
 
 What may be tried again waits for each endpoint a share of its time, and for the last one all the rest: an endpoint that has
 stopped without a word costs a call that share, and the calls after it nothing.
@@ -82,7 +82,9 @@ def parse_endpoint(text: str) -> Address:
 
 class Kind(Enum):
     READ = auto()
-    """Changes nothing, or nothing that matters: tried again whatever happened."""
+    """Changes nothing: tried again whatever happened."""
+    REPEATABLE = auto()
+    """A write that may be done twice without harm: tried again like a read, but what it did may stay unknown."""
     WRITE = auto()
 
 
@@ -91,7 +93,9 @@ class _Fate:
 
     def __init__(self, kind: Kind, share_s: float, others: int) -> None:
         """others: endpoints that may be turned to when one has not answered for `share_s`."""
-        self.is_write = kind is Kind.WRITE
+        self.is_write = kind is not Kind.READ
+        self._is_harmless = kind is not Kind.WRITE
+        """To be done twice."""
         self.ticket: Ticket | None = None
         self._share_s = share_s
         self._others = others
@@ -115,10 +119,14 @@ class _Fate:
         return self.is_write and self.is_sent and not is_refusal
 
     @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be tried again, whatever became of the last attempt."""
+        return self._is_harmless or self.ticket is not None
+
+    @property
     def patience_s(self) -> float | None:
         """How long the next answer is waited for; None: until the end."""
-        is_repeatable = not self.is_write or self.ticket is not None
-        return self._share_s if self._others and is_repeatable else None
+        return self._share_s if self._others and self.is_repeatable else None
 
     def give_up(self, answer: Answer) -> None:
         """The endpoint is silent: on to another one."""
@@ -187,7 +195,7 @@ class Calls:
         try:
             async with asyncio.timeout(CLOSE_S):
                 request = Int64Value(value=self.session.number)
-                await self.unary(CLOSE_SESSION, request, Int64Value, Kind.READ)
+                await self.unary(CLOSE_SESSION, request, Int64Value, Kind.REPEATABLE)
         except (TimeoutError, CallError):
             pass
 
@@ -268,8 +276,8 @@ class Calls:
             return await self._take_another_session(fate)
         if answer.status != status.UNAVAILABLE:
             return False
-        is_done = fate.is_write and fate.is_sent and answer.text not in _NOT_DONE
-        if is_done and fate.ticket is None:
+        is_done = fate.is_sent and answer.text not in _NOT_DONE
+        if is_done and not fate.is_repeatable:
             return False
         await asyncio.sleep(RETRY_S)
         return True
@@ -336,9 +344,10 @@ class Calls:
             raise
 
     async def _open_session(self) -> int:
+        """One that nobody uses, because the answer was lost, ends by itself."""
         try:
-            response = await self.unary(OPEN_SESSION, Int64Value(), Int64Value, Kind.READ)
-        except CallFailed as failure:
+            response = await self.unary(OPEN_SESSION, Int64Value(), Int64Value, Kind.REPEATABLE)
+        except CallError as failure:
             if failure.code == status.UNIMPLEMENTED:
                 return 0
             raise

@@ -15,7 +15,7 @@ from typing import Final, Self
 
 from raftwerk.api import lease_pb2, status
 from raftwerk.client.calls import RETRY_S, Calls, Kind, OpenStream
-from raftwerk.client.errors import CallFailed, LeaseLost
+from raftwerk.client.errors import CallError, CallFailed, LeaseLost
 from raftwerk.errors import RaftwerkError
 from raftwerk.http2.client import Answer
 
@@ -35,8 +35,8 @@ async def grant(calls: Calls, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
     """A new lease. It has an id by lot, so that asking again for the same one does no harm."""
     request = lease_pb2.LeaseGrantRequest(TTL=ttl_s, ID=_random.randrange(1, 2**63))
     try:
-        return await calls.unary(GRANT, request, lease_pb2.LeaseGrantResponse, Kind.READ)
-    except CallFailed as failure:
+        return await calls.unary(GRANT, request, lease_pb2.LeaseGrantResponse, Kind.REPEATABLE)
+    except CallError as failure:
         if failure.text != status.LEASE_EXISTS.text:
             raise
     # Granted by an attempt whose answer was lost
@@ -50,9 +50,9 @@ async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) ->
     request = lease_pb2.LeaseRevokeRequest(ID=lease_id)
     try:
         await calls.unary(
-            REVOKE, request, lease_pb2.LeaseRevokeResponse, Kind.READ, timeout_s=timeout_s
+            REVOKE, request, lease_pb2.LeaseRevokeResponse, Kind.REPEATABLE, timeout_s=timeout_s
         )
-    except CallFailed as failure:
+    except CallError as failure:
         if failure.text != status.LEASE_NOT_FOUND.text:
             raise
 
@@ -95,7 +95,7 @@ class Lease:
             raise LeaseLost(f"lease {self.id:x} is over")
 
     async def __aenter__(self) -> Self:
-        """Raises CallFailed."""
+        """Raises CallFailed, and OutcomeUnknown of a lease that may have been granted: it ends by itself."""
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
         response = await grant(self._calls, self._wanted_ttl_s)
@@ -111,14 +111,16 @@ class Lease:
         trace: TracebackType | None,
     ) -> None:
         assert self._task is not None
+        was_lost = self.is_lost
         self._task.cancel()
         await asyncio.wait([self._task])
-        if not self.is_lost:
-            self.lost.set()
+        self.lost.set()  # by a task that was cancelled before its first step it is not
+        if not was_lost:
             with suppress(RaftwerkError):  # it ends by itself then
                 await revoke(self._calls, self.id, REVOKE_S)
 
     async def _keep_alive(self) -> None:
+        """Until it is over: lost, or not wanted any more."""
         try:
             async with asyncio.timeout_at(self._deadline_s) as until:
                 while True:
@@ -126,13 +128,17 @@ class Lease:
                     await asyncio.sleep(RETRY_S)
         except (TimeoutError, RaftwerkError):
             pass
-        except asyncio.CancelledError:
-            return
-        self.lost.set()
+        finally:
+            self.lost.set()
 
     async def _renew_on_one_stream(self, until: asyncio.Timeout) -> None:
-        """Until the stream ends. Raises CallError when the lease is no more."""
-        stream = await self._calls.open(KEEP_ALIVE)
+        """Until the stream ends, or none can be had. Raises CallError when the lease is no more."""
+        try:
+            stream = await self._calls.open(KEEP_ALIVE)
+        except CallFailed as failure:
+            if failure.code != status.UNAVAILABLE:
+                raise
+            return
         loop = asyncio.get_running_loop()
         try:
             while True:
