@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from raftwerk.api import auth_pb2, rpc_pb2
+from raftwerk.api import auth_pb2, auth_rpc_pb2, rpc_pb2, status
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client
+from tests.client.scripted import scripted
 from tests.interop.etcd_cluster import running_etcd
 
 
@@ -121,3 +122,27 @@ async def read_and_fail_to_write(etcd: Member) -> None:
             await reader.put(b"open/a", b"2")
         with pytest.raises(CallFailed, match="permission denied"):
             await reader.get(b"closed")
+
+
+TOKEN = auth_rpc_pb2.AuthenticateResponse(token="abc.1").SerializeToString()
+PIECE = rpc_pb2.SnapshotResponse(blob=b"all of it").SerializeToString()
+
+
+async def snapshot_after(*refusals: status.Status) -> tuple[list[str], bytes]:
+    """The methods that were called, and what came in the end."""
+    steps = [step for refusal in refusals for step in (TOKEN, refusal)]
+    async with scripted(*steps, TOKEN, PIECE) as server:
+        async with Client([server.endpoint], credentials=("root", "secret")) as client:
+            pieces = [piece async for piece in client.maintenance.snapshot()]
+        return [path.rpartition("/")[2] for path in server.paths], b"".join(pieces)
+
+
+def test_a_snapshot_with_an_expired_token_is_asked_for_again_with_another_one() -> None:
+    calls, data = asyncio.run(snapshot_after(status.INVALID_TOKEN))
+    assert calls == ["Authenticate", "Snapshot"] * 2
+    assert data == b"all of it"
+
+
+def test_a_snapshot_is_not_asked_for_for_ever() -> None:
+    with pytest.raises(CallFailed, match="invalid auth token"):
+        asyncio.run(snapshot_after(*[status.INVALID_TOKEN] * 9))

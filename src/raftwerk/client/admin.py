@@ -8,7 +8,7 @@ from google.protobuf.message import Message
 
 from raftwerk.api import auth_pb2, rpc_pb2, status
 from raftwerk.api import auth_rpc_pb2 as rpc
-from raftwerk.client.calls import Calls, Kind
+from raftwerk.client.calls import REFRESHES_MAX, Calls, Kind
 from raftwerk.client.errors import CallFailed
 from raftwerk.client.ranges import bounds
 
@@ -80,7 +80,8 @@ class Maintenance(_Requests):
     async def defragment(self) -> None:
         """At the endpoint in use."""
         request = rpc_pb2.DefragmentRequest()
-        await self._read(MAINTENANCE + "Defragment", request, rpc_pb2.DefragmentResponse)
+        kind = rpc_pb2.DefragmentResponse
+        await self._calls.unary(MAINTENANCE + "Defragment", request, kind, Kind.REPEATABLE)
 
     async def move_leader(self, member_id: int) -> None:
         """The endpoint in use has to be the leader's."""
@@ -89,20 +90,26 @@ class Maintenance(_Requests):
 
     async def snapshot(self) -> AsyncIterator[bytes]:
         """The state of the endpoint in use, in pieces, its digest last. Raises CallFailed when it breaks off or is damaged."""
-        stream = await self._calls.open(MAINTENANCE + "Snapshot")
         digest, size, held = sha256(), 0, b""
-        try:
-            stream.send(rpc_pb2.SnapshotRequest())
-            stream.half_close()
-            while isinstance(message := await stream.receive(), bytes):
-                piece = rpc_pb2.SnapshotResponse.FromString(message).blob
-                size += len(piece)
-                held += piece
-                digest.update(held[:-DIGEST_BYTES])
-                held = held[-DIGEST_BYTES:]
-                yield piece
-        finally:
-            stream.close()
+        refreshes = 0
+        while True:
+            stream = await self._calls.open(MAINTENANCE + "Snapshot")
+            try:
+                stream.send(rpc_pb2.SnapshotRequest())
+                stream.half_close()
+                while isinstance(message := await stream.receive(), bytes):
+                    piece = rpc_pb2.SnapshotResponse.FromString(message).blob
+                    size += len(piece)
+                    held += piece
+                    digest.update(held[:-DIGEST_BYTES])
+                    held = held[-DIGEST_BYTES:]
+                    yield piece
+            finally:
+                stream.close()
+            is_refused = self._calls.token.is_refused(message.text, stream.metadata)
+            if not is_refused or size or refreshes == REFRESHES_MAX:
+                break
+            refreshes += 1
         if message.status != status.OK:
             raise CallFailed(message.status, message.text)
         if size % SECTOR_BYTES == DIGEST_BYTES and digest.digest() != held:
