@@ -8,6 +8,7 @@ import pytest
 from raftwerk.cli.cluster import Member
 from raftwerk.client import Client, LeaseLost
 from raftwerk.client.contest import Lock
+from tests.client.lossy import lossy
 
 
 def run(member: Member, main: Callable[[Client], Awaitable[None]]) -> None:
@@ -102,5 +103,24 @@ def test_an_error_inside_frees_the_lock(member: Member) -> None:
             async with client.lock(b"error"):
                 raise ZeroDivisionError
         assert await client.count(b"error/", prefix=True) == 0
+
+    run(member, main)
+
+
+def test_whoever_waits_looks_again_when_the_past_is_compacted(member: Member) -> None:
+    """The watch on the holder's key breaks, and cannot go on from where it was."""
+
+    async def main(client: Client) -> None:
+        async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as other:
+            async with client.lock(b"compacted"):
+                waiting = asyncio.create_task(enter(other.lock(b"compacted")))
+                while await client.count(b"compacted/", prefix=True) < 2:
+                    await asyncio.sleep(0)
+                for _ in range(5):
+                    revision = (await client.put(b"elsewhere", b"")).header.revision
+                await client.compact(revision)
+                await proxy.end()
+            await waiting
+        assert await client.count(b"compacted/", prefix=True) == 0
 
     run(member, main)

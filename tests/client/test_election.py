@@ -7,6 +7,7 @@ import pytest
 
 from raftwerk.cli.cluster import Member
 from raftwerk.client import Client, LeaseLost
+from tests.client.lossy import lossy
 
 
 def run(member: Member, main: Callable[[Client], Awaitable[None]]) -> None:
@@ -55,5 +56,25 @@ def test_whoever_does_not_lead_proclaims_nothing(member: Member) -> None:
             with pytest.raises(LeaseLost):
                 await leadership.proclaim(b"me")
             assert await client.get(leadership.key) is None
+
+    run(member, main)
+
+
+def test_whoever_observes_looks_again_when_the_past_is_compacted(member: Member) -> None:
+    async def main(client: Client) -> None:
+        async with (
+            lossy(member.client_port) as proxy,
+            Client([proxy.endpoint]) as other,
+            client.election(b"observed").campaign(b"me") as leadership,
+        ):
+            leaders = other.election(b"observed").observe()
+            assert (await anext(leaders)).value == b"me"
+            following = asyncio.ensure_future(anext(leaders))
+            for _ in range(5):
+                revision = (await client.put(b"elsewhere", b"")).header.revision
+            await client.compact(revision)
+            await proxy.end()
+            await leadership.proclaim(b"still me")
+            assert (await following).value == b"still me"
 
     run(member, main)

@@ -7,11 +7,12 @@ alone, and looks at its own key again when its turn comes: the lease may be over
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self
 
 from raftwerk.api import rpc_pb2
-from raftwerk.client.errors import LeaseLost
+from raftwerk.client.errors import Compacted, LeaseLost
 from raftwerk.client.lease import Lease
 from raftwerk.client.ranges import prefix_end
 from raftwerk.client.txn import created, get, put, version
@@ -44,7 +45,7 @@ class Contest:
         return self.revision > 0 and not self.lease.is_lost
 
     async def __aenter__(self) -> Self:
-        """Wait for our turn. Raises CallFailed, LeaseLost."""
+        """Wait for our turn. Raises CallFailed, OutcomeUnknown, LeaseLost."""
         await self.lease.__aenter__()
         try:
             self._begin_guard()
@@ -121,10 +122,12 @@ class Contest:
         self.revision = self._created
 
     async def _wait_for_end(self, key: bytes, revision: int) -> None:
-        async with self._client.watch(key, start_revision=revision) as events:
-            async for event in events:
-                if event.kind is EventKind.DELETE:
-                    return
+        """Until it is gone; or may be: what has happened since is forgotten, and the caller looks again."""
+        with suppress(Compacted):
+            async with self._client.watch(key, start_revision=revision) as events:
+                async for event in events:
+                    if event.kind is EventKind.DELETE:
+                        return
 
 
 class Lock(Contest):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from raftwerk.api import kv_pb2, rpc_pb2
 from raftwerk.client.contest import TTL_S, Leadership
+from raftwerk.client.errors import Compacted
 from raftwerk.client.ranges import prefix_end
 
 if TYPE_CHECKING:
@@ -49,7 +51,8 @@ class Election:
             if leader is not None and leader.mod_revision != shown:
                 shown = leader.mod_revision
                 yield leader
-            async with self._client.watch(
-                self._prefix, prefix=True, start_revision=revision + 1
-            ) as events:
-                await anext(events)
+            with suppress(Compacted):  # what has happened since is forgotten: look again
+                async with self._client.watch(
+                    self._prefix, prefix=True, start_revision=revision + 1
+                ) as events:
+                    await anext(events)
