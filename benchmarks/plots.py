@@ -104,17 +104,24 @@ def draw(groups: dict[str, Measured], folder: Path) -> list[Path]:
     for name, drawer in DRAWERS.items():
         if name not in groups:
             continue
-        folder.mkdir(parents=True, exist_ok=True)
         figure = Figure(figsize=(7, 4.2), layout="constrained")
         axes = figure.subplots()
         drawer(axes, groups[name])
         axes.grid(alpha=0.3)
         axes.legend()
-        for suffix in ("png", "svg"):
-            path = folder / f"{name}.{suffix}"
-            metadata = {"Date": None} if suffix == "svg" else None
-            figure.savefig(path, dpi=144, metadata=metadata)
-            files.append(path)
+        files += save(figure, folder, name)
+    return files
+
+
+def save(figure: Figure, folder: Path, name: str) -> list[Path]:
+    """As PNG and SVG, into a folder that is made; returns the files."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = []
+    for suffix in ("png", "svg"):
+        path = folder / f"{name}.{suffix}"
+        metadata = {"Date": None} if suffix == "svg" else None
+        figure.savefig(path, dpi=144, metadata=metadata)
+        files.append(path)
     return files
 
 
