@@ -14,6 +14,7 @@ from raftwerk.http2.headers import literal
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.server.grpc_shell import GrpcProtocol
+from raftwerk.server.intake import Intake
 
 MIB = 1024 * 1024
 TIMEOUT_S = 20
@@ -75,7 +76,9 @@ def with_our_server(
         loop = asyncio.get_running_loop()
         service = Service()
         listener = await loop.create_server(
-            lambda: GrpcProtocol(service, service, limits or Limits(), loop), "127.0.0.1", 0
+            lambda: GrpcProtocol(service, service, limits or Limits(), loop, Intake(loop)),
+            "127.0.0.1",
+            0,
         )
         port = listener.sockets[0].getsockname()[1]
         async with asyncio.timeout(TIMEOUT_S), listener:

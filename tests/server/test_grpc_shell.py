@@ -5,11 +5,13 @@ import pytest
 from raftwerk.http2.client import Answer, ClientConnection
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import Call, UnaryMethod
-from raftwerk.server.grpc_shell import PERIOD_S, GrpcProtocol, common_name
+from raftwerk.server.grpc_shell import PERIOD_S, PIECE_BYTES, GrpcProtocol, common_name
+from raftwerk.server.intake import TURN_S, Intake
 from raftwerk.server.methods import MethodTable
 from tests.server.fakes import FakeLoop, FakeTransport
 
 PATH = "/test.Service/Call"
+MESSAGE = bytes(1000)
 BUFFERED_BYTES_MAX = 1000
 INTERVAL_S, TIMEOUT_S = 40.0, 7.0
 LIMITS = Limits(
@@ -24,15 +26,21 @@ class Wire:
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.loop = FakeLoop()
+        self.intake = Intake(self.loop, self.loop.time)
         self.calls: list[Call] = []
         self.waiting: list[int] = []
         self.opened = self.closed = self.received_bytes = self.sent_bytes = 0
         methods = MethodTable({PATH: UnaryMethod(lambda call, data: self.calls.append(call))})
-        self.protocol = GrpcProtocol(self, methods, limits, self.loop)
+        self.protocol = GrpcProtocol(self, methods, limits, self.loop, self.intake)
         self.transport = FakeTransport()
         self.protocol.connection_made(self.transport)
         self.client = ClientConnection("wire", Limits())
         self.answers: list[Answer] = []
+
+    def slow_clock(self) -> float:
+        """With each look a turn has gone by."""
+        self.loop.now_s += TURN_S
+        return self.loop.now_s
 
     def on_opened(self, connection: GrpcProtocol) -> None:
         self.opened += 1
@@ -252,3 +260,31 @@ def test_common_name_is_the_subjects() -> None:
     assert common_name({"subject": subject, "issuer": ((("commonName", "ca"),),)}) == "u"
     assert common_name({"subject": ((("organizationName", "o"),),)}) == ""
     assert common_name({}) == common_name(None) == ""
+
+
+def test_burst_is_taken_in_piece_by_piece_in_several_turns(wire: Wire) -> None:
+    """Nothing more is read meanwhile, nothing is lost, and it comes in order."""
+    calls = 3 * PIECE_BYTES // len(MESSAGE)
+    wire.intake = wire.protocol._intake = Intake(wire.loop, wire.slow_clock)
+    for number in range(calls):
+        wire.client.call(PATH, MESSAGE + b"%d" % number, wire.answers.append)
+    wire.protocol.data_received(wire.client.take_output())
+    seen = [len(wire.calls)]
+    assert not wire.transport.is_reading()
+    while wire.loop.turn():
+        seen.append(len(wire.calls))
+    assert seen[-1] == calls
+    assert len(set(seen)) >= 3
+    assert wire.transport.is_reading()
+    assert [call.stream_id for call in wire.calls] == sorted(call.stream_id for call in wire.calls)
+
+
+def test_connection_that_ends_in_a_burst_takes_in_nothing_more(wire: Wire) -> None:
+    wire.protocol._intake = Intake(wire.loop, wire.slow_clock)
+    for _ in range(3 * PIECE_BYTES // len(MESSAGE)):
+        wire.client.call(PATH, MESSAGE, wire.answers.append)
+    wire.protocol.data_received(wire.client.take_output())
+    taken = len(wire.calls)
+    wire.protocol.connection_lost(None)
+    wire.loop.settle()
+    assert len(wire.calls) == taken

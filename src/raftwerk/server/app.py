@@ -30,6 +30,7 @@ from raftwerk.server.gateway import Gateway
 from raftwerk.server.grpc_shell import GrpcProtocol
 from raftwerk.server.health import Health
 from raftwerk.server.http1 import Http1, Pages
+from raftwerk.server.intake import Intake
 from raftwerk.server.kv_service import KvService
 from raftwerk.server.lease_service import LeaseService
 from raftwerk.server.lock_service import LockService
@@ -64,6 +65,7 @@ class Server:
         self._traffic = Traffic()
         self._connections: set[GrpcProtocol] = set()
         self._backlog = Backlog()
+        self._intake = Intake(self._loop)
         self._servers: list[asyncio.Server] = []
         self._warned_at = -WARNING_S
         slices = Slices(self._loop)
@@ -154,7 +156,7 @@ class Server:
     def choose(self, is_http2: bool) -> asyncio.Protocol:
         """The protocol that goes on with a sniffed connection."""
         if is_http2:
-            return GrpcProtocol(self, self._methods, self._limits, self._loop)
+            return GrpcProtocol(self, self._methods, self._limits, self._loop, self._intake)
         return self._http1.protocol(self._loop)
 
     def on_opened(self, connection: GrpcProtocol) -> None:

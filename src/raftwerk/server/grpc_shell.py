@@ -1,7 +1,7 @@
 """A gRPC connection on asyncio: a socket around http2.ServerConnection.
 
 Output is written once for all that was answered in a turn of the loop. While the socket does not take it, nothing more is
-read: a client that does not read its answers gets no further ones.
+read: a client that does not read its answers gets no further ones. Nor while there is more than a turn has time for.
 """
 
 import asyncio
@@ -11,9 +11,12 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
 from raftwerk.http2.server import Limits, Methods, ServerConnection
+from raftwerk.server.intake import Intake
 
 WRITE_HIGH_BYTES: Final = 1024 * 1024
 """Not yet taken by the kernel: beyond this, reading pauses."""
+PIECE_BYTES: Final = 8 * 1024
+"""Taken in without looking at the clock."""
 PERIOD_S: Final = 30.0
 """A connection that took no byte of what waits for it for so long is closed. The engine's limits count per period too."""
 
@@ -42,9 +45,17 @@ class GrpcProtocol(asyncio.Protocol):
     """One client's connection."""
 
     def __init__(
-        self, owner: Owner, methods: Methods, limits: Limits, loop: asyncio.AbstractEventLoop
+        self,
+        owner: Owner,
+        methods: Methods,
+        limits: Limits,
+        loop: asyncio.AbstractEventLoop,
+        intake: Intake,
     ) -> None:
         self._owner = owner
+        self._intake = intake
+        self._input = b""
+        """Read, and not taken in; while there is some, nothing more is read."""
         self._loop = loop
         self._limits = limits
         self._engine = ServerConnection(methods, limits, self._on_change, time.monotonic)
@@ -72,9 +83,39 @@ class GrpcProtocol(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self._heard_at_s = self._loop.time()
-        self._engine.receive(data)
         self._owner.on_bytes(len(data), 0)
+        if self._input:  # the transport had it before it heard that nothing is wanted
+            self._input += data
+            return
+        start = 0
+        while start < len(data) and self._intake.has_time:
+            self._engine.receive(data[start : start + PIECE_BYTES])
+            start += PIECE_BYTES
         self._flush()
+        if start < len(data):
+            self._input = data[start:]
+            self._choose_reading()
+            self._intake.wait(self)
+
+    def take_in(self) -> bool:
+        """See intake.Source."""
+        if self._transport is None:
+            return False
+        self._engine.receive(self._input[:PIECE_BYTES])
+        self._input = self._input[PIECE_BYTES:]
+        self._flush()
+        if not self._input:
+            self._choose_reading()
+        return bool(self._input)
+
+    def _choose_reading(self) -> None:
+        transport = self._transport
+        if transport is None or transport.is_closing():
+            return
+        if self._input or self._engine.is_blocked:
+            transport.pause_reading()
+        else:
+            transport.resume_reading()
 
     def _on_change(self) -> None:
         """A call was answered outside of data_received."""
@@ -108,14 +149,13 @@ class GrpcProtocol(asyncio.Protocol):
 
     def pause_writing(self) -> None:
         self._engine.is_blocked = True
-        if self._transport is not None and not self._transport.is_closing():
-            self._transport.pause_reading()
+        self._choose_reading()
 
     def resume_writing(self) -> None:
         self._engine.is_blocked = False
         self._engine.on_written()
+        self._choose_reading()
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.resume_reading()
             self._tell_waiting(self._transport)
 
     def _end_period(self) -> None:
@@ -151,6 +191,7 @@ class GrpcProtocol(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
+        self._input = b""
         for timer in (self._period, self._keepalive):
             if timer is not None:
                 timer.cancel()
