@@ -86,3 +86,27 @@ def test_watch_of_another_service_stays_unknown(rig: HealthRig) -> None:
 @pytest.mark.parametrize("path", [CHECK, WATCH])
 def test_unreadable_request_is_refused(rig: HealthRig, path: str) -> None:
     assert rig.call(path, b"\xff\xff").status == status.INTERNAL
+
+
+def test_further_requests_of_a_watch_are_passed_over(rig: HealthRig) -> None:
+    """Also one that cannot be read: the call is not kept after its client has left."""
+    watch = rig.start(WATCH, HealthCheckRequest())
+    other = rig.open(WATCH)
+    for data in (b"", b"\xff\xff", b""):
+        other.client_call.send(data)
+    rig.pump()
+    assert states(other) == [SERVING]
+    assert other.outcome is None
+    for one in (watch, other):
+        one.client_call.cancel()
+    rig.pump()
+    rig.advance(1)
+    assert rig.loop.timers == 0
+
+
+def test_watch_without_a_request_is_answered_as_in_etcd(rig: HealthRig) -> None:
+    watch = rig.open(WATCH)
+    watch.client_call.half_close()
+    rig.pump()
+    assert watch.outcome is not None
+    assert watch.outcome[:2] == (status.UNKNOWN, "EOF")

@@ -16,8 +16,10 @@ from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.kv.auth_rules import NOBODY, Identity, LeaseKeys, admin_refusal, refusal
 from raftwerk.kv.commands import RangeQuery, Txn
 from raftwerk.kv.results import KvError
+from raftwerk.replica.failure import Failure
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
+from raftwerk.server.streams import take_one
 
 ADMIN_ONLY: Final = frozenset(
     (
@@ -98,27 +100,35 @@ class Guard:
         self,
         call: Call,
         go_on: Callable[[Identity], None],
-        otherwise: Callable[[], None] | None = None,
+        otherwise: Callable[[Failure | KvError], None] | None = None,
     ) -> None:
         """Call `go_on`, or refuse the call. A token that is not known yet may have been granted elsewhere a moment ago.
 
-        otherwise: called instead of refusing the call.
+        otherwise: called instead of refusing the call, with the reason.
         """
+        by = self.identify_now(call)
+        if by is None:
+            self._node.read(lambda failure: self._identify_after(failure, call, go_on, otherwise))
+        else:
+            go_on(by)
+
+    def _identify_after(
+        self,
+        failure: Failure | None,
+        call: Call,
+        go_on: Callable[[Identity], None],
+        otherwise: Callable[[Failure | KvError], None] | None = None,
+    ) -> None:
+        """The barrier is passed: whose token is not known now has none. Without a barrier nobody can tell."""
         by = self.identify_now(call)
         if by is not None:
             go_on(by)
             return
-
-        def after_barrier(_: object) -> None:
-            by = self.identify_now(call)
-            if by is not None:
-                go_on(by)
-            elif otherwise is not None:
-                otherwise()
-            else:
-                call.finish(*status.INVALID_TOKEN)
-
-        self._node.read(after_barrier)
+        refused = failure or KvError.INVALID_TOKEN
+        if otherwise is not None:
+            otherwise(refused)
+        else:
+            call.finish(*status_of(refused))
 
     # Whether
 
@@ -159,31 +169,28 @@ class Guard:
             if path == _ALARM and not _changes_alarms(data):
                 handle(call, data)
             else:
-                self._as_admin(call, lambda: handle(call, data))
+                self._as_admin(call, lambda: handle(call, data), is_old_allowed=True)
 
         return UnaryMethod(handle_as_admin)
 
     def _open_as_admin(self, call: Call, open_call: Callable[[Call], None]) -> None:
         """Judged when there is a request, as in etcd: grpcio's client takes an earlier refusal for an error of its own."""
-        hand_on = hold_messages(call)
-        hold = call.on_message
-        assert hold is not None
 
-        def begin() -> None:
-            open_call(call)
-            hand_on()
+        def on_request(data: bytes) -> None:
+            def begin() -> None:
+                open_call(call)
+                assert call.on_message is not None, "it takes one request"
+                call.on_message(data)
 
-        def on_first(data: bytes) -> None:
-            call.on_message = hold
-            hold(data)
-            self._as_admin(call, begin)
+            self._as_admin(call, begin, is_old_allowed=False)
 
-        call.on_message = on_first
+        take_one(call, on_request)
 
-    def _as_admin(self, call: Call, go_on: Callable[[], None]) -> None:
-        if not self.is_on:
-            go_on()
-            return
+    def _as_admin(self, call: Call, go_on: Callable[[], None], *, is_old_allowed: bool) -> None:
+        """Judged after the barrier: that auth was enabled may not have come here yet.
+
+        is_old_allowed: what is answered is what this member has now. Without a barrier it may be old, but so is the judgement.
+        """
 
         def judge(by: Identity) -> None:
             refused = _status(admin_refusal(self._auth, by))
@@ -192,28 +199,20 @@ class Guard:
             else:
                 call.finish(*refused)
 
-        self.identify(call, judge)
+        def after_barrier(failure: Failure | None) -> None:
+            if call.is_over:
+                return
+            if failure is not None and not is_old_allowed:
+                call.finish(*status_of(failure))
+            elif self.is_on:
+                self._identify_after(failure, call, judge)
+            else:
+                go_on()
 
-
-def hold_messages(call: Call) -> Callable[[], None]:
-    """Keep what a stream's client sends before anybody takes it; the function returned hands it on."""
-    messages: list[bytes] = []
-    is_complete = False
-
-    def complete() -> None:
-        nonlocal is_complete
-        is_complete = True
-
-    call.on_message, call.on_half_close = messages.append, complete
-
-    def hand_on() -> None:
-        for message in messages:
-            if call.on_message is not None and not call.is_over:
-                call.on_message(message)
-        if is_complete and call.on_half_close is not None and not call.is_over:
-            call.on_half_close()
-
-    return hand_on
+        if is_old_allowed and not self._node.has_leader:
+            after_barrier(Failure.NO_LEADER)
+        else:
+            self._node.read(after_barrier)
 
 
 def _changes_alarms(data: bytes) -> bool:

@@ -12,7 +12,6 @@ from raftwerk.api.status import Status
 from raftwerk.errors import CorruptData
 from raftwerk.http2.server import Call
 from raftwerk.kv.commands import authorized
-from raftwerk.kv.results import KvError
 from raftwerk.replica.failure import Failure
 from raftwerk.server.auth_guard import Guard, Read
 from raftwerk.server.errors import status_of
@@ -66,7 +65,7 @@ class Waiting:
             self._guard.identify(
                 call,
                 lambda by: self._node.propose(authorized(*by, command), settle),
-                otherwise=lambda: settle(KvError.INVALID_TOKEN),
+                otherwise=settle,
             )
         else:
             self._node.propose(command, settle)

@@ -9,10 +9,11 @@ from raftwerk.kv.commands import CompareTarget, Put, Txn
 from raftwerk.kv.results import RangeResult, TxnResult
 from raftwerk.kv.rows import varint
 from raftwerk.server import translate
-from raftwerk.server.calls import fail, parse
+from raftwerk.server.calls import fail, parse, parse_streamed
 from raftwerk.server.contest import Contest, Contests, is_made_at, refuse, removal
 from raftwerk.server.lock_service import NO_KEY
 from raftwerk.server.observer import Observer, leader_query, leader_steps
+from raftwerk.server.streams import take_one
 
 NOT_LEADER = Status(status.UNKNOWN, "election: not leader")
 NO_LEADER = Status(status.UNKNOWN, "election: no leader")
@@ -127,13 +128,12 @@ class ElectionService:
     def observe(self, call: Call) -> None:
         """Tell who leads, with each value, and then each change."""
 
-        def on_message(data: bytes) -> None:
-            call.on_message = None
-            request = parse(call, election_pb2.LeaderRequest, data)
+        def on_request(data: bytes) -> None:
+            request = parse_streamed(call, election_pb2.LeaderRequest, data)
             if request is not None:
                 Observer(self._contests, call, request.name, self.response).look()
 
-        call.on_message = on_message
+        take_one(call, on_request)
 
     def response(self, kv: bytes, revision: int) -> bytes:
         """A serialized LeaderResponse."""

@@ -5,8 +5,9 @@ from typing import Final, TypeAlias
 
 from raftwerk.api import health_pb2, status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
-from raftwerk.server.calls import parse
+from raftwerk.server.calls import parse, parse_streamed
 from raftwerk.server.port import Node
+from raftwerk.server.streams import take_one
 
 LOOK_S: Final = 0.1
 """How often the state is looked at while somebody watches."""
@@ -46,20 +47,20 @@ class Health:
     def watch(self, call: Call) -> None:
         """Tell the state, and then each change, until the client leaves."""
 
-        def on_message(data: bytes) -> None:
-            request = parse(call, health_pb2.HealthCheckRequest, data)
+        def on_request(data: bytes) -> None:
+            request = parse_streamed(call, health_pb2.HealthCheckRequest, data)
             if request is None:
                 return
             if request.service:  # it will never be known: there is nothing to look at
                 call.send(_Response(status=_Response.SERVICE_UNKNOWN).SerializeToString())
             else:
+                call.on_cancel = on_cancel
                 self._tell(call, self._state())
 
         def on_cancel() -> None:
             self._told.pop(call, None)
 
-        call.on_message = on_message
-        call.on_cancel = on_cancel
+        take_one(call, on_request)
 
     def _tell(self, call: Call, state: State) -> None:
         self._told[call] = state

@@ -14,9 +14,10 @@ from raftwerk.durability import SnapshotReader
 from raftwerk.http2.server import Call
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.position import Position
-from raftwerk.server.calls import Waiting, fail, parse
+from raftwerk.server.calls import Waiting, fail, parse_streamed
 from raftwerk.server.cluster_services import ETCD_VERSION
 from raftwerk.server.port import Node
+from raftwerk.server.streams import take_one
 
 CHUNK_BYTES: Final = 32 * 1024
 SECTOR_BYTES: Final = 512
@@ -39,12 +40,11 @@ class Snapshots:
     def open(self, call: Call) -> None:
         """The handler."""
 
-        def on_message(data: bytes) -> None:
-            call.on_message = None  # one request
-            if parse(call, rpc_pb2.SnapshotRequest, data) is not None:
+        def on_request(data: bytes) -> None:
+            if parse_streamed(call, rpc_pb2.SnapshotRequest, data) is not None:
                 self._waiting.read(call, lambda: self._begin(call))
 
-        call.on_message = on_message
+        take_one(call, on_request)
 
     def _begin(self, call: Call) -> None:
         """Everything that was committed before the request is applied; now it has to be in a checkpoint."""

@@ -12,11 +12,15 @@ from typing import Final
 from raftwerk.api import status
 from raftwerk.http2.server import Call, Method, StreamMethod
 from raftwerk.kv.commands import RangeQuery
+from raftwerk.kv.results import KvError
+from raftwerk.replica.failure import Failure
 from raftwerk.server import translate
-from raftwerk.server.auth_guard import Guard, hold_messages, reason
+from raftwerk.server.auth_guard import Guard, reason
 from raftwerk.server.calls import fail
+from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 from raftwerk.server.slices import Slices, Steps
+from raftwerk.server.streams import hold_messages
 from raftwerk.server.watch_stream import WatchStream
 
 SLICE_ROWS: Final = 200
@@ -94,10 +98,19 @@ class WatchService:
                 self._begin(call, wants_leader=wants_leader)
                 hand_on()
 
-            self._guard.identify(call, lambda _: begin(), otherwise=begin)
+            def refuse(refused: Failure | KvError) -> None:
+                """An invalid token is told to each watcher, as in etcd."""
+                if refused is KvError.INVALID_TOKEN:
+                    begin()
+                else:
+                    fail(call, status_of(refused))
+
+            self._guard.identify(call, lambda _: begin(), otherwise=refuse)
 
     def _begin(self, call: Call, *, wants_leader: bool) -> None:
-        if not self.is_over:
+        if self.is_over:
+            fail(call, status.STOPPED)
+        elif not call.is_over:  # its client may have left meanwhile
             stream = WatchStream(self, call)
             self._streams[stream] = None
             if wants_leader:
