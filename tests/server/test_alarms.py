@@ -4,6 +4,7 @@ import pytest
 
 from raftwerk.api import rpc_pb2
 from raftwerk.kv.commands import AlarmKind, AlarmSet, Put, encode
+from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.alarms import LOOK_S, Alarms
 from tests.server.fakes import NODE_ID, FakeLoop, FakeNode
@@ -105,6 +106,31 @@ def test_without_leader_nothing_is_asked_for(rig: Rig) -> None:
     rig.loop.settle()
     assert rig.node.commands == []
     assert rig.alarms.refuse_growth()
+
+
+def test_an_alarm_of_one_kind_does_not_wait_for_another(rig: Rig) -> None:
+    rig.node.is_stuck = True
+    rig.alarms.activate(AlarmKind.NO_SPACE)
+    rig.alarms.activate(AlarmKind.CORRUPT)
+    rig.node.release()
+    assert rig.raised == {RAISED, (AlarmKind.CORRUPT, NODE_ID)}
+
+
+@pytest.mark.parametrize("has_leader", [True, False], ids=["refused", "no leader"])
+def test_corruption_is_told_until_the_log_has_it(rig: Rig, *, has_leader: bool) -> None:
+    """Whoever found it says it once."""
+    rig.alarms.start()
+    rig.node.has_leader = has_leader
+    rig.node.failure = Failure.NOT_COMMITTED
+    rig.alarms.activate(AlarmKind.CORRUPT)
+    rig.loop.advance(3 * LOOK_S)
+    assert rig.raised == set()
+    rig.node.has_leader, rig.node.failure = True, None
+    rig.loop.advance(LOOK_S)
+    assert rig.raised == {(AlarmKind.CORRUPT, NODE_ID)}
+    rig.node.apply(encode(AlarmSet(AlarmKind.CORRUPT, NODE_ID, is_raised=False)))
+    rig.loop.advance(3 * LOOK_S)
+    assert rig.raised == set()
 
 
 def test_full_disk_is_shown_and_not_in_the_log(rig: Rig) -> None:

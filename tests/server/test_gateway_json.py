@@ -114,6 +114,30 @@ def test_wrong_json_is_refused(text: str) -> None:
         decode(rpc_pb2.RangeRequest, text.encode())
 
 
+LONG = "x" * 1_000_000
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        {"key": [LONG]},
+        {"key": {LONG: LONG}},
+        {"limit": LONG},
+        {"limit": 10**4000},
+        {"limit": "9" * 1000},
+        {"sort_order": LONG},
+        {"sort_order": 10**4000},
+        {"keys_only": LONG},
+        {"key": "\u00fc" + LONG},
+    ],
+    ids=lambda value: next(iter(value)),
+)
+def test_wrong_value_is_not_told_whole(request_: dict[str, object]) -> None:
+    with pytest.raises(BadJson) as caught:
+        decode(rpc_pb2.RangeRequest, json.dumps(request_).encode())
+    assert len(str(caught.value)) < 200
+
+
 @pytest.mark.parametrize("text", ['{"compare":{}}', '{"compare":[3]}', '{"success":[[]]}'])
 def test_wrong_nested_json_is_refused(text: str) -> None:
     with pytest.raises(BadJson):

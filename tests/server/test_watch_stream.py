@@ -3,7 +3,12 @@
 from raftwerk.kv.commands import Put
 from raftwerk.kv.watch import Delivery, Watcher
 from raftwerk.kv.watch_index import Interest
-from raftwerk.server.watch_stream import GATHERED_BYTES_MAX, WatchStream
+from raftwerk.server.watch_stream import (
+    CONTROL_BYTES_MAX,
+    GATHERED_BYTES_MAX,
+    SLICE_WATCHERS,
+    WatchStream,
+)
 from tests.server.watch_rig import WatchRig
 
 
@@ -58,3 +63,38 @@ def test_progress_timer_runs_only_while_somebody_wants_it() -> None:
     assert rig.loop.timers == 0
     client.create(b"a", progress_notify=True)
     assert rig.loop.timers == 1
+
+
+def test_many_watchers_hear_of_progress_in_slices() -> None:
+    """Others get their turn between them; a watcher that is cancelled meanwhile hears nothing."""
+    rig = WatchRig()
+    client = rig.stream()
+    for _ in range(2 * SLICE_WATCHERS + 1):
+        client.create(b"a", progress_notify=True)
+    client.raw.clear()
+    told = []
+    for _ in served(rig).progress_steps():
+        rig.pump()
+        told.append(len(client.raw))
+        client.cancel(2 * SLICE_WATCHERS)
+        client.raw.clear()
+    rig.pump()
+    assert told == [SLICE_WATCHERS, SLICE_WATCHERS]
+    assert client.raw == []
+
+
+def test_client_that_does_not_read_hears_of_progress_another_time() -> None:
+    """It has not asked, and is not cut off for it."""
+    rig = WatchRig(watch_progress_notify_interval_ms=100)
+    client = rig.stream()
+    for _ in range(500):
+        client.create(b"a", progress_notify=True)
+    client.raw.clear()
+    rig.block()
+    rig.advance(12)
+    assert rig.server_backlog_bytes < CONTROL_BYTES_MAX / 10
+    rig.unblock()
+    assert client.outcome is None
+    client.raw.clear()
+    rig.advance(0.1)
+    assert len(client.raw) == 500

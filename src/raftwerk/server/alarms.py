@@ -12,6 +12,7 @@ import structlog
 
 from raftwerk.api import rpc_pb2
 from raftwerk.kv.commands import AlarmKind, AlarmSet, encode
+from raftwerk.kv.results import AlarmResult
 from raftwerk.server.port import Node
 
 log = structlog.get_logger()
@@ -28,15 +29,21 @@ class Alarms:
         self._node = node
         self._loop = loop
         self._is_over_quota = False
-        self._is_asking = False
+        self._wanted: set[AlarmKind] = set()
+        """Those that the log does not have yet."""
+        self._asking: set[AlarmKind] = set()
+        """Of those, under way to it."""
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Look after the quota from now on."""
+        """Look after the quota from now on, and after what the log does not have yet."""
         quota = self._node.settings.quota_backend_bytes
         self._is_over_quota = 0 < quota < self._node.machine.size_bytes[1]
-        if self._is_over_quota and self._own(AlarmKind.NO_SPACE) not in self._raised:
-            self.activate(AlarmKind.NO_SPACE)
+        self._wanted.discard(AlarmKind.NO_SPACE)  # it may have passed
+        if self._is_over_quota:
+            self._wanted.add(AlarmKind.NO_SPACE)
+        for kind in sorted(self._wanted):
+            self._ask(kind)
         self._timer = self._loop.call_later(LOOK_S, self.start)
 
     def stop(self) -> None:
@@ -45,15 +52,24 @@ class Alarms:
 
     def activate(self, kind: AlarmKind) -> None:
         """Raise an alarm of this member. Asked for again when it comes to nothing."""
-        if self._is_asking or not self._node.has_leader:
-            return
-        log.warning("raising an alarm: writes are refused until it is disarmed", alarm=NAMES[kind])
-        self._is_asking = True
-        command = AlarmSet(kind, self._node.node_id, is_raised=True)
-        self._node.propose(encode(command), self._on_answered)
+        self._wanted.add(kind)
+        self._ask(kind)
 
-    def _on_answered(self, _: object) -> None:
-        self._is_asking = False
+    def _ask(self, kind: AlarmKind) -> None:
+        if self._own(kind) in self._raised:
+            self._wanted.discard(kind)
+        elif kind not in self._asking and self._node.has_leader:
+            log.warning(
+                "raising an alarm: writes are refused until it is disarmed", alarm=NAMES[kind]
+            )
+            self._asking.add(kind)
+            command = AlarmSet(kind, self._node.node_id, is_raised=True)
+            self._node.propose(encode(command), lambda result: self._on_answered(kind, result))
+
+    def _on_answered(self, kind: AlarmKind, result: object) -> None:
+        self._asking.discard(kind)
+        if isinstance(result, AlarmResult):
+            self._wanted.discard(kind)
 
     @property
     def _raised(self) -> frozenset[tuple[AlarmKind, int]]:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
+from reprlib import repr as shown  # cut, however large the value is
 from typing import Any, Final, cast
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -22,6 +23,8 @@ PIECE_BYTES: Final = 16 * 1024
 _LENGTH_DELIMITED: Final = 2
 DEPTH_MAX: Final = 100
 """Messages within messages."""
+SHOWN_CHARS: Final = 100
+"""Of a value that cannot be read, in the text that says so."""
 
 _LONG: Final = frozenset(
     (FieldDescriptor.CPPTYPE_INT64, FieldDescriptor.CPPTYPE_UINT64)  # JSON numbers are doubles
@@ -144,7 +147,7 @@ def _assign(assign: Callable[[Any], None], field: FieldDescriptor, item: Any) ->
     try:
         assign(_scalar(field, item))
     except (ValueError, TypeError) as error:  # out of range too: protobuf looks after that
-        raise BadJson(f"{field.full_name}: {error}") from error
+        raise BadJson(f"{field.full_name}: {str(error)[:SHOWN_CHARS]}") from error
 
 
 def _fields(descriptor: Descriptor) -> dict[str, FieldDescriptor]:
@@ -170,9 +173,9 @@ def _scalar(field: FieldDescriptor, item: Any) -> Any:
         return _bytes(item)
     if field.type == FieldDescriptor.TYPE_BOOL:
         if not isinstance(item, bool):
-            raise BadJson(f"{item!r} is neither true nor false")
+            raise BadJson(f"{shown(item)} is neither true nor false")
     elif not isinstance(item, str):
-        raise BadJson(f"{item!r} is not a string")
+        raise BadJson(f"{shown(item)} is not a string")
     return item
 
 
@@ -181,21 +184,21 @@ def _integer(item: Any) -> int:
         return item
     if isinstance(item, str) and re.fullmatch(r"-?[0-9]{1,20}", item):
         return int(item)
-    raise BadJson(f"{item!r} is not an integer")
+    raise BadJson(f"{shown(item)} is not an integer")
 
 
 def _enum(enum: EnumDescriptor, item: Any) -> int:
     if isinstance(item, str):
         known = enum.values_by_name.get(item)
         if known is None:
-            raise BadJson(f'unknown value "{item}" for enum {enum.full_name}')
+            raise BadJson(f'unknown value "{item[:SHOWN_CHARS]}" for enum {enum.full_name}')
         return int(known.number)
     return _integer(item)
 
 
 def _bytes(item: Any) -> bytes:
     if not isinstance(item, str):
-        raise BadJson(f"{item!r} is not a string of base64")
+        raise BadJson(f"{shown(item)} is not a string of base64")
     try:
         data = item.replace("\n", "").replace("\r", "").encode("ascii")
         return binascii.a2b_base64(data, strict_mode=True)

@@ -180,7 +180,7 @@ class WatchService:
         def tick() -> None:
             nonlocal timer
             timer = self._loop.call_later(interval_s, tick)
-            stream.tell_progress()
+            self._slices.start(stream.call, stream.progress_steps())
 
         timer = self._loop.call_later(interval_s * (1 + JITTER * self._random.random()), tick)
         return lambda: timer.cancel()

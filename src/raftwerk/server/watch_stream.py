@@ -13,6 +13,7 @@ from raftwerk.kv.commands import ALL_FROM_KEY
 from raftwerk.kv.watch import Delivery, Hub, Watcher
 from raftwerk.kv.watch_index import Interest
 from raftwerk.server.calls import fail, parse_streamed
+from raftwerk.server.slices import Steps
 from raftwerk.server.watch_response import ALL_WATCHERS, beginning, control, fragments
 
 FIRST_KEY: Final = b"\0"
@@ -22,6 +23,8 @@ GATHERED_BYTES_MAX: Final = 512 * 1024
 """Of events that were not handed to the call yet: beyond it, watchers have to wait."""
 CONTROL_BYTES_MAX: Final = 1024 * 1024
 """Answered to a client that does not read: beyond it, it has asked for too much."""
+SLICE_WATCHERS: Final = 1_000
+"""Told of progress in one turn of the loop: about two milliseconds."""
 
 _Create = watch_pb2.WatchCreateRequest
 
@@ -44,7 +47,7 @@ class Surroundings(Protocol):
         """Resume the stream's watchers when it is ready again."""
 
     def await_progress(self, stream: "WatchStream") -> Callable[[], None]:
-        """Call stream.tell_progress from time to time, until the function returned is called."""
+        """Have stream.progress_steps done from time to time, until the function returned is called."""
 
     def on_closed(self, stream: "WatchStream") -> None: ...
 
@@ -166,13 +169,29 @@ class WatchStream:
         if all(self._hub.is_synced(watcher) for watcher in self._watchers.values()):
             self._answer(ALL_WATCHERS)
 
-    def tell_progress(self) -> None:
-        """To each watcher that wants to hear of it, has everything, and got no event since the last time."""
-        self._hub.deliver()  # which may make them less quiet
-        for watch_id, is_quiet in self._is_quiet.items():
+    def progress_steps(self) -> Steps:
+        """Tell each watcher that wants to hear of it, has everything, and got no event since the last time.
+
+        Nobody has asked: a client that does not read hears of it another time.
+        """
+        watch_ids = list(self._is_quiet)
+        for start in range(0, len(watch_ids), SLICE_WATCHERS):
+            if start:
+                yield
+            self._hub.deliver()  # which may make them less quiet
+            if not self.call.is_clogged:
+                self._tell_progress(watch_ids[start : start + SLICE_WATCHERS])
+
+    def _tell_progress(self, watch_ids: list[int]) -> None:
+        header = self._service.header(self._hub.revision)
+        for watch_id in watch_ids:
+            is_quiet = self._is_quiet.get(watch_id)
+            if is_quiet is None:  # it was cancelled meanwhile
+                continue
             self._is_quiet[watch_id] = True
             if is_quiet and self._hub.is_synced(self._watchers[watch_id]):
-                self._answer(watch_id)
+                self._gathered.append(control(header, watch_id))
+        self.flush()
 
     def _answer(
         self,
