@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 COMPILED := .venv-compiled
+# Processes of pytest; tests of one file share their servers
+TWO := --numprocesses=2 --dist=loadfile
 
 .PHONY: node proto run test test-compiled verify fix bench limits sim differential setup clean
 
@@ -12,11 +14,11 @@ run: $(VENV)/.installed
 	$(BIN)/raftwerk dev
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(TWO)
 
 # The same code compiled to C (setup.py): the tests of the floors that are compiled, and the server from outside
 test-compiled: $(COMPILED)/.installed
-	$(COMPILED)/bin/python -m pytest tests/http2 tests/fuzz tests/kv tests/storage tests/wire tests/replica tests/server \
+	$(COMPILED)/bin/python -m pytest $(TWO) tests/http2 tests/fuzz tests/kv tests/storage tests/wire tests/replica tests/server \
 		tests/properties tests/crash/test_kill.py
 
 verify: $(VENV)/.dev
