@@ -136,7 +136,7 @@ def draw_elections(axes: Axes, ranges: list[Range], found: dict[str, Elections])
         axes.bar(names, parts, bottom=bottoms, label=label)
         bottoms = [bottom + part for bottom, part in zip(bottoms, parts, strict=True)]
     axes.set(xlabel="election timeouts, ms", ylabel="part of the tries", ylim=(0, 1))
-    axes.legend(title="elections")
+    axes.legend(title="elections", loc="upper left", bbox_to_anchor=(1, 1))
 
 
 def _part(elections: list[int], number: int) -> float:

@@ -83,7 +83,9 @@ def simulator(seeds: int, cluster_ms: int, folder: Path) -> Path:
     table = Table("what runs", *(name.replace("_", " ") for name in next(iter(rows.values()))))
     for name, figures in rows.items():
         table.add_row(name, *(report.cell(figures, figure) for figure in figures))
-    Console().print(table)
+    console = Console()
+    console.width = max(console.width, 140)
+    console.print(table)
     what = "one process; seconds and minutes are of its CPU time, with all checks on"
     return report.keep("simulator", {"what": what, "rows": rows}, folder)
 

@@ -108,6 +108,13 @@ MUTANTS: Final = (
         scenario="AHeartbeatMeetsALongerLog",
     ),
     Mutant(
+        "refusal-within-the-match-ignored",
+        "raft.append_entries:on_reply",
+        "reply.conflict_term or ",
+        "",
+        scenario="AHeartbeatMeetsALongerLog",
+    ),
+    Mutant(
         "unconditional-truncation",
         "raft.append_entries:_append_new",
         "if state.log.matches(entry.index, entry.term):",
@@ -363,6 +370,14 @@ MUTANTS: Final = (
         "self.is_disk_full = False  # nothing waits for space",
         "pass",
         scenario="FullDiskThenSnapshot",
+    ),
+    # Releases
+    Mutant(
+        "unknown-version-welcome",
+        "wire.handshake:judge",
+        "if version < max(hello.version_min, spoken.oldest):",
+        "if False:",
+        scenario="AnUpgradeTooFar",
     ),
     *COMPARISONS,
     *KEY_VALUE,
