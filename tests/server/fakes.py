@@ -191,8 +191,8 @@ class FakeNode:
 class FakeTransport(asyncio.Transport):
     """A socket that takes what it is let to."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, **extra: object) -> None:
+        super().__init__(extra)
         self.writes: list[bytes] = []
         self.waiting_bytes = 0
         self.protocol: Any = None

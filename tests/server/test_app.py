@@ -21,7 +21,7 @@ from raftwerk.runtime.settings import Address, Settings
 from raftwerk.server.app import Server, Sniffer
 from raftwerk.server.backlog import BYTES_MAX
 from raftwerk.server.grpc_shell import GrpcProtocol
-from raftwerk.server.http1_protocol import Http1Protocol
+from raftwerk.server.http1_protocol import Http1Protocol, WebSocketProtocol
 from tests.server.fakes import FakeLoop, FakeNode, FakeTransport
 
 PUT = "/etcdserverpb.KV/Put"
@@ -193,6 +193,61 @@ def test_what_clients_do_not_read_is_bounded_over_all_connections() -> None:
             else:
                 port.server.on_closed(cast("GrpcProtocol", one))
         assert [one.is_aborted for one in (lost, large, last)] == [False, True, False]
+
+    serve(test)
+
+
+RANGE = b"POST /v3/kv/range HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n%s"
+
+
+def test_what_http1_clients_do_not_read_counts_too() -> None:
+    async def test(port: Port) -> None:
+        transport = FakeTransport()
+        transport.waiting_bytes = 1  # it takes nothing
+        sniffer = Sniffer(port.server)
+        sniffer.connection_made(transport)
+        body = b'{"key":"ZmlsbGVy"}'
+        sniffer.data_received(RANGE % (len(body), body))
+        while b'"count":"1"' not in b"".join(transport.writes):
+            await asyncio.sleep(0)
+        assert port.server._backlog.total_bytes >= transport.waiting_bytes > 100
+        transport.protocol.connection_lost(None)
+        assert port.server._backlog.total_bytes == 0
+
+    serve(test)
+
+
+UPGRADE = (
+    b"GET /v3/watch HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
+
+
+def test_what_clients_of_a_websocket_do_not_read_counts_too() -> None:
+    async def test(port: Port) -> None:
+        transport = FakeTransport()
+        transport.waiting_bytes = 1
+        sniffer = Sniffer(port.server)
+        sniffer.connection_made(transport)
+        sniffer.data_received(UPGRADE)
+        while not transport.writes:
+            await asyncio.sleep(0)
+        assert isinstance(transport.protocol, WebSocketProtocol)
+        assert port.server._backlog.total_bytes == transport.waiting_bytes
+        transport.waiting_bytes = 7
+        transport.protocol.resume_writing()
+        assert port.server._backlog.total_bytes == 7
+        transport.protocol.connection_lost(None)
+        assert port.server._backlog.total_bytes == 0
+
+    serve(test)
+
+
+def test_kernel_asks_silent_clients_whether_they_are_there() -> None:
+    async def test(port: Port) -> None:
+        with socket.socket() as sock:
+            Sniffer(port.server).connection_made(FakeTransport(socket=sock))
+            assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
     serve(test)
 

@@ -1,6 +1,6 @@
 """What waits to be read is bounded over all connections."""
 
-from raftwerk.server.backlog import Backlog
+from raftwerk.server.backlog import Backlog, Reading
 
 
 class Connection:
@@ -40,3 +40,12 @@ def test_one_that_holds_too_much_alone_is_closed_itself() -> None:
     assert backlog.tell(connection, 101) == 1
     assert connection.is_aborted
     assert backlog.total_bytes == 0
+
+
+def test_client_has_stalled_when_something_waited_and_nothing_was_taken() -> None:
+    reading = Reading()
+    looks = [(0, 0), (100, 60), (100, 60), (100, 59), (200, 159), (200, 0), (200, 0), (300, 100)]
+    assert [reading.has_stalled(*look) for look in looks] == [
+        *(False, False, True, False),
+        *(True, False, False, False),
+    ]

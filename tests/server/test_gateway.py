@@ -10,6 +10,7 @@ from raftwerk.api import kv_pb2, rpc_pb2, status, watch_pb2
 from raftwerk.http2.server import Call, Limits, StreamMethod, UnaryMethod
 from raftwerk.server.gateway import Gateway
 from raftwerk.server.gateway_json import encode
+from raftwerk.server.http1_transport import HOLD
 from raftwerk.server.methods import MethodTable
 
 LIMITS = Limits(message_bytes_max=200_000)
@@ -28,6 +29,8 @@ class Handlers:
         self.calls: list[Call] = []
         self.cancelled = 0
         self.is_half_closed = False
+        self.held: list[int] = []
+        """Bytes of answers that were kept, whenever it changed."""
 
     def gateway(self) -> Gateway:
         methods = {
@@ -102,6 +105,7 @@ def talk(
         sent.append(message)
 
     base = {"root_path": "/v3", "headers": [], "method": "POST", "type": "http"}
+    base["state"] = {HOLD: handlers.held.append}
     asyncio.run(handlers.gateway()({**base, **scope}, receive, send))
     return sent
 
@@ -289,3 +293,10 @@ def test_what_goes_wrong_while_listening_is_not_passed_over(handlers: Handlers) 
     handlers.range = broken  # type: ignore[method-assign]
     with pytest.raises(AssertionError, match="a bug"):
         post(handlers, "/kv/range", b"{}")
+
+
+@pytest.mark.parametrize("is_gone", [True, False])
+def test_answer_is_held_until_it_is_passed_on(handlers: Handlers, *, is_gone: bool) -> None:
+    """Nothing is at the end, also when the client has left."""
+    post(handlers, "/kv/range", b'{"key":"YWI="}', is_gone=is_gone)
+    assert handlers.held == [2, 0]

@@ -14,6 +14,7 @@ from raftwerk.server.gateway_exchange import (
     status_code,
     stream_error_text,
 )
+from raftwerk.server.http1_transport import HOLD
 
 Message = dict[str, Any]
 Body = Callable[[Any], Coroutine[Any, Any, object]]
@@ -30,7 +31,7 @@ def run(kind: Any, scope: Message, received: list[Message], body: Body) -> list[
     async def send(message: Any) -> None:
         sent.append(message)
 
-    asyncio.run(body(kind({"headers": [], **scope}, receive, send)))  # type: ignore[arg-type]
+    asyncio.run(body(kind({"headers": [], "state": {HOLD: int}, **scope}, receive, send)))  # type: ignore[arg-type]
     return sent
 
 

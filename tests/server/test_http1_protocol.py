@@ -8,7 +8,9 @@ import pytest
 from uvicorn import Config
 from uvicorn.server import ServerState
 
+from raftwerk.server.backlog import Holder
 from raftwerk.server.http1_protocol import Http1Protocol
+from raftwerk.server.http1_transport import HOLD
 from tests.server.fakes import FakeTransport
 
 REQUEST_S = 0.01
@@ -25,24 +27,37 @@ class Talk:
     def __init__(self) -> None:
         self.may_answer = asyncio.Event()
         self.may_answer.set()
+        self.begins_early = False
+        """The answer begins before the request is complete."""
+        self.waiting_bytes = 0
         self.transport = FakeTransport()
         config = Config(
             self._application, lifespan="off", log_config=None, ws="none", interface="asgi3"
         )
         config.load()
         loop = asyncio.get_running_loop()
-        self.protocol = Http1Protocol(config, ServerState(), loop, REQUEST_S)
+        self.protocol = Http1Protocol(config, ServerState(), loop, self._on_waiting, REQUEST_S)
         self.protocol.connection_made(self.transport)
 
-    async def _application(self, _: dict[str, Any], receive: Receive, send: Send) -> None:
+    def _on_waiting(self, _: Holder, waiting_bytes: int) -> None:
+        self.waiting_bytes = waiting_bytes
+
+    async def _application(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        scope["state"][HOLD](1000)
         body, more = b"", True
+        start = {"type": "http.response.start", "status": 200, "headers": []}
+        if self.begins_early:
+            await send(start)
+            await send({"type": "http.response.body", "body": b"begun", "more_body": True})
         while more:
             event = await receive()
             body += event.get("body", b"")
             more = event.get("more_body", False)
         await self.may_answer.wait()
-        await send({"type": "http.response.start", "status": 200, "headers": []})
+        if not self.begins_early:
+            await send(start)
         await send({"type": "http.response.body", "body": body})
+        scope["state"][HOLD](0)
 
     async def until(self, condition: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -111,5 +126,37 @@ def test_requests_may_follow_each_other_for_ever() -> None:
             await one.until(lambda: b"request %02d" % number in b"".join(one.transport.writes))  # noqa: B023
             await one.pass_looks(1)
             assert not one.transport.is_closing()
+
+    talk(scenario)
+
+
+def test_body_of_a_stream_stays_open_as_long_as_its_answer() -> None:
+    async def scenario(one: Talk) -> None:
+        one.begins_early = True
+        one.protocol.data_received(POST + b"half")
+        await one.until(lambda: b"begun" in b"".join(one.transport.writes))
+        await one.pass_looks(5)
+        assert not one.transport.is_closing()
+        one.protocol.data_received(b" rest.")
+        await one.until(lambda: b"half rest." in b"".join(one.transport.writes))
+
+    talk(scenario)
+
+
+def test_what_waits_to_be_read_is_told() -> None:
+    """With what the application keeps; nothing of it when the connection is lost."""
+
+    async def scenario(one: Talk) -> None:
+        one.may_answer.clear()
+        one.transport.waiting_bytes = 1
+        one.protocol.data_received(POST + b"0123456789")
+        await one.until(lambda: one.waiting_bytes > 1000)
+        one.may_answer.set()
+        await one.until(lambda: b"0123456789" in b"".join(one.transport.writes))
+        one.transport.waiting_bytes = 7
+        one.protocol.resume_writing()
+        assert one.waiting_bytes == 7
+        one.protocol.connection_lost(None)
+        assert one.waiting_bytes == 0
 
     talk(scenario)

@@ -127,7 +127,7 @@ class SlowClient:
         rig.write(500)
         self.rig = rig
         limits = Limits(backlog_bytes_max=3 * CHUNK_BYTES)
-        self.call: Call = GatewayCall(PATH, rig.method, [], None, limits)
+        self.call: Call = GatewayCall(PATH, rig.method, [], None, limits, lambda _: None)
         rig.method.open(self.call)
         assert self.call.on_message is not None
         self.call.on_message(b"")

@@ -1,6 +1,7 @@
 """Listening, for clients and for peers, and whether it is possible: that can be known before there is a data folder."""
 
 import asyncio
+import socket
 import ssl
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -10,6 +11,11 @@ from raftwerk.runtime.settings import Address, Settings
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted."""
+KEEPALIVE_S: Final = 30
+"""The kernel asks a silent client after so long whether it is there,"""
+KEEPALIVE_INTERVAL_S: Final = 10
+KEEPALIVE_COUNT: Final = 3
+"""and takes so many questions without an answer for its end."""
 
 
 async def listen(
@@ -41,6 +47,21 @@ async def listen(
             ) from error
         servers.append(server)
     return servers
+
+
+def keep_alive(transport: asyncio.BaseTransport) -> None:
+    """Have a connection end when its client is gone without a word, also one that only waits."""
+    sock: socket.socket | None = transport.get_extra_info("socket")
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for name, value in (
+        ("TCP_KEEPIDLE", KEEPALIVE_S),
+        ("TCP_KEEPINTVL", KEEPALIVE_INTERVAL_S),
+        ("TCP_KEEPCNT", KEEPALIVE_COUNT),
+    ):
+        if hasattr(socket, name):
+            sock.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def close(servers: list[asyncio.Server]) -> None:

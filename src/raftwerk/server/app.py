@@ -22,7 +22,7 @@ from raftwerk.server.auth_guard import Guard
 from raftwerk.server.auth_jwt import signed_tokens
 from raftwerk.server.auth_passwords import Passwords
 from raftwerk.server.auth_service import AuthService
-from raftwerk.server.backlog import Backlog
+from raftwerk.server.backlog import Backlog, Holder
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.contest import Contests
 from raftwerk.server.election_service import ElectionService
@@ -103,7 +103,9 @@ class Server:
         )
         pages = Pages(node, MetricsPage(node, self._traffic, self._methods.by_path), alarms.names)
         gateway = Gateway(self._methods, self._limits)
-        self._http1 = Http1(pages.application(gateway), 2 * self._limits.message_bytes_max)
+        self._http1 = Http1(
+            pages.application(gateway), 2 * self._limits.message_bytes_max, self.on_waiting
+        )
 
     def _auth_service(self) -> AuthService:
         settings = self._node.settings
@@ -172,7 +174,7 @@ class Server:
         """A connection was closed for want of descriptors."""
         self._warn("too many connections: the process may open no more files (ulimit -n)")
 
-    def on_waiting(self, connection: GrpcProtocol, waiting_bytes: int) -> None:
+    def on_waiting(self, connection: Holder, waiting_bytes: int) -> None:
         if self._backlog.tell(connection, waiting_bytes):
             self._warn(
                 "clients do not read their answers: the connection with most of them is closed"
@@ -203,6 +205,7 @@ class Sniffer(asyncio.Protocol):
             self._server.on_refused()
             transport.abort()
             return
+        listening.keep_alive(transport)
         self._transport = transport
         self._timeout = asyncio.get_running_loop().call_later(SNIFF_TIMEOUT_S, transport.abort)
 

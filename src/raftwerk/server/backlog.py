@@ -33,3 +33,21 @@ class Backlog:
             largest.abort()
             closed += 1
         return closed
+
+
+class Reading:
+    """Whether a client takes what was written for it: looked at once in a period."""
+
+    def __init__(self) -> None:
+        self._waiting_bytes = self._taken_bytes = 0
+        """Not taken, and taken, by the kernel when the period began."""
+
+    def has_stalled(self, written_bytes: int, waiting_bytes: int) -> bool:
+        """A period ends: whether something has waited since its beginning, and nothing was taken. The next one begins.
+
+        written_bytes: in all; waiting_bytes: of those, not taken yet.
+        """
+        taken_bytes = written_bytes - waiting_bytes
+        has_stalled = waiting_bytes > 0 < self._waiting_bytes and taken_bytes == self._taken_bytes
+        self._waiting_bytes, self._taken_bytes = waiting_bytes, taken_bytes
+        return has_stalled

@@ -81,23 +81,23 @@ class Gateway:
         if isinstance(method, str):
             await _refuse(exchange, status.UNIMPLEMENTED, method)
             return
-        call = self._call(route, method, exchange.headers)
+        call = self._call(route, method, exchange)
         if isinstance(method, StreamMethod):
             await self._stream(route, method, call, exchange)
         else:
             await self._unary(route, method, call, exchange)
 
-    def _call(self, route: Route, method: Method, headers: Headers) -> GatewayCall:
+    def _call(self, route: Route, method: Method, exchange: Exchange) -> GatewayCall:
         timeout_s = None
         metadata: Headers = []
-        for name, value in headers:
+        for name, value in exchange.headers:
             if name.startswith(_METADATA):
                 metadata.append((name.removeprefix(_METADATA), value))
             elif name in _PASSED_ON:
                 metadata.append((name, value))
             elif name == b"grpc-timeout":
                 timeout_s = grpc.parse_timeout_s(value)
-        return GatewayCall(route.method, method, metadata, timeout_s, self._limits)
+        return GatewayCall(route.method, method, metadata, timeout_s, self._limits, exchange.hold)
 
     # One request, one answer
 
@@ -123,9 +123,8 @@ class Gateway:
 
         async def answer() -> None:
             message = await call.next_message()
-            await call.next_message()
-            assert call.outcome is not None
             if message is None:
+                assert call.outcome is not None
                 await _refuse(exchange, *call.outcome)
             else:
                 await self._answer(route, message, exchange)
@@ -232,6 +231,7 @@ async def _both(listen: Awaitable[None], answer: Awaitable[None], call: GatewayC
     finally:
         listening.cancel()
         call.cancel()
+        call.let_go()
         await asyncio.wait([listening])
     if not listening.cancelled():
         listening.result()  # what went wrong there is not passed over

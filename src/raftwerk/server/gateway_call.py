@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final, cast
 
 from raftwerk.api import status
@@ -47,7 +47,7 @@ class _NoConnection:
 class GatewayCall(Call):
     """Keeps its answers for the coroutine that passes them on."""
 
-    __slots__ = ("_changed", "_messages", "_method", "_unsent_bytes", "outcome")
+    __slots__ = ("_changed", "_hold", "_messages", "_method", "_unsent_bytes", "outcome")
 
     def __init__(
         self,
@@ -56,12 +56,15 @@ class GatewayCall(Call):
         headers: Headers,
         timeout_s: float | None,
         limits: Limits,
+        hold: Callable[[int], None],
     ) -> None:
+        """hold: told of so many bytes of answers that are kept here."""
         request = Request(path, headers, timeout_s, None, False, method, None)
         super().__init__(cast("Carrier", _NoConnection(limits)), 1, 0, request)
         self._method = method
         self._messages: deque[bytes] = deque()
         self._unsent_bytes = 0
+        self._hold = hold
         self._changed = asyncio.Event()
         self.outcome: tuple[int, str] | None = None
         """Status and text, once there is one. Messages that wait go before it."""
@@ -83,6 +86,7 @@ class GatewayCall(Call):
             self._method.tally.sent += len(messages)
             self._messages.extend(messages)
             self.queued_bytes += sum(map(len, messages))
+            self._hold(self.queued_bytes)
             self._changed.set()
 
     @property
@@ -104,6 +108,12 @@ class GatewayCall(Call):
             self.finish(status, text)
             self.on_reset(0)
 
+    def let_go(self) -> None:
+        """Nobody passes on the rest."""
+        self._messages.clear()
+        self.queued_bytes = self._unsent_bytes = 0
+        self._hold(0)
+
     async def next_message(self) -> bytes | None:
         """The next message of the answer, as soon as there is one; None at its end: see `outcome`.
 
@@ -112,6 +122,7 @@ class GatewayCall(Call):
         if self._unsent_bytes:
             self.queued_bytes -= self._unsent_bytes
             self._unsent_bytes = 0
+            self._hold(self.queued_bytes)
             if not self.queued_bytes and not self.is_over:
                 self.on_drained()
         while not self._messages:

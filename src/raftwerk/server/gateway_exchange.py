@@ -2,13 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Final, Protocol
 
 from starlette.types import Receive, Scope, Send
 
 from raftwerk.api import status
 from raftwerk.server.gateway_call import HTTP_STATUS
+from raftwerk.server.http1_transport import HOLD
 
 HTTP_NAMES: Final = {
     400: "Bad Request",
@@ -25,6 +26,8 @@ HTTP_NAMES: Final = {
 }
 
 Headers = list[tuple[bytes, bytes]]
+Hold = Callable[[int], None]
+"""Told of so many bytes that are kept for the client (http1_transport)."""
 
 CORS: Final[Headers] = [
     (b"access-control-allow-headers", b"accept, content-type, authorization"),
@@ -58,6 +61,9 @@ class Exchange(Protocol):
     def headers(self) -> Headers:
         """Of the request, names in lower case."""
 
+    @property
+    def hold(self) -> Hold: ...
+
     def pieces(self) -> AsyncIterator[bytes]:
         """The request, as it comes, to its end."""
 
@@ -77,11 +83,17 @@ class Exchange(Protocol):
         """Nothing more comes."""
 
 
+def _hold_of(scope: Scope) -> Hold:
+    hold: Hold = scope["state"][HOLD]
+    return hold
+
+
 class HttpExchange:
     """A body, and a body back; a stream is sent in chunks, a line for each message."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.headers: Headers = scope["headers"]
+        self.hold = _hold_of(scope)
         self._receive = receive
         self._send = send
         self._has_started = False
@@ -148,6 +160,7 @@ class WebSocketExchange:
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """A browser cannot set headers: it may offer the subprotocols "bearer" and its token instead."""
         self.headers: Headers = list(scope["headers"])
+        self.hold = _hold_of(scope)
         self._receive = receive
         self._send = send
         self._subprotocol: str | None = None

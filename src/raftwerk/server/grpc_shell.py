@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any, Final, Protocol, cast
 
 from raftwerk.http2.server import Limits, Methods, ServerConnection
+from raftwerk.server.backlog import Reading
 from raftwerk.server.intake import Intake
 
 WRITE_HIGH_BYTES: Final = 1024 * 1024
@@ -66,8 +67,7 @@ class GrpcProtocol(asyncio.Protocol):
         self._asked_at_s = -math.inf
         """Whether it lives."""
         self._written_bytes = 0
-        self._waiting_bytes = self._taken_bytes = 0
-        """Of those written: not taken, and taken, by the kernel when the period began."""
+        self._reading = Reading()
         self._period: asyncio.TimerHandle | None = None
         self._keepalive: asyncio.TimerHandle | None = None
 
@@ -161,11 +161,7 @@ class GrpcProtocol(asyncio.Protocol):
     def _end_period(self) -> None:
         transport = self._transport
         assert transport is not None
-        waiting = transport.get_write_buffer_size()
-        taken_bytes = self._written_bytes - waiting
-        is_stalled = waiting > 0 < self._waiting_bytes and taken_bytes == self._taken_bytes
-        self._waiting_bytes, self._taken_bytes = waiting, taken_bytes
-        if is_stalled:
+        if self._reading.has_stalled(self._written_bytes, transport.get_write_buffer_size()):
             self.abort()
             return
         self._engine.new_period()

@@ -17,7 +17,8 @@ from raftwerk.kv.commands import RangeQuery
 from raftwerk.replica.failure import Failure
 from raftwerk.server.cluster_services import ETCD_VERSION
 from raftwerk.server.errors import status_of
-from raftwerk.server.http1_protocol import Http1Protocol
+from raftwerk.server.http1_protocol import Http1Protocol, WebSocketProtocol
+from raftwerk.server.http1_transport import OnWaiting
 from raftwerk.server.metrics import MetricsPage
 from raftwerk.server.port import Node
 
@@ -158,14 +159,15 @@ CHECKS: Final[dict[str, Callable[[Pages], Awaitable[str]]]] = {
 class Http1:
     """Makes protocols for sniffed connections."""
 
-    def __init__(self, application: Any, message_bytes_max: int) -> None:
-        """message_bytes_max: of a message of a WebSocket."""
+    def __init__(self, application: Any, message_bytes_max: int, on_waiting: OnWaiting) -> None:
+        """message_bytes_max: of a message of a WebSocket. on_waiting: see there."""
+        self._on_waiting = on_waiting
         self._config = Config(
             application,
             lifespan="off",
             access_log=False,
             log_config=None,
-            ws="wsproto",
+            ws=WebSocketProtocol,
             ws_max_size=message_bytes_max,
             ws_per_message_deflate=False,
             server_header=False,
@@ -176,7 +178,7 @@ class Http1:
         self._state = ServerState()
 
     def protocol(self, loop: asyncio.AbstractEventLoop) -> asyncio.Protocol:
-        return Http1Protocol(self._config, self._state, loop)
+        return Http1Protocol(self._config, self._state, loop, self._on_waiting)
 
     @property
     def has_calls(self) -> bool:
