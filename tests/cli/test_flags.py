@@ -129,6 +129,9 @@ def test_wrong_value_names_the_variable() -> None:
         ("--listen-client-urls=http://0.0.0.0:1, http://[::1]:2", "listen_client",
          (Address("0.0.0.0", 1), Address("::1", 2))),
         ("--listen-peer-urls=http://127.0.0.1:1", "listen_peer", (Address("127.0.0.1", 1),)),
+        ("--listen-metrics-urls=http://127.0.0.1:1", "listen_metrics", (Address("127.0.0.1", 1),)),
+        ("--cors=http://a, http://b", "cors", ("http://a", "http://b")),
+        ("--host-whitelist=a,b", "host_whitelist", ("a", "b")),
         ("--advertise-client-urls=http://H:1/", "advertise_client_urls", ("http://h:1",)),
         ("--initial-cluster-state=existing", "initial_cluster_state", "existing"),
         ("--initial-cluster-token=t", "initial_cluster_token", "t"),
@@ -244,7 +247,7 @@ def test_address_of_every_interface_is_no_address_to_come_to(argument: str, flag
         (["--pre-vote"], {}, "--pre-vote"),
         (["--pre-vote=false"], {}, "--pre-vote"),
         (["-max-wals", "5"], {}, "--max-wals"),
-        (["--cors=a", "--cors=b"], {}, "--cors"),
+        (["--metrics=a", "--metrics=b"], {}, "--metrics"),
         ([], {"ETCD_MAX_SNAPSHOTS": "5"}, "ETCD_MAX_SNAPSHOTS"),
     ],
 )

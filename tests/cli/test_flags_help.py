@@ -26,5 +26,8 @@ def test_default_is_what_it_is_without_the_flag(flag: Flag) -> None:
 
 def test_only_switches_files_and_bounds_that_there_need_not_be_have_no_default() -> None:
     without = {flag.name for flag in FLAGS if not default_text(flag) and not flag.is_switch}
-    assert {name for name in without if not name.endswith("-file")} == {"tls-max-version"}
+    assert {name for name in without if not name.endswith("-file")} == {
+        "listen-metrics-urls",
+        "tls-max-version",
+    }
     assert not any(getattr(settings_of().client_tls, name) for name in ("cert_file", "key_file"))

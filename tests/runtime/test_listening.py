@@ -48,8 +48,8 @@ def test_one_that_is_taken_is_named_and_the_others_are_given_back() -> None:
         asyncio.run(scenario(free, taken))
 
 
-@pytest.mark.parametrize("which", ["listen_client", "listen_peer"])
-def test_check_tries_both_ports_and_keeps_neither(which: str) -> None:
+@pytest.mark.parametrize("which", ["listen_client", "listen_metrics", "listen_peer"])
+def test_check_tries_all_ports_and_keeps_none(which: str) -> None:
     async def scenario(taken: int) -> None:
         settings = replace(Settings(), listen_client=(ANY,), listen_peer=(ANY,))
         await check_ports(settings)

@@ -118,6 +118,7 @@ def test_https_is_part_of_an_address() -> None:
     [
         ({"listen_client": (TlsAddress("localhost", 1),)}, "needs --cert-file"),
         ({"listen_peer": (TlsAddress("localhost", 1),)}, "needs --peer-cert-file"),
+        ({"listen_metrics": (TlsAddress("localhost", 1),)}, "needs the certificate"),
         ({"client_tls": TlsFiles(cert_file="c", key_file="k")}, "would get plain text"),
         ({"peer_tls": TlsFiles("peer-", auto=True)}, "would get plain text"),
     ],

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from raftwerk.errors import UsageError
-from raftwerk.runtime.settings import Settings, TlsAddress
+from raftwerk.runtime.settings import Address, Settings, TlsAddress
 from raftwerk.runtime.tls import TlsFiles
 from raftwerk.runtime.tls_setup import PeerTls, between_members, check_files, client_port
 
@@ -32,6 +32,14 @@ def test_node_makes_its_own_certificates_in_its_folder(tmp_path: Path) -> None:
     assert None not in between_members(settings)
     assert (tmp_path / "fixtures" / "client" / "cert.pem").exists()
     assert (tmp_path / "fixtures" / "peer" / "key.pem").exists()
+
+
+def test_metrics_may_have_tls_alone_or_not_at_all(tmp_path: Path) -> None:
+    tls = TlsFiles(auto=True)
+    settings = Settings(data_dir=tmp_path, listen_client=(HERE,), client_tls=tls)
+    plain = replace(settings, listen_metrics=(Address("127.0.0.1", 2),))
+    assert client_port(plain) is not None
+    assert client_port(Settings(listen_metrics=plain.listen_metrics)) is None
 
 
 def test_node_dials_members_with_tls_though_it_has_no_certificate() -> None:

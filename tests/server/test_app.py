@@ -141,6 +141,39 @@ def test_http1_is_served_on_the_same_port() -> None:
     serve(test)
 
 
+def test_metrics_have_an_address_of_their_own() -> None:
+    """Where there are pages alone."""
+    address = Address("127.0.0.1", free_port())
+
+    async def get(path: bytes) -> bytes:
+        reader, writer = await asyncio.open_connection(*address)
+        writer.write(b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % path)
+        answer = await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        return answer.split(b"\r\n", 1)[0]
+
+    async def test(port: Port) -> None:
+        for path in (b"/health", b"/livez", b"/readyz", b"/metrics"):
+            assert await get(path) == b"HTTP/1.1 200 OK"
+        assert await get(b"/v3/kv/range") == b"HTTP/1.1 404 Not Found"
+
+    serve(test, Settings(listen_metrics=(address,)))
+
+
+def test_hosts_and_origins_are_settings() -> None:
+    async def test(port: Port) -> None:
+        for host, code in ((b"localhost", b"200"), (b"evil", b"421")):
+            reader, writer = await port.connect()
+            head = b"GET /health HTTP/1.1\r\nOrigin: http://b\r\nConnection: close\r\n"
+            writer.write(head + b"Host: %s\r\n\r\n" % host)
+            answer = await reader.read()
+            assert answer.startswith(b"HTTP/1.1 " + code)
+            assert b"access-control" not in answer
+
+    serve(test, Settings(host_whitelist=("localhost",), cors=("http://a",)))
+
+
 POST = b"POST /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
 
 
@@ -163,7 +196,7 @@ def test_first_bytes_tell_the_protocol(pieces: list[bytes], protocol: type) -> N
 
     async def test(port: Port) -> None:
         transport = FakeTransport()
-        sniffer = Sniffer(port.server)
+        sniffer = Sniffer(port.server, port.server.choose)
         sniffer.connection_made(transport)
         for piece in pieces:
             (transport.protocol or sniffer).data_received(piece)
@@ -204,7 +237,7 @@ def test_what_http1_clients_do_not_read_counts_too() -> None:
     async def test(port: Port) -> None:
         transport = FakeTransport()
         transport.waiting_bytes = 1  # it takes nothing
-        sniffer = Sniffer(port.server)
+        sniffer = Sniffer(port.server, port.server.choose)
         sniffer.connection_made(transport)
         body = b'{"key":"ZmlsbGVy"}'
         sniffer.data_received(RANGE % (len(body), body))
@@ -227,7 +260,7 @@ def test_what_clients_of_a_websocket_do_not_read_counts_too() -> None:
     async def test(port: Port) -> None:
         transport = FakeTransport()
         transport.waiting_bytes = 1
-        sniffer = Sniffer(port.server)
+        sniffer = Sniffer(port.server, port.server.choose)
         sniffer.connection_made(transport)
         sniffer.data_received(UPGRADE)
         while not transport.writes:
@@ -246,7 +279,7 @@ def test_what_clients_of_a_websocket_do_not_read_counts_too() -> None:
 def test_kernel_asks_silent_clients_whether_they_are_there() -> None:
     async def test(port: Port) -> None:
         with socket.socket() as sock:
-            Sniffer(port.server).connection_made(FakeTransport(socket=sock))
+            Sniffer(port.server, port.server.choose).connection_made(FakeTransport(socket=sock))
             assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
 
     serve(test)

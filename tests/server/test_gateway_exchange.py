@@ -61,7 +61,6 @@ def test_http_answer_is_whole() -> None:
     assert start["status"] == 404
     assert (b"content-length", b"2") in start["headers"]
     assert (b"content-type", b"application/json") in start["headers"]
-    assert (b"access-control-allow-origin", b"*") in start["headers"]
     assert body["body"] == b"{}"
 
 

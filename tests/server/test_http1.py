@@ -36,10 +36,17 @@ def node() -> FakeNode:
     return PromptNode(FakeLoop())
 
 
-def ask(node: FakeNode, path: str, method: str = "GET", *, alarms: Sequence[str] = ()) -> Page:
+def ask(
+    node: FakeNode,
+    path: str,
+    method: str = "GET",
+    *,
+    alarms: Sequence[str] = (),
+    has_gateway: bool = True,
+) -> Page:
     """One request to the application."""
     pages = Pages(node, MetricsPage(node, Traffic(), {}), lambda: list(alarms))
-    application = pages.application(PlainTextResponse("the gateway"))
+    application = pages.application(PlainTextResponse("the gateway") if has_gateway else None)
     sent: list[dict[str, Any]] = []
     path, _, query = path.partition("?")
     scope = {
@@ -189,6 +196,11 @@ def test_unknown_page_is_not_found(node: FakeNode, path: str, method: str) -> No
 @pytest.mark.parametrize("path", ["/v3/kv/range", "/v3/nonsense", "/v3beta/kv/range"])
 def test_gateway_has_what_is_below_v3(node: FakeNode, path: str) -> None:
     assert ask(node, path, "POST").body == "the gateway"
+
+
+def test_pages_may_be_there_without_the_gateway(node: FakeNode) -> None:
+    assert ask(node, "/v3/kv/range", "POST", has_gateway=False).status == 404
+    assert ask(node, "/health", has_gateway=False).status == 200
 
 
 def test_corrupt_data_are_not_ready(node: FakeNode) -> None:

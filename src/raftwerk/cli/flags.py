@@ -45,6 +45,14 @@ def _listen(text: str) -> tuple[Address, ...]:
     return addresses_of(_urls(text))
 
 
+def _listen_or_not(text: str) -> tuple[Address, ...]:
+    return _listen(text) if text.strip() else ()
+
+
+def _names(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(",") if name.strip()) or ("*",)
+
+
 def _cluster(text: str) -> dict[str, tuple[str, ...]]:
     members: dict[str, tuple[str, ...]] = {}
     for part in text.split(","):
@@ -136,6 +144,11 @@ FLAGS: Final[tuple[Flag, ...]] = (
         "advertise-client-urls", "advertise_client_urls", _urls, "Where clients find this member."
     ),
     Flag("listen-peer-urls", "listen_peer", _listen, "Where to listen for the other members."),
+    Flag(
+        "listen-metrics-urls", "listen_metrics", _listen_or_not, "Where metrics and health are too."
+    ),
+    Flag("cors", "cors", _names, "Origins whose pages may call the gateway."),
+    Flag("host-whitelist", "host_whitelist", _names, "Hosts that plain HTTP requests may name."),
     Flag(
         "initial-advertise-peer-urls",
         "initial_advertise_peer_urls",

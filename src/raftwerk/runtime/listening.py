@@ -16,6 +16,7 @@ KEEPALIVE_S: Final = 30
 KEEPALIVE_INTERVAL_S: Final = 10
 KEEPALIVE_COUNT: Final = 3
 """and takes so many questions without an answer for its end."""
+_NAMES: Final = {"client": "clients", "peer": "peers", "metrics": "metrics"}
 
 
 async def listen(
@@ -24,7 +25,7 @@ async def listen(
     protocol: Callable[[], asyncio.BaseProtocol],
     tls: ssl.SSLContext | None = None,
 ) -> list[asyncio.Server]:
-    """Accept connections on all addresses. whom: client or peer. tls: for the addresses that have https.
+    """Accept connections on all addresses. whom: client, peer or metrics. tls: for the addresses that have https.
 
     Raises UsageError when one cannot be bound; nothing listens then.
     """
@@ -42,7 +43,7 @@ async def listen(
         except OSError as error:
             close(servers)
             raise UsageError(
-                f"cannot listen for {whom}s on {address}: {error.strerror or error}. Another process may use this port: "
+                f"cannot listen for {_NAMES[whom]} on {address}: {error.strerror or error}. Another process may use this port: "
                 f"stop it, or choose another one with --listen-{whom}-urls."
             ) from error
         servers.append(server)
@@ -74,6 +75,7 @@ async def check_ports(settings: Settings) -> None:
     """Try all addresses of a member, for a moment. Raises UsageError when one cannot be bound."""
     servers = await listen("client", settings.listen_client, asyncio.Protocol)
     try:
+        servers += await listen("metrics", settings.listen_metrics, asyncio.Protocol)
         servers += await listen("peer", settings.listen_peer, asyncio.Protocol)
     finally:
         close(servers)

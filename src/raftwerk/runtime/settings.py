@@ -58,6 +58,8 @@ class Settings:
     data_dir: Path = Path("default.raftwerk")
     listen_client: tuple[Address, ...] = (Address("localhost", 2379),)
     listen_peer: tuple[Address, ...] = (Address("localhost", 2380),)
+    listen_metrics: tuple[Address, ...] = ()
+    """Where /metrics, /health and the like are too."""
     advertise_client_urls: tuple[str, ...] = ("http://localhost:2379",)
     initial_advertise_peer_urls: tuple[str, ...] = ("http://localhost:2380",)
     initial_cluster: dict[str, tuple[str, ...]] = field(
@@ -96,6 +98,10 @@ class Settings:
     """A silent client is asked after so long whether it lives (etcd: two hours). 0: never."""
     grpc_keepalive_timeout_s: float = 20.0
     """And has so long to answer."""
+    cors: tuple[str, ...] = ("*",)
+    """Origins whose pages may call the gateway."""
+    host_whitelist: tuple[str, ...] = ("*",)
+    """Hosts that a request over plain HTTP/1.1 may name."""
     client_tls: TlsFiles = NO_TLS
     peer_tls: TlsFiles = NO_PEER_TLS
     self_signed_years: int = 1
@@ -175,6 +181,10 @@ class Settings:
                 raise UsageError(
                     f"there is a certificate, but no https:// in --{flag}: clients would get plain text"
                 )
+        if any(address.is_tls for address in self.listen_metrics) and not self.client_tls.is_given:
+            raise UsageError(
+                "--listen-metrics-urls has https://, which needs the certificate of the client port"
+            )
 
     @property
     def request_timeout_ms(self) -> int:

@@ -21,10 +21,11 @@ class PeerTls(NamedTuple):
 
 
 def client_port(settings: Settings) -> ssl.SSLContext | None:
-    """For the client port, if it speaks TLS. Raises UsageError when the files cannot be used."""
-    if not _wants_tls(settings.listen_client):
+    """For the client port and that of metrics, if one of them speaks TLS. Raises UsageError when the files cannot be used."""
+    addresses = settings.listen_client + settings.listen_metrics
+    if not _wants_tls(addresses):
         return None
-    files = _complete(settings, settings.client_tls, "client", settings.listen_client)
+    files = _complete(settings, settings.client_tls, "client", addresses)
     return server_context(files, ALPN)
 
 

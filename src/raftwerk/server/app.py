@@ -7,6 +7,7 @@ await server.stop()
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Final, cast
 
 import structlog
@@ -30,6 +31,7 @@ from raftwerk.server.gateway import Gateway
 from raftwerk.server.grpc_shell import GrpcProtocol
 from raftwerk.server.health import Health
 from raftwerk.server.http1 import Http1, Pages
+from raftwerk.server.http1_access import Access
 from raftwerk.server.intake import Intake
 from raftwerk.server.kv_service import KvService
 from raftwerk.server.lease_service import LeaseService
@@ -103,9 +105,10 @@ class Server:
         )
         pages = Pages(node, MetricsPage(node, self._traffic, self._methods.by_path), alarms.names)
         gateway = Gateway(self._methods, self._limits)
-        self._http1 = Http1(
-            pages.application(gateway), 2 * self._limits.message_bytes_max, self.on_waiting
-        )
+        access = Access(pages.application(gateway), settings.cors, settings.host_whitelist)
+        bytes_max = 2 * self._limits.message_bytes_max
+        self._http1 = Http1(access, bytes_max, self.on_waiting)
+        self._metrics = Http1(pages.application(), bytes_max, self.on_waiting)
 
     def _auth_service(self) -> AuthService:
         settings = self._node.settings
@@ -125,8 +128,12 @@ class Server:
     async def start(self) -> None:
         """Listen for clients."""
         settings = self._node.settings
+        tls = client_port(settings)
         self._servers = await listening.listen(
-            "client", settings.listen_client, lambda: Sniffer(self), client_port(settings)
+            "client", settings.listen_client, lambda: Sniffer(self, self.choose), tls
+        )
+        self._servers += await listening.listen(
+            "metrics", settings.listen_metrics, lambda: Sniffer(self, self.choose_metrics), tls
         )
         for chore in self._chores:
             chore.start()
@@ -143,6 +150,7 @@ class Server:
         for connection in list(self._connections):
             connection.drain()
         self._http1.stop()
+        self._metrics.stop()
         deadline = self._loop.time() + DRAIN_S
         while self._loop.time() < deadline and self._has_calls:
             await asyncio.sleep(0.01)
@@ -160,6 +168,10 @@ class Server:
         if is_http2:
             return GrpcProtocol(self, self._methods, self._limits, self._loop, self._intake)
         return self._http1.protocol(self._loop)
+
+    def choose_metrics(self, _: bool) -> asyncio.Protocol:
+        """The same where there are metrics alone."""
+        return self._metrics.protocol(self._loop)
 
     def on_opened(self, connection: GrpcProtocol) -> None:
         self._connections.add(connection)
@@ -193,8 +205,10 @@ class Server:
 class Sniffer(asyncio.Protocol):
     """Looks at the first bytes: HTTP/2's preface, or HTTP/1.1."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, choose: Callable[[bool], asyncio.Protocol]) -> None:
+        """choose: whether it is HTTP/2 -> the protocol that goes on."""
         self._server = server
+        self._choose = choose
         self._data = b""
         self._transport: asyncio.Transport | None = None
         self._timeout: asyncio.TimerHandle | None = None
@@ -220,7 +234,7 @@ class Sniffer(asyncio.Protocol):
         transport = self._transport
         assert self._timeout is not None
         self._timeout.cancel()
-        protocol = self._server.choose(is_http2)
+        protocol = self._choose(is_http2)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         protocol.data_received(self._data)

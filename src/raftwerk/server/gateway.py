@@ -56,9 +56,7 @@ class Gateway:
             await self._on_websocket(route, scope, receive, send)
             return
         http = HttpExchange(scope, receive, send)
-        if scope["method"] == "OPTIONS":
-            await http.refuse(200, "")
-        elif route is None:
+        if route is None:
             await http.refuse(404, "Not Found\n")
         elif scope["method"] != "POST":
             await http.refuse(405, "Method Not Allowed\n")

@@ -29,13 +29,6 @@ Headers = list[tuple[bytes, bytes]]
 Hold = Callable[[int], None]
 """Told of so many bytes that are kept for the client (http1_transport)."""
 
-CORS: Final[Headers] = [
-    (b"access-control-allow-headers", b"accept, content-type, authorization"),
-    (b"access-control-allow-methods", b"POST, GET, OPTIONS, PUT, DELETE"),
-    (b"access-control-allow-origin", b"*"),
-]
-"""Pages of any origin may call the gateway, as etcd lets them."""
-
 
 def error_text(code: int, text: str) -> str:
     """The answer to a call that failed; etcd 3.5 says the text twice, later ones only as the message."""
@@ -122,7 +115,6 @@ class HttpExchange:
         headers = [
             (b"content-type", content_type),
             (b"content-length", str(len(body)).encode()),
-            *CORS,
         ]
         await self._start(http_status, headers)
         await self._send({"type": "http.response.body", "body": body})
@@ -147,7 +139,7 @@ class HttpExchange:
     async def _begin(self) -> None:
         if not self._has_started:
             self._has_started = True
-            await self._start(200, [(b"content-type", b"application/json"), *CORS])
+            await self._start(200, [(b"content-type", b"application/json")])
 
     async def end(self) -> None:
         await self._begin()

@@ -34,8 +34,9 @@ class Pages:
         self._alarms = alarms
         self._metrics = metrics
 
-    def application(self, gateway: ASGIApp) -> Starlette:
-        """gateway: serves what is below /v3 and /v3beta."""
+    def application(self, gateway: ASGIApp | None = None) -> Starlette:
+        """gateway: serves what is below /v3 and /v3beta; without one, there are these pages alone."""
+        mounts = [] if gateway is None else [Mount("/v3", gateway), Mount("/v3beta", gateway)]
         application = Starlette(
             routes=[
                 Route("/health", self.health),
@@ -45,8 +46,7 @@ class Pages:
                 Route("/readyz/{check}", self.readyz),
                 Route("/version", self.version),
                 Route("/metrics", self.metrics),
-                Mount("/v3", gateway),
-                Mount("/v3beta", gateway),
+                *mounts,
             ],
             exception_handlers={
                 404: self.not_found,
@@ -133,7 +133,7 @@ class Pages:
     async def not_found(self, request: Request, _: Exception) -> Response:
         text = (
             f"{request.method} {request.url.path}: there is no such page here. There are /health, /livez, /readyz, "
-            "/version, /metrics, and the JSON gateway below /v3/; everything else on this port is gRPC.\n"
+            "/version, /metrics, and on the client port the JSON gateway below /v3/, and gRPC.\n"
         )
         return PlainTextResponse(text, status_code=404)
 
