@@ -7,7 +7,8 @@ import pytest
 
 from raftwerk.api import status
 from raftwerk.client.calls import parse_endpoint
-from raftwerk.client.channel import Channel
+from raftwerk.client.channel import LIMITS, UNREAD_BYTES_MAX, Channel
+from raftwerk.http2.frames import STREAM_ID_MAX
 from raftwerk.http2.server import Limits, ServerConnection, UnaryMethod
 from raftwerk.server.methods import MethodTable
 from tests.client.scripted import HANG, OK, closed_endpoint, scripted, severed
@@ -199,5 +200,78 @@ def test_server_that_thinks_for_long_is_left_to_it() -> None:
         channel.close()
         await is_over.wait()
         server.close()
+
+    asyncio.run(main())
+
+
+def test_numbers_of_streams_that_are_used_up_mean_another_connection() -> None:
+    """What is under way goes on."""
+
+    async def main() -> None:
+        async with scripted(HANG, OK) as server:
+            channel = channel_to(server.endpoint)
+            await channel.connect()
+            first = channel._protocol
+            assert first is not None
+            first.engine._next_stream_id = STREAM_ID_MAX
+            hanging = asyncio.create_task(channel.call(PUT, b""))
+            await server.called.wait()
+            await channel.connect()
+            assert (await channel.call(PUT, b"")).status == status.OK
+            assert channel._protocol is not first
+            assert not hanging.done()
+            hanging.cancel()
+            await asyncio.wait([hanging])
+            channel.close()
+
+    asyncio.run(main())
+
+
+def test_stream_that_is_not_received_waits_at_the_server() -> None:
+    """However much there is, little is held here; and all of it comes in the end."""
+    messages = [b"%09d" % number + bytes(20_000) for number in range(500)]
+
+    async def main() -> None:
+        async with scripted(messages) as server:
+            channel = channel_to(server.endpoint)
+            await channel.connect()
+            stream = channel.stream("/etcdserverpb.Watch/Watch")
+            stream.send(b"")
+            async with asyncio.timeout(30):
+                while stream._unread_bytes <= UNREAD_BYTES_MAX:
+                    await asyncio.sleep(0)
+                for message in messages:
+                    assert stream._unread_bytes <= UNREAD_BYTES_MAX + LIMITS.stream_window_bytes
+                    assert await stream.receive() == message
+                    await asyncio.sleep(0)
+            stream.close()
+            channel.close()
+
+    asyncio.run(main())
+
+
+def test_answer_of_more_than_a_few_messages_is_not_refused() -> None:
+    """The largest message that the client takes fits what may be unfinished."""
+    assert LIMITS.unfinished_bytes_max > LIMITS.message_bytes_max
+
+
+def test_close_ends_a_call_that_waits_for_a_server_that_does_not_read() -> None:
+    """Although what it has written cannot leave."""
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as deaf:
+            channel = channel_to(f"127.0.0.1:{deaf.getsockname()[1]}")
+            await channel.connect()
+            protocol = channel._protocol
+            assert protocol is not None
+            protocol.engine._sender.widen(2**30)
+            protocol.engine._sender.stream_window = 2**30
+            call = asyncio.create_task(channel.call(PUT, bytes(64 * 1024 * 1024)))
+            await asyncio.sleep(0)
+            channel.close()
+            async with asyncio.timeout(30):
+                assert (await call).status == status.UNAVAILABLE
+            assert protocol._transport is not None
+            protocol._transport.abort()
 
     asyncio.run(main())

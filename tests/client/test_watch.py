@@ -9,7 +9,6 @@ import pytest
 from raftwerk.api import auth_rpc_pb2, status, watch_pb2
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client, Compacted
-from raftwerk.client.channel import UNREAD_MAX
 from raftwerk.client.txn import put
 from raftwerk.client.watch import Event, EventKind, Watch
 from raftwerk.errors import UsageError
@@ -123,17 +122,19 @@ def test_events_of_a_transaction_have_one_revision(member: Member) -> None:
     run(member, main)
 
 
-def test_a_watch_that_is_not_read_goes_on_from_history(member: Member) -> None:
-    """More events than are kept for it: it is cut off, and begins again where it was."""
-    count = 2 * UNREAD_MAX
+def test_a_watch_that_is_not_read_waits_at_the_server(member: Member) -> None:
+    """More than the client takes: the rest comes when it is read, on the same stream."""
+    count, value = 500, bytes(20_000)
 
     async def main(client: Client) -> None:
         async with client.watch(b"slow/", prefix=True) as events:
             for start in range(0, count, 100):
                 await asyncio.gather(
-                    *(client.put(b"slow/", b"%d" % n) for n in range(start, start + 100))
+                    *(client.put(b"slow/", value + b"%d" % n) for n in range(start, start + 100))
                 )
+            stream = events._stream
             found = await take(events, count)
+            assert events._stream is stream
             revisions = [event.revision for event in found]
             assert revisions == sorted(set(revisions))
             assert [event.kv.version for event in found] == list(range(1, count + 1))

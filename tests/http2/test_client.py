@@ -1,9 +1,10 @@
 """The client side: calls out, answers in."""
 
+import hpack
 import pytest
 
 from raftwerk.http2 import frames, grpc
-from raftwerk.http2.client import BLOCKS_MAX, Answer
+from raftwerk.http2.client import BLOCKS_MAX, Answer, request_block
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import frame, rst_stream, window_update
 from raftwerk.http2.grpc import frame_message, status_block
@@ -187,7 +188,9 @@ def test_lost_connection_ends_all_calls() -> None:
 def test_fault_of_the_server_ends_all_calls() -> None:
     client = asked()
     expect_end(client.hear(window_update(0, 0)), ErrorCode.PROTOCOL_ERROR)
-    assert client.answers == [Answer(grpc.UNAVAILABLE, "connection lost")]
+    assert client.answers == [
+        Answer(grpc.UNAVAILABLE, "connection given up: PROTOCOL_ERROR: WINDOW_UPDATE of 0")
+    ]
 
 
 @pytest.mark.parametrize(
@@ -348,3 +351,63 @@ def test_server_pushes_messages_until_it_is_cancelled() -> None:
     assert client.messages == [b"%d" % number for number in range(100)]
     assert methods.cancelled == [call]
     assert not server.has_output
+
+
+def test_call_that_is_paused_gets_what_the_window_holds_and_the_rest_when_it_goes_on() -> None:
+    """Others go on meanwhile."""
+    limits = Limits(stream_window_bytes=10_000)
+    client, methods = ClientUnderTest(limits), TestMethods()
+    server = ServerConnection(methods, Limits())
+    server.receive(client.greeting)
+    stream = client.engine.open(FEED, client.answers.append, client.messages.append)
+    exchange(client.engine, server)
+    stream.pause()
+    (call,) = methods.calls
+    for _ in range(100):
+        call.send(bytes(995))
+    exchange(client.engine, server)
+    assert len(client.messages) == 10
+    client.engine.call(ECHO, b"another", client.answers.append)
+    exchange(client.engine, server)
+    assert client.answers == [Answer(grpc.OK, "", b"another")]
+    stream.resume()
+    exchange(client.engine, server)
+    assert len(client.messages) == 100
+
+
+def test_calls_end_with_the_numbers_of_streams() -> None:
+    """Section 5.1.1: they are not used again; a new connection has new ones. The last call is answered."""
+    client = asked()
+    client.engine._next_stream_id = frames.STREAM_ID_MAX
+    assert client.engine.can_call
+    client.engine.call(ECHO, b"question", client.answers.append)
+    assert not client.engine.can_call
+    client.hear(whole_answer(b"answer", frames.STREAM_ID_MAX), whole_answer(b"answer"))
+    assert client.answers == [Answer(grpc.OK, "", b"answer")] * 2
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (
+            answer_headers() + data_frame(1, frame_message(bytes(20_000))[:15_000]),
+            "connection given up: ENHANCE_YOUR_CALM: too many unfinished messages",
+        ),
+        (
+            frames.goaway(1, ErrorCode.ENHANCE_YOUR_CALM, "too_many_pings"),
+            "the server ended the connection (code 11): too_many_pings",
+        ),
+        (frames.goaway(1, ErrorCode.NO_ERROR, "bye"), "connection lost"),
+    ],
+    ids=["ours", "the server's", "none"],
+)
+def test_end_of_the_connection_is_told_with_its_reason(data: bytes, text: str) -> None:
+    client = asked(Limits(unfinished_bytes_max=10_000))
+    client.hear(data)
+    client.engine.lost()
+    assert client.answers == [Answer(grpc.UNAVAILABLE, text)]
+
+
+def test_scheme_is_https_over_tls() -> None:
+    block = request_block(ECHO, "localhost", is_tls=True)
+    assert dict(hpack.Decoder().decode(block, raw=True))[b":scheme"] == b"https"

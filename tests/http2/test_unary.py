@@ -151,3 +151,8 @@ def test_server_says_how_many_calls() -> None:
     connection = UnaryConnection("localhost:2379", Limits())
     connection.receive(frames.settings({frames.MAX_CONCURRENT_STREAMS: 17}))
     assert connection.calls_max == 17
+
+
+def test_scheme_is_https_over_tls() -> None:
+    block = UnaryConnection("localhost", Limits(), is_tls=True).block(ECHO)
+    assert dict(hpack.Decoder().decode(block, raw=True))[b":scheme"] == b"https"

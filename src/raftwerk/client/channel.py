@@ -6,7 +6,7 @@ from collections import deque
 from typing import Final, cast
 
 from raftwerk.http2.client import Answer, ClientCall, ClientConnection
-from raftwerk.http2.grpc import DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, UNAVAILABLE
+from raftwerk.http2.grpc import DEADLINE_EXCEEDED, PREFIX_BYTES, UNAVAILABLE
 from raftwerk.http2.limits import Limits
 from raftwerk.runtime.settings import Address
 
@@ -14,16 +14,16 @@ CONNECT_TIMEOUT_S = 2.0
 KEEPALIVE_S: Final = 5.0
 """A connection with open calls that was silent for so long is asked whether it lives, and closed after as much silence again.
 (etcd closes connections that ask more often than every five seconds; an answer keeps the next question away for two periods.)"""
-LIMITS = Limits(message_bytes_max=2**31 - 1)
-UNREAD_MAX: Final = 1_000
-"""Messages of a stream that wait to be received; with more than that it ends."""
+LIMITS = Limits(message_bytes_max=2**31 - 1, unfinished_bytes_max=2**33)
+UNREAD_BYTES_MAX: Final = 1024 * 1024
+"""Messages of a stream that wait to be received; with more than that the server may still use up the stream's window, and then
+keeps the rest."""
 LOST: Final = Answer(UNAVAILABLE, "connection lost")
-TOO_SLOW: Final = Answer(RESOURCE_EXHAUSTED, "the messages of the stream are not received")
 
 
 class _Protocol(asyncio.Protocol):
-    def __init__(self, authority: str, keepalive_s: float) -> None:
-        self.engine = ClientConnection(authority, LIMITS)
+    def __init__(self, authority: str, keepalive_s: float, *, is_tls: bool) -> None:
+        self.engine = ClientConnection(authority, LIMITS, is_tls=is_tls)
         self._transport: asyncio.Transport | None = None
         self._is_retired = False
         self._keepalive_s = keepalive_s
@@ -83,6 +83,7 @@ class _Protocol(asyncio.Protocol):
             self._transport.close()
         else:
             self._transport.abort()  # TLS would wait for the other side to say goodbye too: the loop may end before that
+        self.engine.lost()  # nothing waits until a server that does not read has taken what was written
 
 
 class Stream:
@@ -90,6 +91,7 @@ class Stream:
 
     def __init__(self) -> None:
         self._messages: deque[bytes] = deque()
+        self._unread_bytes = 0
         self._end: Answer | None = None
         self._waiter: asyncio.Future[None] | None = None
         self._call: ClientCall | None = None
@@ -103,10 +105,9 @@ class Stream:
 
     def _received(self, message: bytes) -> None:
         self._messages.append(message)
-        if len(self._messages) > UNREAD_MAX:
-            self._messages.clear()
-            self._done(TOO_SLOW)
-            self.close()
+        self._unread_bytes += PREFIX_BYTES + len(message)
+        if self._unread_bytes > UNREAD_BYTES_MAX and self._call is not None:
+            self._call.pause()
         self._wake()
 
     def _done(self, answer: Answer) -> None:
@@ -139,7 +140,16 @@ class Stream:
                 await self._waiter
             finally:
                 self._waiter = None
-        return self._messages.popleft()
+        message = self._messages.popleft()
+        self._unread_bytes -= PREFIX_BYTES + len(message)
+        if self._unread_bytes <= UNREAD_BYTES_MAX:
+            self._go_on()
+        return message
+
+    def _go_on(self) -> None:
+        if self._call is not None and self._call.is_paused and self._protocol is not None:
+            self._call.resume()
+            self._protocol.flush()
 
     def close(self) -> None:
         """Cancel what is under way."""
@@ -222,7 +232,9 @@ class Channel:
         host, port = self.address
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             _, protocol = await asyncio.get_running_loop().create_connection(
-                lambda: _Protocol(str(self.address), self._keepalive_s),
+                lambda: _Protocol(
+                    str(self.address), self._keepalive_s, is_tls=self._tls is not None
+                ),
                 host,
                 port,
                 ssl=self._tls,

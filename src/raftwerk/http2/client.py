@@ -75,6 +75,16 @@ class ClientCall(Stream):
         if not self.is_local_closed:
             self._connection.end(self, frame(DATA, END_STREAM, self.stream_id, b""))
 
+    def pause(self) -> None:
+        """Let messages wait at the server, as soon as the window that it has is used up."""
+        self.is_paused = True
+
+    def resume(self) -> None:
+        """After a pause: let them come."""
+        self.is_paused = False
+        if not self.is_remote_closed:
+            self._connection.ask_on(self)
+
     def cancel(self) -> None:
         """Give up: no callback comes any more."""
         self.on_done = self.on_message = None
@@ -109,9 +119,9 @@ class ClientCall(Stream):
             on_done(Answer(status, text))
 
     def on_reset(self, code: int) -> None:
-        text = "connection lost"
-        if not self._connection.is_closed:
-            text = f"the server ended the call (code {code})"
+        connection = self._connection
+        is_alone = not connection.is_closed
+        text = f"the server ended the call (code {code})" if is_alone else connection.end_text
         self._end(Answer(grpc.UNAVAILABLE, text))
 
     def on_headers(self, headers: Headers, *, end_stream: bool) -> None:
@@ -147,10 +157,10 @@ class ClientCall(Stream):
             on_done(answer)
 
 
-def request_block(path: str, authority: str) -> bytes:
+def request_block(path: str, authority: str, *, is_tls: bool = False) -> bytes:
     """The header block of a call, as literals: the same bytes for each call."""
     return (
-        b"\x83\x86"  # :method POST, :scheme http
+        (b"\x83\x87" if is_tls else b"\x83\x86")  # :method POST, :scheme https or http
         + literal_indexed_name(4, path.encode())
         + literal_indexed_name(1, authority.encode())
         + literal(b"te", b"trailers")
@@ -164,9 +174,10 @@ class ClientConnection(Connection[ClientCall]):
 
     IS_CLIENT: ClassVar[bool] = True
 
-    def __init__(self, authority: str, limits: Limits) -> None:
+    def __init__(self, authority: str, limits: Limits, *, is_tls: bool = False) -> None:
         """authority: host:port, as the server is addressed."""
         super().__init__(limits)
+        self._is_tls = is_tls
         self._decoder: HeaderDecoder[Headers] = HeaderDecoder(limits.header_list_bytes_max)
         self._authority = authority
         self._blocks: dict[tuple[str, bytes], bytes] = {}
@@ -174,12 +185,24 @@ class ClientConnection(Connection[ClientCall]):
 
     @property
     def can_call(self) -> bool:
-        """Whether a new call may be made: not closed, not told to go away, and room among the streams."""
+        """Whether a new call may be made: not closed, not told to go away, and room among the streams and their numbers."""
         return (
             not self.is_closed
             and self.peer_goaway is None
             and len(self.streams) < self._peer_streams_max
+            and self._next_stream_id <= frames.STREAM_ID_MAX
         )
+
+    @property
+    def end_text(self) -> str:
+        """Why the connection is closed, as far as it is known."""
+        if self.fault is not None:
+            return f"connection given up: {self.fault}"
+        _, code, reason = self.peer_goaway or (0, ErrorCode.NO_ERROR, b"")
+        if code == ErrorCode.NO_ERROR:
+            return "connection lost"
+        said = reason.decode(errors="replace") or "no reason"
+        return f"the server ended the connection (code {code}): {said}"
 
     def call(
         self,
@@ -232,7 +255,8 @@ class ClientConnection(Connection[ClientCall]):
         if block is None:
             if len(self._blocks) >= BLOCKS_MAX:
                 self._blocks.clear()
-            block = self._blocks[path, metadata] = request_block(path, self._authority) + metadata
+            head = request_block(path, self._authority, is_tls=self._is_tls)
+            block = self._blocks[path, metadata] = head + metadata
         self._out.append(header_frames(stream_id, block, self._sender.frame_max, end_stream=False))
         return call
 

@@ -202,10 +202,15 @@ class Connection(ABC, Generic[S]):
             stream.take_body(len(payload), is_last=is_last)
         if is_last:
             stream.is_remote_closed = True
-        elif stream.received_bytes * 2 >= limits.stream_window_bytes:
-            self._out.append(frames.window_update(stream_id, stream.received_bytes))
-            stream.received_bytes = 0
+        elif not stream.is_paused:
+            self.ask_on(stream)
         self._feed(stream, payload, is_last=is_last)
+
+    def ask_on(self, stream: S) -> None:
+        """Let the other side send on, if it has used up half of the stream's window."""
+        if stream.received_bytes * 2 >= self.limits.stream_window_bytes:
+            self._out.append(frames.window_update(stream.stream_id, stream.received_bytes))
+            stream.received_bytes = 0
 
     def _feed(self, stream: S, payload: bytes, *, is_last: bool) -> None:
         messages = stream.reader.feed(payload)

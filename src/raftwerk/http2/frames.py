@@ -34,6 +34,7 @@ MAX_HEADER_LIST_SIZE: Final = 0x6
 
 DEFAULT_WINDOW: Final = 65_535
 WINDOW_MAX: Final = 2**31 - 1
+STREAM_ID_MAX: Final = 2**31 - 1
 FRAME_SIZE_MIN: Final = 16_384
 FRAME_SIZE_MAX: Final = 2**24 - 1
 

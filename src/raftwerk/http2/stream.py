@@ -14,6 +14,7 @@ class Stream(ABC):
         "body_bytes_left",
         "held_bytes",
         "is_local_closed",
+        "is_paused",
         "is_remote_closed",
         "out_offset",
         "out_queue",
@@ -34,6 +35,8 @@ class Stream(ABC):
         """To come, if the headers told a content-length."""
         self.held_bytes = 0
         """Of what has come and cannot be worked on yet. The connection keeps the sum."""
+        self.is_paused = False
+        """The other side is not asked for more than the window that it has."""
         self.is_remote_closed = False
         self.is_local_closed = False
         self.send_window = send_window

@@ -31,9 +31,10 @@ class UnaryConnection(Connection[Stream]):
 
     IS_CLIENT: ClassVar[bool] = True
 
-    def __init__(self, authority: str, limits: Limits) -> None:
+    def __init__(self, authority: str, limits: Limits, *, is_tls: bool = False) -> None:
         """authority: host:port, as the server is addressed."""
         super().__init__(limits)
+        self._is_tls = is_tls
         self.answers: list[tuple[int, int]] = []
         self._authority = authority
         self._decoder: HeaderDecoder[int] = HeaderDecoder(limits.header_list_bytes_max)
@@ -48,7 +49,7 @@ class UnaryConnection(Connection[Stream]):
 
     def block(self, path: str, metadata: bytes = b"") -> bytes:
         """The headers of a call. metadata: further ones, encoded with headers.literal."""
-        return request_block(path, self._authority) + metadata
+        return request_block(path, self._authority, is_tls=self._is_tls) + metadata
 
     def call(self, block: bytes, message: bytes) -> int:
         """Make a call; returns its stream id. message: with its prefix, at most MESSAGE_BYTES_MAX."""
