@@ -9,6 +9,7 @@ import pytest
 from raftwerk.api import rpc_pb2, status
 from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
 from raftwerk.client.calls import parse_endpoint
+from raftwerk.client.client import PAGE_BYTES
 from raftwerk.errors import UsageError
 from raftwerk.runtime.settings import Address
 from tests.client.scripted import HANG, OK, Step, closed_endpoint, scripted, severed
@@ -357,3 +358,22 @@ def test_endpoint_that_is_none(text: str) -> None:
 def test_client_needs_an_endpoint() -> None:
     with pytest.raises(UsageError, match="at least one endpoint"):
         Client([], exactly_once=False)
+
+
+def test_scan_reads_fewer_keys_at_once_when_they_are_large() -> None:
+    class Large(Client):
+        """Keys of a page's size each."""
+
+        async def range(self, request: rpc_pb2.RangeRequest) -> rpc_pb2.RangeResponse:
+            limits.append(request.limit)
+            kvs = [{"key": b"k", "value": bytes(PAGE_BYTES)} for _ in range(request.limit)]
+            return rpc_pb2.RangeResponse(kvs=kvs, more=len(limits) < 3)
+
+    limits: list[int] = []
+
+    async def main() -> None:
+        async with Large([closed_endpoint()]) as client:
+            assert len([kv async for kv in client.scan(b"k", prefix=True, page=4)]) == 6
+        assert limits == [4, 1, 1]
+
+    asyncio.run(main())

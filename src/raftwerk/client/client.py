@@ -23,6 +23,8 @@ from raftwerk.client.watch import Watch
 
 PAGE: Final = 1_000
 """Keys that are asked for at once."""
+PAGE_BYTES: Final = 8 * 1024 * 1024
+"""A page of a scan that was larger is followed by one of fewer keys."""
 
 M = TypeVar("M", bound=Message)
 
@@ -125,16 +127,18 @@ class Client:
     ) -> AsyncIterator[kv_pb2.KeyValue]:
         """All key-values of a range, in order, as they are at one revision: that of the first page, unless it is given.
 
-        prefix: all keys that begin with `key` (b"": all there are). page: how many are read at once. Raises CallFailed, in the
-        midst of it too when the revision is compacted away.
+        prefix: all keys that begin with `key` (b"": all there are). page: how many are read at once, at most: fewer when they
+        are large. Raises CallFailed, in the midst of it too when the revision is compacted away.
         """
         key, range_end = bounds(key, range_end, prefix=prefix)
-        more = True
+        more, limit = True, page
         while more:
             request = rpc_pb2.RangeRequest(
-                key=key, range_end=range_end, limit=page, revision=revision, keys_only=keys_only
+                key=key, range_end=range_end, limit=limit, revision=revision, keys_only=keys_only
             )
             response = await self.range(request)
+            fitting = len(response.kvs) * PAGE_BYTES // response.ByteSize()
+            limit = min(page, max(1, fitting))
             for kv in response.kvs:
                 yield kv
             revision = revision or response.header.revision
