@@ -75,8 +75,6 @@ M = TypeVar("M", bound=Message)
 def parse_endpoint(text: str) -> Address:
     """host:port, with or without http:// or https:// before it. Raises UsageError."""
     text = text.strip()
-    if text.startswith("https://"):
-        text = f"http://{text.removeprefix('https://')}"
     return address_of(text if "://" in text else f"http://{text}")
 
 
@@ -159,11 +157,12 @@ class Calls:
         """See Client."""
         if not endpoints:
             raise UsageError("at least one endpoint is needed")
-        if tls is None and any(one.strip().startswith("https://") for one in endpoints):
+        addresses = [parse_endpoint(endpoint) for endpoint in endpoints]
+        if tls is None and any(address.is_tls for address in addresses):
             tls = ssl.create_default_context()
         if tls is not None:
             tls.set_alpn_protocols(["h2"])
-        self._channels = [Channel(parse_endpoint(endpoint), tls) for endpoint in endpoints]
+        self._channels = [Channel(address, tls) for address in addresses]
         self.timeout_s = timeout_s
         self._current = _random.randrange(len(endpoints)) if spread else 0
         self._is_closed = False

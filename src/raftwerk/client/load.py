@@ -21,13 +21,13 @@ from typing import Final, cast
 
 import uvloop
 
+from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.load_requests import Operation, Template, key_drawer, templates
 from raftwerk.errors import UsageError
 from raftwerk.http2 import frames
 from raftwerk.http2.grpc import UNAVAILABLE
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.unary import UnaryConnection
-from raftwerk.runtime.settings import Address, address_of
 
 LIMITS: Final = Limits(stream_window_bytes=frames.WINDOW_MAX, connection_window_bytes=2**30)
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -37,11 +37,6 @@ PACE_S: Final = 0.001
 """Between two looks at what is due."""
 
 Tls = Callable[[], ssl.SSLContext | None]
-
-
-def parsed(endpoint: str) -> Address:
-    """Of host:port or a URL. Raises UsageError."""
-    return address_of(endpoint if "://" in endpoint else f"http://{endpoint}")
 
 
 def no_tls() -> ssl.SSLContext | None:
@@ -95,8 +90,8 @@ class Result:
 class Connection(asyncio.Protocol):
     """One connection: as many requests under way as it has clients."""
 
-    def __init__(self, authority: str, run: "Run") -> None:
-        self._engine = UnaryConnection(authority, LIMITS)
+    def __init__(self, authority: str, run: "Run", *, is_tls: bool) -> None:
+        self._engine = UnaryConnection(authority, LIMITS, is_tls=is_tls)
         self._run = run
         self._transport: asyncio.Transport | None = None
         self._started: dict[int, float] = {}
@@ -220,11 +215,15 @@ class Run:
             ]
 
     async def _dial(self, endpoint: str, tls: Tls) -> Connection:
-        address = parsed(endpoint)
+        address = parse_endpoint(endpoint)
         context = tls() or (ssl.create_default_context() if address.is_tls else None)
+        is_tls = context is not None
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: Connection(str(address), self), address.host, address.port, ssl=context
+                lambda: Connection(str(address), self, is_tls=is_tls),
+                address.host,
+                address.port,
+                ssl=context,
             )
         except OSError as error:
             raise OSError(f"{address} cannot be reached: {error}") from error
@@ -327,10 +326,12 @@ def shares(load: Load, processes: int) -> list[Load]:
 def run(load: Load, endpoints: Sequence[str], *, processes: int = 1, tls: Tls = no_tls) -> Result:
     """Put `load` on `endpoints` (host:port or URLs), from this process or from several new ones.
 
-    tls: makes the context, in each process. Raises UsageError for a load that is none, OSError or TimeoutError when the
-    endpoints cannot be reached or stop to answer.
+    tls: makes the context, in each process. Raises UsageError for a load that is none or has nowhere to go, OSError or
+    TimeoutError when the endpoints cannot be reached or stop to answer.
     """
     parts = shares(load, processes)
+    if not endpoints:
+        raise UsageError("at least one endpoint is needed")
     if processes == 1:
         return summary([_run_share(load, endpoints, tls, 0, 1)])
     context = multiprocessing.get_context("spawn")

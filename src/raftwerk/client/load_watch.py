@@ -17,9 +17,10 @@ import uvloop
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest, WatchResponse
+from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.errors import CallFailed
-from raftwerk.client.load import ANSWER_TIMEOUT_S, Load, Result, Run, Tls, no_tls, parsed, summary
+from raftwerk.client.load import ANSWER_TIMEOUT_S, Load, Result, Run, Tls, no_tls, summary
 from raftwerk.client.load_requests import KEY_FORMAT
 from raftwerk.http2.client import Answer
 
@@ -74,7 +75,7 @@ class _Watching:
         load = self._load
         streams = []
         self._channels = [
-            Channel(parsed(endpoint), context)
+            Channel(parse_endpoint(endpoint), context)
             for _, endpoint in zip(range(load.connections + 1), cycle(endpoints))
         ]
         for channel in self._channels:

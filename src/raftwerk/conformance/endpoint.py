@@ -25,9 +25,9 @@ class ClientEndpoint:
     def __init__(self, text: str, tls: Callable[[], ssl.SSLContext | None] = lambda: None) -> None:
         self.address: str = text
         self._place = parse_endpoint(text)
-        is_secure = text.strip().startswith("https://")
-        self._tls = tls() or (ssl.create_default_context() if is_secure else None)
-        for_grpc = tls() or (ssl.create_default_context() if is_secure else None)
+        is_tls = self._place.is_tls
+        self._tls = tls() or (ssl.create_default_context() if is_tls else None)
+        for_grpc = tls() or (ssl.create_default_context() if is_tls else None)
         if for_grpc is not None:
             for_grpc.set_alpn_protocols(["h2"])
         self._channel = Channel(self._place, for_grpc)
