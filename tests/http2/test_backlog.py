@@ -1,13 +1,25 @@
-"""Calls whose client reads too slowly: they are told, and told again when it has read."""
+"""Calls whose client reads too slowly: they are told, and told again when it has read. And how our client does that."""
 
 import pytest
 
-from raftwerk.http2 import frames
+from raftwerk.http2 import frames, grpc
 from raftwerk.http2.call import Call
+from raftwerk.http2.client import Answer
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import rst_stream, window_update
 from raftwerk.http2.limits import Limits
-from tests.http2.talk import FEED, ServerUnderTest, frames_in, headers_frame, request_headers
+from raftwerk.http2.server import ServerConnection
+from tests.http2.talk import (
+    ECHO,
+    FEED,
+    ClientUnderTest,
+    ServerUnderTest,
+    TestMethods,
+    exchange,
+    frames_in,
+    headers_frame,
+    request_headers,
+)
 
 BACKLOG = 1000
 WINDOW = 65_535
@@ -89,3 +101,25 @@ def test_call_that_is_over_is_not_told(server: ServerUnderTest, end: str) -> Non
     server.engine.on_written()
     assert server.methods.drained == []
     frames_in(server.engine.take_output())
+
+
+def test_call_that_is_paused_gets_what_the_window_holds_and_the_rest_when_it_goes_on() -> None:
+    """Others go on meanwhile."""
+    limits = Limits(stream_window_bytes=10_000)
+    client, methods = ClientUnderTest(limits), TestMethods()
+    server = ServerConnection(methods, Limits())
+    server.receive(client.greeting)
+    stream = client.engine.open(FEED, client.answers.append, client.messages.append)
+    exchange(client.engine, server)
+    stream.pause()
+    (call,) = methods.calls
+    for _ in range(100):
+        call.send(bytes(995))
+    exchange(client.engine, server)
+    assert len(client.messages) == 10
+    client.engine.call(ECHO, b"another", client.answers.append)
+    exchange(client.engine, server)
+    assert client.answers == [Answer(grpc.OK, "", b"another")]
+    stream.resume()
+    exchange(client.engine, server)
+    assert len(client.messages) == 100

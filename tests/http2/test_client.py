@@ -353,28 +353,6 @@ def test_server_pushes_messages_until_it_is_cancelled() -> None:
     assert not server.has_output
 
 
-def test_call_that_is_paused_gets_what_the_window_holds_and_the_rest_when_it_goes_on() -> None:
-    """Others go on meanwhile."""
-    limits = Limits(stream_window_bytes=10_000)
-    client, methods = ClientUnderTest(limits), TestMethods()
-    server = ServerConnection(methods, Limits())
-    server.receive(client.greeting)
-    stream = client.engine.open(FEED, client.answers.append, client.messages.append)
-    exchange(client.engine, server)
-    stream.pause()
-    (call,) = methods.calls
-    for _ in range(100):
-        call.send(bytes(995))
-    exchange(client.engine, server)
-    assert len(client.messages) == 10
-    client.engine.call(ECHO, b"another", client.answers.append)
-    exchange(client.engine, server)
-    assert client.answers == [Answer(grpc.OK, "", b"another")]
-    stream.resume()
-    exchange(client.engine, server)
-    assert len(client.messages) == 100
-
-
 def test_calls_end_with_the_numbers_of_streams() -> None:
     """Section 5.1.1: they are not used again; a new connection has new ones. The last call is answered."""
     client = asked()
