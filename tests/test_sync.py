@@ -1,8 +1,11 @@
 """The client that waits: the same answers as the asyncio client, whose work it is."""
 
+import asyncio
 import inspect
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -11,10 +14,11 @@ import raftwerk
 from raftwerk import client as aio
 from raftwerk.api import rpc_pb2
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports
-from raftwerk.client import CallFailed, EventKind, LeaseLost
+from raftwerk.client import CallFailed, EventKind, LeaseLost, OutcomeUnknown
 from raftwerk.client.txn import get, put, version
-from raftwerk.errors import UsageError
+from raftwerk.errors import RaftwerkError, UsageError
 from raftwerk.sync import Client
+from tests.client.scripted import closed_endpoint
 from tests.conftest import FAST
 
 
@@ -127,6 +131,111 @@ def test_a_closed_client_says_so(member: Member) -> None:
         client.get(b"k")
     with pytest.raises(UsageError), client.lock(b"k"):
         pass
+
+
+def test_calls_that_race_with_close_all_end() -> None:
+    """Each comes back, or is refused, or is told that it was cut off; none waits for ever."""
+
+    async def nothing() -> None:
+        """As short as a call can be: as many as possible are between two steps when the client closes."""
+
+    def call_until_closed(client: Client) -> None:
+        with suppress(UsageError, OutcomeUnknown):
+            while True:
+                client.run(nothing())
+
+    for _ in range(20):
+        client = Client([closed_endpoint()])
+        threads = [
+            threading.Thread(target=call_until_closed, args=(client,), daemon=True)
+            for _ in range(8)
+        ]
+        for thread in threads:
+            thread.start()
+        client.close()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+
+
+def test_close_cuts_off_what_does_not_end_by_itself() -> None:
+    client = Client([closed_endpoint()])
+    has_begun = threading.Event()
+    errors: list[BaseException] = []
+
+    async def endless() -> None:
+        has_begun.set()
+        await asyncio.Event().wait()
+
+    def call() -> None:
+        try:
+            client.run(endless())
+        except RaftwerkError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=call)
+    thread.start()
+    has_begun.wait()
+    client.close()
+    thread.join()
+    assert [type(error) for error in errors] == [OutcomeUnknown]
+
+
+def test_blocks_may_be_left_after_the_client_was_closed(member: Member) -> None:
+    client = Client([member.client_url])
+    with client.watch(b"k") as events:
+        client.close()
+        with pytest.raises(UsageError):
+            next(events)
+    assert not client._thread.is_alive()
+
+
+def test_a_closed_client_loses_its_lock(member: Member) -> None:
+    client = Client([member.client_url])
+    with client.lock(b"closed") as lock:
+        client.close()
+        assert not lock.is_held
+
+
+def test_the_interrupt_ends_waiting_for_a_lock(client: Client) -> None:
+    """Here and in the queue at the server: nobody waits behind one who has gone."""
+
+    def interrupt() -> None:
+        while client.count(b"interrupted/", prefix=True) < 2:
+            pass
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    with client.lock(b"interrupted"):
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt), client.lock(b"interrupted"):
+            pass
+        thread.join()
+        assert client.count(b"interrupted/", prefix=True) == 1
+
+
+def test_leaders_are_observed(client: Client) -> None:
+    with client.observe(b"observed") as leaders:
+        for name in (b"a", b"b"):
+            with client.lead(b"observed", name):
+                assert next(leaders).value == name
+
+
+def test_leases_are_looked_at(client: Client) -> None:
+    with client.lease(30) as lease:
+        assert client.lease_time_to_live(lease.id, keys=True).grantedTTL == 30
+        assert lease.id in client.lease_list()
+
+
+def test_the_hash_over_all_keys(client: Client) -> None:
+    assert client.hash_kv().hash == client.run(client.aio.hash_kv()).hash
+
+
+def test_every_method_of_the_asyncio_client_is_here() -> None:
+    """Or another name: for an election there are lead, leader and observe."""
+    there = {name for name in vars(aio.Client) if not name.startswith("_")}
+    here = {name for name in vars(Client) if not name.startswith("_")}
+    assert there - here == {"election"}
 
 
 def test_it_takes_what_the_asyncio_client_takes() -> None:

@@ -3,22 +3,27 @@
 with Client(["127.0.0.1:2379"]) as client:
     client.put(b"key", b"value")
 
-A thread of its own runs the asyncio client. Any thread may call.
+A thread of its own runs the asyncio client. Any thread may call. What looks after a cluster (members, maintenance, auth of the
+asyncio client) is not here a second time: client.run(client.aio.members.list()).
 """
 
 import asyncio
 import ssl
 import threading
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, contextmanager
-from typing import Any, Self, TypeVar
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
+from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, suppress
+from typing import Any, Final, Generic, Self, TypeVar
 
 from raftwerk import client as aio
-from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2
+from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, status
 from raftwerk.client.contest import TTL_S, Leadership, Lock
 from raftwerk.client.lease import Lease
 from raftwerk.client.txn import Transaction, TxnResult
 from raftwerk.errors import UsageError
+
+CLOSE_S: Final = 0.5
+"""So much time has what is under way to end by itself, when the client closes."""
 
 T = TypeVar("T")
 
@@ -46,30 +51,49 @@ class Client:
         )
         """What does the work. Its methods are for `run`."""
         self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(
-            target=self._loop.run_forever, name="raftwerk client", daemon=True
-        )
+        self._closing = asyncio.Event()
+        self._is_closing = False
+        self._lock = threading.Lock()
+        """Around _is_closing, and whatever is given to the loop: nothing is, after that."""
+        self._thread = threading.Thread(target=self._live, name="raftwerk client", daemon=True)
         self._thread.start()
-        self._closing = threading.Lock()
 
     def run(self, action: Awaitable[T]) -> T:
         """Wait for something that self.aio does."""
-
-        async def wait() -> T:
-            return await action
-
-        return self._run(wait())
+        whole: Coroutine[Any, Any, T] = action if isinstance(action, Coroutine) else _done(action)
+        return self._run(whole)
 
     def _run(self, action: Coroutine[Any, Any, T]) -> T:
-        if self._loop.is_closed():
-            action.close()
-            raise UsageError("the client is closed")
-        future = asyncio.run_coroutine_threadsafe(action, self._loop)
+        future = self._begin(action)
         try:
-            return future.result()
+            return _result(future)
         except BaseException:
             future.cancel()  # KeyboardInterrupt: nobody waits any more
             raise
+
+    def _begin(self, action: Coroutine[Any, Any, T]) -> Future[T]:
+        with self._lock:
+            if self._is_closing:
+                action.close()
+                raise UsageError("the client is closed")
+            return asyncio.run_coroutine_threadsafe(action, self._loop)
+
+    def _live(self) -> None:
+        """What the thread does."""
+        self._loop.run_until_complete(self._serve())
+        self._loop.close()
+
+    async def _serve(self) -> None:
+        """Until `close`, and then until nothing is under way any more."""
+        await self._closing.wait()
+        await self.aio.__aexit__(None, None, None)
+        others = asyncio.all_tasks() - {asyncio.current_task()}
+        if others:
+            await asyncio.wait(others, timeout=CLOSE_S)
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+        await self._loop.shutdown_asyncgens()
 
     @property
     def has_exactly_once(self) -> bool:
@@ -82,15 +106,12 @@ class Client:
         self.close()
 
     def close(self) -> None:
-        """Close all connections and end the thread."""
-        with self._closing:
-            if self._loop.is_closed():
-                return
-            self._run(self.aio.__aexit__(None, None, None))
-            self._run(_end_others())
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join()
-            self._loop.close()
+        """Close all connections and end the thread. Calls of other threads end at once, as those of the asyncio client do."""
+        with self._lock:
+            if not self._is_closing:
+                self._is_closing = True
+                self._loop.call_soon_threadsafe(self._closing.set)
+        self._thread.join()
 
     # Keys
 
@@ -174,11 +195,26 @@ class Client:
     def leader(self, name: bytes) -> kv_pb2.KeyValue | None:
         return self._run(self.aio.election(name).leader())
 
+    @contextmanager
+    def observe(self, name: bytes) -> Iterator[Iterator[kv_pb2.KeyValue]]:
+        """with client.observe(b"boss") as leaders: for leader in leaders: ..."""
+        leaders = self.aio.election(name).observe()
+        with self._inside(aclosing(leaders)):
+            yield self._iterate(leaders)
+
     def lease_grant(self, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
         return self._run(self.aio.lease_grant(ttl_s))
 
     def lease_revoke(self, lease_id: int) -> None:
         self._run(self.aio.lease_revoke(lease_id))
+
+    def lease_time_to_live(
+        self, lease_id: int, *, keys: bool = False
+    ) -> lease_pb2.LeaseTimeToLiveResponse:
+        return self._run(self.aio.lease_time_to_live(lease_id, keys=keys))
+
+    def lease_list(self) -> list[int]:
+        return self._run(self.aio.lease_list())
 
     # The cluster
 
@@ -187,6 +223,9 @@ class Client:
 
     def status(self) -> rpc_pb2.StatusResponse:
         return self._run(self.aio.status())
+
+    def hash_kv(self, revision: int = 0) -> rpc_pb2.HashKVResponse:
+        return self._run(self.aio.hash_kv(revision))
 
     def _iterate(self, items: AsyncIterator[T]) -> Iterator[T]:
         async def following() -> T:
@@ -201,33 +240,45 @@ class Client:
 
     @contextmanager
     def _inside(self, block: AbstractAsyncContextManager[T]) -> Iterator[T]:
-        """The whole block in one task over there: it has to be left by the task that has entered it."""
-        entered: asyncio.Future[T] = asyncio.Future(loop=self._loop)
-        leave = asyncio.Event()
-
-        async def stay() -> None:
-            try:
-                async with block as held:
-                    entered.set_result(held)
-                    await leave.wait()
-            except BaseException as error:
-                if entered.done():
-                    raise
-                entered.set_exception(error)
-
-        async def enter() -> T:
-            return await entered
-
-        if self._loop.is_closed():
-            raise UsageError("the client is closed")
-        staying = asyncio.run_coroutine_threadsafe(stay(), self._loop)
+        stay = _Stay(block)
+        staying = self._begin(stay.whole())
+        either: list[Future[Any]] = [stay.entered, staying]
         try:
-            held = self._run(enter())
-            yield held
+            wait(either, return_when=FIRST_COMPLETED)
+            if stay.entered.done():
+                yield stay.entered.result()
         finally:
-            if not self._loop.is_closed():
-                self._loop.call_soon_threadsafe(leave.set)
-                staying.result()
+            with suppress(RuntimeError):  # the loop is closed, and the block was left
+                self._loop.call_soon_threadsafe(stay.end)
+            wait([staying])
+        if not (
+            stay.entered.done() and staying.cancelled()
+        ):  # it is when the client was closed inside
+            _result(staying)
+
+
+class _Stay(Generic[T]):
+    """Inside a block of the asyncio client: one task over there enters it, and leaves it."""
+
+    def __init__(self, block: AbstractAsyncContextManager[T]) -> None:
+        self.entered: Future[T] = Future()
+        self._block = block
+        self._has_ended = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def whole(self) -> None:
+        """From the beginning to the end."""
+        self._task = asyncio.current_task()
+        if not self._has_ended.is_set():
+            async with self._block as held:
+                self.entered.set_result(held)
+                await self._has_ended.wait()
+
+    def end(self) -> None:
+        """Leave the block, or give up entering it. In the thread of the loop."""
+        self._has_ended.set()
+        if self._task is not None and not self.entered.done():
+            self._task.cancel()
 
 
 class SyncTransaction(Transaction):
@@ -242,9 +293,13 @@ class SyncTransaction(Transaction):
         return self._client.run(self.commit())
 
 
-async def _end_others() -> None:
-    """Tasks that are under way when the client closes."""
-    others = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in others:
-        task.cancel()
-    await asyncio.gather(*others, return_exceptions=True)
+async def _done(action: Awaitable[T]) -> T:
+    return await action
+
+
+def _result(future: Future[T]) -> T:
+    try:
+        return future.result()
+    except CancelledError as error:
+        text = "the client was closed meanwhile"
+        raise aio.OutcomeUnknown(status.CANCELLED, text) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,7 @@ class Election:
         response = await self._client.range(request)
         return (response.kvs[0] if response.kvs else None), response.header.revision
 
-    async def observe(self) -> AsyncIterator[kv_pb2.KeyValue]:
+    async def observe(self) -> AsyncGenerator[kv_pb2.KeyValue, None]:
         """The leader now, and each that comes to lead or proclaims something; some may be left out when they change quickly."""
         shown = 0
         while True:
