@@ -197,6 +197,15 @@ def test_a_closed_client_loses_its_lock(member: Member) -> None:
         assert not lock.is_held
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """As a program is that was started from a terminal; of one in the background a shell has SIGINT ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_the_interrupt_ends_waiting_for_a_lock(client: Client) -> None:
     """Here and in the queue at the server: nobody waits behind one who has gone."""
 
