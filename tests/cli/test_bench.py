@@ -49,3 +49,8 @@ def test_table_of_a_watch(live_endpoint: str) -> None:
     assert answer.exit_code == 0, answer.output
     assert "delay p99 ms" in answer.output
     assert " 350 " in answer.output
+
+
+def test_no_endpoint_is_exit_code_2() -> None:
+    answer = CliRunner().invoke(app, ["bench", "put", *SMALL, "--endpoints="])
+    assert (answer.exit_code, answer.stderr) == (2, "raftwerk: at least one endpoint is needed\n")

@@ -15,6 +15,7 @@ from raftwerk.errors import UsageError
 from raftwerk.http2.headers import literal
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import Call, Method, ServerConnection, UnaryMethod
+from raftwerk.runtime.settings import Address
 
 
 def count_keys(member: Member, key: bytes, end: bytes) -> int:
@@ -86,7 +87,7 @@ def outcome_against(make: Callable[[], _Echo], load: Load) -> Outcome:
         async with server:
             host, port = server.sockets[0].getsockname()
             one = Run(load)
-            return await one.go(await one.connect([f"{host}:{port}"], no_tls))
+            return await one.go(await one.connect([Address(host, port)], no_tls))
 
     return asyncio.run(go())
 
@@ -166,3 +167,8 @@ def test_summary_is_of_all_processes() -> None:
     assert (result.requests, result.errors, result.per_second) == (100, {14: 3}, 50.0)
     assert (result.p50_ms, result.p90_ms, result.p99_ms) == (51.0, 91.0, 100.0)
     assert (result.mean_ms, result.max_ms, result.client_cpu_us) == (50.5, 100.0, 10_000.0)
+
+
+def test_load_without_an_endpoint_is_none() -> None:
+    with pytest.raises(UsageError, match="at least one endpoint"):
+        run(Load(Operation.PUT, requests=1), [])

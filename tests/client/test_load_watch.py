@@ -7,6 +7,7 @@ from raftwerk.client import CallFailed
 from raftwerk.client.load import Load
 from raftwerk.client.load_requests import Operation
 from raftwerk.client.load_watch import run
+from raftwerk.errors import UsageError
 from raftwerk.http2.headers import literal
 
 
@@ -24,3 +25,8 @@ def test_watch_that_is_refused_is_told(member: Member) -> None:
     load = Load(Operation.WATCH, 1, 1, requests=5, metadata=literal(b"grpc-encoding", b"unknown"))
     with pytest.raises(CallFailed):
         run(load, 1, [member.client_url])
+
+
+def test_load_without_an_endpoint_is_none() -> None:
+    with pytest.raises(UsageError, match="at least one endpoint"):
+        run(Load(Operation.WATCH, requests=1), 1, [])

@@ -78,6 +78,13 @@ def parse_endpoint(text: str) -> Address:
     return address_of(text if "://" in text else f"http://{text}")
 
 
+def parse_endpoints(texts: Sequence[str]) -> list[Address]:
+    """Raises UsageError for one that is none, and for none at all."""
+    if not texts:
+        raise UsageError("at least one endpoint is needed")
+    return [parse_endpoint(text) for text in texts]
+
+
 class Kind(Enum):
     READ = auto()
     """Changes nothing: tried again whatever happened."""
@@ -155,9 +162,7 @@ class Calls:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         """See Client."""
-        if not endpoints:
-            raise UsageError("at least one endpoint is needed")
-        addresses = [parse_endpoint(endpoint) for endpoint in endpoints]
+        addresses = parse_endpoints(endpoints)
         if tls is None and any(address.is_tls for address in addresses):
             tls = ssl.create_default_context()
         if tls is not None:

@@ -21,13 +21,14 @@ from typing import Final, cast
 
 import uvloop
 
-from raftwerk.client.calls import parse_endpoint
+from raftwerk.client.calls import parse_endpoints
 from raftwerk.client.load_requests import Operation, Template, key_drawer, templates
 from raftwerk.errors import UsageError
 from raftwerk.http2 import frames
 from raftwerk.http2.grpc import UNAVAILABLE
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.unary import UnaryConnection
+from raftwerk.runtime.settings import Address
 
 LIMITS: Final = Limits(stream_window_bytes=frames.WINDOW_MAX, connection_window_bytes=2**30)
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -206,16 +207,15 @@ class Run:
         if not self._left or now >= self._ends_at:
             self._is_finished.set()
 
-    async def connect(self, endpoints: Sequence[str], tls: Tls) -> list[Connection]:
-        """Spread evenly over host:port or URLs. Raises OSError or TimeoutError."""
+    async def connect(self, addresses: Sequence[Address], tls: Tls) -> list[Connection]:
+        """Spread evenly over them. Raises OSError or TimeoutError."""
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
             return [
-                await self._dial(endpoint, tls)
-                for _, endpoint in zip(range(self.load.connections), cycle(endpoints))
+                await self._dial(address, tls)
+                for _, address in zip(range(self.load.connections), cycle(addresses))
             ]
 
-    async def _dial(self, endpoint: str, tls: Tls) -> Connection:
-        address = parse_endpoint(endpoint)
+    async def _dial(self, address: Address, tls: Tls) -> Connection:
         context = tls() or (ssl.create_default_context() if address.is_tls else None)
         is_tls = context is not None
         try:
@@ -330,15 +330,14 @@ def run(load: Load, endpoints: Sequence[str], *, processes: int = 1, tls: Tls = 
     TimeoutError when the endpoints cannot be reached or stop to answer.
     """
     parts = shares(load, processes)
-    if not endpoints:
-        raise UsageError("at least one endpoint is needed")
+    addresses = parse_endpoints(endpoints)
     if processes == 1:
-        return summary([_run_share(load, endpoints, tls, 0, 1)])
+        return summary([_run_share(load, addresses, tls, 0, 1)])
     context = multiprocessing.get_context("spawn")
     with context.Manager() as manager, ProcessPoolExecutor(processes, context) as pool:
         gate = manager.Barrier(processes)
         futures = [
-            pool.submit(_run_share, part, endpoints, tls, place, processes, gate.wait)
+            pool.submit(_run_share, part, addresses, tls, place, processes, gate.wait)
             for place, part in enumerate(parts)
         ]
         return summary([future.result() for future in futures])
@@ -346,14 +345,15 @@ def run(load: Load, endpoints: Sequence[str], *, processes: int = 1, tls: Tls = 
 
 def _run_share(
     load: Load,
-    endpoints: Sequence[str],
+    addresses: Sequence[Address],
     tls: Tls,
     place: int,
     places: int,
     wait: Callable[[float], object] | None = None,
 ) -> Outcome:
     """wait: until all processes are connected."""
-    shifted = [*endpoints[place % len(endpoints) :], *endpoints[: place % len(endpoints)]]
+    first = place % len(addresses)
+    shifted = [*addresses[first:], *addresses[:first]]
 
     async def connect_and_go() -> Outcome:
         run = Run(load, place, places)

@@ -17,12 +17,13 @@ import uvloop
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest, WatchResponse
-from raftwerk.client.calls import parse_endpoint
+from raftwerk.client.calls import parse_endpoints
 from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.errors import CallFailed
 from raftwerk.client.load import ANSWER_TIMEOUT_S, Load, Result, Run, Tls, no_tls, summary
 from raftwerk.client.load_requests import KEY_FORMAT
 from raftwerk.http2.client import Answer
+from raftwerk.runtime.settings import Address
 
 DELAYS: Final = 100
 """Puts whose delay is measured."""
@@ -70,13 +71,13 @@ class _Watching:
         self._channels: list[Channel] = []
         self._tasks: list[asyncio.Task[None]] = []
 
-    async def start(self, endpoints: Sequence[str], context: ssl.SSLContext | None) -> None:
+    async def start(self, addresses: Sequence[Address], context: ssl.SSLContext | None) -> None:
         """Until all watchers are there. Raises OSError or CallFailed."""
         load = self._load
         streams = []
         self._channels = [
-            Channel(parse_endpoint(endpoint), context)
-            for _, endpoint in zip(range(load.connections + 1), cycle(endpoints))
+            Channel(address, context)
+            for _, address in zip(range(load.connections + 1), cycle(addresses))
         ]
         for channel in self._channels:
             await channel.connect()
@@ -137,15 +138,15 @@ class _Watching:
         await asyncio.sleep(0)  # for the connections to be closed before the loop is
 
 
-async def _run(load: Load, watchers: int, endpoints: Sequence[str], tls: Tls) -> WatchResult:
+async def _run(load: Load, watchers: int, addresses: Sequence[Address], tls: Tls) -> WatchResult:
     watching = _Watching(load, watchers)
     async with contextlib.AsyncExitStack() as stack:
         stack.push_async_callback(watching.stop)
-        await watching.start(endpoints, tls())
+        await watching.start(addresses, tls())
         delays = sorted([await watching.delay(number) for number in range(DELAYS)])
         before = watching.events.count
         writers = Run(replace(load, connections=1))
-        connections = await writers.connect(endpoints, tls)
+        connections = await writers.connect(addresses, tls)
         started = time.perf_counter()
         put = summary([await writers.go(connections)])
         await watching.wait_for(watching.events, before + put.requests * watchers)
@@ -164,7 +165,7 @@ def run(load: Load, watchers: int, endpoints: Sequence[str], *, tls: Tls = no_tl
     """`watchers` of each of the load's keys, on its connections, while its clients put over one connection more.
 
     Raises OSError or TimeoutError when the endpoints cannot be reached or events do not come, CallFailed for a watch or a put
-    that fails.
+    that fails, UsageError when there are no endpoints.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_run(load, watchers, endpoints, tls))
+        return runner.run(_run(load, watchers, parse_endpoints(endpoints), tls))
