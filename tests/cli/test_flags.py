@@ -162,6 +162,7 @@ def test_value_reaches_its_setting(argument: str, setting: str, value: object) -
         ("--election-timeout=100", "at least 5 times as long as --heartbeat-interval[100ms]"),
         ("--election-timeout=60000", "is too long: at most 50000ms"),
         ("--max-txn-ops=0", "--max-txn-ops must be at least 1"),
+        ("--experimental-watch-progress-notify-interval=0s", "--experimental-watch-progress"),
         ("--name=", "--name must not be empty"),
         (
             "--log-level=loud",

@@ -82,6 +82,14 @@ def _milliseconds(text: str) -> int:
     return round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts))
 
 
+def _interval_ms(text: str) -> int:
+    """A duration that is not nothing."""
+    interval_ms = _milliseconds(text)
+    if not interval_ms:
+        raise UsageError(f"must be at least 1ms, not {text}")
+    return interval_ms
+
+
 def _switch(text: str) -> bool:
     if text in TRUE | FALSE:
         return text in TRUE
@@ -181,7 +189,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
         Flag(
             name,
             "watch_progress_notify_interval_ms",
-            _milliseconds,
+            _interval_ms,
             "How often a quiet watch that wants it hears that nothing has happened, like 10m.",
         )
         for name in (
