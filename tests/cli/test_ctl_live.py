@@ -4,10 +4,12 @@ import json
 import signal
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
 from raftwerk.cli.main import app
+from raftwerk.sync import Client
 from tests.cli.commands import started
 
 
@@ -92,3 +94,76 @@ def test_leases(live_endpoint: str) -> None:
 
 def test_a_lease_that_is_no_number(live_endpoint: str) -> None:
     assert raftwerk("lease", "revoke", "xyz", endpoint=live_endpoint).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["put", "a", "b", "--lease=ffffffffffffffffff"],
+        ["put", "a", "b", "--lease=-1"],
+        ["get", "a", "--rev=99999999999999999999"],
+        ["get", "a", "--limit=99999999999999999999"],
+        ["watch", "a", "--rev=99999999999999999999"],
+        ["lease", "grant", "99999999999999999999"],
+        ["lock", "a", "--ttl=99999999999999999999"],
+        ["compact", "99999999999999999999"],
+        ["member", "remove", "fffffffffffffffff"],
+    ],
+    ids=" ".join,
+)
+def test_numbers_that_are_too_large_are_told_with_exit_code_2(
+    arguments: list[str], live_endpoint: str
+) -> None:
+    answer = raftwerk(*arguments, endpoint=live_endpoint)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "Invalid value" in answer.stderr or "hex" in answer.stderr
+
+
+def test_lock_for_a_program_that_is_not_there(live_endpoint: str) -> None:
+    answer = raftwerk("lock", "nothing", "--", "/no/such/program", endpoint=live_endpoint)
+    assert answer.exit_code == 2
+    assert answer.stderr == "raftwerk: /no/such/program cannot be run: No such file or directory\n"
+    assert raftwerk("get", "nothing/", "--prefix", endpoint=live_endpoint).exit_code == 1
+
+
+def wait_for_keys(name: str, count: int, endpoint: str) -> None:
+    arguments = ("get", f"{name}/", "--prefix", "--count-only")
+    while raftwerk(*arguments, endpoint=endpoint).stdout != f"{count}\n":
+        pass
+
+
+@pytest.mark.parametrize("command", ["lock", "elect"])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
+)
+def test_whoever_waits_for_a_turn_ends_with_a_signal(
+    command: str, number: signal.Signals, code: int, live_endpoint: str, tmp_path: Path
+) -> None:
+    """And leaves the queue."""
+    with (
+        Client([live_endpoint]) as client,
+        client.lock(b"turn"),
+        started(command, "turn", folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as waiting,
+    ):
+        wait_for_keys("turn", 2, live_endpoint)
+        assert waiting.stop(number) == code
+        assert waiting.output == ""
+        wait_for_keys("turn", 1, live_endpoint)
+
+
+@pytest.mark.parametrize(
+    ("script", "code"),
+    [
+        ("trap 'exit 9' TERM; echo running; while :; do sleep 0.1; done", 9),
+        ("echo running; exec sleep 100", 143),
+    ],
+    ids=["it ends as it likes", "it is killed"],
+)
+def test_the_command_of_a_lock_is_told_to_end(
+    script: str, code: int, live_endpoint: str, tmp_path: Path
+) -> None:
+    arguments = ("lock", "told", "--", "sh", "-c", script)
+    with started(*arguments, folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as process:
+        process.wait_for("running")
+        assert process.stop(signal.SIGTERM) == code
+    assert raftwerk("get", "told/", "--prefix", endpoint=live_endpoint).exit_code == 1

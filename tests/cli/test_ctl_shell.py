@@ -53,8 +53,13 @@ def test_certificates_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_p
 
 def test_numbers_are_hex() -> None:
     assert (lease_id("ff"), member_id("10")) == (255, 16)
-    with pytest.raises(typer.BadParameter):
-        lease_id("no")
+    assert (lease_id("7" + 15 * "f"), member_id(16 * "f")) == (2**63 - 1, 2**64 - 1)
+
+
+@pytest.mark.parametrize("text", ["no", "", "-1", "8" + 15 * "0"])
+def test_what_is_no_lease(text: str) -> None:
+    with pytest.raises(typer.BadParameter, match="a lease is a number in hex"):
+        lease_id(text)
 
 
 def test_nothing_that_listens_is_told_at_once_with_what_to_do() -> None:

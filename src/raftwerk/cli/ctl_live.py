@@ -4,14 +4,15 @@ import asyncio
 import json
 import os
 import signal
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Annotated
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Annotated, Final
 
 import typer
 
 from raftwerk.cli.ctl_shell import (
     DEFAULT,
+    INT64_MAX,
     AsJson,
     Endpoints,
     as_dict,
@@ -22,10 +23,17 @@ from raftwerk.cli.ctl_shell import (
 )
 from raftwerk.client import Client, Event, EventKind
 from raftwerk.client.contest import TTL_S, Contest
+from raftwerk.errors import UsageError
+
+SIGNALLED: Final = 128
+"""And the number of the signal: the exit code of what it has ended."""
 
 lease = typer.Typer(help="Leases: keys that end when their owner does.", no_args_is_help=True)
 
-Ttl = Annotated[int, typer.Option("--ttl", help="Seconds until others have it, if this one dies.")]
+Ttl = Annotated[
+    int,
+    typer.Option("--ttl", max=INT64_MAX, help="Seconds until others have it, if this one dies."),
+]
 Command = Annotated[
     list[str] | None, typer.Argument(help="Run it while held, and end with its exit code.")
 ]
@@ -34,7 +42,9 @@ Command = Annotated[
 def watch(
     key: str,
     prefix: Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")] = False,
-    rev: Annotated[int, typer.Option(help="Begin with what happened at this revision.")] = 0,
+    rev: Annotated[
+        int, typer.Option(max=INT64_MAX, help="Begin with what happened at this revision.")
+    ] = 0,
     prev_kv: Annotated[bool, typer.Option("--prev-kv", help="What was there before, too.")] = False,
     count: Annotated[int, typer.Option(help="End after so many events; 0: never.")] = 0,
     endpoints: Endpoints = DEFAULT,
@@ -103,36 +113,75 @@ def elect(
 
 
 async def _hold(contest: Contest, command: Sequence[str]) -> int:
-    async with _until_signal() as told, contest:
-        if not command:
-            print(text_of(contest.key), flush=True)
-            await told.wait()
-            return 0
-        process = await asyncio.create_subprocess_exec(*command)
-        try:
-            return await process.wait()
-        finally:
-            if process.returncode is None:  # the lock is lost: nobody may go on as if it were not
-                process.terminate()
-                await process.wait()
-
-
-@asynccontextmanager
-async def _until_signal() -> AsyncIterator[asyncio.Event]:
-    """An event that Ctrl-C or SIGTERM sets."""
+    """Returns the exit code: as for a shell, 128 and the signal's number, when one comes while others hold it."""
+    holder = asyncio.current_task()
+    assert holder is not None
     told = asyncio.Event()
+    heard: list[int] = []
+
+    def hear(number: int) -> None:
+        heard.append(number)
+        if not contest.is_held:
+            holder.cancel()
+        elif not command or number == signal.SIGTERM:  # Ctrl-C reaches the command by the terminal
+            told.set()
+
+    with _signals(hear):
+        try:
+            async with contest:
+                if command:
+                    return await _run_held(command, told)
+                print(text_of(contest.key), flush=True)
+                await told.wait()
+                return 0
+        except asyncio.CancelledError:
+            if not heard:
+                raise
+            holder.uncancel()
+            return SIGNALLED + heard[0]
+
+
+async def _run_held(command: Sequence[str], told: asyncio.Event) -> int:
+    """Until it ends; told: that it should."""
+    try:
+        process = await asyncio.create_subprocess_exec(*command)
+    except OSError as error:
+        raise UsageError(f"{command[0]} cannot be run: {error.strerror}") from error
+
+    async def end_when_told() -> None:
+        await told.wait()
+        with suppress(ProcessLookupError):
+            process.terminate()
+
+    ending = asyncio.create_task(end_when_told())
+    try:
+        code = await process.wait()
+        return code if code >= 0 else SIGNALLED - code
+    finally:
+        told.set()  # the lock may be lost: nobody may go on as if it were not
+        await ending
+        await process.wait()
+
+
+@contextmanager
+def _signals(hear: Callable[[int], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM, told as they come."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, told.set)
+        loop.add_signal_handler(number, hear, number)
     try:
-        yield told
+        yield
     finally:
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.remove_signal_handler(number)
 
 
 @lease.command("grant")
-def lease_grant(ttl_s: int, endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+def lease_grant(
+    ttl_s: Annotated[int, typer.Argument(max=INT64_MAX)],
+    endpoints: Endpoints = DEFAULT,
+    as_json: AsJson = False,
+) -> None:
     """A new lease of so many seconds."""
 
     async def action(client: Client) -> int:

@@ -13,7 +13,8 @@ import os
 import ssl
 import sys
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from contextlib import suppress
+from typing import Annotated, Any, Final
 
 import typer
 from google.protobuf.json_format import MessageToDict
@@ -37,6 +38,9 @@ Endpoints = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 DEFAULT = "127.0.0.1:2379"
 PIPE_WIDTH = 10_000
+INT64_MAX: Final = 2**63 - 1
+"""Of revisions, times and leases; ids of members have a bit more."""
+UINT64_MAX: Final = 2**64 - 1
 
 
 def split(endpoints: str) -> list[str]:
@@ -158,17 +162,18 @@ def connect(endpoints: Sequence[str], timeout_s: float = 10.0) -> Client:
 
 
 def lease_id(text: str) -> int:
-    """As it is printed: in hex."""
-    return _number(text, 16, "a lease is a number in hex, like 694d71ddacfda227")
+    """As it is printed: in hex. Raises BadParameter."""
+    return _number(text, INT64_MAX, "a lease is a number in hex, like 694d71ddacfda227")
 
 
 def member_id(text: str) -> int:
-    """As it is printed: in hex."""
-    return _number(text, 16, "a member is a number in hex, like 8e9e05c52164694d")
+    """As it is printed: in hex. Raises BadParameter."""
+    return _number(text, UINT64_MAX, "a member is a number in hex, like 8e9e05c52164694d")
 
 
-def _number(text: str, base: int, expected: str) -> int:
-    try:
-        return int(text, base)
-    except ValueError as error:
-        raise typer.BadParameter(f"{text!r}: {expected}") from error
+def _number(text: str, at_most: int, expected: str) -> int:
+    with suppress(ValueError):
+        number = int(text, 16)
+        if 0 <= number <= at_most:
+            return number
+    raise typer.BadParameter(f"{text!r}: {expected}")
