@@ -80,3 +80,18 @@ def test_a_transaction_as_json(live_endpoint: str) -> None:
     )
     assert json.loads(answer.stdout)["succeeded"] is True
     assert answer.exit_code == 0
+
+
+def test_keys_and_values_that_are_no_text_arrive_as_they_were_written(live_endpoint: str) -> None:
+    arguments = ["txn", f"--endpoints={live_endpoint}"]
+    written = CliRunner().invoke(app, arguments, input=b"\nput \xff \xfe\n")
+    compared = CliRunner().invoke(app, arguments, input=b'value("\xff") = "\xfe"\n\nget \xff\n')
+    assert (written.exit_code, compared.exit_code) == (0, 0)
+    assert compared.stdout.split() == ["SUCCESS", "base64:/w==", "base64:/g=="]
+
+
+def test_what_is_no_transaction_is_one_line_and_exit_code_2(live_endpoint: str) -> None:
+    arguments = ["txn", f"--endpoints={live_endpoint}"]
+    answer = CliRunner().invoke(app, arguments, input='value("a") = "x\n\nput a b\n')
+    assert (answer.exit_code, answer.stderr.count("\n")) == (2, 1)
+    assert "No closing quotation" in answer.stderr

@@ -1,4 +1,4 @@
-"""Commands for people: put, get, del, status, members. Their exit codes are those of ctl_shell."""
+"""Commands for people: put, get, del, status. Their exit codes are those of ctl_shell."""
 
 import asyncio
 import json
@@ -12,6 +12,7 @@ from rich.markup import escape
 from raftwerk.api import rpc_pb2
 from raftwerk.cli.ctl_shell import (
     DEFAULT,
+    INT64_MAX,
     AsJson,
     Endpoints,
     as_dict,
@@ -53,8 +54,8 @@ def put(
 def get(
     key: str,
     prefix: Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")] = False,
-    limit: Annotated[int, typer.Option(help="At most so many keys; 0: all.")] = 0,
-    rev: Annotated[int, typer.Option(help="At this revision; 0: the newest.")] = 0,
+    limit: Annotated[int, typer.Option(max=INT64_MAX, help="At most so many keys; 0: all.")] = 0,
+    rev: Annotated[int, typer.Option(max=INT64_MAX, help="At this revision; 0: the newest.")] = 0,
     keys_only: Annotated[bool, typer.Option("--keys-only")] = False,
     count_only: Annotated[bool, typer.Option("--count-only")] = False,
     serializable: Annotated[
@@ -150,26 +151,3 @@ def status(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
             )
         print_table(rows)
     raise typer.Exit(int(any(isinstance(answer, RaftwerkError) for _, answer in answers)))
-
-
-def members(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
-    """The members of the cluster."""
-
-    async def action(client: Client) -> int:
-        found = await client.member_list()
-        if as_json:
-            print(json.dumps([as_dict(member) for member in found]))
-            return 0
-        rows = table("member", "name", "peer URLs", "client URLs")
-        for member in found:
-            name = member.name or "(not started)"
-            rows.add_row(
-                f"{member.ID:x}",
-                escape(name),
-                ", ".join(member.peerURLs),
-                ", ".join(member.clientURLs),
-            )
-        print_table(rows)
-        return 0
-
-    run(endpoints, action)

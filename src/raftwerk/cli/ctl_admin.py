@@ -11,6 +11,7 @@ from rich.markup import escape
 from raftwerk.api import auth_pb2, rpc_pb2
 from raftwerk.cli.ctl_shell import (
     DEFAULT,
+    INT64_MAX,
     AsJson,
     Endpoints,
     as_dict,
@@ -54,7 +55,7 @@ def _show(
 
 
 def compact(
-    revision: int,
+    revision: Annotated[int, typer.Argument(max=INT64_MAX)],
     physical: Annotated[
         bool, typer.Option("--physical", help="Return when the space is free.")
     ] = False,

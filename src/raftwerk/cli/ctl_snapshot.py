@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from raftwerk.cli import flags
-from raftwerk.cli.ctl_shell import DEFAULT, AsJson, Endpoints, print_table, run, table
+from raftwerk.cli.ctl_shell import DEFAULT, INT64_MAX, AsJson, Endpoints, print_table, run, table
 from raftwerk.client import Client
 from raftwerk.errors import CorruptData, RaftwerkError, UsageError
 from raftwerk.runtime import snapshot_file
@@ -74,7 +74,10 @@ def snapshot_restore(
         str, typer.Option(help="Where the other members find this one.")
     ] = "",
     bump_revision: Annotated[
-        int, typer.Option(min=0, help="Go on so many revisions after the snapshot's.")
+        int,
+        typer.Option(
+            min=0, max=INT64_MAX // 2, help="Go on so many revisions after the snapshot's."
+        ),
     ] = 0,
     mark_compacted: Annotated[
         bool,

@@ -10,6 +10,7 @@ hold, an empty line, and what is done when not.
     get lock
 """
 
+import os
 import re
 import shlex
 import sys
@@ -54,14 +55,17 @@ def parse_comparison(line: str) -> Compare:
     if match is None or match[1] not in _OPERANDS:
         raise UsageError(f'{line!r} is no comparison like version("key") > "0"')
     kind, key, operator, text = match.groups()
-    operand = _OPERANDS[kind](_unquoted(key).encode())
-    other = _unquoted(text)
+    try:
+        operand = _OPERANDS[kind](os.fsencode(_unquoted(key)))
+        other = _unquoted(text)
+    except ValueError as error:
+        raise UsageError(f"{line!r}: {error}") from error
     if kind in ("value", "val"):
-        return _compare(operand, operator, other.encode())
+        return _compare(operand, operator, os.fsencode(other))
     try:
         return _compare(operand, operator, int(other, 16 if kind == "lease" else 10))
     except ValueError as error:
-        raise UsageError(f"{line!r}: {other!r} is no number") from error
+        raise UsageError(f"{line!r}: {other!r} is no number of 64 bits") from error
 
 
 def _unquoted(text: str) -> str:
@@ -83,7 +87,7 @@ def parse_operation(line: str) -> RequestOp:
     except ValueError as error:
         raise UsageError(f"{line!r}: {error}") from error
     is_prefix = "--prefix" in arguments
-    keys = [one.encode() for one in arguments if one != "--prefix"]
+    keys = [os.fsencode(one) for one in arguments if one != "--prefix"]
     if name == "put" and len(keys) == 2 and not is_prefix:
         return put(keys[0], keys[1])
     if name == "get" and len(keys) == 1:
@@ -111,7 +115,7 @@ def txn(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
 
     Exit code 1: the comparisons did not hold.
     """
-    text = sys.stdin.read()
+    text = os.fsdecode(sys.stdin.buffer.read())
 
     async def action(client: Client) -> int:
         compares, success, failure = parse_blocks(text)

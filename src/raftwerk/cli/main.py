@@ -21,7 +21,7 @@ PLACES: Final = {
     "get": "ctl:get",
     "del": "ctl:delete",
     "status": "ctl:status",
-    "members": "ctl:members",
+    "members": "ctl_admin:member_list",
     "txn": "ctl_txn:txn",
     "watch": "ctl_live:watch",
     "lock": "ctl_live:lock",

@@ -232,10 +232,7 @@ class Client:
 
     async def member_list(self) -> list[rpc_pb2.Member]:
         """All members of the cluster; one without a name has not started yet."""
-        request = rpc_pb2.MemberListRequest(linearizable=True)
-        path = "/etcdserverpb.Cluster/MemberList"
-        response = await self._read(path, request, rpc_pb2.MemberListResponse)
-        return list(response.members)
+        return list(await self.members.list())
 
     async def status(self) -> rpc_pb2.StatusResponse:
         """How the endpoint in use stands, by its own word."""
