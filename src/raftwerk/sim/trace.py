@@ -5,7 +5,7 @@ the facts. node 0 is the world outside: network, clients, faults. The hash cover
 equal hashes did the same.
 
     start crash refused   of a node's process; `refused`: it did not start, and why
-    notice                what the core tells its operator
+    notice                what the core tells its operator, or a handshake that was refused
     send deliver drop     of a message: to, from, kind, term
     persist durable       of the log: ticket
     apply install         of the state machine: index
