@@ -13,7 +13,7 @@ from raftwerk.client.txn import put
 from raftwerk.client.watch import Event, EventKind, Watch
 from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
-from tests.client.scripted import scripted
+from tests.client.scripted import Step, scripted
 from tests.conftest import StartCluster
 
 
@@ -218,6 +218,20 @@ def test_a_watch_with_an_expired_token_begins_again_with_another_one() -> None:
             client.close()
             calls = [path.rpartition("/")[2] for path in server.paths]
             assert calls == ["Authenticate", "Watch"] * 2
+
+    asyncio.run(main())
+
+
+def test_a_watch_does_not_ask_for_tokens_for_ever() -> None:
+    async def main() -> None:
+        steps: list[Step] = [TOKEN, refusal(EXPIRED)]
+        async with scripted(*steps * 9) as server:
+            client = Client([server.endpoint], credentials=("root", "secret"))
+            with pytest.raises(CallFailed, match="invalid auth token") as caught:
+                async with asyncio.timeout(30), client.watch(b"a"):
+                    pass
+            assert caught.value.code == status.UNAUTHENTICATED
+            client.close()
 
     asyncio.run(main())
 

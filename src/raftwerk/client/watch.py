@@ -18,7 +18,8 @@ from types import TracebackType
 from typing import Final, Self
 
 from raftwerk.api import kv_pb2, status, watch_pb2
-from raftwerk.client.calls import RETRY_S, Calls, OpenStream
+from raftwerk.client.calls import REFRESHES_MAX, RETRY_S, Calls, OpenStream
+from raftwerk.client.credentials import REFUSALS
 from raftwerk.client.errors import CallFailed, Compacted
 from raftwerk.http2.client import Answer
 
@@ -63,6 +64,8 @@ class Watch:
         self._request = request
         self._stream: OpenStream | None = None
         self._events: deque[Event] = deque()
+        self._refreshes = 0
+        """New tokens in a row that were of no use."""
         self.next_revision = request.start_revision
         """Everything before it has come (0: not known yet)."""
 
@@ -107,11 +110,7 @@ class Watch:
         stream = self._stream
         message = await stream.receive()
         if isinstance(message, Answer):
-            self._close()
-            if not self._calls.failed(stream, message):
-                self._calls.check_open()
-                raise CallFailed(message.status, message.text)
-            await asyncio.sleep(RETRY_S)
+            await self._ended(stream, message)
             return
         response = watch_pb2.WatchResponse.FromString(message)
         if response.canceled:
@@ -136,6 +135,7 @@ class Watch:
         return stream
 
     def _take(self, response: watch_pb2.WatchResponse) -> None:
+        self._refreshes = 0
         seen = response.header.revision
         if response.created:
             self.next_revision = self.next_revision or seen + 1
@@ -146,11 +146,21 @@ class Watch:
             self.next_revision = max(self.next_revision, seen + 1)
 
     async def _cancelled(self, stream: OpenStream, response: watch_pb2.WatchResponse) -> None:
-        self._close()
         if response.compact_revision:
+            self._close()
             raise Compacted(*status.COMPACTED, response.compact_revision)
         answer = cancellation(response.cancel_reason)
-        if answer.status == status.UNKNOWN or not self._calls.failed(stream, answer):
+        if answer.status == status.UNKNOWN:
+            self._close()
+            raise CallFailed(answer.status, answer.text)
+        await self._ended(stream, answer)
+
+    async def _ended(self, stream: OpenStream, answer: Answer) -> None:
+        """Returns when another stream may do better."""
+        self._close()
+        self._refreshes += answer.text in REFUSALS
+        if not self._calls.failed(stream, answer) or self._refreshes > REFRESHES_MAX:
+            self._calls.check_open()
             raise CallFailed(answer.status, answer.text)
         await asyncio.sleep(RETRY_S)
 
