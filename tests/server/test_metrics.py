@@ -1,17 +1,20 @@
 """/metrics holds the node's counters, in a form that Prometheus's own parser reads."""
 
 import pytest
+from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from raftwerk.durations import DURATION_BOUNDS_S
-from raftwerk.server.metrics import MetricsPage, Traffic
+from raftwerk.http2.call import Method, UnaryMethod
+from raftwerk.server.metrics import PIECE_SAMPLES, MetricsPage, Traffic
+from raftwerk.server.metrics_calls import CallCollector
 from tests.server.fakes import NODE_ID, TERM, FakeLoop, FakeNode
 
 Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def scrape(node: FakeNode, traffic: Traffic | None = None) -> Samples:
-    text = MetricsPage(node, traffic or Traffic(), {}).render().decode()
+    text = b"".join(MetricsPage(node, traffic or Traffic(), {}).pieces()).decode()
     return {
         (sample.name, tuple(sorted(sample.labels.items()))): sample.value
         for family in text_string_to_metric_families(text)
@@ -123,3 +126,21 @@ def test_round_trips_are_a_histogram_by_peer() -> None:
 
 def test_the_process_is_measured_too() -> None:
     assert scrape(FakeNode(FakeLoop()))["process_resident_memory_bytes", ()] > 1e6
+
+
+def test_page_is_written_in_pieces() -> None:
+    """However many methods are called: together they are what is written at once."""
+    methods: dict[str, Method] = {
+        f"/etcdserverpb.KV/Method{number}": UnaryMethod(lambda call, data: None)
+        for number in range(100)
+    }
+    for method in methods.values():
+        method.tally.started += 1
+        method.tally.end(0, 0.001)
+    pieces = list(MetricsPage(FakeNode(FakeLoop()), Traffic(), methods).pieces())
+    registry = CollectorRegistry()
+    registry.register(CallCollector(methods))
+    assert generate_latest(registry) in b"".join(pieces)
+    lines = [len(piece.splitlines()) for piece in pieces]
+    assert sum(lines) > 10 * PIECE_SAMPLES
+    assert max(lines) < 3 * PIECE_SAMPLES

@@ -78,3 +78,8 @@ def test_seconds_are_a_histogram() -> None:
     assert value(methods, "handling_seconds_sum", PUT) == 2.001
     assert value(methods, "handling_seconds_bucket", PUT, le="0.0016") == 1
     assert value(methods, "handling_seconds_bucket", PUT, le="+Inf") == 2
+
+
+def test_method_that_was_not_called_has_no_histogram() -> None:
+    """They would be most of the page."""
+    assert value(make_methods(), "handling_seconds_count", PUT) is None

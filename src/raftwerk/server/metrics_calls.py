@@ -21,7 +21,9 @@ _LABELS: Final = ("grpc_method", "grpc_service", "grpc_type")
 
 
 class CallCollector(Collector):
-    """Reads the tallies when a scraper asks. Every method is there from the beginning, so that a rate has where to start."""
+    """Reads the tallies when a scraper asks. Every method is there from the beginning, so that a rate has where to start; only
+    the histograms, which are long, are of those that were called.
+    """
 
     def __init__(self, methods: Mapping[str, Method]) -> None:
         """methods: by path."""
@@ -31,20 +33,30 @@ class CallCollector(Collector):
         ]
 
     def collect(self) -> Iterator[Metric]:
+        """One metric after the other: whoever asks may do other things between them."""
         started = _counter("started", "Calls that have begun")
-        handled = _counter("handled", "Calls that have ended, by their status", "grpc_code")
-        received = _counter("msg_received", "Messages from clients")
-        sent = _counter("msg_sent", "Messages to clients")
-        name = "grpc_server_handling_seconds"
-        seconds = HistogramMetricFamily(name, "From a call's headers to its end", labels=_LABELS)
-        for labels, tally, is_unary in self._methods:
+        for labels, tally, _ in self._methods:
             started.add_metric(labels, tally.started)
-            received.add_metric(labels, tally.started if is_unary else tally.received)
-            sent.add_metric(labels, tally.succeeded if is_unary else tally.sent)
+        yield started
+        handled = _counter("handled", "Calls that have ended, by their status", "grpc_code")
+        for labels, tally, _ in self._methods:
             for status, count in _by_status(tally):
                 handled.add_metric((_CODES[status], *labels), count)
-            seconds.add_metric(labels, buckets=cumulative(tally), sum_value=tally.sum_s)
-        yield from (started, handled, received, sent, seconds)
+        yield handled
+        received = _counter("msg_received", "Messages from clients")
+        for labels, tally, is_unary in self._methods:
+            received.add_metric(labels, tally.started if is_unary else tally.received)
+        yield received
+        sent = _counter("msg_sent", "Messages to clients")
+        for labels, tally, is_unary in self._methods:
+            sent.add_metric(labels, tally.succeeded if is_unary else tally.sent)
+        yield sent
+        name = "grpc_server_handling_seconds"
+        seconds = HistogramMetricFamily(name, "From a call's headers to its end", labels=_LABELS)
+        for labels, tally, _ in self._methods:
+            if tally.count:
+                seconds.add_metric(labels, buckets=cumulative(tally), sum_value=tally.sum_s)
+        yield seconds
 
 
 def _counter(name: str, text: str, *labels: str) -> CounterMetricFamily:
