@@ -8,7 +8,7 @@ import pytest
 
 from raftwerk.api import kv_pb2, rpc_pb2, status, watch_pb2
 from raftwerk.http2.server import Call, Limits, StreamMethod, UnaryMethod
-from raftwerk.server.gateway import Gateway
+from raftwerk.server.gateway import LARGE_PARTS, Gateway
 from raftwerk.server.gateway_json import encode
 from raftwerk.server.http1_transport import HOLD
 from raftwerk.server.methods import MethodTable
@@ -29,6 +29,7 @@ class Handlers:
         self.calls: list[Call] = []
         self.cancelled = 0
         self.is_half_closed = False
+        self.txn_ops_max = 128
         self.held: list[int] = []
         """Bytes of answers that were kept, whenever it changed."""
 
@@ -36,11 +37,12 @@ class Handlers:
         methods = {
             "/etcdserverpb.KV/Range": UnaryMethod(self.range),
             "/etcdserverpb.KV/Put": UnaryMethod(self.wait),
+            "/etcdserverpb.KV/Txn": UnaryMethod(self.txn),
             "/etcdserverpb.KV/DeleteRange": UnaryMethod(self.refuse),
             "/etcdserverpb.Watch/Watch": StreamMethod(self.watch),
             "/etcdserverpb.Maintenance/Snapshot": StreamMethod(self.snapshot),
         }
-        return Gateway(MethodTable(methods), LIMITS)
+        return Gateway(MethodTable(methods), LIMITS, self.txn_ops_max)
 
     def _on_cancel(self) -> None:
         self.cancelled += 1
@@ -50,6 +52,10 @@ class Handlers:
         request = rpc_pb2.RangeRequest.FromString(data)
         self.requests.append(request)
         call.reply(rpc_pb2.RangeResponse(count=len(request.key)).SerializeToString())
+
+    def txn(self, call: Call, data: bytes) -> None:
+        self.requests.append(rpc_pb2.TxnRequest.FromString(data))
+        call.reply(b"")
 
     def wait(self, call: Call, data: bytes) -> None:
         """Until the client has gone."""
@@ -187,7 +193,7 @@ def test_too_large_request_is_refused(handlers: Handlers) -> None:
 
 
 def test_method_that_is_not_served_is_refused(handlers: Handlers) -> None:
-    answer = post(handlers, "/kv/txn", b"{}")
+    answer = post(handlers, "/kv/compaction", b"{}")
     assert (answer.status, json.loads(answer.body)["code"]) == (501, status.UNIMPLEMENTED)
 
 
@@ -300,3 +306,26 @@ def test_answer_is_held_until_it_is_passed_on(handlers: Handlers, *, is_gone: bo
     """Nothing is at the end, also when the client has left."""
     post(handlers, "/kv/range", b'{"key":"YWI="}', is_gone=is_gone)
     assert handlers.held == [2, 0]
+
+
+def txn_of(count: int) -> bytes:
+    put = {"requestPut": {"key": "YQ==", "value": "YQ=="}}
+    return json.dumps({"success": [put] * count}).encode()
+
+
+@pytest.mark.parametrize("count", [100, LARGE_PARTS], ids=["short", "beside the loop"])
+def test_transaction_is_read_whole(handlers: Handlers, count: int) -> None:
+    assert post(handlers, "/kv/txn", txn_of(count)).status == 200
+    (request,) = handlers.requests
+    assert len(request.success) == count
+
+
+@pytest.mark.parametrize(("txn_ops_max", "http_status"), [(128, 400), (10_000, 200)])
+def test_transaction_of_more_parts_than_it_may_have_is_not_read(
+    handlers: Handlers, txn_ops_max: int, http_status: int
+) -> None:
+    """Reading it would hold up everybody. Whoever allows so many operations has allowed that too."""
+    handlers.txn_ops_max = txn_ops_max
+    answer = post(handlers, "/kv/txn", txn_of(5_500))
+    assert answer.status == http_status
+    assert len(handlers.requests) == (http_status == 200)

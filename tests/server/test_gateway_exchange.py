@@ -2,15 +2,17 @@
 
 import asyncio
 import json
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
 
 from raftwerk.server.gateway_exchange import (
+    PART_BYTES,
     HttpExchange,
     WebSocketExchange,
     error_text,
+    in_parts,
     status_code,
     stream_error_text,
 )
@@ -139,3 +141,32 @@ def test_errors_have_etcds_form() -> None:
 @pytest.mark.parametrize(("code", "http"), [(0, 200), (5, 404), (8, 429), (9, 400), (77, 500)])
 def test_grpc_codes_have_http_statuses(code: int, http: int) -> None:
     assert status_code(code) == http
+
+
+def test_large_pieces_are_looked_at_in_parts() -> None:
+    """Others get a turn between any two of them; an empty piece is one too."""
+
+    async def pieces_of(*pieces: bytes) -> AsyncIterator[bytes]:
+        for piece in pieces:
+            yield piece
+
+    async def main() -> None:
+        turns = 0
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        other = asyncio.ensure_future(others())
+        seen = []
+        text = bytes(range(256)) * 128
+        async for part in in_parts(pieces_of(b"", text, text[:10])):
+            seen.append(part)
+            assert turns >= len(seen) - 1
+        other.cancel()
+        assert b"".join(seen) == text + text[:10]
+        assert [len(part) for part in seen] == [0, *[PART_BYTES] * 4, 10]
+
+    asyncio.run(main())

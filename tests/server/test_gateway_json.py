@@ -13,6 +13,7 @@ from raftwerk.server.gateway_json import (
     PIECE_BYTES,
     BadJson,
     JsonSplitter,
+    count_parts,
     decode,
     encode,
     encode_in_pieces,
@@ -216,3 +217,25 @@ def test_request_that_does_not_end_is_refused() -> None:
     splitter.feed(b'{"a":"1234')
     with pytest.raises(BadJson, match="larger"):
         splitter.feed(b"5")
+
+
+PARTS = {
+    "objects": b'{"success":[' + b"{}," * 100 + b"{}]}",
+    "lists": b'{"x":[' + b"[]," * 100 + b"[]]}",
+    "values": b'{"x":[' + b"1," * 100 + b"1]}",
+    "names": b"{" + b",".join(b'"x%d":1' % number for number in range(100)) + b"}",
+    "depth": b'{"x":' * 100 + b"1" + b"}" * 100,
+}
+
+
+@pytest.mark.parametrize("kind", PARTS)
+def test_request_of_too_many_parts_is_not_read(kind: str) -> None:
+    text = PARTS[kind]
+    assert isinstance(decode(rpc_pb2.TxnRequest, text, count_parts(text)), rpc_pb2.TxnRequest)
+    with pytest.raises(BadJson, match="more than 99 parts"):
+        decode(rpc_pb2.TxnRequest, text, 99)
+
+
+def test_number_that_takes_long_is_not_read() -> None:
+    with pytest.raises(BadJson, match="a number of 4000 digits"):
+        decode(rpc_pb2.RangeRequest, b'{"x":' + b"9" * 4000 + b"}")

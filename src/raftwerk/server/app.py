@@ -104,7 +104,7 @@ class Server:
             keepalive_timeout_s=settings.grpc_keepalive_timeout_s,
         )
         pages = Pages(node, MetricsPage(node, self._traffic, self._methods.by_path), alarms.names)
-        gateway = Gateway(self._methods, self._limits)
+        gateway = Gateway(self._methods, self._limits, settings.max_txn_ops)
         access = Access(pages.application(gateway), settings.cors, settings.host_whitelist)
         bytes_max = 2 * self._limits.message_bytes_max
         self._http1 = Http1(access, bytes_max, self.on_waiting)

@@ -21,6 +21,7 @@ from raftwerk.server.gateway_exchange import (
     HttpExchange,
     WebSocketExchange,
     error_text,
+    in_parts,
     joined,
     status_code,
     stream_error_text,
@@ -30,6 +31,10 @@ from raftwerk.server.gateway_routes import Route, routes
 
 LARGE_BYTES: Final = 64 * 1024
 """Larger requests are read beside the loop, larger answers translated in pieces."""
+LARGE_PARTS: Final = 500
+"""Requests of more parts are read beside the loop too."""
+OPERATION_PARTS: Final = 16
+"""Of a transaction's operation, with the comparison that may belong to it."""
 _METADATA: Final = b"grpc-metadata-"
 _PASSED_ON: Final = frozenset((b"authorization", b"user-agent"))
 
@@ -41,7 +46,9 @@ class _Gone(Exception):
 class Gateway:
     """See the module's text."""
 
-    def __init__(self, methods: Methods, limits: Limits) -> None:
+    def __init__(self, methods: Methods, limits: Limits, txn_ops_max: int) -> None:
+        """txn_ops_max: whoever allows longer transactions has to wait for longer requests to be read."""
+        self._parts_max = max(gateway_json.PARTS_MAX, OPERATION_PARTS * txn_ops_max)
         self._methods = methods
         self._limits = limits
         self._body_bytes_max = (
@@ -134,7 +141,7 @@ class Gateway:
         """The first JSON value of a request; what follows it is passed over, as in etcd."""
         splitter = JsonSplitter(self._body_bytes_max)
         is_empty = True
-        async for piece in exchange.pieces():
+        async for piece in in_parts(exchange.pieces()):
             is_empty = False
             values = splitter.feed(piece)
             if values:
@@ -147,9 +154,10 @@ class Gateway:
         """The request, serialized: the handlers parse it as they parse any other."""
 
         def read() -> bytes:
-            return gateway_json.decode(route.request, text).SerializeToString()
+            return gateway_json.decode(route.request, text, self._parts_max).SerializeToString()
 
-        return read() if len(text) < LARGE_BYTES else await asyncio.to_thread(read)
+        is_large = len(text) >= LARGE_BYTES or gateway_json.count_parts(text) >= LARGE_PARTS
+        return await asyncio.to_thread(read) if is_large else read()
 
     async def _answer(self, route: Route, data: bytes, exchange: Exchange) -> None:
         if len(data) < LARGE_BYTES:
@@ -200,7 +208,7 @@ class Gateway:
         """Hand the requests of a stream to its handler, as they come. Raises BadJson."""
         splitter = JsonSplitter(self._body_bytes_max)
         count = 0
-        async for piece in exchange.pieces():
+        async for piece in in_parts(exchange.pieces()):
             for text in splitter.feed(piece):
                 if count and not route.takes_many:
                     return

@@ -25,6 +25,8 @@ HTTP_NAMES: Final = {
     504: "Gateway Timeout",
 }
 
+PART_BYTES: Final = 8 * 1024
+"""Of a request, looked at in one turn of the loop: about two milliseconds if every byte means something."""
 Headers = list[tuple[bytes, bytes]]
 Hold = Callable[[int], None]
 """Told of so many bytes that are kept for the client (http1_transport)."""
@@ -187,6 +189,17 @@ class WebSocketExchange:
 
     async def end(self) -> None:
         await self._send({"type": "websocket.close", "code": 1000})
+
+
+async def in_parts(pieces: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """The same bytes, no more than PART_BYTES at once; others get their turn before each part but the first."""
+    is_first = True
+    async for piece in pieces:
+        for start in range(0, len(piece), PART_BYTES) or (0,):
+            if not is_first:
+                await asyncio.sleep(0)
+            is_first = False
+            yield piece[start : start + PART_BYTES]
 
 
 async def joined(pieces: Iterator[str]) -> str:

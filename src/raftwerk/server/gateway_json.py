@@ -23,6 +23,9 @@ PIECE_BYTES: Final = 16 * 1024
 _LENGTH_DELIMITED: Final = 2
 DEPTH_MAX: Final = 100
 """Messages within messages."""
+PARTS_MAX: Final = 20_000
+"""In one request. Python's reader holds up everybody until it is through: ten milliseconds, at most."""
+DIGITS_MAX: Final = 30
 SHOWN_CHARS: Final = 100
 """Of a value that cannot be read, in the text that says so."""
 
@@ -101,15 +104,29 @@ def _plain(field: FieldDescriptor, value: Any) -> Any:
     return str(value) if field.cpp_type in _LONG else value
 
 
-def decode(message_type: type[Message], text: bytes) -> Message:
+def count_parts(text: bytes) -> int:
+    """What reading it takes, and not its length: the objects, lists, and values in them."""
+    return text.count(b",") + text.count(b"{") + text.count(b"[")
+
+
+def decode(message_type: type[Message], text: bytes, parts_max: int = PARTS_MAX) -> Message:
     """The message that a JSON object stands for; nothing at all stands for an empty one. Raises BadJson."""
+    if count_parts(text) > parts_max:
+        raise BadJson(f"the request has more than {parts_max} parts")
     try:
-        value = json.loads(text) if text.strip() else {}
+        value = json.loads(text, parse_int=_whole_number) if text.strip() else {}
     except (ValueError, RecursionError) as error:
         raise BadJson(f"invalid JSON: {error}") from error
     message = message_type()
     _fill(message, value, DEPTH_MAX)
     return message
+
+
+def _whole_number(text: str) -> int:
+    """The time that long ones take grows with the square of their length; none of the API is as long."""
+    if len(text) > DIGITS_MAX:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
 
 
 def _fill(message: Message, value: Any, depth: int) -> None:
