@@ -167,6 +167,6 @@ def test_large_pieces_are_looked_at_in_parts() -> None:
             assert turns >= len(seen) - 1
         other.cancel()
         assert b"".join(seen) == text + text[:10]
-        assert [len(part) for part in seen] == [0, *[PART_BYTES] * 4, 10]
+        assert [len(part) for part in seen] == [0, *[PART_BYTES] * 8, 10]
 
     asyncio.run(main())

@@ -191,7 +191,14 @@ def test_pieces_of_several_lists_are_those_lists() -> None:
         assert "".join(pieces) == encode(one)
 
 
-OBJECTS = [b'{"a":"}\\"{\\\\"}', b' {"b":[{},[]]}', b"\n{}"]
+OBJECTS = [
+    b'{"a":"}\\"{\\\\"}',
+    b' {"b":[[{},[]]]}',
+    b"\n{}",
+    b"{}",
+    b'{"\\\\":[[{"":[]}]]}',
+    b"[[]]",
+]
 
 
 @given(st.lists(st.integers(0, len(b"".join(OBJECTS))), max_size=40))

@@ -214,6 +214,7 @@ class Gateway:
                     return
                 count += 1
                 await self._hand_over(route, call, text)
+                await asyncio.sleep(0)  # there may be very many
         rest = splitter.rest()
         if rest or not (count or route.takes_many):
             await self._hand_over(route, call, rest)

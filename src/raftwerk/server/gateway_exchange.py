@@ -25,7 +25,7 @@ HTTP_NAMES: Final = {
     504: "Gateway Timeout",
 }
 
-PART_BYTES: Final = 8 * 1024
+PART_BYTES: Final = 4 * 1024
 """Of a request, looked at in one turn of the loop: about two milliseconds if every byte means something."""
 Headers = list[tuple[bytes, bytes]]
 Hold = Callable[[int], None]

@@ -223,7 +223,9 @@ def _bytes(item: Any) -> bytes:
         raise BadJson(f"illegal base64 data: {error}") from error
 
 
-_MARKS: Final = re.compile(rb'["\\{}\[\]]')
+_MARKS: Final = re.compile(rb'"|[{\[]+|[}\]]+')
+_IN_STRING: Final = re.compile(rb'[^"\\]*(?:\\.[^"\\]*)*("?)', re.DOTALL)
+"""To the end of a string, or as far as it has come: but for a backslash, which goes together with what it escapes."""
 
 
 class JsonSplitter:
@@ -239,34 +241,38 @@ class JsonSplitter:
 
     def feed(self, data: bytes) -> list[bytes]:
         """The objects that are complete now. Raises BadJson."""
-        self._held += data
+        held = self._held
+        held += data
         found = []
         start = 0
         position = self._looked_at
-        while (mark := _MARKS.search(self._held, position)) is not None:
-            position = mark.end()
-            byte = mark.group()
+        while position < len(held):
             if self._is_in_string:
-                if byte == b"\\":
-                    if position == len(self._held):
-                        position = mark.start()  # together with what it escapes
-                        break
-                    position += 1
-                self._is_in_string = byte != b'"'
-            elif byte == b'"':
+                part = _IN_STRING.match(held, position)
+                assert part is not None, "nothing at all is a part too"
+                position = part.end()
+                if not part[1]:
+                    break
+                self._is_in_string = False
+            mark = _MARKS.search(held, position)
+            if mark is None:
+                position = len(held)
+                break
+            position = mark.end()
+            run = mark[0]
+            if run == b'"':
                 self._is_in_string = True
-            elif byte in b"{[":
-                self._depth += 1
-            elif byte in b"}]":
-                self._depth -= 1
-                if self._depth <= 0:
-                    found.append(bytes(self._held[start:position]))
-                    start, self._depth = position, 0
-        else:
-            position = len(self._held)
-        del self._held[:start]
+            elif run[0] in b"{[":
+                self._depth += len(run)
+            elif len(run) < self._depth:
+                self._depth -= len(run)
+            else:  # its first object ends within the run
+                position = mark.start() + max(1, self._depth)
+                found.append(bytes(held[start:position]))
+                start, self._depth = position, 0
+        del held[:start]
         self._looked_at = position - start
-        if len(self._held) > self._bytes_max:
+        if len(held) > self._bytes_max:
             raise BadJson(f"a request is larger than {self._bytes_max} bytes")
         return found
 
