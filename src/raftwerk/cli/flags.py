@@ -132,7 +132,7 @@ def _seconds(text: str) -> float:
 
 def is_duration(flag: Flag) -> bool:
     """Whether its value is given like 1m30s."""
-    return flag.parse in (_milliseconds, _seconds)
+    return flag.parse in (_interval_ms, _seconds)
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
