@@ -152,3 +152,11 @@ def test_client_that_does_not_read_costs_no_memory_and_misses_nothing(rig: Obser
     rig.settle()
     revisions = [LeaderResponse.FromString(data).kv.mod_revision for data in call.messages]
     assert revisions == list(range(2, 23))
+
+
+def test_stream_without_a_request_is_answered_as_in_etcd(rig: ObserveRig) -> None:
+    call = rig.open(OBSERVE)
+    call.client_call.half_close()
+    rig.pump()
+    assert call.outcome is not None
+    assert call.outcome[:2] == (status.UNKNOWN, "EOF")
