@@ -154,7 +154,9 @@ def test_what_is_found_out_later_leaves_nothing_either(
 
 def test_ignored_flags_and_variables_are_logged_once_each(tmp_path: Path) -> None:
     arguments = [*urls_of(*ports()), "--max-wals=5"]
-    with started("serve", *arguments, folder=tmp_path, ETCD_MAX_SNAPSHOTS="5", ETCD_NAME="n") as member:
+    with started(
+        "serve", *arguments, folder=tmp_path, ETCD_MAX_SNAPSHOTS="5", ETCD_NAME="n"
+    ) as member:
         member.wait_for("name=n")
     warnings = [line for line in member.lines if "level=warn" in line]
     assert [line.split(" msg=")[1].split(" is ignored")[0] for line in warnings] == [

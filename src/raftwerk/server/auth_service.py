@@ -19,12 +19,11 @@ from raftwerk.kv.auth_commands import AuthCommand, Permission, PermissionType
 from raftwerk.kv.auth_tokens import digest_of
 from raftwerk.kv.commands import encode
 from raftwerk.kv.results import AuthResult, KvError
-from raftwerk.replica.failure import Failure
 from raftwerk.server import translate
 from raftwerk.server.auth_guard import Guard
 from raftwerk.server.auth_jwt import SignedTokens
 from raftwerk.server.auth_passwords import PASSWORD_BYTES_MAX, Passwords
-from raftwerk.server.calls import Waiting, fail, parse
+from raftwerk.server.calls import Waiting, fail, fail_with, parse
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 
@@ -98,7 +97,7 @@ class AuthService:
             if isinstance(result, AuthResult):
                 call.reply(self._header(result.revision))
             else:
-                _fail(call, result)
+                fail_with(call, result)
 
         self._waiting.propose(call, encode(command), done)
 
@@ -320,7 +319,7 @@ class AuthService:
             elif result is KvError.AUTH_OLD_REVISION and attempts > 1:
                 self._check(call, request, attempts - 1)
             else:
-                _fail(call, result)
+                fail_with(call, result)
 
         grant = commands.TokenGrant(request.name, digest_of(token), auth_revision)
         self._node.propose(encode(grant), done)
@@ -336,8 +335,3 @@ def _permission(permission: Permission) -> auth_pb2.Permission:
         key=permission.key,
         range_end=permission.range_end,
     )
-
-
-def _fail(call: Call, result: object) -> None:
-    assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
-    fail(call, status_of(result))

@@ -12,6 +12,7 @@ from raftwerk.api.status import Status
 from raftwerk.errors import CorruptData
 from raftwerk.http2.server import Call
 from raftwerk.kv.commands import authorized
+from raftwerk.kv.results import KvError
 from raftwerk.replica.failure import Failure
 from raftwerk.server.auth_guard import Guard, Read
 from raftwerk.server.errors import status_of
@@ -24,6 +25,17 @@ log = structlog.get_logger()
 def fail(call: Call, refusal: Status) -> None:
     """Answer with a refusal."""
     call.finish(refusal.code, refusal.text)
+
+
+def fail_with(call: Call, result: object) -> None:
+    """Answer with what the node or the machine refused; result: a Failure or a KvError."""
+    assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
+    fail(call, status_of(result))
+
+
+def wants_leader(call: Call) -> bool:
+    """The client would rather be refused than wait for one."""
+    return (b"hasleader", b"true") in call.request.headers
 
 
 def parse(call: Call, message_type: type[M], data: bytes) -> M | None:
@@ -80,8 +92,7 @@ class Waiting:
             if failure is None:
                 self._answer_if_allowed(call, answer, what)
             else:
-                assert isinstance(failure, Failure), f"unexpected result {failure!r}"
-                fail(call, status_of(failure))
+                fail_with(call, failure)
 
         def done_or_refused(failure: object) -> None:
             """A read that cannot be answered leaves the state as it is: the node goes on, unless that is what is wrong."""
@@ -113,7 +124,7 @@ class Waiting:
             answer()
 
     def _may_wait(self, call: Call) -> bool:
-        if not self._node.has_leader and (b"hasleader", b"true") in call.request.headers:
+        if not self._node.has_leader and wants_leader(call):
             fail(call, status.NO_LEADER)
             return False
         return True

@@ -19,10 +19,8 @@ from raftwerk.kv.results import (
     TxnResult,
 )
 from raftwerk.kv.txn import has_ranges
-from raftwerk.replica.failure import Failure
 from raftwerk.server import translate, validate
-from raftwerk.server.calls import Waiting, fail, parse
-from raftwerk.server.errors import status_of
+from raftwerk.server.calls import Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
 from raftwerk.server.sessions import SessionService, in_session
 from raftwerk.server.slices import Slices, Steps, read_in_slices
@@ -83,7 +81,7 @@ class KvService:
             if isinstance(result, PutResult):
                 call.reply(translate.put_response(self.header(result.revision), result))
             else:
-                self._fail(call, result)
+                fail_with(call, result)
 
         self._propose(call, translate.put_command(request), done)
 
@@ -101,7 +99,7 @@ class KvService:
                 header = self.header(result.revision)
                 self._reply(call, translate.delete_steps(header, result, SLICE_KVS))
             else:
-                self._fail(call, result)
+                fail_with(call, result)
 
         self._propose(call, translate.delete_command(request), done)
 
@@ -125,7 +123,7 @@ class KvService:
                 header = self.header(result.revision)
                 self._reply(call, translate.txn_steps(header, result, SLICE_KVS))
             else:
-                self._fail(call, result)
+                fail_with(call, result)
 
         def answer() -> None:
             if call.is_over:
@@ -149,7 +147,7 @@ class KvService:
 
         def done(result: object) -> None:
             if not isinstance(result, CompactResult):
-                self._fail(call, result)
+                fail_with(call, result)
             elif request.physical:
                 self._answer_when_removed(call, request.revision, result)
             else:
@@ -198,7 +196,7 @@ class KvService:
             return
         result = self._machine.range(query)
         if isinstance(result, KvError):
-            self._fail(call, result)
+            fail_with(call, result)
         else:
             call.reply(translate.range_response(self.header(result.revision), result))
 
@@ -212,7 +210,7 @@ class KvService:
         machine = self._machine
         result = yield from read_in_slices(machine, lambda: machine.range_sliced(query), SLICE_ROWS)
         if isinstance(result, KvError):
-            self._fail(call, result)
+            fail_with(call, result)
             return
         kvs, parts = result.kvs, [self.header(result.revision)]
         assert isinstance(kvs, list)
@@ -238,11 +236,6 @@ class KvService:
     @staticmethod
     def _reply_steps(call: Call, parts: translate.Parts) -> Steps:
         call.reply((yield from parts))
-
-    @staticmethod
-    def _fail(call: Call, result: object) -> None:
-        assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
-        fail(call, status_of(result))
 
 
 def _has_put(request: rpc_pb2.TxnRequest) -> bool:

@@ -21,7 +21,7 @@ from raftwerk.kv.results import KvError, LeaseResult
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
 from raftwerk.server import translate
-from raftwerk.server.calls import Waiting, fail, parse
+from raftwerk.server.calls import Waiting, fail, fail_with, parse, wants_leader
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 from raftwerk.server.slices import Slices, Steps
@@ -96,7 +96,7 @@ class LeaseService:
                     body = lease_pb2.LeaseGrantResponse(ID=result.lease_id, TTL=result.ttl_s)
                     call.reply(self._header(result.revision) + body.SerializeToString())
                 else:
-                    _fail(call, result)
+                    fail_with(call, result)
 
             self._waiting.propose(call, self.grant_command(request.ID, request.TTL), done)
 
@@ -113,13 +113,13 @@ class LeaseService:
             if isinstance(result, LeaseResult):
                 call.reply(self._header(result.revision))
             else:
-                _fail(call, result)
+                fail_with(call, result)
 
         self._waiting.propose(call, encode(LeaseRevoke(request.ID)), done)
 
     def keep_alive(self, call: Call) -> None:
         """Renew a lease for each message, until the client has no more; a lease that is no more has a TTL of 0."""
-        if not self._node.has_leader and (b"hasleader", b"true") in call.request.headers:
+        if not self._node.has_leader and wants_leader(call):
             fail(call, status.NO_LEADER)
             return
         stream = _KeepAlive(call, self._node, self._loop, self._header, self._streams)
@@ -262,8 +262,3 @@ class _KeepAlive:
         self._streams.pop(self, None)
         if self._deadline is not None:
             self._deadline.cancel()
-
-
-def _fail(call: Call, result: object) -> None:
-    assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
-    fail(call, status_of(result))

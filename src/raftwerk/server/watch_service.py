@@ -16,7 +16,7 @@ from raftwerk.kv.results import KvError
 from raftwerk.replica.failure import Failure
 from raftwerk.server import translate
 from raftwerk.server.auth_guard import Guard, reason
-from raftwerk.server.calls import fail
+from raftwerk.server.calls import fail, wants_leader
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 from raftwerk.server.slices import Slices, Steps
@@ -84,18 +84,17 @@ class WatchService:
 
     def open(self, call: Call) -> None:
         """A new stream."""
-        wants_leader = (b"hasleader", b"true") in call.request.headers
         if self.is_over:
             fail(call, status.STOPPED)
-        elif wants_leader and not self._node.has_leader:
+        elif wants_leader(call) and not self._node.has_leader:
             fail(call, status.NO_LEADER)
         elif not self._guard.is_on:
-            self._begin(call, wants_leader=wants_leader)
+            self._begin(call)
         else:
             hand_on = hold_messages(call)
 
             def begin() -> None:
-                self._begin(call, wants_leader=wants_leader)
+                self._begin(call)
                 hand_on()
 
             def refuse(refused: Failure | KvError) -> None:
@@ -107,13 +106,13 @@ class WatchService:
 
             self._guard.identify(call, lambda _: begin(), otherwise=refuse)
 
-    def _begin(self, call: Call, *, wants_leader: bool) -> None:
+    def _begin(self, call: Call) -> None:
         if self.is_over:
             fail(call, status.STOPPED)
         elif not call.is_over:  # its client may have left meanwhile
             stream = WatchStream(self, call)
             self._streams[stream] = None
-            if wants_leader:
+            if wants_leader(call):
                 self._want_leader[stream] = None
                 self._watch_leader()
 
