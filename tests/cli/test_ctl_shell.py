@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 import typer
 
-from raftwerk.cli.ctl_shell import check_running, credentials, lease_id, member_id, tls_context
+from raftwerk.api import status
+from raftwerk.cli.ctl_shell import (
+    check_running,
+    credentials,
+    lease_id,
+    member_id,
+    run,
+    tls_context,
+)
+from raftwerk.client import CallFailed, Client
 from raftwerk.errors import UsageError
 
 NAMES = [
@@ -62,6 +71,27 @@ def test_what_is_no_lease(text: str) -> None:
         lease_id(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        (status.USER_EMPTY.text, f"{status.USER_EMPTY.text}: set RAFTWERK_USER=name:password"),
+        ("raftwerk: not yet", "not yet"),
+    ],
+    ids=["nobody has logged in", "of raftwerk's own"],
+)
+def test_refusal_is_one_line_that_says_what_to_do(
+    text: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def refused(client: Client) -> int:
+        raise CallFailed(status.INVALID_ARGUMENT, text)
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        with pytest.raises(typer.Exit) as caught:
+            run(f"127.0.0.1:{server.getsockname()[1]}", refused)
+        assert caught.value.exit_code == 2
+    assert capsys.readouterr().err == f"raftwerk: {told}\n"
+
+
 def test_nothing_that_listens_is_told_at_once_with_what_to_do() -> None:
     with socket.socket() as free, socket.socket() as server:
         free.bind(("127.0.0.1", 0))
@@ -69,7 +99,8 @@ def test_nothing_that_listens_is_told_at_once_with_what_to_do() -> None:
         nobody, somebody = (f"127.0.0.1:{each.getsockname()[1]}" for each in (free, server))
         with pytest.raises(UsageError) as caught:
             asyncio.run(check_running(f"{nobody},http://{somebody}"))
-        assert str(caught.value).startswith(f"nothing listens at {nobody}, {somebody}: ")
+        assert str(caught.value).startswith(f"nothing listens at {nobody}, {somebody}. ")
+        assert "name the others" in str(caught.value)
         assert "'raftwerk serve'" in str(caught.value)
         server.listen()
         asyncio.run(check_running(f"{nobody},http://{somebody}"))

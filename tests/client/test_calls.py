@@ -12,6 +12,7 @@ from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client, OutcomeUnknown
 from raftwerk.client.calls import OPEN_SESSION
 from raftwerk.client.txn import get, put, version
+from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
 from tests.client.scripted import HANG, OK, Step, scripted
 
@@ -237,3 +238,11 @@ def test_the_last_endpoint_gets_all_the_time_that_is_left() -> None:
             assert (len(first.paths), len(second.paths)) == (1, 1)
 
     asyncio.run(main())
+
+
+def test_one_text_is_no_list_of_endpoints() -> None:
+    """Its letters would be taken for endpoints."""
+    with pytest.raises(
+        UsageError, match=r"a list of endpoints is needed, such as \['127.0.0.1:2379'\]"
+    ):
+        Client("127.0.0.1:2379")

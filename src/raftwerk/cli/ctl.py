@@ -55,7 +55,9 @@ def get(
     key: str,
     prefix: Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")] = False,
     limit: Annotated[int, typer.Option(max=INT64_MAX, help="At most so many keys; 0: all.")] = 0,
-    rev: Annotated[int, typer.Option(max=INT64_MAX, help="At this revision; 0: the newest.")] = 0,
+    rev: Annotated[
+        int, typer.Option(min=0, max=INT64_MAX, help="At this revision; 0: the newest.")
+    ] = 0,
     keys_only: Annotated[bool, typer.Option("--keys-only")] = False,
     count_only: Annotated[bool, typer.Option("--count-only")] = False,
     serializable: Annotated[

@@ -23,7 +23,10 @@ from raftwerk.cli.ctl_shell import (
 )
 from raftwerk.client import Client
 
-member = typer.Typer(help="Who belongs to the cluster.", no_args_is_help=True)
+member = typer.Typer(
+    help="Who belongs to the cluster. (Servers of raftwerk cannot change that yet, those of etcd can.)",
+    no_args_is_help=True,
+)
 alarm = typer.Typer(help="What keeps the cluster from writing.", no_args_is_help=True)
 user = typer.Typer(help="Who may come in.", no_args_is_help=True)
 role = typer.Typer(help="What users may do.", no_args_is_help=True)
@@ -48,7 +51,8 @@ def _show(
 
     async def shown(client: Client) -> int:
         names = list(await action(client))
-        print(json.dumps(names) if as_json else "\n".join(names))
+        if names or as_json:
+            print(json.dumps(names) if as_json else "\n".join(names))
         return 0
 
     run(endpoints, shown)
@@ -144,7 +148,7 @@ def member_promote(number: str, endpoints: Endpoints = DEFAULT) -> None:
 
 
 def move_leader(number: str, endpoints: Endpoints = DEFAULT) -> None:
-    """Have another member lead; the endpoint has to be the present leader's."""
+    """Have another member of etcd lead; the endpoint has to be the present leader's. (Raftwerk cannot yet.)"""
     _do(
         endpoints,
         f"member {number} leads",

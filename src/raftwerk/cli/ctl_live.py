@@ -43,7 +43,7 @@ def watch(
     key: str,
     prefix: Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")] = False,
     rev: Annotated[
-        int, typer.Option(max=INT64_MAX, help="Begin with what happened at this revision.")
+        int, typer.Option(min=0, max=INT64_MAX, help="Begin with what happened at this revision.")
     ] = 0,
     prev_kv: Annotated[bool, typer.Option("--prev-kv", help="What was there before, too.")] = False,
     count: Annotated[int, typer.Option(help="End after so many events; 0: never.")] = 0,

@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from rich.console import Console
 from rich.table import Table
 
+from raftwerk.api import status
 from raftwerk.client import Client, OutcomeUnknown
 from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import CONNECT_TIMEOUT_S
@@ -66,7 +67,10 @@ def run(
         )
         raise typer.Exit(3) from error
     except RaftwerkError as error:
-        print(f"raftwerk: {error}", file=sys.stderr)
+        text = str(error).removeprefix("raftwerk: ")
+        if text == status.USER_EMPTY.text:
+            text += ": set RAFTWERK_USER=name:password"
+        print(f"raftwerk: {text}", file=sys.stderr)
         raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
@@ -87,8 +91,8 @@ async def check_running(endpoints: str) -> None:
         return
     if addresses:
         raise UsageError(
-            f"nothing listens at {', '.join(map(str, addresses))}: is a server running? 'raftwerk serve' starts one, "
-            "'raftwerk dev' three; --endpoints names others"
+            f"nothing listens at {', '.join(map(str, addresses))}. If that is one member of a cluster, name the others, with "
+            "--endpoints or RAFTWERK_ENDPOINTS; if there is none yet, 'raftwerk dev' starts three, 'raftwerk serve' one"
         )
 
 

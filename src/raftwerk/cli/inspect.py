@@ -162,8 +162,8 @@ def _store(console: Console, folder: Path, problems: list[str]) -> None:
         else:
             console.print("Store: no checkpoint yet", end="")
         console.print(
-            f"; revision {machine.revision}, compacted up to {machine.compacted_revision}, {rows[Table.KEYS]} keys, "
-            f"{store.size_bytes[0]} bytes ({store.size_bytes[1]} in use)"
+            f"; revision {machine.revision}, compacted up to {machine.compacted_revision}, {rows[Table.KEYS]} keys "
+            f"(with deleted ones that are not compacted yet), {store.size_bytes[0]} bytes ({store.size_bytes[1]} in use)"
         )
         for member in machine.members():
             console.print(

@@ -80,6 +80,8 @@ def parse_endpoint(text: str) -> Address:
 
 def parse_endpoints(texts: Sequence[str]) -> list[Address]:
     """Raises UsageError for one that is none, and for none at all."""
+    if isinstance(texts, str):
+        raise UsageError(f"a list of endpoints is needed, such as [{texts!r}]")
     if not texts:
         raise UsageError("at least one endpoint is needed")
     return [parse_endpoint(text) for text in texts]

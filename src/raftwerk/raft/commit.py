@@ -1,4 +1,7 @@
-"""commit_index and last_applied: how both move, on leaders and on followers."""
+"""commit_index and last_applied: how both move, on leaders and on followers; but for a snapshot (install_snapshot.py).
+
+After a restart both begin where the checkpoint is (replica/recovery.py).
+"""
 
 from raftwerk.raft import quorum
 from raftwerk.raft.effects import Effects
