@@ -1,7 +1,10 @@
 """Sessions: a write that comes again is executed once and answered alike; everything else is refused, and bounded."""
 
+import tracemalloc
+from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from raftwerk.kv.commands import (
@@ -21,7 +24,15 @@ from raftwerk.kv.commands import (
     encode,
 )
 from raftwerk.kv.machine import KvMachine
-from raftwerk.kv.results import KvError, PutResult, Result, SessionResult
+from raftwerk.kv.results import (
+    DeleteRangeResult,
+    KvError,
+    PutResult,
+    RangeResult,
+    Result,
+    SessionResult,
+    TxnResult,
+)
 from raftwerk.kv.sessions import KEPT_BYTES_MAX, WINDOW, Sessions
 from raftwerk.kv.store import Table
 from raftwerk.storage.memory import MemoryStore
@@ -162,6 +173,44 @@ def test_a_result_that_is_too_large_is_not_kept_and_the_write_is_done_once(rig: 
     revision = rig.machine.revision
     assert rig.write(A, 1, Put(b"k", prev_kv=True)) is KvError.RESULT_NOT_KEPT
     assert rig.machine.revision == revision
+
+
+KV = bytes(100)
+
+
+@pytest.mark.parametrize("extra", [0, 1])
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda kvs: DeleteRangeResult(1, len(kvs), kvs),
+        lambda kvs: TxnResult(1, True, [RangeResult(1, kvs, False, len(kvs))]),
+        lambda kvs: TxnResult(1, True, [TxnResult(1, True, [PutResult(1, kvs[-1])])]),
+    ],
+    ids=["deleted", "read", "replaced, nested"],
+)
+def test_result_is_kept_to_the_last_byte(wrap: Callable[[list[bytes]], Result], extra: int) -> None:
+    """Members of all versions decide alike, to whom it is a matter of the encoded size."""
+    small = [KV] * 10
+    missing = KEPT_BYTES_MAX - len(msgspec.msgpack.encode(wrap([*small, bytes(300)])))
+    result = wrap([*small, bytes(300 + missing + extra)])
+    assert len(msgspec.msgpack.encode(result)) == KEPT_BYTES_MAX + extra
+    sessions = sessions_of(1)
+    sessions.execute(SessionOpenAs(A), 1, lambda write: result)
+    command = SessionWrite(A, 1, 1, Put(b"k"))
+    assert sessions.execute(command, 1, lambda write: result) is result
+    again = sessions.execute(command, 1, lambda write: result)
+    assert (again is KvError.RESULT_NOT_KEPT) == bool(extra)
+
+
+def test_result_that_is_much_too_large_is_not_even_encoded() -> None:
+    result = TxnResult(1, True, [DeleteRangeResult(1, 64, [bytes(KEPT_BYTES_MAX)] * 64)])
+    sessions = sessions_of(1)
+    sessions.execute(SessionOpenAs(A), 1, lambda write: result)
+    tracemalloc.start()
+    sessions.execute(SessionWrite(A, 1, 1, Put(b"k")), 1, lambda write: result)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak_bytes < KEPT_BYTES_MAX
 
 
 def test_room_for_results_comes_back_when_they_are_forgotten(rig: Rigged) -> None:

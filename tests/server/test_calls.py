@@ -9,6 +9,7 @@ from raftwerk.api.rpc_pb2 import PutRequest
 from raftwerk.api.status import Status
 from raftwerk.errors import CorruptData
 from raftwerk.http2.server import Call, UnaryMethod
+from raftwerk.kv.commands import RangeQuery
 from raftwerk.replica.failure import Failure
 from raftwerk.server.calls import Waiting, parse
 from tests.server.fakes import FakeLoop, FakeNode, Rig
@@ -128,32 +129,50 @@ def test_unreadable_request_is_refused() -> None:
     assert outcome.text.startswith("grpc: error unmarshalling request: ")
 
 
-@pytest.mark.parametrize(
-    ("error", "answer"),
-    [
-        (ValueError("a bug of the handler"), status.NO_ANSWER),
-        (CorruptData("data.mdb", None, "a wrong checksum"), status.STOPPED),
-    ],
-    ids=["bug", "damage"],
-)
-def test_read_that_cannot_be_answered_is_its_caller_s_trouble_alone(
-    loop: FakeLoop, node: FakeNode, error: Exception, answer: Status
-) -> None:
-    """Not that of the node, in whose step it is answered."""
-
-    def raise_it() -> None:
+def raising(error: Exception) -> Callable[..., None]:
+    def raise_it(*_: object) -> None:
         raise error
 
+    return raise_it
+
+
+BUG = ValueError("a bug of the handler")
+DAMAGE = CorruptData("data.mdb", None, "a wrong checksum")
+WAYS: dict[str, tuple[Callable[[Waiting, Call, Exception], None], Status]] = {
+    "write": (
+        lambda one, call, error: one.propose(call, b"", raising(error)),
+        status.DONE_NO_ANSWER,
+    ),
+    "read": (lambda one, call, error: one.read(call, raising(error)), status.NO_ANSWER),
+    "read_here": (
+        lambda one, call, error: one.read_here(call, raising(error), RangeQuery(b"k")),
+        status.NO_ANSWER,
+    ),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_call_that_cannot_be_answered_is_its_caller_s_trouble_alone(
+    loop: FakeLoop, node: FakeNode, way: str
+) -> None:
+    """Not that of the node, in whose step it is answered. Who wrote is not told that nothing happened."""
+    handle, no_answer = WAYS[way]
     waiting = Waiting(node, loop)
-    rig = Rig(loop, {PATH: UnaryMethod(lambda call, data: waiting.read(call, raise_it))})
-    assert rig.call(PATH, b"")[:2] == answer
+    errors = iter((BUG, DAMAGE))
+    rig = Rig(loop, {PATH: UnaryMethod(lambda call, data: handle(waiting, call, next(errors)))})
+    assert rig.call(PATH, b"")[:2] == no_answer
+    assert rig.call(PATH, b"")[:2] == status.STOPPED
 
 
-def test_wrong_state_that_a_read_finds_ends_the_node(loop: FakeLoop, node: FakeNode) -> None:
-    def find() -> None:
-        raise AssertionError("revision 7.0 is missing")
-
+@pytest.mark.parametrize("way", ["write", "read"])
+def test_wrong_state_is_the_node_s_trouble_too(loop: FakeLoop, node: FakeNode, way: str) -> None:
+    handle, _ = WAYS[way]
     waiting = Waiting(node, loop)
-    rig = Rig(loop, {PATH: UnaryMethod(lambda call, data: waiting.read(call, find))})
-    with pytest.raises(AssertionError, match="revision"):
-        rig.call(PATH, b"")
+    error = AssertionError("impossible")
+    rig = Rig(loop, {PATH: UnaryMethod(lambda call, data: handle(waiting, call, error))})
+    call = rig.start(PATH, b"")
+    with pytest.raises(AssertionError, match="impossible"):
+        loop.settle()
+    rig.pump()
+    assert call.outcome is not None
+    assert call.outcome[:2] == status.STOPPED

@@ -30,12 +30,18 @@ class Wire:
         self.calls: list[Call] = []
         self.waiting: list[int] = []
         self.opened = self.closed = self.received_bytes = self.sent_bytes = 0
-        methods = MethodTable({PATH: UnaryMethod(lambda call, data: self.calls.append(call))})
+        self.is_broken = False
+        methods = MethodTable({PATH: UnaryMethod(self.handle)})
         self.protocol = GrpcProtocol(self, methods, limits, self.loop, self.intake)
         self.transport = FakeTransport()
         self.protocol.connection_made(self.transport)
         self.client = ClientConnection("wire", Limits())
         self.answers: list[Answer] = []
+
+    def handle(self, call: Call, _: bytes) -> None:
+        if self.is_broken:
+            raise ValueError("broken")
+        self.calls.append(call)
 
     def slow_clock(self) -> float:
         """With each look a turn has gone by."""
@@ -288,3 +294,15 @@ def test_connection_that_ends_in_a_burst_takes_in_nothing_more(wire: Wire) -> No
     wire.protocol.connection_lost(None)
     wire.loop.settle()
     assert len(wire.calls) == taken
+
+
+def test_connection_whose_handler_fails_in_a_burst_is_closed(wire: Wire) -> None:
+    """As one is whose handler fails at once: else its client would wait for ever."""
+    wire.protocol._intake = Intake(wire.loop, wire.slow_clock)
+    for _ in range(3 * PIECE_BYTES // len(MESSAGE)):
+        wire.client.call(PATH, MESSAGE, wire.answers.append)
+    wire.protocol.data_received(wire.client.take_output())
+    wire.is_broken = True
+    with pytest.raises(ValueError, match="broken"):
+        wire.loop.settle()
+    assert wire.transport.is_aborted

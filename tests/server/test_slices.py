@@ -1,11 +1,13 @@
 """Long reads take turns, and none gets a slice that nobody waits for."""
 
 from collections.abc import Generator, Iterator
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
 from raftwerk.api import status
+from raftwerk.http2.call import Request
 from raftwerk.http2.server import Call
 from raftwerk.server.slices import ACTIVE_MAX, WAITING_MAX, Slices, Steps
 from tests.server.fakes import FakeLoop
@@ -16,6 +18,7 @@ class FakeCall:
 
     def __init__(self) -> None:
         self.is_over = False
+        self.request = cast("Request", SimpleNamespace(path="/test.Service/Call"))
         self.refusal: tuple[int, str] | None = None
 
     def finish(self, code: int, text: str) -> None:
@@ -122,6 +125,19 @@ def test_read_that_breaks_does_not_hold_up_others(loop: FakeLoop, slices: Slices
         loop.turn()
     loop.settle()
     assert log == ["b0", "b1", "b closed"]
+
+
+def test_read_that_breaks_off_in_a_later_slice_is_answered_all_the_same(
+    loop: FakeLoop, slices: Slices
+) -> None:
+    def broken() -> Steps:
+        yield
+        raise ValueError("broken")
+
+    one = FakeCall()
+    slices.answer(cast("Call", one), broken())
+    loop.settle()
+    assert one.refusal == status.NO_ANSWER
 
 
 def test_short_reads_that_come_together_hold_the_loop_only_so_long(

@@ -101,6 +101,10 @@ DEADLINE: Final = Status(DEADLINE_EXCEEDED, "context deadline exceeded")
 UNREADABLE: Final = Status(INTERNAL, "etcdserver: the request cannot be read")
 NOT_SUPPORTED_YET: Final = Status(UNIMPLEMENTED, "etcdserver: not supported by raftwerk yet")
 NO_ANSWER: Final = Status(INTERNAL, "raftwerk: no answer could be made; the member's log says why")
+DONE_NO_ANSWER: Final = Status(
+    UNAVAILABLE, "raftwerk: done, but no answer could be made; the member's log says why"
+)
+"""As after a time-out, a client cannot take it for something that did not happen."""
 # raftwerk's own: of writes that carry a session
 SESSION_EXPIRED: Final = Status(FAILED_PRECONDITION, "etcdserver: the session has expired")
 OUTSIDE_WINDOW: Final = Status(

@@ -13,7 +13,7 @@ SESSIONS: session -> _ROW; session and number -> the result of that write (NOT_K
 """
 
 import struct
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from hashlib import blake2b
 from typing import Final, NamedTuple
 
@@ -32,6 +32,7 @@ from raftwerk.kv.results import (
     DeleteRangeResult,
     KvError,
     PutResult,
+    RangeResult,
     Result,
     SessionResult,
     TxnResult,
@@ -149,9 +150,12 @@ class Sessions:
 
     def _kept(self, result: Result, command: SessionWrite, first: int, kept_bytes: int) -> Result:
         """Keep the result of a write."""
-        kept = _encode(result)
-        if kept_bytes + len(kept) > KEPT_BYTES_MAX:
-            kept = NOT_KEPT
+        bytes_max = KEPT_BYTES_MAX - kept_bytes
+        kept = NOT_KEPT
+        if _may_fit(result, bytes_max):  # else it would be encoded for nothing, however large
+            kept = _encode(result)
+            if len(kept) > bytes_max:
+                kept = NOT_KEPT
         self._store.put(Table.SESSIONS, _NUMBER.pack(command.session, command.number), kept)
         self._use(command.session, first, kept_bytes + len(kept))
         return result
@@ -197,3 +201,24 @@ def _id_of(lot: int, uses: int) -> int:
     """The id of the session that is opened after so many uses of any: 1 .. 2**63 - 1."""
     digest = blake2b(_NUMBER.pack(lot, uses), digest_size=_ID.size).digest()
     return int.from_bytes(digest, "big") >> 1 or 1
+
+
+def _may_fit(result: Result, bytes_max: int) -> bool:
+    """Whether a result could be encoded in so few bytes, as far as its key-values tell: found out without encoding them."""
+    for size in _sizes(result):
+        bytes_max -= size
+        if bytes_max < 0:
+            return False
+    return True
+
+
+def _sizes(result: Result) -> Iterator[int]:
+    """Of its key-values, encoded: at least."""
+    if isinstance(result, TxnResult):
+        for response in result.responses:
+            yield from _sizes(response)
+    elif isinstance(result, RangeResult | DeleteRangeResult):
+        for kv in result.kvs if isinstance(result, RangeResult) else result.prev_kvs:
+            yield 2 + len(kv)
+    elif isinstance(result, PutResult):
+        yield len(result.prev_kv or b"")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from types import TracebackType
 from typing import TypeVar
 
 import structlog
@@ -57,6 +58,38 @@ def parse_streamed(call: Call, message_type: type[M], data: bytes) -> M | None:
         return None
 
 
+class Answering:
+    """A block that answers a call. What goes wrong in it is that call's trouble alone: the state is as it was before.
+
+    Unless that is what is wrong (AssertionError, CorruptData): then the call is answered too, and the node ends.
+    """
+
+    __slots__ = ("_call", "_no_answer")
+
+    def __init__(self, call: Call, no_answer: Status = status.NO_ANSWER) -> None:
+        """no_answer: what the call is told then."""
+        self._call = call
+        self._no_answer = no_answer
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool:
+        if not isinstance(error, Exception):
+            return False
+        if isinstance(error, AssertionError | CorruptData):
+            fail(self._call, status.STOPPED)
+        else:
+            log.error("a call could not be answered", path=self._call.request.path, exc_info=error)
+            fail(self._call, self._no_answer)
+        return not isinstance(error, AssertionError)  # damage is told by the store
+
+
 class Waiting:
     """Calls that wait for the node: no longer than the client wants, and for a leader only if it wants that."""
 
@@ -72,7 +105,12 @@ class Waiting:
         """
         if not self._may_wait(call):
             return
-        settle = self._in_time(call, done)
+
+        def done_or_not_told(result: object) -> None:
+            with Answering(call, status.DONE_NO_ANSWER):
+                done(result)
+
+        settle = self._in_time(call, done_or_not_told)
         if self._guard.is_on:
             self._guard.identify(
                 call,
@@ -94,34 +132,24 @@ class Waiting:
             else:
                 fail_with(call, failure)
 
-        def done_or_refused(failure: object) -> None:
-            """A read that cannot be answered leaves the state as it is: the node goes on, unless that is what is wrong."""
-            try:
-                done(failure)
-            except AssertionError:
-                raise
-            except CorruptData:  # the node tells it, and ends
-                fail(call, status.STOPPED)
-            except Exception:
-                log.exception("a read could not be answered", path=call.request.path)
-                fail(call, status.NO_ANSWER)
-
         if self._may_wait(call):
-            self._node.read(self._in_time(call, done_or_refused))
+            self._node.read(self._in_time(call, done))
 
     def read_here(self, call: Call, answer: Callable[[], None], what: Read) -> None:
         """Call `answer` at once: this member's state will do."""
         if self._guard.is_on:
             self._guard.identify(call, lambda _: self._answer_if_allowed(call, answer, what))
         else:
-            answer()
+            with Answering(call):
+                answer()
 
     def _answer_if_allowed(self, call: Call, answer: Callable[[], None], what: Read | None) -> None:
-        refused = self._guard.refusal_now(call, what) if what is not None else None
-        if refused is not None:
-            fail(call, refused)
-        else:
-            answer()
+        with Answering(call):
+            refused = self._guard.refusal_now(call, what) if what is not None else None
+            if refused is not None:
+                fail(call, refused)
+            else:
+                answer()
 
     def _may_wait(self, call: Call) -> bool:
         if not self._node.has_leader and wants_leader(call):

@@ -101,7 +101,11 @@ class GrpcProtocol(asyncio.Protocol):
         """See intake.Source."""
         if self._transport is None:
             return False
-        self._engine.receive(self._input[:PIECE_BYTES])
+        try:
+            self._engine.receive(self._input[:PIECE_BYTES])
+        except Exception:
+            self._transport.abort()  # as the loop does for data_received
+            raise
         self._input = self._input[PIECE_BYTES:]
         self._flush()
         if not self._input:

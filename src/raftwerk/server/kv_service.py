@@ -20,7 +20,7 @@ from raftwerk.kv.results import (
 )
 from raftwerk.kv.txn import has_ranges
 from raftwerk.server import translate, validate
-from raftwerk.server.calls import Waiting, fail, fail_with, parse
+from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
 from raftwerk.server.sessions import SessionService, in_session
 from raftwerk.server.slices import Slices, Steps, read_in_slices
@@ -235,7 +235,8 @@ class KvService:
 
     @staticmethod
     def _reply_steps(call: Call, parts: translate.Parts) -> Steps:
-        call.reply((yield from parts))
+        with Answering(call, status.DONE_NO_ANSWER):
+            call.reply((yield from parts))
 
 
 def _has_put(request: rpc_pb2.TxnRequest) -> bool:

@@ -9,6 +9,7 @@ from raftwerk.api import status
 from raftwerk.http2.server import Call
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import KvError
+from raftwerk.server.calls import Answering
 
 ACTIVE_MAX: Final = 16
 """Reads in progress: each holds what it has read so far. The others wait for their first slice."""
@@ -46,7 +47,7 @@ class Slices:
     def answer(self, call: Call, steps: Steps) -> None:
         """Start a read for a call, unless too many wait already: clients can ask for any number of them."""
         if len(self._waiting) < WAITING_MAX:
-            self.start(call, steps)
+            self.start(call, _answered(call, steps))
         else:
             steps.close()
             call.finish(*status.TOO_MANY_REQUESTS)
@@ -93,6 +94,11 @@ class Slices:
                 self._slice(*self._active.popleft())
         finally:
             self._wake()  # what goes wrong with one read does not hold up the others
+
+
+def _answered(call: Call, steps: Steps) -> Steps:
+    with Answering(call):
+        yield from steps
 
 
 class Scan(Protocol[T_co]):
