@@ -183,6 +183,32 @@ def test_flipped_bit_is_told_and_raised_with_file_table_and_key(
     assert on_disk.rows.get(Table.KEYS, b"a") == b"value of a", "what is whole can be read"
 
 
+@pytest.mark.parametrize(
+    "meet",
+    [
+        lambda rows: rows.get(Table.KEYS, b"b"),
+        _scan(b"b", None),
+        _scan(b"b", b"b\0"),
+        _scan(b"b", b"b\0", reverse=True),
+    ],
+    ids=["get", "scan from it", "scan of it", "scan of it backwards"],
+)
+@pytest.mark.parametrize("bit", [4, 5], ids=["later", "earlier"])
+def test_row_with_a_damaged_key_is_not_taken_for_none(
+    on_disk: OnDisk, bit: int, meet: Callable[[LmdbRows], Any]
+) -> None:
+    """b becomes r, or B."""
+    flip_bit_in(on_disk.file, b"bvalue of b", bit=bit)
+    with pytest.raises(CorruptData, match="wrong checksum"):
+        meet(on_disk.rows)
+
+
+@pytest.mark.parametrize("key", [b"d", EDGE + b"11", b"A"])
+def test_key_that_is_not_there_is_no_damage(on_disk: OnDisk, key: bytes) -> None:
+    assert on_disk.rows.get(Table.KEYS, key) is None
+    assert on_disk.rows.get(Table.AUTH, key) is None
+
+
 @pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
 def test_damaged_key_does_not_cut_a_scan_short(on_disk: OnDisk, reverse: bool) -> None:
     """b becomes r, or B: the scan would end there, before a row that belongs to it."""
@@ -201,28 +227,80 @@ def test_row_in_the_place_of_another_is_noticed(on_disk: OnDisk, table: Table, k
         on_disk.rows.get(table, key)
 
 
+class Tree:
+    """200 rows on several pages, and a branch page above them: its bytes, and how to change some."""
+
+    def __init__(self, folder: Path) -> None:
+        self._environment = open_environment(folder)
+        tables = open_tables(self._environment)
+        with self._environment.begin(write=True) as transaction:
+            writer = LmdbRows(self._environment, tables, transaction)
+            for number in range(200):
+                writer.write(Table.KEYS, b"%04d" % number, b"x" * 100)
+        size = self._environment.stat()["psize"]
+        self._file = folder / DATA
+        pages = self._file.read_bytes()
+        (at,) = (
+            at for at in range(2 * size, len(pages), size) if pages[at + 10 : at + 12] == b"\1\0"
+        )
+        self.branch = pages[at : at + size]
+        self._at = at
+        self.rows = LmdbRows(self._environment, tables)
+
+    def node(self, number: int) -> int:
+        """Where it begins in the page: 4 bytes of the number of the page below, 4 others, the first key there."""
+        place = 16 + 2 * number
+        return int.from_bytes(self.branch[place : place + 2], "little")
+
+    def damage(self, at: int, data: bytes) -> None:
+        with self._file.open("r+b") as file:
+            file.seek(self._at + at)
+            file.write(data)
+
+    def close(self) -> None:
+        self.rows.close()
+        self._environment.close()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    tree = Tree(tmp_path)
+    yield tree
+    tree.close()
+
+
 @pytest.mark.parametrize(
     "meet", [lambda rows: rows.get(Table.KEYS, b"0000"), _scan(b"", None)], ids=["get", "scan"]
 )
-def test_page_that_cannot_be_is_damage_too(tmp_path: Path, meet: Callable[[LmdbRows], Any]) -> None:
+def test_page_that_cannot_be_is_damage_too(tree: Tree, meet: Callable[[LmdbRows], Any]) -> None:
     """A branch page that leads beyond the file."""
-    environment = open_environment(tmp_path)
-    tables = open_tables(environment)
-    with environment.begin(write=True) as transaction:
-        writer = LmdbRows(environment, tables, transaction)
-        for number in range(200):
-            writer.write(Table.KEYS, b"%04d" % number, b"x" * 100)
-    size = environment.stat()["psize"]
-    pages = (tmp_path / DATA).read_bytes()
-    (branch,) = (
-        at for at in range(2 * size, len(pages), size) if pages[at + 10 : at + 12] == b"\1\0"
-    )
-    with (tmp_path / DATA).open("r+b") as file:
-        first = branch + int.from_bytes(pages[branch + 16 : branch + 18], "little")
-        file.seek(first + 3)  # the number of the page below: its third and fourth byte
-        file.write(b"\x7f")
-    rows = LmdbRows(environment, tables)
+    tree.damage(tree.node(0) + 3, b"\x7f")
     with pytest.raises(CorruptData, match=r"data\.mdb: damaged: table keys: LMDB says: "):
-        meet(rows)
-    rows.close()
-    environment.close()
+        meet(tree.rows)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+@pytest.mark.parametrize(
+    ("byte", "moved"), [(b"\x7f", 2), (b"\0", -2)], ids=["to a page before", "to a page behind"]
+)
+def test_branch_that_leads_to_the_wrong_page_is_damage_too(
+    tree: Tree, byte: bytes, moved: int, reverse: bool
+) -> None:
+    at = tree.node(1) + 8
+    key = b"%04d" % (int(tree.branch[at : at + 4]) + moved)  # near where the second page begins
+    tree.damage(at, byte)
+    for meet in (
+        lambda rows: rows.get(Table.KEYS, key),
+        _scan(key, None) if not reverse else _scan(b"", key, reverse=True),
+    ):
+        with pytest.raises(CorruptData, match=r"table keys: key .* the place of"):
+            meet(tree.rows)
+
+
+def test_first_row_of_a_page_is_not_taken_for_none_when_the_page_before_was_searched(
+    tree: Tree,
+) -> None:
+    at = tree.node(1) + 8
+    tree.damage(at, b"\x7f")
+    with pytest.raises(CorruptData, match="table keys: key"):
+        tree.rows.get(Table.KEYS, tree.branch[at : at + 4])

@@ -4,7 +4,9 @@ LMDB limits keys to 511 bytes, etcd does not. A key of more than SHORT_BYTES sta
 same SHORT_BYTES, in a bucket: one LMDB row under that beginning and a zero byte, which holds the rest of each key and its
 value, in order. It sorts after the short key that is its beginning and before everything greater, so scans stay in order.
 
-LMDB has no checksums. Each of its rows ends with one of ours, over table, key and value: nothing is read without it.
+LMDB has no checksums. Each of its rows ends with one of ours, over table, key and value: nothing is read without it. And
+nothing is said not to be there before the rows beside its place were read: a damaged key, or a page that leads to the wrong
+one, is found out.
 """
 
 from bisect import bisect_left
@@ -117,9 +119,30 @@ class LmdbRows:
         stored = self._tables[table]
         try:
             sealed = self._transaction.get(key, db=stored.handle)
+            if sealed is None:
+                self._check_place(stored, key, is_empty=True)
+                return None
         except DAMAGES as error:
             raise stored.damaged(f"LMDB says: {error}") from error
-        return None if sealed is None else stored.unsealed(key, sealed)
+        return stored.unsealed(key, sealed)
+
+    def _check_place(self, stored: StoredTable, key: bytes, *, is_empty: bool = False) -> None:
+        """The rows on both sides of a key's place are whole, and belong there: else its own could be one of them, or elsewhere.
+
+        is_empty: the row of that key must not be there.
+        """
+        cursor = self._transaction.cursor(stored.handle)
+        has_next = cursor.set_range(key)
+        if has_next:
+            following, sealed = cursor.item()
+            stored.unsealed(following, sealed)
+            if following < key or (is_empty and following == key):
+                raise stored.damaged(f"key {following!r} stands behind the place of {key!r}")
+        if cursor.prev() if has_next else cursor.last():
+            previous, sealed = cursor.item()
+            stored.unsealed(previous, sealed)
+            if previous >= key:
+                raise stored.damaged(f"key {previous!r} stands before the place of {key!r}")
 
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
@@ -144,12 +167,16 @@ class LmdbRows:
     ) -> Iterator[tuple[bytes, bytes]]:
         """LMDB's rows that may hold keys of the range, buckets at its edges included.
 
-        The row at which it ends is checked too: with a damaged key it would cut the range short.
+        The rows between which it begins, and that at which it ends, are checked too: with a damaged key they could belong to it.
         """
         first = start[:SHORT_BYTES]
         last = None if stop is None else stop[:SHORT_BYTES] + b"\0"
-        unsealed = self._tables[table].unsealed
-        cursor = self._transaction.cursor(self._tables[table].handle)
+        stored = self._tables[table]
+        unsealed = stored.unsealed
+        edge = last if reverse else first
+        if edge:
+            self._check_place(stored, edge)
+        cursor = self._transaction.cursor(stored.handle)
         if not reverse:
             if cursor.set_range(first) if first else cursor.first():
                 for key, sealed in cursor:
