@@ -4,9 +4,10 @@ from collections.abc import Generator
 from pathlib import Path
 
 from raftwerk.durability import SnapshotReader
-from raftwerk.kv.commands import Command, Operation, RangeQuery, encode
+from raftwerk.kv.commands import Command, Operation, RangeQuery, Txn, encode
 from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.machine import SLICE_ROWS, KvMachine
+from raftwerk.kv.read import ALL_ROWS
 from raftwerk.kv.results import (
     CompactResult,
     DeleteRangeResult,
@@ -33,6 +34,13 @@ def completed(results: list[Result] | Steps[list[Result]]) -> list[Result]:
         except StopIteration as end:
             results = end.value
     return results
+
+
+def read_only(machine: KvMachine, txn: Txn) -> TxnResult | KvError:
+    """A transaction that only reads, at once."""
+    result = machine.txn_sliced(txn).step(ALL_ROWS)
+    assert result is not None
+    return result
 
 
 class Rig:

@@ -23,7 +23,7 @@ from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import KvError, PublishResult, PutResult, TxnResult
 from raftwerk.storage.memory import MemoryStore
 from tests.kv.model import Written
-from tests.kv.rig import Rig
+from tests.kv.rig import Rig, read_only
 
 POSITION = b"position of index 3"
 
@@ -149,10 +149,10 @@ def test_members_are_those_that_published_themselves_last() -> None:
 def test_read_only_transaction_needs_no_log() -> None:
     rig = Rig()
     rig.execute(Put(b"a"))
-    result = rig.machine.txn_read_only(Txn((), (RangeQuery(b"a"), Txn())))
+    result = read_only(rig.machine, Txn((), (RangeQuery(b"a"), Txn())))
     assert isinstance(result, TxnResult)
     assert (result.revision, len(result.responses)) == (2, 2)
-    refused = rig.machine.txn_read_only(Txn((), (RangeQuery(b"a", revision=9),)))
+    refused = read_only(rig.machine, Txn((), (RangeQuery(b"a", revision=9),)))
     assert refused is KvError.FUTURE_REVISION
 
 

@@ -25,9 +25,8 @@ from raftwerk.kv.commands import (
 )
 from raftwerk.kv.results import KvError
 from raftwerk.kv.rows import ROW_BYTES, KeyValue
-from raftwerk.kv.txn import has_ranges
 from tests.kv.model import Range, Transaction, Written
-from tests.kv.rig import Rig, plain
+from tests.kv.rig import Rig, plain, read_only
 
 ALL = (b"\0", b"\0")
 
@@ -228,7 +227,7 @@ def test_slices_of_a_read_only_transaction_are_the_same_as_all_at_once(
 ) -> None:
     """Whatever is written, compacted and removed in between."""
     rig.execute(Compact(3))
-    expected = plain(rig.machine.txn_read_only(txn))
+    expected = plain(read_only(rig.machine, txn))
     scan = rig.machine.txn_sliced(txn)
     while (result := scan.step(max_rows)) is None:
         rig.execute_all(Put(b"a", b""), Put(b"new"), DeleteRange(b"b"), Put(b"x", b"1"))
@@ -268,7 +267,7 @@ def test_command_in_slices_is_the_same_as_at_once_and_seen_by_nobody_before_its_
     while True:
         machine = sliced.machine
         assert [plain(machine.range(query)) for query in (EVERY, RangeQuery(b"a"))] == before
-        found = plain(machine.txn_read_only(then(EVERY, RangeQuery(b"a"))))
+        found = plain(read_only(machine, then(EVERY, RangeQuery(b"a"))))
         assert isinstance(found, Transaction)
         assert list(found.responses) == before
         with pytest.raises(AssertionError, match="half a command"):
@@ -321,16 +320,30 @@ def test_read_only_transaction_holds_back_removal_until_its_end(rig: Rig) -> Non
     assert rig.machine.removed_revision == 5
 
 
-@pytest.mark.parametrize(
-    ("txn", "expected"),
-    [
-        (Txn(), False),
-        (Txn((exists(b"a"),), (RangeQuery(b"a"), Put(b"a")), (DeleteRange(b"a"),)), False),
-        (Txn((VALUE,)), True),
-        (then(EVERY), True),
-        (Txn((), (), (Txn(failure=(EVERY,)),)), True),
+LARGE = b"x" * 5 * ROW_BYTES
+KEYS = (b"a", b"b", b"c", b"d")
+SOME = Compare(CompareTarget.VALUE, CompareResult.NOT_EQUAL, b"a", b"", b"e")
+LARGE_ONES: dict[str, list[Command]] = {
+    "keys read": [then(*map(RangeQuery, KEYS), Put(b"w"))],
+    "keys compared": [
+        Txn(
+            (*(Compare(CompareTarget.VALUE, CompareResult.NOT_EQUAL, key, b"") for key in KEYS),),
+            (Put(b"w"),),
+        )
     ],
-    ids=["empty", "keys", "compared", "read", "nested"],
-)
-def test_transaction_has_ranges_if_it_may_look_at_many_keys(txn: Txn, expected: bool) -> None:
-    assert has_ranges(txn) is expected
+    "range compared": [Txn((SOME,), (Put(b"w"),))],
+    "keys deleted": [then(*(DeleteRange(key, prev_kv=True) for key in KEYS))],
+    "keys replaced": [then(*(Put(key, prev_kv=True) for key in KEYS))],
+    "values left as they are": [then(*(Put(key, ignore_value=True) for key in KEYS))],
+    "keys replaced, one by one": [Put(key, prev_kv=True) for key in KEYS],
+}
+
+
+@pytest.mark.parametrize("commands", LARGE_ONES.values(), ids=LARGE_ONES)
+def test_large_values_that_commands_read_count_as_rows(commands: list[Command]) -> None:
+    """A slice for each, or two."""
+    rig = Rig(slice_rows=5)
+    rig.execute_all(*(Put(key, LARGE) for key in KEYS))
+    steps = rig.machine.apply([encode(command) for command in commands], 9, b"")
+    assert isinstance(steps, Generator)
+    assert sum(1 for _ in steps) >= len(KEYS) - 2

@@ -19,8 +19,13 @@ EVERYTHING = RangeRequest(key=b"\0", range_end=b"\0")
 class KvRig(Rig):
     """The service, its node and its quota."""
 
-    def __init__(self, settings: Settings | None = None, store: Store | None = None) -> None:
-        loop = FakeLoop()
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        store: Store | None = None,
+        loop: FakeLoop | None = None,
+    ) -> None:
+        loop = loop or FakeLoop()
         self.node = FakeNode(loop, settings, store)
         self.is_over_quota = False
         service = KvService(self.node, loop, Slices(loop), lambda: self.is_over_quota)

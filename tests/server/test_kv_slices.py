@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import (
@@ -19,6 +20,7 @@ from raftwerk.api.rpc_pb2 import (
 from raftwerk.kv.commands import Compact, Put, encode
 from raftwerk.kv.store import Table
 from raftwerk.storage.memory import MemoryStore
+from tests.server.fakes import FakeLoop
 from tests.server.kv_rig import COMPACT, EVERYTHING, PUT, RANGE, TXN, KvRig
 
 
@@ -33,6 +35,49 @@ def test_big_range_is_read_in_slices(rig: KvRig) -> None:
     response = RangeResponse.FromString(rig.call(RANGE, EVERYTHING).message)
     assert [kv.key for kv in response.kvs] == [b"k%06d" % number for number in range(3000)]
     assert rig.loop.turns - before >= 3000 // 200
+
+
+class SlowLoop(FakeLoop):
+    """Two milliseconds pass between two looks at the clock."""
+
+    def time(self) -> float:
+        self.now_s += 0.002
+        return self.now_s
+
+
+@pytest.mark.parametrize(
+    ("path", "request_"),
+    [(RANGE, RangeRequest(key=b"k")), (PUT, PutRequest(key=b"k", prev_kv=True))],
+    ids=["get", "replaced"],
+)
+def test_answers_with_a_value_that_come_together_are_made_in_several_turns(
+    path: str, request_: Message
+) -> None:
+    """However many one step lets go."""
+    rig = KvRig(loop=SlowLoop())
+    rig.call(PUT, PutRequest(key=b"k", value=b"v"))
+    calls = [rig.start(path, request_) for _ in range(10)]
+    answered = []
+    while rig.loop.turn():
+        rig.pump()
+        answered.append(sum(call.outcome is not None for call in calls))
+    assert answered[0] < answered[-1] == 10
+
+
+@pytest.mark.parametrize("serializable", [False, True])
+def test_single_keys_of_a_transaction_that_reads_are_read_in_slices_if_they_are_large(
+    rig: KvRig, serializable: bool
+) -> None:
+    keys = [b"k%d" % number for number in range(20)]
+    for key in keys:
+        rig.call(PUT, PutRequest(key=key, value=bytes(100_000)))
+    reads = [
+        RequestOp(request_range=RangeRequest(key=key, serializable=serializable)) for key in keys
+    ]
+    before = rig.loop.turns
+    answer = TxnResponse.FromString(rig.call(TXN, TxnRequest(success=reads)).message)
+    assert [one.response_range.kvs[0].key for one in answer.responses] == keys
+    assert rig.loop.turns - before >= len(keys) // 10
 
 
 class CountingStore(MemoryStore):

@@ -1,6 +1,6 @@
 """Long reads take turns, and none gets a slice that nobody waits for."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from types import SimpleNamespace
 from typing import cast
 
@@ -188,3 +188,56 @@ def test_read_of_a_call_is_refused_when_too_many_wait(loop: FakeLoop, slices: Sl
     assert late[-1].refusal == status.TOO_MANY_REQUESTS
     loop.settle()
     assert log.count("late 0") == WAITING_MAX
+
+
+def short(loop: FakeLoop, log: list[str], name: str, seconds: float = 0.002) -> Callable[[], None]:
+    def answer() -> None:
+        loop.now_s += seconds
+        log.append(name)
+
+    return answer
+
+
+def test_short_answers_that_come_together_hold_the_loop_only_so_long(
+    loop: FakeLoop, slices: Slices
+) -> None:
+    """And leave in the order in which they came."""
+    log: list[str] = []
+    for name in "abcdefg":
+        slices.answer_soon(call(), short(loop, log, name))
+    assert "".join(log) == "abc"
+    loop.turn()
+    slices.answer_soon(call(), short(loop, log, "h"))
+    assert "".join(log) == "abcdef"
+    loop.turn()
+    assert "".join(log) == "abcdefgh"
+    assert not loop.turn()
+
+
+def test_short_answers_do_not_wait_for_long_reads_nor_hold_them_up(
+    loop: FakeLoop, slices: Slices
+) -> None:
+    log: list[str] = []
+    for number in range(ACTIVE_MAX):
+        slices.start(call(), work(log, f"{number}.", 2))
+    slices.start(call(), work(log, "late ", 1))
+    for name in "abcde":
+        slices.answer_soon(call(), short(loop, log, name, seconds=0.1))
+    assert "a" in log
+    for _ in range(3):
+        loop.turn()
+    assert {"b", "c", "d", "late 0"} < set(log)
+    assert "e" not in log
+    assert "0.1" in log
+
+
+def test_short_answer_that_cannot_be_made_later_is_refused(loop: FakeLoop, slices: Slices) -> None:
+    def broken() -> None:
+        raise ValueError("broken")
+
+    one = FakeCall()
+    slices.answer_soon(call(), short(loop, [], "long", seconds=0.1))
+    slices.answer_soon(cast("Call", one), broken, status.DONE_NO_ANSWER)
+    assert one.refusal is None
+    loop.settle()
+    assert one.refusal == status.DONE_NO_ANSWER

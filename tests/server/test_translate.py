@@ -18,6 +18,7 @@ from raftwerk.kv.commands import (
     Txn,
 )
 from raftwerk.kv.results import DeleteRangeResult, PutResult, RangeResult, TxnResult
+from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.server import translate
 
 UINT64 = st.integers(0, 2**64 - 1)
@@ -129,8 +130,8 @@ def whole(parts: translate.Parts) -> bytes:
         try:
             next(parts)
         except StopIteration as end:
-            data: bytes = end.value
-            return data
+            data: list[bytes] = end.value
+            return b"".join(data)
 
 
 def operations(depth: int) -> st.SearchStrategy[rpc_pb2.RequestOp]:
@@ -282,7 +283,7 @@ def serialized(kvs: list[kv_pb2.KeyValue]) -> list[bytes]:
 def test_range_response_is_protobufs(kvs: list[kv_pb2.KeyValue], more: bool, count: int) -> None:
     result = RangeResult(9, serialized(kvs), more, count)
     expected = rpc_pb2.RangeResponse(header=HEADER, kvs=kvs, more=more, count=count)
-    assert translate.range_response(HEADER_FIELD, result) == expected.SerializeToString()
+    assert b"".join(translate.range_parts(HEADER_FIELD, result)) == expected.SerializeToString()
 
 
 @given(kvs=st.lists(KVS, max_size=6), cut=st.integers(0, 6))
@@ -294,14 +295,14 @@ def test_range_response_can_be_made_in_pieces(kvs: list[kv_pb2.KeyValue], cut: i
         translate.kvs_field(result.kvs[cut:]),
         translate.range_tail(result),
     ]
-    assert b"".join(pieces) == translate.range_response(HEADER_FIELD, result)
+    assert b"".join(pieces) == b"".join(translate.range_parts(HEADER_FIELD, result))
 
 
 @given(prev_kv=st.none() | KVS)
 def test_put_response_is_protobufs(prev_kv: kv_pb2.KeyValue | None) -> None:
     result = PutResult(9, None if prev_kv is None else prev_kv.SerializeToString())
     expected = rpc_pb2.PutResponse(header=HEADER, prev_kv=prev_kv)
-    assert translate.put_response(HEADER_FIELD, result) == expected.SerializeToString()
+    assert b"".join(translate.put_parts(HEADER_FIELD, result)) == expected.SerializeToString()
 
 
 @given(deleted=REVISION, prev_kvs=st.lists(KVS, max_size=3))
@@ -352,3 +353,34 @@ def test_long_answer_is_put_together_in_slices() -> None:
     assert slices == 4
     at_once = whole(translate.txn_steps(HEADER_FIELD, result, 100))
     assert whole(translate.txn_steps(HEADER_FIELD, result, 3)) == at_once
+
+
+LARGE = bytes(3 * ROW_BYTES)
+LARGE_ANSWERS = {
+    "read": TxnResult(2, True, [RangeResult(2, [LARGE], False, 1)] * 4),
+    "replaced": TxnResult(2, True, [PutResult(2, LARGE)] * 4),
+    "deleted": DeleteRangeResult(2, 4, [LARGE] * 4),
+}
+
+
+@pytest.mark.parametrize("result", LARGE_ANSWERS.values(), ids=LARGE_ANSWERS)
+def test_large_key_values_count_for_more(result: TxnResult | DeleteRangeResult) -> None:
+    """Two of them are more than a slice has room for."""
+    if isinstance(result, TxnResult):
+        steps = translate.txn_steps(HEADER_FIELD, result, 5)
+    else:
+        steps = translate.delete_steps(HEADER_FIELD, result, 5)
+    assert 1 + sum(1 for _ in steps) == 2
+
+
+def test_pieces_of_an_answer_are_few_and_large_ones_are_not_copied() -> None:
+    """Each takes a frame of its own."""
+    large = bytes(translate.PIECE_BYTES)
+    steps = translate.txn_steps(
+        HEADER_FIELD, TxnResult(2, True, [*[PutResult(2, b"kv")] * 1000, PutResult(2, large)]), 5000
+    )
+    with pytest.raises(StopIteration) as end:
+        next(steps)
+    pieces = end.value.value
+    assert len(pieces) < 1000 + 5
+    assert any(piece is large for piece in pieces)

@@ -16,12 +16,17 @@ _NUMBERS: Final = {
 }
 
 
-def row_holds(versions: Versions, item: Compare, row: KeyRow | None) -> bool:
-    """Whether a comparison is true of one version; None: there is no key."""
-    target = item.target
-    if target is CompareTarget.VALUE:
-        return row is not None and _compare(item.result, versions.decoded(row).value, item.operand)
-    return _compare(item.result, _NUMBERS[target](row or _MISSING), item.operand)
+def operand_of(versions: Versions, item: Compare, row: KeyRow | None) -> int | bytes | None:
+    """What of one version is compared; row None: there is no key. None: nothing, and the comparison is not true."""
+    if item.target is CompareTarget.VALUE:
+        return None if row is None else versions.decoded(row).value
+    number: int = _NUMBERS[item.target](row or _MISSING)
+    return number
+
+
+def holds(item: Compare, operand: int | bytes | None) -> bool:
+    """Whether a comparison is true of that."""
+    return operand is not None and _compare(item.result, operand, item.operand)
 
 
 def _compare(result: CompareResult, left: int | bytes, right: int | bytes) -> bool:

@@ -40,7 +40,6 @@ from raftwerk.kv.results import (
     PutResult,
     RangeResult,
     Result,
-    TxnResult,
 )
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.sessions import Sessions
@@ -273,14 +272,11 @@ class KvMachine:
             return KvError.FUTURE_REVISION
         return KvError.COMPACTED if 0 < revision < self.compacted_revision else None
 
-    def txn_read_only(self, txn: Txn) -> TxnResult | KvError:
-        """A transaction that only reads, on the present state; at once: for a few keys."""
-        result = self.txn_sliced(txn).step(ALL_ROWS)
-        assert result is not None
-        return result
-
     def txn_sliced(self, txn: Txn) -> TxnScan:
-        """The same, to be read with step(max_rows). What is readable now stays so until it is complete or closed."""
+        """A transaction that only reads, on the present state, to be read with step(max_rows).
+
+        What is readable now stays so until it is complete or closed.
+        """
         unpin = self._compaction.pin(self.compacted_revision)
         part = Slice(ALL_ROWS)
         return TxnScan(self._execution(part, self.revision), part, txn, unpin)

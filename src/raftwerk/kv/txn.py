@@ -124,7 +124,7 @@ class Execution:
         if not item.range_end:
             data = versions.store.get(Table.KEYS, item.key)
             row = None if data is None else versions.at(data, self._bound)
-            return compare.row_holds(versions, item, row)
+            return (yield from self._row_holds(item, row))
         is_empty = True
         start, stop = bounds(item.key, item.range_end)
         next_key: bytes | None = start
@@ -132,11 +132,24 @@ class Execution:
             rows, next_key = self._some_rows(next_key, stop)
             for _, row in rows:
                 is_empty = False
-                if not compare.row_holds(versions, item, row):
+                if not (yield from self._row_holds(item, row)):
                     return False
             if next_key is not None:
                 yield from self._pause()
-        return not is_empty or compare.row_holds(versions, item, None)
+        return not is_empty or (yield from self._row_holds(item, None))
+
+    def _row_holds(self, item: Compare, row: KeyRow | None) -> Steps[bool]:
+        operand = compare.operand_of(self._versions, item, row)
+        if isinstance(operand, bytes):
+            yield from self._count(operand)
+        return compare.holds(item, operand)
+
+    def _count(self, data: bytes) -> Steps[None]:
+        """That was read: if it is large, it counts as more rows."""
+        if len(data) >= ROW_BYTES:
+            if not self._slice.left:
+                yield from self._pause()
+            self._slice.take(len(data) // ROW_BYTES)
 
     def _some_rows(
         self, start: bytes, stop: bytes | None
@@ -213,12 +226,15 @@ class Execution:
     def _range(self, query: RangeQuery) -> Steps[RangeResult]:
         read_revision = query.revision if query.revision > 0 else self._read_revision
         if not query.range_end:
-            return read_key(self._versions, query, read_revision, self.revision)
+            result = read_key(self._versions, query, read_revision, self.revision)
+            for kv in result.kvs:
+                yield from self._count(kv)
+            return result
         scan = RangeScan(self._versions, query, read_revision, self.revision)
-        while (result := scan.step(self._slice.left)) is None:
+        while (found := scan.step(self._slice.left)) is None:
             yield from self._pause()
         self._slice.left = scan.rows_left
-        return result
+        return found
 
     def put(self, put: Put) -> PutResult:
         versions = self._versions
@@ -229,8 +245,10 @@ class Execution:
             if row is not None:
                 if put.prev_kv:
                     prev_kv = versions.key_value(row)
+                    self._slice.take(len(prev_kv) // ROW_BYTES)
                 if put.ignore_value:
                     value = versions.decoded(row).value
+                    self._slice.take(len(value) // ROW_BYTES)
                 if put.ignore_lease:
                     lease = row.lease
             # else a deletion "from key on" in the same Txn, which validation lets pass as etcd's does: etcd crashes here
@@ -263,10 +281,7 @@ class Execution:
         for _, row in rows:
             kv = self._versions.key_value(row)
             found.append(kv)
-            if len(kv) >= ROW_BYTES:
-                if not self._slice.left:
-                    yield from self._pause()
-                self._slice.take(len(kv) // ROW_BYTES)
+            yield from self._count(kv)
         return found
 
     def delete_leased(self, lease_id: int) -> Steps[int]:
@@ -325,18 +340,6 @@ def _flat(branch: Branch) -> Iterator[RangeQuery | Put | DeleteRange | Txn]:
             yield from _flat(operation[2])
         else:
             yield operation
-
-
-def has_ranges(txn: Txn) -> bool:
-    """Whether it may look at many keys."""
-    return any(item.range_end for item in txn.compares) or any(
-        has_ranges(operation) if isinstance(operation, Txn) else _is_range(operation)
-        for operation in (*txn.success, *txn.failure)
-    )
-
-
-def _is_range(operation: RangeQuery | Put | DeleteRange) -> bool:
-    return not isinstance(operation, Put) and bool(operation.range_end)
 
 
 def is_sound(txn: Txn) -> bool:

@@ -18,7 +18,6 @@ from raftwerk.kv.results import (
     PutResult,
     TxnResult,
 )
-from raftwerk.kv.txn import has_ranges
 from raftwerk.server import translate, validate
 from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
@@ -28,7 +27,7 @@ from raftwerk.server.slices import Slices, Steps, read_in_slices
 SLICE_ROWS: Final = 200
 """Rows of a range that are read in one turn of the loop: about two milliseconds."""
 SLICE_KVS: Final = 2_000
-"""Key-values that are put into the answer in one turn."""
+"""Key-values that are put into the answer in one turn. Large ones count for more."""
 POLL_S: Final = 0.01
 
 
@@ -79,7 +78,14 @@ class KvService:
 
         def done(result: object) -> None:
             if isinstance(result, PutResult):
-                call.reply(translate.put_response(self.header(result.revision), result))
+                header = self.header(result.revision)
+                if result.prev_kv is None:
+                    call.reply(header)
+                else:
+                    parts = translate.put_parts(header, result)
+                    self._slices.answer_soon(
+                        call, lambda: call.reply_parts(parts), status.DONE_NO_ANSWER
+                    )
             else:
                 fail_with(call, result)
 
@@ -126,12 +132,7 @@ class KvService:
                 fail_with(call, result)
 
         def answer() -> None:
-            if call.is_over:
-                return
-            if has_ranges(command):
-                self._slices.answer(call, self._txn_steps(command, done))
-            else:
-                done(self._machine.txn_read_only(command))
+            self._slices.answer(call, self._txn_steps(command, done))
 
         if not is_read_only:
             self._propose(call, command, done)
@@ -193,12 +194,17 @@ class KvService:
             return
         if query.range_end:
             self._slices.answer(call, self._range_steps(call, query))
+        else:
+            self._slices.answer_soon(call, lambda: self._answer_key(call, query))
+
+    def _answer_key(self, call: Call, query: RangeQuery) -> None:
+        if call.is_over:
             return
         result = self._machine.range(query)
         if isinstance(result, KvError):
             fail_with(call, result)
         else:
-            call.reply(translate.range_response(self.header(result.revision), result))
+            call.reply_parts(translate.range_parts(self.header(result.revision), result))
 
     def _txn_steps(self, command: Txn, done: Callable[[object], None]) -> Steps:
         """A transaction that reads many keys."""
@@ -214,13 +220,14 @@ class KvService:
             return
         kvs, parts = result.kvs, [self.header(result.revision)]
         assert isinstance(kvs, list)
-        for start in range(0, len(kvs), SLICE_KVS):
+        start = 0
+        while start < len(kvs):
             if start:
                 yield
-            parts.append(translate.kvs_field(kvs[start : start + SLICE_KVS]))
-            kvs[start : start + SLICE_KVS] = [
-                b""
-            ] * SLICE_KVS  # freed here, and not all of them in one turn
+            stop, _ = translate.fitting(kvs, start, SLICE_KVS)
+            parts.append(translate.kvs_field(kvs[start:stop]))
+            kvs[start:stop] = [b""] * (stop - start)  # freed here, and not all of them in one turn
+            start = stop
         parts.append(translate.range_tail(result))
         call.reply_parts(parts)
 
@@ -229,14 +236,14 @@ class KvService:
         try:
             next(parts)
         except StopIteration as end:
-            call.reply(end.value)
+            call.reply_parts(end.value)
         else:
             self._slices.start(call, self._reply_steps(call, parts))
 
     @staticmethod
     def _reply_steps(call: Call, parts: translate.Parts) -> Steps:
         with Answering(call, status.DONE_NO_ANSWER):
-            call.reply((yield from parts))
+            call.reply_parts((yield from parts))
 
 
 def _has_put(request: rpc_pb2.TxnRequest) -> bool:

@@ -1,4 +1,4 @@
-"""Long reads in slices: one slice of one of them in each turn of the loop, however many there are."""
+"""Long reads in slices: one slice of one of them in each turn of the loop, however many there are. Short answers go before."""
 
 import asyncio
 from collections import deque
@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator
 from typing import Final, Protocol, TypeAlias, TypeVar
 
 from raftwerk.api import status
+from raftwerk.api.status import Status
 from raftwerk.http2.server import Call
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import KvError
@@ -14,7 +15,7 @@ from raftwerk.server.calls import Answering
 ACTIVE_MAX: Final = 16
 """Reads in progress: each holds what it has read so far. The others wait for their first slice."""
 TURN_S: Final = 0.005
-"""When first slices took this long, the next one waits for another turn of the loop."""
+"""When short answers and first slices took this long, the next one waits for another turn of the loop."""
 WAITING_MAX: Final = 10_000
 """Reads of calls that wait for their first slice; more are refused."""
 
@@ -40,6 +41,7 @@ class Slices:
         self._loop = loop
         self._active: deque[tuple[Reader, Steps]] = deque()
         self._waiting: deque[tuple[Reader, Steps]] = deque()
+        self._short: deque[tuple[Call, Callable[[], None], Status]] = deque()
         self._is_due = False
         self._spent_s = 0.0
         """On slices since the last turn here; at least what this turn of the loop has spent on them."""
@@ -51,6 +53,29 @@ class Slices:
         else:
             steps.close()
             call.finish(*status.TOO_MANY_REQUESTS)
+
+    def answer_soon(
+        self, call: Call, answer: Callable[[], None], no_answer: Status = status.NO_ANSWER
+    ) -> None:
+        """A short answer: at once, unless those of this turn of the loop took too long already; many may come together.
+
+        no_answer: see calls.Answering.
+        """
+        self._short.append((call, answer, no_answer))
+        if len(self._short) == 1:
+            self._answer_short()
+        self._wake()
+
+    def _answer_short(self) -> None:
+        """For as long as there is time, in the order in which they came."""
+        while self._short and self._spent_s < TURN_S:
+            call, answer, no_answer = self._short.popleft()
+            began_s = self._loop.time()
+            try:
+                with Answering(call, no_answer):
+                    answer()
+            finally:
+                self._spent_s += self._loop.time() - began_s
 
     def start(self, reader: Reader, steps: Steps) -> None:
         """Do the first slice, which may be all: now, if this turn of the loop has time for it and no other read waits.
@@ -79,17 +104,20 @@ class Slices:
             self._spent_s += self._loop.time() - began_s
 
     def _wake(self) -> None:
-        if (self._active or self._waiting) and not self._is_due:
+        if (self._active or self._waiting or self._short) and not self._is_due:
             self._is_due = True
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """First slices for as long as there is time, then one of a read in progress: neither kind holds up the other."""
+        """Short answers and first slices for as long as there is time, then one of a read in progress: none waits for others."""
         self._is_due = False
         self._spent_s = 0.0
         try:
-            while self._waiting and self._has_room:
+            self._answer_short()
+            while self._waiting and len(self._active) < ACTIVE_MAX:
                 self._slice(*self._waiting.popleft())
+                if self._spent_s >= TURN_S:
+                    break
             if self._active:
                 self._slice(*self._active.popleft())
         finally:

@@ -21,7 +21,7 @@ from raftwerk.kv.commands import (
     Txn,
 )
 from raftwerk.kv.results import DeleteRangeResult, PutResult, RangeResult, TxnResult
-from raftwerk.kv.rows import varint
+from raftwerk.kv.rows import ROW_BYTES, varint
 
 _SORT_ORDERS = tuple(SortOrder)
 _SORT_TARGETS = tuple(SortTarget)
@@ -149,7 +149,10 @@ class Headers:
 
 RANGE_KV: Final = b"\x12"
 _PREV_KV: Final = b"\x1a"
-Parts: TypeAlias = Generator[None, None, bytes]
+PIECE_BYTES: Final = 64 * 1024
+"""Of an answer: what is smaller is put together."""
+Parts: TypeAlias = Generator[None, None, list[bytes]]
+"""Makes an answer, or some of one, in slices: bytes that follow each other."""
 
 
 def _nested_header(revision: int) -> bytes:
@@ -157,8 +160,9 @@ def _nested_header(revision: int) -> bytes:
     return b"\x0a" + varint(len(header)) + header
 
 
-def range_response(header: bytes, result: RangeResult) -> bytes:
-    return header + kvs_field(result.kvs) + range_tail(result)
+def range_parts(header: bytes, result: RangeResult) -> list[bytes]:
+    """A RangeResponse, of few key-values."""
+    return [header, kvs_field(result.kvs), range_tail(result)]
 
 
 def kvs_field(kvs: Sequence[bytes], tag: bytes = RANGE_KV) -> bytes:
@@ -175,13 +179,23 @@ def range_tail(result: RangeResult) -> bytes:
     return b"\x18\x01" + count if result.more else count
 
 
-def put_response(header: bytes, result: PutResult) -> bytes:
+def fitting(kvs: Sequence[bytes], start: int, room: int) -> tuple[int, int]:
+    """How many of the key-values from `start` on fit into a slice: (where they end, the room left). Large ones take more."""
+    stop = start
+    while stop < len(kvs) and room > 0:
+        room -= 1 + len(kvs[stop]) // ROW_BYTES
+        stop += 1
+    return stop, room
+
+
+def put_parts(header: bytes, result: PutResult) -> list[bytes]:
+    """A PutResponse."""
     prev_kv = result.prev_kv
-    return header if prev_kv is None else header + b"\x12" + varint(len(prev_kv)) + prev_kv
+    return [header] if prev_kv is None else [header, b"\x12", varint(len(prev_kv)), prev_kv]
 
 
 def delete_steps(header: bytes, result: DeleteRangeResult, slice_kvs: int) -> Parts:
-    """A DeleteRangeResponse, put together in slices of at most slice_kvs key-values."""
+    """A DeleteRangeResponse, put together in slices of about slice_kvs key-values."""
     return _Answer(slice_kvs).delete(header, result)
 
 
@@ -191,28 +205,29 @@ def txn_steps(header: bytes, result: TxnResult, slice_kvs: int) -> Parts:
 
 
 class _Answer:
-    """One answer that may hold many key-values."""
+    """One answer that may hold many key-values, or large ones."""
 
     def __init__(self, slice_kvs: int) -> None:
         self._slice_kvs = self._left = slice_kvs
 
     def _kvs(self, kvs: Sequence[bytes], tag: bytes) -> Parts:
         parts: list[bytes] = []
-        for start in range(0, len(kvs), self._slice_kvs):
-            some = kvs[start : start + self._slice_kvs]
-            if len(some) > self._left:
+        start = 0
+        while start < len(kvs):
+            if self._left <= 0:
                 yield
                 self._left = self._slice_kvs
-            self._left -= len(some)
-            parts.append(kvs_field(some, tag))
-        return b"".join(parts)
+            stop, self._left = fitting(kvs, start, self._left)
+            parts.append(kvs_field(kvs[start:stop], tag))
+            start = stop
+        return parts
 
     def _range(self, header: bytes, result: RangeResult) -> Parts:
-        return header + (yield from self._kvs(result.kvs, RANGE_KV)) + range_tail(result)
+        return [header, *(yield from self._kvs(result.kvs, RANGE_KV)), range_tail(result)]
 
     def delete(self, header: bytes, result: DeleteRangeResult) -> Parts:
         deleted = b"\x10" + varint(result.deleted) if result.deleted else b""
-        return header + deleted + (yield from self._kvs(result.prev_kvs, _PREV_KV))
+        return [header + deleted, *(yield from self._kvs(result.prev_kvs, _PREV_KV))]
 
     def txn(self, header: bytes, result: TxnResult) -> Parts:
         parts = [header]
@@ -223,11 +238,36 @@ class _Answer:
             if isinstance(response, RangeResult):
                 tag, data = b"\x0a", (yield from self._range(nested, response))
             elif isinstance(response, PutResult):
-                tag, data = b"\x12", put_response(nested, response)
+                if self._left <= 0:
+                    yield
+                    self._left = self._slice_kvs
+                self._left -= len(response.prev_kv or b"") // ROW_BYTES
+                tag, data = b"\x12", put_parts(nested, response)
             elif isinstance(response, DeleteRangeResult):
                 tag, data = b"\x1a", (yield from self.delete(nested, response))
             else:
                 tag, data = b"\x22", (yield from self.txn(b"\x0a\x00", response))
-            operation = tag + varint(len(data)) + data
-            parts += (b"\x1a", varint(len(operation)), operation)
-        return b"".join(parts)
+            head = tag + varint(sum(map(len, data)))
+            operation = [head, *data]
+            size = varint(sum(map(len, operation)))
+            parts += _joined([b"\x1a", size, *operation])
+        return parts
+
+
+def _joined(parts: list[bytes]) -> list[bytes]:
+    """The same in fewer parts: each of them takes a frame on the wire. Large ones are not copied."""
+    joined: list[bytes] = []
+    small: list[bytes] = []
+    size = 0
+    for part in parts:
+        if len(part) < PIECE_BYTES:
+            small.append(part)
+            size += len(part)
+        if small and (len(part) >= PIECE_BYTES or size >= PIECE_BYTES):
+            joined.append(b"".join(small))
+            small, size = [], 0
+        if len(part) >= PIECE_BYTES:
+            joined.append(part)
+    if small:
+        joined.append(b"".join(small))
+    return joined
