@@ -74,7 +74,10 @@ def test_a_lease_and_a_lock(client: Client) -> None:
         assert lock.is_held
     assert not lock.is_held
     granted = client.lease_grant(30)
-    client.lease_revoke(granted.ID)
+    assert client.lease_keep_alive_once(granted.ID) == granted.TTL
+    with client.keep_alive(granted.ID) as kept:
+        assert (kept.id, kept.is_lost) == (granted.ID, False)
+    assert client.lease_revoke(granted.ID)
 
 
 def test_a_lock_in_two_threads_is_held_by_one(client: Client) -> None:

@@ -181,6 +181,11 @@ class Client:
             yield lease
 
     @contextmanager
+    def keep_alive(self, lease_id: int) -> Iterator[Lease]:
+        with self._inside(self.aio.keep_alive(lease_id)) as lease:
+            yield lease
+
+    @contextmanager
     def lock(self, name: bytes, ttl_s: int = TTL_S) -> Iterator[Lock]:
         """A thread cannot be stopped: look at `is_held` before what must not happen without it."""
         with self._inside(self.aio.lock(name, ttl_s)) as lock:
@@ -205,8 +210,11 @@ class Client:
     def lease_grant(self, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
         return self._run(self.aio.lease_grant(ttl_s))
 
-    def lease_revoke(self, lease_id: int) -> None:
-        self._run(self.aio.lease_revoke(lease_id))
+    def lease_revoke(self, lease_id: int) -> bool:
+        return self._run(self.aio.lease_revoke(lease_id))
+
+    def lease_keep_alive_once(self, lease_id: int) -> int:
+        return self._run(self.aio.lease_keep_alive_once(lease_id))
 
     def lease_time_to_live(
         self, lease_id: int, *, keys: bool = False

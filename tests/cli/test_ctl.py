@@ -98,6 +98,52 @@ def test_get_of_a_prefix(endpoint: str) -> None:
     assert output_of("get", "dir/", "--prefix", "--count-only", endpoint=endpoint) == "3\n"
 
 
+def test_ranges_in_any_order(endpoint: str) -> None:
+    for key, value in (("o/a", "2"), ("o/b", "3"), ("o/c", "1")):
+        output_of("put", key, value, endpoint=endpoint)
+    values = ("get", "o/", "--prefix", "--print-value-only")
+    assert output_of(*values, endpoint=endpoint) == "2\n3\n1\n"
+    assert output_of(*values, "--order=DESCEND", endpoint=endpoint) == "1\n3\n2\n"
+    assert output_of(*values, "--sort-by=value", endpoint=endpoint) == "1\n2\n3\n"
+    last = (*values, "--sort-by=MODIFY", "--order=descend", "--limit=1")
+    assert output_of(*last, endpoint=endpoint) == "1\n"
+    assert output_of("get", "o/a", "o/c", endpoint=endpoint) == "o/a\n2\no/b\n3\n"
+    after = output_of("get", "o/b", "--from-key", "--keys-only", endpoint=endpoint).splitlines()
+    assert after[:2] == ["o/b", "o/c"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["get", "a", "b", "--prefix"],
+        ["get", "a", "--prefix", "--from-key"],
+        ["get", "a", "--keys-only", "--count-only"],
+        ["get", "a", "--print-value-only", "--json"],
+        ["get", "a", "--order=up"],
+        ["del", "kept", "b", "--from-key"],
+        ["del", "", "--prefix", "--from-key"],
+        ["watch", "a", "b", "--prefix"],
+        ["put", "kept", "v", "--command-timeout=soon"],
+    ],
+    ids=" ".join,
+)
+def test_bad_combinations_are_2_and_nothing_is_done(arguments: list[str], endpoint: str) -> None:
+    output_of("put", "kept", "as it was", endpoint=endpoint)
+    answer = raftwerk(*arguments, endpoint=endpoint)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert output_of("get", "kept", endpoint=endpoint) == "as it was\n"
+
+
+def test_what_was_there_before(endpoint: str) -> None:
+    output_of("put", "before", "1", endpoint=endpoint)
+    put = output_of("put", "before", "2", "--prev-kv", endpoint=endpoint)
+    assert put.splitlines()[1:] == ["before", "1"]
+    gone = output_of("del", "before", "--prev-kv", endpoint=endpoint)
+    assert gone.splitlines()[1:] == ["before", "2"]
+    anew = output_of("put", "before", "3", "--prev-kv", endpoint=endpoint)
+    assert anew.splitlines()[1:] == []
+
+
 def test_empty_prefix_is_everything(endpoint: str) -> None:
     output_of("put", "everything", "value", endpoint=endpoint)
     count = int(output_of("get", "", "--prefix", "--count-only", endpoint=endpoint))
@@ -119,6 +165,13 @@ def test_del_tells_how_many(endpoint: str) -> None:
     assert output_of("del", "del/", endpoint=endpoint).startswith("0 deleted, revision ")
     assert output_of("del", "del/", "--prefix", endpoint=endpoint).startswith("2 deleted, ")
     assert raftwerk("get", "del/a", endpoint=endpoint).exit_code == 1
+
+
+def test_del_of_ranges(endpoint: str) -> None:
+    for key in ("zz/a", "zz/b", "zz/c"):
+        output_of("put", key, "value", endpoint=endpoint)
+    assert output_of("del", "zz/a", "zz/c", endpoint=endpoint).startswith("2 deleted, ")
+    assert output_of("del", "zz/", "--from-key", endpoint=endpoint).startswith("1 deleted, ")
 
 
 def test_json_is_that_of_the_gateway(endpoint: str) -> None:

@@ -60,10 +60,10 @@ def test_snapshot(etcd_endpoint: str, tmp_path: Path) -> None:
 
 def test_users_and_roles(etcd_endpoint: str) -> None:
     for command in (
-        "user add root --password=secret",
+        "user add root --new-user-password=secret",
         "role add root",
         "user grant-role root root",
-        "user add guest --password=guest",
+        "user add guest --new-user-password=guest",
         "role add reader",
         "role grant-permission reader read open/ --prefix",
         "user grant-role guest reader",
@@ -76,6 +76,8 @@ def test_users_and_roles(etcd_endpoint: str) -> None:
     assert output_of("user list", endpoint=etcd_endpoint, user=root).split() == ["guest", "root"]
     assert output_of("user get guest", endpoint=etcd_endpoint, user=root) == "reader\n"
     assert output_of("role get reader", endpoint=etcd_endpoint, user=root) == "READ open/ open0\n"
+    permissions = output_of("role get reader --json", endpoint=etcd_endpoint, user=root)
+    assert json.loads(permissions) == [{"key": "b3Blbi8=", "range_end": "b3BlbjA="}]
     assert sorted(output_of("role list", endpoint=etcd_endpoint, user=root).split()) == [
         "reader",
         "root",
@@ -83,8 +85,10 @@ def test_users_and_roles(etcd_endpoint: str) -> None:
     assert raftwerk("put open/a x", endpoint=etcd_endpoint).exit_code == 2
     assert raftwerk("put open/a x", endpoint=etcd_endpoint, user="guest:guest").exit_code == 2
     assert raftwerk("get open/a", endpoint=etcd_endpoint, user="guest:guest").exit_code == 1
+    by_option = "get open/a --user=guest --password=guest"
+    assert raftwerk(by_option, endpoint=etcd_endpoint).exit_code == 1
     for command in (
-        "user passwd guest --password=other",
+        "user passwd guest --new-user-password=other",
         "role revoke-permission reader open/ --prefix",
         "user revoke-role guest reader",
         "role delete reader",

@@ -33,6 +33,24 @@ def test_watch_prints_what_happens(live_endpoint: str) -> None:
     ]
 
 
+def test_watch_of_a_range_tells_where_it_begins(live_endpoint: str) -> None:
+    revision = revision_of(raftwerk("put", "wr/a", "x", endpoint=live_endpoint))
+    raftwerk("put", "wr/c", "not in it", endpoint=live_endpoint)
+    raftwerk("put", "wr/b", "y", endpoint=live_endpoint)
+    arguments = ("watch", "wr/a", "wr/c", f"--rev={revision}", "--count=2")
+    answer = raftwerk(*arguments, endpoint=live_endpoint)
+    assert answer.stdout == f"{revision} PUT wr/a x\n{revision + 2} PUT wr/b y\n"
+    assert answer.stderr == f"watching from revision {revision} on\n"
+
+
+def test_watch_from_now_on_tells_from_when(live_endpoint: str, tmp_path: Path) -> None:
+    with started("watch", "wn", folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as process:
+        begun = int(process.wait_for("watching from revision").split()[-2])
+        revision = revision_of(raftwerk("put", "wn", "1", endpoint=live_endpoint))
+        assert process.wait_for("PUT") == f"{revision} PUT wn 1"
+        assert begun == revision
+
+
 def test_watch_as_json(live_endpoint: str) -> None:
     revision = revision_of(raftwerk("put", "wj", "x", endpoint=live_endpoint))
     answer = raftwerk(
@@ -86,10 +104,29 @@ def test_leases(live_endpoint: str) -> None:
     assert lease in raftwerk("lease", "list", endpoint=live_endpoint).stdout.split()
     left = raftwerk("lease", "timetolive", lease, endpoint=live_endpoint)
     assert left.stdout.splitlines()[1:] == ["leased"]
-    raftwerk("lease", "revoke", lease, endpoint=live_endpoint)
+    once = raftwerk("lease", "keep-alive", lease, "--once", endpoint=live_endpoint)
+    assert (once.exit_code, once.stdout) == (0, f"lease {lease} renewed for 100 s\n")
+    listed = raftwerk("lease", "list", "--json", endpoint=live_endpoint)
+    assert {"ID": str(int(lease, 16))} in json.loads(listed.stdout)
+    for code, told in ((0, f"lease {lease} revoked\n"), (1, f"there is no lease {lease}\n")):
+        revoked = raftwerk("lease", "revoke", lease, endpoint=live_endpoint)
+        assert (revoked.exit_code, revoked.stdout) == (code, told)
     assert raftwerk("get", "leased", endpoint=live_endpoint).exit_code == 1
     over = raftwerk("lease", "timetolive", lease, endpoint=live_endpoint)
     assert (over.exit_code, over.stdout) == (1, f"lease {lease} is over\n")
+    for arguments in ((), ("--once",)):
+        gone = raftwerk("lease", "keep-alive", lease, *arguments, endpoint=live_endpoint)
+        assert (gone.exit_code, gone.stdout) == (1, f"lease {lease} is over\n")
+
+
+def test_lease_is_kept_alive_until_it_is_revoked(live_endpoint: str, tmp_path: Path) -> None:
+    lease = raftwerk("lease", "grant", "1", endpoint=live_endpoint).stdout.split()[1]
+    arguments = ("lease", "keep-alive", lease)
+    with started(*arguments, folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as process:
+        process.wait_for(f"lease {lease} is kept alive")
+        assert raftwerk("lease", "revoke", lease, endpoint=live_endpoint).exit_code == 0
+        assert process.wait() == 1
+        assert process.output.endswith(f"lease {lease} is over")
 
 
 def test_a_lease_that_is_no_number(live_endpoint: str) -> None:

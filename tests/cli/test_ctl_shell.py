@@ -6,58 +6,131 @@ from pathlib import Path
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from raftwerk.api import status
 from raftwerk.cli.ctl_shell import (
+    Shell,
     check_running,
-    credentials,
+    connected,
+    key_range,
     lease_id,
     member_id,
-    run,
-    tls_context,
 )
 from raftwerk.client import CallFailed, Client
 from raftwerk.errors import UsageError
 
-NAMES = [
-    f"{prefix}_{name}"
+
+def shell_of(*arguments: str, **environment: str) -> Shell:
+    """As a command gets it."""
+    found: list[Shell] = []
+    app = typer.Typer()
+
+    @app.command()
+    @connected
+    def command(shell: Shell, key: str = "own") -> None:
+        assert key == "own", "--key is the shell's"
+        found.append(shell)
+
+    answer = CliRunner().invoke(app, [*arguments], env={**CLEAN, **environment})
+    assert answer.exit_code == 0, answer.output
+    return found[0]
+
+
+CLEAN = {
+    f"{prefix}_{name}": ""
     for prefix in ("RAFTWERK", "ETCDCTL")
-    for name in ("USER", "PASSWORD", "CACERT", "CERT", "KEY")
-]
-
-
-@pytest.fixture(autouse=True)
-def _clean(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in NAMES:
-        monkeypatch.delenv(name, raising=False)
+    for name in ("ENDPOINTS", "USER", "PASSWORD", "CACERT", "CERT", "KEY", "COMMAND_TIMEOUT")
+}
+"""What others may have set."""
 
 
 @pytest.mark.parametrize(
-    ("variables", "found"),
+    ("arguments", "environment", "found"),
     [
-        ({}, None),
-        ({"ETCDCTL_USER": "root:a:b"}, ("root", "a:b")),
-        ({"RAFTWERK_USER": "root", "ETCDCTL_PASSWORD": "secret"}, ("root", "secret")),
-        ({"RAFTWERK_USER": "ours:1", "ETCDCTL_USER": "theirs:2"}, ("ours", "1")),
+        ([], {}, None),
+        ([], {"ETCDCTL_USER": "root:a:b"}, ("root", "a:b")),
+        ([], {"RAFTWERK_USER": "root", "ETCDCTL_PASSWORD": "secret"}, ("root", "secret")),
+        ([], {"RAFTWERK_USER": "ours:1", "ETCDCTL_USER": "theirs:2"}, ("ours", "1")),
+        (["--user=me:"], {"RAFTWERK_USER": "ours:1"}, ("me", "")),
+        (["--user=me", "--password=2"], {"RAFTWERK_PASSWORD": "1"}, ("me", "2")),
+        (["--password=2"], {"RAFTWERK_USER": "ours:1"}, ("ours", "2")),
     ],
-    ids=["nobody", "with password", "password apart", "ours first"],
+    ids=[
+        "nobody",
+        "with password",
+        "password apart",
+        "ours first",
+        "empty password",
+        "both options",
+        "password wins",
+    ],
 )
 def test_who_asks(
-    monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], found: tuple[str, str] | None
+    arguments: list[str], environment: dict[str, str], found: tuple[str, str] | None
 ) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    assert credentials() == found
+    assert shell_of(*arguments, **environment).credentials == found
+
+
+@pytest.mark.parametrize(
+    ("shell", "told"),
+    [
+        (Shell(user="ada"), "the password of ada is needed"),
+        (Shell(password="x"), "--password needs --user"),
+    ],
+    ids=["no password", "no name"],
+)
+def test_half_of_who_asks(shell: Shell, told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        _ = shell.credentials
 
 
 def test_no_certificates_no_tls() -> None:
-    assert tls_context() is None
+    assert shell_of().tls_context() is None
 
 
-def test_certificates_that_cannot_be_used(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("ETCDCTL_CACERT", str(tmp_path / "none"))
-    with pytest.raises(UsageError, match="certificates cannot be used"):
-        tls_context()
+def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
+    for shell in (shell_of(ETCDCTL_CACERT=f"{tmp_path}/no"), shell_of(f"--cacert={tmp_path}/no")):
+        with pytest.raises(UsageError, match="certificates cannot be used"):
+            shell.tls_context()
+
+
+def test_where_and_how_long() -> None:
+    shell = shell_of("--endpoints= a:1, ,b:2", "--command-timeout=1m30s")
+    assert (shell.addresses, shell.timeout_s()) == (["a:1", "b:2"], 90)
+    assert shell_of(ETCDCTL_COMMAND_TIMEOUT="2.5").timeout_s() == 2.5
+    assert shell_of().timeout_s(7) == 7
+
+
+@pytest.mark.parametrize("text", ["soon", "0", "-1", "nan", "inf"])
+def test_time_that_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match=r"--command-timeout must|is not a duration"):
+        Shell(command_timeout=text).timeout_s()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "options", "found"),
+    [
+        (("a",), {}, (b"a", b"")),
+        (("a", "b"), {}, (b"a", b"b")),
+        (("a",), {"prefix": True}, (b"a", b"b")),
+        (("a",), {"from_key": True}, (b"a", b"\0")),
+        (("",), {"prefix": True}, (b"\0", b"\0")),
+        (("",), {"from_key": True}, (b"\0", b"\0")),
+    ],
+)
+def test_ranges(
+    arguments: tuple[str, ...], options: dict[str, bool], found: tuple[bytes, bytes]
+) -> None:
+    assert key_range(*arguments, **options) == found
+
+
+@pytest.mark.parametrize(
+    ("end", "prefix", "from_key"), [("b", True, False), ("b", False, True), (None, True, True)]
+)
+def test_range_that_ends_twice(end: str | None, prefix: bool, from_key: bool) -> None:
+    with pytest.raises(typer.BadParameter, match="only one of END, --prefix and --from-key"):
+        key_range("a", end, prefix=prefix, from_key=from_key)
 
 
 def test_numbers_are_hex() -> None:
@@ -74,7 +147,10 @@ def test_what_is_no_lease(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        (status.USER_EMPTY.text, f"{status.USER_EMPTY.text}: set RAFTWERK_USER=name:password"),
+        (
+            status.USER_EMPTY.text,
+            f"{status.USER_EMPTY.text}: say who asks, with --user NAME:PASSWORD or RAFTWERK_USER=NAME:PASSWORD",
+        ),
         ("raftwerk: not yet", "not yet"),
     ],
     ids=["nobody has logged in", "of raftwerk's own"],
@@ -87,7 +163,7 @@ def test_refusal_is_one_line_that_says_what_to_do(
 
     with socket.create_server(("127.0.0.1", 0)) as server:
         with pytest.raises(typer.Exit) as caught:
-            run(f"127.0.0.1:{server.getsockname()[1]}", refused)
+            Shell(f"127.0.0.1:{server.getsockname()[1]}").run(refused)
         assert caught.value.exit_code == 2
     assert capsys.readouterr().err == f"raftwerk: {told}\n"
 
@@ -98,9 +174,9 @@ def test_nothing_that_listens_is_told_at_once_with_what_to_do() -> None:
         server.bind(("127.0.0.1", 0))
         nobody, somebody = (f"127.0.0.1:{each.getsockname()[1]}" for each in (free, server))
         with pytest.raises(UsageError) as caught:
-            asyncio.run(check_running(f"{nobody},http://{somebody}"))
+            asyncio.run(check_running([nobody, f"http://{somebody}"]))
         assert str(caught.value).startswith(f"nothing listens at {nobody}, {somebody}. ")
         assert "name the others" in str(caught.value)
         assert "'raftwerk serve'" in str(caught.value)
         server.listen()
-        asyncio.run(check_running(f"{nobody},http://{somebody}"))
+        asyncio.run(check_running([nobody, f"http://{somebody}"]))

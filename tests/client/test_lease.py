@@ -66,6 +66,23 @@ def test_a_lease_that_somebody_ends_is_lost(member: Member) -> None:
     run(member, main)
 
 
+def test_a_lease_that_was_there_before_is_kept_and_stays(member: Member) -> None:
+    async def main(client: Client) -> None:
+        granted = await client.lease_grant(60)
+        async with client.keep_alive(granted.ID) as lease:
+            assert (lease.id, lease.ttl_s, lease.is_lost) == (granted.ID, 60, False)
+        assert await client.lease_keep_alive_once(granted.ID) == 60
+        assert await client.lease_revoke(granted.ID)
+        assert not await client.lease_revoke(granted.ID)
+        with pytest.raises(LeaseLost):
+            await client.lease_keep_alive_once(granted.ID)
+        with pytest.raises(LeaseLost):
+            async with client.keep_alive(granted.ID):
+                pass
+
+    run(member, main)
+
+
 def test_a_lease_whose_server_is_silent_is_lost(member: Member) -> None:
     """When the time is over it may have ended, whatever the servers do."""
 

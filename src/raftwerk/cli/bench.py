@@ -9,15 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from raftwerk.cli.ctl_shell import (
-    DEFAULT,
     AsJson,
-    Endpoints,
-    connect,
-    credentials,
+    Shell,
+    connected,
     print_table,
-    split,
-    table,
-    tls_context,
 )
 from raftwerk.client import load, load_watch
 from raftwerk.client.load_requests import KEYS_MAX, Operation
@@ -26,7 +21,9 @@ from raftwerk.errors import RaftwerkError
 SECONDS: Final = 10.0
 
 
+@connected
 def bench(
+    shell: Shell,
     operation: Annotated[
         Operation,
         typer.Argument(
@@ -49,7 +46,6 @@ def bench(
         int, typer.Option(min=1, help="Of each key, for watch; --connections are theirs then.")
     ] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Of the load generator.")] = 1,
-    endpoints: Endpoints = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Put a load on a cluster, and measure. It writes keys of 8 digits. Exit code 1 if requests failed."""
@@ -62,16 +58,15 @@ def bench(
         value_bytes=value_bytes,
         keys=keys,
         rate=rate,
-        metadata=_metadata(endpoints),
+        metadata=_metadata(shell),
     )
-    where = split(endpoints)
     try:
         if operation == Operation.WATCH:
-            watched = load_watch.run(wanted, watchers, where, tls=tls_context)
+            watched = load_watch.run(wanted, watchers, shell.addresses, tls=shell.tls_context)
             result = watched.put
         else:
             watched = None
-            result = load.run(wanted, where, processes=processes, tls=tls_context)
+            result = load.run(wanted, shell.addresses, processes=processes, tls=shell.tls_context)
     except (RaftwerkError, OSError) as error:  # TimeoutError is an OSError
         print(f"raftwerk: {error or 'no answer'}", file=sys.stderr)
         raise typer.Exit(2) from error
@@ -84,13 +79,13 @@ def bench(
     raise typer.Exit(int(bool(result.errors)))
 
 
-def _metadata(endpoints: str) -> bytes:
+def _metadata(shell: Shell) -> bytes:
     """The token, where authentication is enabled."""
-    if credentials() is None:
-        return b""
 
     async def ask() -> bytes:
-        async with connect(split(endpoints)) as client:
+        if shell.credentials is None:
+            return b""
+        async with shell.connect() as client:
             return await client.calls.token.metadata()
 
     try:
@@ -111,9 +106,8 @@ def _print(operation: Operation, result: load.Result) -> None:
     }
     failed = [f"{count:,} with status {status}" for status, count in result.errors.items()]
     columns = ["operation", "a second", "requests", "seconds", "failed"]
-    rows = table(*columns, *(f"{name} ms" for name in latencies), "client CPU us")
-    rows.add_row(
-        operation,
+    row = (
+        operation.value,
         f"{result.per_second:,.0f}",
         f"{result.requests:,}",
         f"{result.seconds:.1f}",
@@ -121,15 +115,14 @@ def _print(operation: Operation, result: load.Result) -> None:
         *(f"{value:.2f}" for value in latencies.values()),
         f"{result.client_cpu_us:.1f}",
     )
-    print_table(rows)
+    print_table([*columns, *(f"{name} ms" for name in latencies), "client CPU us"], [row])
 
 
 def _print_watch(watched: load_watch.WatchResult) -> None:
-    rows = table("events", "a second", "delay p50 ms", "delay p99 ms")
-    rows.add_row(
+    row = (
         f"{watched.events:,}",
         f"{watched.events_per_second:,.0f}",
         f"{watched.delay_p50_ms:.2f}",
         f"{watched.delay_p99_ms:.2f}",
     )
-    print_table(rows)
+    print_table(("events", "a second", "delay p50 ms", "delay p99 ms"), [row])

@@ -7,16 +7,12 @@ from fnmatch import fnmatch
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from raftwerk.cli.ctl_shell import (
-    DEFAULT,
     AsJson,
-    Endpoints,
+    Shell,
+    connected,
     print_table,
-    split,
-    table,
-    tls_context,
 )
 from raftwerk.conformance.catalogue import AREAS
 from raftwerk.conformance.endpoint import ClientEndpoint
@@ -25,8 +21,9 @@ from raftwerk.conformance.suite import Result, run
 from raftwerk.errors import RaftwerkError, UsageError
 
 
+@connected
 def conformance(
-    endpoints: Endpoints = DEFAULT,
+    shell: Shell,
     case: Annotated[
         list[str] | None,
         typer.Option(help="Only cases with such a name: keys/*, */put*. May be given again."),
@@ -54,7 +51,7 @@ def conformance(
     if auth:
         allowed |= {Needs.AUTH}
     try:
-        results = asyncio.run(_run(split(endpoints), chosen(case or ["*"]), frozenset(allowed)))
+        results = asyncio.run(_run(shell, chosen(case or ["*"]), frozenset(allowed)))
     except (RaftwerkError, OSError) as error:
         print(f"raftwerk: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
@@ -77,8 +74,8 @@ def chosen(patterns: list[str]) -> list[Case]:
     return cases
 
 
-async def _run(addresses: list[str], cases: list[Case], allowed: frozenset[Needs]) -> list[Result]:
-    endpoints = [ClientEndpoint(address, tls_context) for address in addresses]
+async def _run(shell: Shell, cases: list[Case], allowed: frozenset[Needs]) -> list[Result]:
+    endpoints = [ClientEndpoint(address, shell.tls_context) for address in shell.addresses]
     try:
         return [result async for result in run(endpoints, cases, allowed)]
     finally:
@@ -91,20 +88,18 @@ def _print(results: list[Result], *, as_json: bool) -> None:
         for result in results:
             print(json.dumps({"case": result.case.name, **_outcome(result)}))
         return
-    rows = table("case", "answers", "first difference")
-    for result in results:
-        told = _outcome(result)
-        colour = {"passed": "green", "failed": "red"}.get(told["outcome"], "dim")
-        rows.add_row(
-            result.case.name,
-            f"[{colour}]{told['outcome']}[/{colour}]",
-            escape(told.get("difference") or told.get("reason") or ""),
-        )
-    print_table(rows)
+    print_table(("case", "answers", "first difference"), map(_row, results))
     count = dict.fromkeys(("passed", "failed", "left out"), 0)
     for result in results:
         count[_outcome(result)["outcome"]] += 1
     print(", ".join(f"{number} {kind}" for kind, number in count.items() if number))
+
+
+def _row(result: Result) -> tuple[str, tuple[str, str], str]:
+    told = _outcome(result)
+    colour = {"passed": "green", "failed": "red"}.get(told["outcome"], "dim")
+    why = told.get("difference") or told.get("reason") or ""
+    return result.case.name, (told["outcome"], colour), why
 
 
 def _outcome(result: Result) -> dict[str, str]:

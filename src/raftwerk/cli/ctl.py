@@ -4,76 +4,113 @@ import asyncio
 import json
 import os
 import sys
-from typing import Annotated
+from collections.abc import Iterable
+from enum import Enum
+from typing import Annotated, Final
 
 import typer
-from rich.markup import escape
 
-from raftwerk.api import rpc_pb2
+from raftwerk.api import kv_pb2, rpc_pb2
 from raftwerk.cli.ctl_shell import (
-    DEFAULT,
     INT64_MAX,
     AsJson,
-    Endpoints,
+    End,
+    FromKey,
+    Prefix,
+    PrevKv,
+    Shell,
     as_dict,
-    connect,
+    connected,
+    end_with,
+    key_range,
     lease_id,
     print_json,
     print_table,
-    run,
-    split,
-    table,
     text_of,
 )
-from raftwerk.client import Client
-from raftwerk.client.ranges import prefix_end
-from raftwerk.errors import RaftwerkError
+from raftwerk.client import CallError, Client
+
+STATUS_S: Final = 3.0
 
 
+class Order(Enum):
+    ASCEND = "ascend"
+    DESCEND = "descend"
+
+
+class SortBy(Enum):
+    KEY = "key"
+    VERSION = "version"
+    CREATE = "create"
+    MOD = "modify"
+    VALUE = "value"
+
+
+@connected
 def put(
+    shell: Shell,
     key: str,
     value: Annotated[str, typer.Argument(help="The value; - reads it from standard input.")],
     lease: Annotated[str, typer.Option(help="The lease that the key lives with, in hex.")] = "0",
-    endpoints: Endpoints = DEFAULT,
+    prev_kv: PrevKv = False,
     as_json: AsJson = False,
 ) -> None:
     """Set a key. Exit code 2: it was not set; 3: nobody knows."""
+    lease_number = lease_id(lease)
     data = sys.stdin.buffer.read() if value == "-" else os.fsencode(value)
 
     async def action(client: Client) -> int:
-        response = await client.put(os.fsencode(key), data, lease=lease_id(lease))
+        response = await client.put(os.fsencode(key), data, lease=lease_number, prev_kv=prev_kv)
         if as_json:
             print_json(response)
-        else:
-            print(f"OK, revision {response.header.revision}")
+            return 0
+        print(f"OK, revision {response.header.revision}")
+        if response.HasField("prev_kv"):
+            _print_kvs([response.prev_kv])
         return 0
 
-    run(endpoints, action)
+    shell.run(action)
 
 
+@connected
 def get(
+    shell: Shell,
     key: str,
-    prefix: Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")] = False,
+    end: End = None,
+    prefix: Prefix = False,
+    from_key: FromKey = False,
     limit: Annotated[int, typer.Option(max=INT64_MAX, help="At most so many keys; 0: all.")] = 0,
     rev: Annotated[
         int, typer.Option(min=0, max=INT64_MAX, help="At this revision; 0: the newest.")
     ] = 0,
-    keys_only: Annotated[bool, typer.Option("--keys-only")] = False,
-    count_only: Annotated[bool, typer.Option("--count-only")] = False,
+    order: Annotated[Order | None, typer.Option(case_sensitive=False)] = None,
+    sort_by: Annotated[SortBy, typer.Option(case_sensitive=False)] = SortBy.KEY,
+    keys_only: Annotated[bool, typer.Option("--keys-only", help="No values.")] = False,
+    print_value_only: Annotated[
+        bool, typer.Option("--print-value-only", help="No keys, of a range either.")
+    ] = False,
+    count_only: Annotated[bool, typer.Option("--count-only", help="Only how many.")] = False,
     serializable: Annotated[
         bool,
         typer.Option("--serializable", help="From this member's state, without asking the others."),
     ] = False,
-    endpoints: Endpoints = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """Print a key's value, or keys and values of a range. Exit code 1 if there is none, 2 if nobody answers."""
-    start = os.fsencode(key)
+    start, range_end = key_range(key, end, prefix=prefix, from_key=from_key)
+    if keys_only + print_value_only + count_only > 1:
+        raise typer.BadParameter(
+            "--keys-only, --print-value-only and --count-only exclude each other"
+        )
+    if print_value_only and as_json:
+        raise typer.BadParameter("--print-value-only is not for --json")
     request = rpc_pb2.RangeRequest(
-        key=start or b"\0",
-        range_end=prefix_end(start) if prefix else b"",
+        key=start,
+        range_end=range_end,
         limit=limit,
         revision=rev,
+        sort_order=rpc_pb2.RangeRequest.SortOrder.Value(order.name if order else "NONE"),
+        sort_target=rpc_pb2.RangeRequest.SortTarget.Value(sort_by.name),
         keys_only=keys_only,
         count_only=count_only,
         serializable=serializable,
@@ -86,70 +123,83 @@ def get(
         elif count_only:
             print(response.count)
         else:
-            for kv in response.kvs:
-                if keys_only or prefix:
-                    print(text_of(kv.key))
-                if not keys_only:
-                    print(text_of(kv.value))
+            keys = keys_only or (bool(range_end) and not print_value_only)
+            _print_kvs(response.kvs, keys=keys, values=not keys_only)
         return 0 if response.count else 1
 
-    run(endpoints, action)
+    shell.run(action)
 
 
+@connected
 def delete(
+    shell: Shell,
     key: str,
-    prefix: Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")] = False,
-    endpoints: Endpoints = DEFAULT,
+    end: End = None,
+    prefix: Prefix = False,
+    from_key: FromKey = False,
+    prev_kv: PrevKv = False,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a key, or all keys with a prefix. Exit code 2: nothing was removed; 3: nobody knows."""
-    start = os.fsencode(key)
+    """Remove a key, or all keys of a range. Exit code 2: nothing was removed; 3: nobody knows."""
+    start, range_end = key_range(key, end, prefix=prefix, from_key=from_key)
 
     async def action(client: Client) -> int:
-        response = await client.delete(start or b"\0", prefix_end(start) if prefix else b"")
+        response = await client.delete(start, range_end, prev_kv=prev_kv)
         if as_json:
             print_json(response)
-        else:
-            print(f"{response.deleted} deleted, revision {response.header.revision}")
+            return 0
+        print(f"{response.deleted} deleted, revision {response.header.revision}")
+        _print_kvs(response.prev_kvs)
         return 0
 
-    run(endpoints, action)
+    shell.run(action)
 
 
-def status(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+def _print_kvs(kvs: Iterable[kv_pb2.KeyValue], *, keys: bool = True, values: bool = True) -> None:
+    for kv in kvs:
+        if keys:
+            print(text_of(kv.key))
+        if values:
+            print(text_of(kv.value))
+
+
+@connected
+def status(shell: Shell, as_json: AsJson = False) -> None:
     """How each endpoint is. Exit code 1 if one does not answer."""
 
-    async def ask(endpoint: str) -> tuple[str, rpc_pb2.StatusResponse | RaftwerkError]:
+    async def ask(endpoint: str) -> tuple[str, rpc_pb2.StatusResponse | CallError]:
         try:
-            async with connect([endpoint], timeout_s=3) as client:
+            async with shell.connect([endpoint], STATUS_S) as client:
                 return endpoint, await client.status()
-        except RaftwerkError as error:
+        except CallError as error:
             return endpoint, error
 
-    async def ask_all() -> list[tuple[str, rpc_pb2.StatusResponse | RaftwerkError]]:
-        return await asyncio.gather(*(ask(endpoint) for endpoint in split(endpoints)))
+    async def ask_all() -> int:
+        answers = await asyncio.gather(*(ask(endpoint) for endpoint in shell.addresses))
+        if as_json:
+            for endpoint, answer in answers:
+                told = {"error": str(answer)} if isinstance(answer, CallError) else as_dict(answer)
+                print(json.dumps({"endpoint": endpoint, **told}))
+        else:
+            columns = ("endpoint", "member", "role", "term", "index", "applied", "store", "problem")
+            print_table(columns, [_status_row(endpoint, answer) for endpoint, answer in answers])
+        return int(any(isinstance(answer, CallError) for _, answer in answers))
 
-    answers = asyncio.run(ask_all())
-    if as_json:
-        for endpoint, answer in answers:
-            body = {"error": str(answer)} if isinstance(answer, RaftwerkError) else as_dict(answer)
-            print(json.dumps({"endpoint": endpoint, **body}))
-    else:
-        rows = table("endpoint", "member", "role", "term", "index", "applied", "store", "problem")
-        for endpoint, answer in answers:
-            if isinstance(answer, RaftwerkError):
-                rows.add_row(endpoint, "", "", "", "", "", "", f"[red]{escape(str(answer))}[/red]")
-                continue
-            role = "leader" if answer.leader == answer.header.member_id else "follower"
-            rows.add_row(
-                endpoint,
-                f"{answer.header.member_id:x}",
-                role,
-                str(answer.raftTerm),
-                str(answer.raftIndex),
-                str(answer.raftAppliedIndex),
-                f"{answer.dbSize / 1e6:.1f} MB",
-                ", ".join(answer.errors),
-            )
-        print_table(rows)
-    raise typer.Exit(int(any(isinstance(answer, RaftwerkError) for _, answer in answers)))
+    end_with(ask_all())
+
+
+def _status_row(
+    endpoint: str, answer: rpc_pb2.StatusResponse | CallError
+) -> tuple[str | tuple[str, str], ...]:
+    if isinstance(answer, CallError):
+        return (endpoint, *[""] * 6, (str(answer), "red"))
+    return (
+        endpoint,
+        f"{answer.header.member_id:x}",
+        "leader" if answer.leader == answer.header.member_id else "follower",
+        str(answer.raftTerm),
+        str(answer.raftIndex),
+        str(answer.raftAppliedIndex),
+        f"{answer.dbSize / 1e6:.1f} MB",
+        ", ".join(answer.errors),
+    )

@@ -1,24 +1,21 @@
 """Commands for people who look after a cluster: compact, snapshot, member, alarm, user, role, auth."""
 
-import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import typer
-from rich.markup import escape
 
 from raftwerk.api import auth_pb2, rpc_pb2
 from raftwerk.cli.ctl_shell import (
-    DEFAULT,
     INT64_MAX,
     AsJson,
-    Endpoints,
-    as_dict,
+    Prefix,
+    Shell,
+    connected,
     member_id,
+    print_json_list,
     print_table,
-    run,
-    table,
     text_of,
 )
 from raftwerk.client import Client
@@ -32,79 +29,98 @@ user = typer.Typer(help="Who may come in.", no_args_is_help=True)
 role = typer.Typer(help="What users may do.", no_args_is_help=True)
 auth = typer.Typer(help="Whether anybody has to be a user.", no_args_is_help=True)
 
-Prefix = Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")]
+NewPassword = Annotated[
+    str,
+    typer.Option(
+        prompt="Password of the user",
+        hide_input=True,
+        confirmation_prompt=True,
+        help="Asked for, if it is not given.",
+    ),
+]
+T = TypeVar("T")
 
 
-def _do(endpoints: str, said: str, action: Callable[[Client], Awaitable[object]]) -> None:
+def _do(shell: Shell, said: str, action: Callable[[Client], Awaitable[object]]) -> None:
     async def done(client: Client) -> int:
         await action(client)
         print(said)
         return 0
 
-    run(endpoints, done)
+    shell.run(done)
 
 
 def _show(
-    endpoints: str, action: Callable[[Client], Awaitable[Sequence[str]]], as_json: bool
+    shell: Shell,
+    action: Callable[[Client], Awaitable[Sequence[T]]],
+    as_json: bool,
+    text: Callable[[T], str] = str,
 ) -> None:
-    """Names, one a line."""
+    """One a line."""
 
     async def shown(client: Client) -> int:
-        names = list(await action(client))
-        if names or as_json:
-            print(json.dumps(names) if as_json else "\n".join(names))
+        found = await action(client)
+        if as_json:
+            print_json_list(found)
+        else:
+            for one in found:
+                print(text(one))
         return 0
 
-    run(endpoints, shown)
+    shell.run(shown)
 
 
+@connected
 def compact(
+    shell: Shell,
     revision: Annotated[int, typer.Argument(max=INT64_MAX)],
     physical: Annotated[
         bool, typer.Option("--physical", help="Return when the space is free.")
     ] = False,
-    endpoints: Endpoints = DEFAULT,
 ) -> None:
     """Forget versions that were overwritten before a revision."""
     _do(
-        endpoints,
+        shell,
         f"compacted revision {revision}",
         lambda client: client.compact(revision, physical=physical),
     )
 
 
 @member.command("list")
-def member_list(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def member_list(shell: Shell, as_json: AsJson = False) -> None:
     """The members of the cluster."""
 
     async def action(client: Client) -> int:
         _print_members(await client.members.list(), as_json=as_json)
         return 0
 
-    run(endpoints, action)
+    shell.run(action)
 
 
 def _print_members(found: Sequence[rpc_pb2.Member], *, as_json: bool) -> None:
     if as_json:
-        print(json.dumps([as_dict(one) for one in found]))
+        print_json_list(found)
         return
-    rows = table("member", "name", "peer URLs", "client URLs", "right")
-    for one in found:
-        rows.add_row(
+    rows = [
+        (
             f"{one.ID:x}",
-            escape(one.name or "(not started)"),
+            one.name or "(not started)",
             ", ".join(one.peerURLs),
             ", ".join(one.clientURLs),
             "learner" if one.isLearner else "voter",
         )
-    print_table(rows)
+        for one in found
+    ]
+    print_table(("member", "name", "peer URLs", "client URLs", "right"), rows)
 
 
 @member.command("add")
+@connected
 def member_add(
+    shell: Shell,
     peer_urls: Annotated[str, typer.Argument(help="Comma-separated.")],
     learner: Annotated[bool, typer.Option("--learner", help="One that does not vote.")] = False,
-    endpoints: Endpoints = DEFAULT,
 ) -> None:
     """Announce a member, which is started after that."""
 
@@ -113,44 +129,48 @@ def member_add(
         print(f"member {response.member.ID:x} added")
         return 0
 
-    run(endpoints, action)
+    shell.run(action)
 
 
 @member.command("remove")
-def member_remove(number: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def member_remove(shell: Shell, number: str) -> None:
     """Take a member out, for good."""
     _do(
-        endpoints,
+        shell,
         f"member {number} removed",
         lambda client: client.members.remove(member_id(number)),
     )
 
 
 @member.command("update")
-def member_update(number: str, peer_urls: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def member_update(shell: Shell, number: str, peer_urls: str) -> None:
     """Other peer URLs for a member."""
     urls = peer_urls.split(",")
     _do(
-        endpoints,
+        shell,
         f"member {number} updated",
         lambda client: client.members.update(member_id(number), urls),
     )
 
 
 @member.command("promote")
-def member_promote(number: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def member_promote(shell: Shell, number: str) -> None:
     """From learner to voter."""
     _do(
-        endpoints,
+        shell,
         f"member {number} promoted",
         lambda client: client.members.promote(member_id(number)),
     )
 
 
-def move_leader(number: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def move_leader(shell: Shell, number: str) -> None:
     """Have another member of etcd lead; the endpoint has to be the present leader's. (Raftwerk cannot yet.)"""
     _do(
-        endpoints,
+        shell,
         f"member {number} leads",
         lambda client: client.maintenance.move_leader(member_id(number)),
     )
@@ -161,160 +181,168 @@ def _alarm_text(one: rpc_pb2.AlarmMember) -> str:
 
 
 @alarm.command("list")
-def alarm_list(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def alarm_list(shell: Shell, as_json: AsJson = False) -> None:
     """Member and alarm, one a line."""
-
-    async def action(client: Client) -> Sequence[str]:
-        return [_alarm_text(one) for one in await client.maintenance.alarms()]
-
-    _show(endpoints, action, as_json)
+    _show(shell, lambda client: client.maintenance.alarms(), as_json, _alarm_text)
 
 
 @alarm.command("disarm")
-def alarm_disarm(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def alarm_disarm(shell: Shell, as_json: AsJson = False) -> None:
     """End all alarms, and print them."""
 
-    async def action(client: Client) -> Sequence[str]:
+    async def action(client: Client) -> Sequence[rpc_pb2.AlarmMember]:
         found = await client.maintenance.alarms()
         for one in found:
             await client.maintenance.disarm(one)
-        return [_alarm_text(one) for one in found]
+        return found
 
-    _show(endpoints, action, as_json)
+    _show(shell, action, as_json, _alarm_text)
 
 
 @user.command("add")
+@connected
 def user_add(
+    shell: Shell,
     name: str,
-    password: Annotated[
-        str | None, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)
-    ] = None,
-    endpoints: Endpoints = DEFAULT,
+    new_user_password: NewPassword,
 ) -> None:
     """A new user."""
-    _do(endpoints, f"user {name} added", lambda client: client.auth.user_add(name, password))
+    _do(shell, f"user {name} added", lambda client: client.auth.user_add(name, new_user_password))
 
 
 @user.command("delete")
-def user_delete(name: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def user_delete(shell: Shell, name: str) -> None:
     """Nobody comes in under this name any more."""
-    _do(endpoints, f"user {name} deleted", lambda client: client.auth.user_delete(name))
+    _do(shell, f"user {name} deleted", lambda client: client.auth.user_delete(name))
 
 
 @user.command("list")
-def user_list(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def user_list(shell: Shell, as_json: AsJson = False) -> None:
     """All users."""
-    _show(endpoints, lambda client: client.auth.users(), as_json)
+    _show(shell, lambda client: client.auth.users(), as_json)
 
 
 @user.command("get")
-def user_get(name: str, endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def user_get(shell: Shell, name: str, as_json: AsJson = False) -> None:
     """The roles of a user."""
-    _show(endpoints, lambda client: client.auth.user_roles(name), as_json)
+    _show(shell, lambda client: client.auth.user_roles(name), as_json)
 
 
 @user.command("passwd")
+@connected
 def user_password(
+    shell: Shell,
     name: str,
-    password: Annotated[str, typer.Option(prompt=True, hide_input=True, confirmation_prompt=True)],
-    endpoints: Endpoints = DEFAULT,
+    new_user_password: NewPassword,
 ) -> None:
     """Another password."""
     _do(
-        endpoints,
+        shell,
         f"password of {name} changed",
-        lambda client: client.auth.user_change_password(name, password),
+        lambda client: client.auth.user_change_password(name, new_user_password),
     )
 
 
 @user.command("grant-role")
-def user_grant_role(name: str, role: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def user_grant_role(shell: Shell, name: str, role: str) -> None:
     """The user may do what the role may."""
-    _do(endpoints, f"{name} has {role}", lambda client: client.auth.user_grant_role(name, role))
+    _do(shell, f"{name} has {role}", lambda client: client.auth.user_grant_role(name, role))
 
 
 @user.command("revoke-role")
-def user_revoke_role(name: str, role: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def user_revoke_role(shell: Shell, name: str, role: str) -> None:
     """Not any more."""
     said = f"{name} does not have {role} any more"
-    _do(endpoints, said, lambda client: client.auth.user_revoke_role(name, role))
+    _do(shell, said, lambda client: client.auth.user_revoke_role(name, role))
 
 
 @role.command("add")
-def role_add(name: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def role_add(shell: Shell, name: str) -> None:
     """A new role, that may do nothing yet."""
-    _do(endpoints, f"role {name} added", lambda client: client.auth.role_add(name))
+    _do(shell, f"role {name} added", lambda client: client.auth.role_add(name))
 
 
 @role.command("delete")
-def role_delete(name: str, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def role_delete(shell: Shell, name: str) -> None:
     """Nobody has it any more."""
-    _do(endpoints, f"role {name} deleted", lambda client: client.auth.role_delete(name))
+    _do(shell, f"role {name} deleted", lambda client: client.auth.role_delete(name))
 
 
 @role.command("list")
-def role_list(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def role_list(shell: Shell, as_json: AsJson = False) -> None:
     """All roles."""
-    _show(endpoints, lambda client: client.auth.roles(), as_json)
+    _show(shell, lambda client: client.auth.roles(), as_json)
 
 
 @role.command("get")
-def role_get(name: str, endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def role_get(shell: Shell, name: str, as_json: AsJson = False) -> None:
     """What a role may do: kind, key, end of the range."""
+    _show(shell, lambda client: client.auth.role_permissions(name), as_json, _permission_text)
 
-    async def action(client: Client) -> Sequence[str]:
-        return [
-            f"{auth_pb2.Permission.Type.Name(one.permType)} {text_of(one.key)} {text_of(one.range_end)}".rstrip()
-            for one in await client.auth.role_permissions(name)
-        ]
 
-    _show(endpoints, action, as_json)
+def _permission_text(one: auth_pb2.Permission) -> str:
+    kind = auth_pb2.Permission.Type.Name(one.permType)
+    return f"{kind} {text_of(one.key)} {text_of(one.range_end)}".rstrip()
 
 
 @role.command("grant-permission")
+@connected
 def role_grant(
+    shell: Shell,
     name: str,
     kind: Annotated[str, typer.Argument(help="read, write or readwrite")],
     key: str,
     prefix: Prefix = False,
-    endpoints: Endpoints = DEFAULT,
 ) -> None:
     """Let a role read or write a key, or all with a prefix."""
     if kind.lower() not in ("read", "write", "readwrite"):
         raise typer.BadParameter(f"{kind!r} is none of read, write, readwrite")
     _do(
-        endpoints,
+        shell,
         f"role {name} may {kind} {key}",
         lambda client: client.auth.role_grant(name, kind.upper(), os.fsencode(key), prefix=prefix),
     )
 
 
 @role.command("revoke-permission")
-def role_revoke(
-    name: str, key: str, prefix: Prefix = False, endpoints: Endpoints = DEFAULT
-) -> None:
+@connected
+def role_revoke(shell: Shell, name: str, key: str, prefix: Prefix = False) -> None:
     """Not any more."""
     _do(
-        endpoints,
+        shell,
         f"role {name} may not use {key} any more",
         lambda client: client.auth.role_revoke(name, os.fsencode(key), prefix=prefix),
     )
 
 
 @auth.command("enable")
-def auth_enable(endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def auth_enable(shell: Shell) -> None:
     """From now on only users are let in."""
-    _do(endpoints, "authentication is enabled", lambda client: client.auth.enable())
+    _do(shell, "authentication is enabled", lambda client: client.auth.enable())
 
 
 @auth.command("disable")
-def auth_disable(endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def auth_disable(shell: Shell) -> None:
     """From now on everybody is let in."""
-    _do(endpoints, "authentication is disabled", lambda client: client.auth.disable())
+    _do(shell, "authentication is disabled", lambda client: client.auth.disable())
 
 
 @auth.command("status")
-def auth_status(endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def auth_status(shell: Shell) -> None:
     """Exit code 1: it is not enabled."""
 
     async def action(client: Client) -> int:
@@ -322,4 +350,4 @@ def auth_status(endpoints: Endpoints = DEFAULT) -> None:
         print("enabled" if is_enabled else "disabled")
         return 0 if is_enabled else 1
 
-    run(endpoints, action)
+    shell.run(action)

@@ -4,24 +4,30 @@ import asyncio
 import json
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Annotated, Final
 
 import typer
 
+from raftwerk.api import lease_pb2
 from raftwerk.cli.ctl_shell import (
-    DEFAULT,
     INT64_MAX,
     AsJson,
-    Endpoints,
+    End,
+    Prefix,
+    PrevKv,
+    Shell,
     as_dict,
+    connected,
+    key_range,
     lease_id,
     print_json,
-    run,
+    print_json_list,
     text_of,
 )
-from raftwerk.client import Client, Event, EventKind
+from raftwerk.client import Client, Event, EventKind, LeaseLost
 from raftwerk.client.contest import TTL_S, Contest
 from raftwerk.errors import UsageError
 
@@ -34,29 +40,35 @@ Ttl = Annotated[
     int,
     typer.Option("--ttl", max=INT64_MAX, help="Seconds until others have it, if this one dies."),
 ]
+LeaseId = Annotated[str, typer.Argument(metavar="ID", help="In hex, as it is printed.")]
 Command = Annotated[
     list[str] | None, typer.Argument(help="Run it while held, and end with its exit code.")
 ]
 
 
+@connected
 def watch(
+    shell: Shell,
     key: str,
-    prefix: Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")] = False,
+    end: End = None,
+    prefix: Prefix = False,
     rev: Annotated[
         int, typer.Option(min=0, max=INT64_MAX, help="Begin with what happened at this revision.")
     ] = 0,
-    prev_kv: Annotated[bool, typer.Option("--prev-kv", help="What was there before, too.")] = False,
+    prev_kv: PrevKv = False,
     count: Annotated[int, typer.Option(help="End after so many events; 0: never.")] = 0,
-    endpoints: Endpoints = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
-    """Print what happens to a key, or to all with a prefix, until Ctrl-C. Servers may come and go: nothing is left out."""
+    """Print what happens to a key or to a range, until Ctrl-C. Servers may come and go: nothing is left out.
+
+    Standard error tells from which revision on.
+    """
+    start, range_end = key_range(key, end, prefix=prefix)
 
     async def action(client: Client) -> int:
         shown = 0
-        async with client.watch(
-            os.fsencode(key), prefix=prefix, start_revision=rev, prev_kv=prev_kv
-        ) as events:
+        async with client.watch(start, range_end, start_revision=rev, prev_kv=prev_kv) as events:
+            print(f"watching from revision {events.next_revision} on", file=sys.stderr, flush=True)
             async for event in events:
                 _print_event(event, as_json=as_json)
                 shown += 1
@@ -64,7 +76,7 @@ def watch(
                     break
         return 0
 
-    run(endpoints, action)
+    shell.run(action)
 
 
 def _print_event(event: Event, *, as_json: bool) -> None:
@@ -79,25 +91,25 @@ def _print_event(event: Event, *, as_json: bool) -> None:
     print(f"{event.revision} {event.kind.name} {text_of(event.key)}{value}{before}", flush=True)
 
 
-def lock(
-    name: str, command: Command = None, ttl: Ttl = TTL_S, endpoints: Endpoints = DEFAULT
-) -> None:
+@connected
+def lock(shell: Shell, name: str, command: Command = None, ttl: Ttl = TTL_S) -> None:
     """Hold a lock: while a command runs (after --), or until Ctrl-C. Prints the key when it is held."""
 
     async def action(client: Client) -> int:
         return await _hold(client.lock(os.fsencode(name), ttl), command or ())
 
-    run(endpoints, action)
+    shell.run(action)
 
 
+@connected
 def elect(
+    shell: Shell,
     name: str,
     value: Annotated[str, typer.Argument(help="What the others see.")] = "",
     listen: Annotated[
         bool, typer.Option("--listen", help="Only print each leader, until Ctrl-C.")
     ] = False,
     ttl: Ttl = TTL_S,
-    endpoints: Endpoints = DEFAULT,
 ) -> None:
     """Lead until Ctrl-C, as soon as it is this one's turn; or see who leads."""
 
@@ -109,7 +121,7 @@ def elect(
             print(f"{text_of(leader.key)} {text_of(leader.value)}", flush=True)
         return 0
 
-    run(endpoints, action)
+    shell.run(action)
 
 
 async def _hold(contest: Contest, command: Sequence[str]) -> int:
@@ -177,9 +189,10 @@ def _signals(hear: Callable[[int], None]) -> Iterator[None]:
 
 
 @lease.command("grant")
+@connected
 def lease_grant(
+    shell: Shell,
     ttl_s: Annotated[int, typer.Argument(max=INT64_MAX)],
-    endpoints: Endpoints = DEFAULT,
     as_json: AsJson = False,
 ) -> None:
     """A new lease of so many seconds."""
@@ -192,35 +205,69 @@ def lease_grant(
             print(f"lease {response.ID:x} granted for {response.TTL} s")
         return 0
 
-    run(endpoints, action)
+    shell.run(action)
 
 
 @lease.command("revoke")
-def lease_revoke(lease: str, endpoints: Endpoints = DEFAULT) -> None:
-    """End a lease, and delete its keys."""
+@connected
+def lease_revoke(shell: Shell, lease: LeaseId) -> None:
+    """End a lease, and delete its keys. Exit code 1: there was none."""
+    number = lease_id(lease)
 
     async def action(client: Client) -> int:
-        await client.lease_revoke(lease_id(lease))
-        print(f"lease {lease} revoked")
-        return 0
+        was_there = await client.lease_revoke(number)
+        print(f"lease {lease} revoked" if was_there else f"there is no lease {lease}")
+        return 0 if was_there else 1
 
-    run(endpoints, action)
+    shell.run(action)
+
+
+@lease.command("keep-alive")
+@connected
+def lease_keep_alive(
+    shell: Shell,
+    lease: LeaseId,
+    once: Annotated[bool, typer.Option("--once", help="Renew it, and end.")] = False,
+) -> None:
+    """Give a lease its time anew, again and again until Ctrl-C. Exit code 1: it is no more."""
+    number = lease_id(lease)
+
+    async def action(client: Client) -> int:
+        try:
+            if once:
+                print(f"lease {lease} renewed for {await client.lease_keep_alive_once(number)} s")
+                return 0
+            async with client.keep_alive(number) as kept:
+                print(f"lease {lease} is kept alive, for {kept.ttl_s} s each time", flush=True)
+                await kept.lost.wait()
+                kept.check()
+        except LeaseLost:
+            print(f"lease {lease} is over")
+        return 1
+
+    shell.run(action)
 
 
 @lease.command("list")
-def lease_list(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def lease_list(shell: Shell, as_json: AsJson = False) -> None:
     """All leases."""
 
     async def action(client: Client) -> int:
-        found = [f"{one:x}" for one in await client.lease_list()]
-        print(json.dumps(found) if as_json else "\n".join(found))
+        found = await client.lease_list()
+        if as_json:
+            print_json_list(lease_pb2.LeaseStatus(ID=one) for one in found)
+        else:
+            for one in found:
+                print(f"{one:x}")
         return 0
 
-    run(endpoints, action)
+    shell.run(action)
 
 
 @lease.command("timetolive")
-def lease_time_to_live(lease: str, endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def lease_time_to_live(shell: Shell, lease: LeaseId, as_json: AsJson = False) -> None:
     """What is left of a lease, and its keys. Exit code 1: it is no more."""
 
     async def action(client: Client) -> int:
@@ -235,4 +282,4 @@ def lease_time_to_live(lease: str, endpoints: Endpoints = DEFAULT, as_json: AsJs
                 print(text_of(key))
         return 1 if response.TTL < 0 else 0
 
-    run(endpoints, action)
+    shell.run(action)

@@ -2,64 +2,155 @@
 
 0 done; 1 the answer is no; 2 an error, nothing happened; 3 a write whose outcome is unknown.
 
-From the environment, with RAFTWERK_ or ETCDCTL_ before it: ENDPOINTS; USER (name, or name:password) and PASSWORD; CACERT, CERT
-and KEY, files for TLS.
+A command that talks to a cluster takes a Shell first, and is decorated with @connected: Shell's fields are options of it then.
 """
 
 import asyncio
 import base64
+import functools
+import inspect
 import json
 import os
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Final
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, Concatenate, Final, NoReturn, ParamSpec
 
 import typer
-from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
-from rich.console import Console
-from rich.table import Table
 
 from raftwerk.api import status
+from raftwerk.cli import go_duration
 from raftwerk.client import Client, OutcomeUnknown
 from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import CONNECT_TIMEOUT_S
+from raftwerk.client.ranges import FROM_KEY, bounds
 from raftwerk.errors import RaftwerkError, UsageError
 
-Endpoints = Annotated[
-    str,
-    typer.Option(
-        "--endpoints",
-        envvar=["RAFTWERK_ENDPOINTS", "ETCDCTL_ENDPOINTS"],
-        help="Client addresses, comma-separated.",
-    ),
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
-DEFAULT = "127.0.0.1:2379"
+Prefix = Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")]
+FromKey = Annotated[bool, typer.Option("--from-key", help="KEY, and all keys after it.")]
+PrevKv = Annotated[bool, typer.Option("--prev-kv", help="What was there before, too.")]
+End = Annotated[
+    str | None, typer.Argument(metavar="[END]", help="All keys from KEY up to, not including, END.")
+]
 PIPE_WIDTH = 10_000
 INT64_MAX: Final = 2**63 - 1
 """Of revisions, times and leases; ids of members have a bit more."""
 UINT64_MAX: Final = 2**64 - 1
+COMMAND_TIMEOUT_S: Final = 10.0
+
+P = ParamSpec("P")
 
 
-def split(endpoints: str) -> list[str]:
-    return [endpoint.strip() for endpoint in endpoints.split(",") if endpoint.strip()]
+def _option(name: str, meaning: str) -> Any:
+    """One that is in the environment too, with RAFTWERK_ or ETCDCTL_ before it."""
+    variable = name.upper().replace("-", "_")
+    return typer.Option(
+        f"--{name}",
+        envvar=[f"RAFTWERK_{variable}", f"ETCDCTL_{variable}"],
+        show_envvar=False,
+        help=meaning,
+        rich_help_panel="Where, and who (also from RAFTWERK_* or ETCDCTL_* of the same name)",
+    )
 
 
-def run(
-    endpoints: str, action: Callable[[Client], Awaitable[int]], timeout_s: float = 10.0
-) -> None:
-    """Run with a client, and exit with what `action` returns; errors become one line and their exit code."""
+@dataclass(frozen=True)
+class Shell:
+    """The options of all commands that talk to a cluster, and how that is done."""
 
-    async def with_client() -> int:
-        await check_running(endpoints)
-        async with connect(split(endpoints), timeout_s) as client:
-            return await action(client)
+    endpoints: Annotated[str, _option("endpoints", "Client addresses, comma-separated.")] = (
+        "127.0.0.1:2379"
+    )
+    user: Annotated[str, _option("user", "NAME, or NAME:PASSWORD.")] = ""
+    password: Annotated[str, _option("password", "If it is not in --user.")] = ""
+    ca_file: Annotated[str, _option("cacert", "Who signs the servers' certificates.")] = ""
+    cert_file: Annotated[str, _option("cert", "The client's certificate.")] = ""
+    key_file: Annotated[str, _option("key", "The key of the client's certificate.")] = ""
+    command_timeout: Annotated[
+        str, _option("command-timeout", "Of each request, in seconds or like 1m30s.")
+    ] = ""
 
+    @property
+    def addresses(self) -> list[str]:
+        """The endpoints, one by one."""
+        return [endpoint.strip() for endpoint in self.endpoints.split(",") if endpoint.strip()]
+
+    @functools.cached_property
+    def credentials(self) -> tuple[str, str] | None:
+        """Who asks. A password that is nowhere is asked for on a terminal. Raises UsageError."""
+        name, colon, password = self.user.partition(":")
+        if not name:
+            if self.password:
+                raise UsageError("--password needs --user")
+            return None
+        if self.password or colon:
+            return name, self.password or password
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"the password of {name} is needed: --password, or --user {name}:PASSWORD"
+            )
+        return name, typer.prompt(f"Password of {name}", hide_input=True, err=True)
+
+    def tls_context(self) -> ssl.SSLContext | None:
+        """Raises UsageError for files that cannot be used."""
+        if not (self.ca_file or self.cert_file):
+            return None
+        try:
+            context = ssl.create_default_context(cafile=self.ca_file or None)
+            if self.cert_file:
+                context.load_cert_chain(self.cert_file, self.key_file or None)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(f"the certificates cannot be used: {error}") from error
+        return context
+
+    def timeout_s(self, default_s: float = COMMAND_TIMEOUT_S) -> float:
+        """Raises UsageError."""
+        text = self.command_timeout
+        if not text:
+            return default_s
+        try:
+            found_s = float(text)
+        except ValueError:
+            found_s = go_duration.seconds(text)
+        if not 0 < found_s < float("inf"):
+            raise UsageError(f"--command-timeout must be more than nothing, not {text}")
+        return found_s
+
+    def connect(
+        self, endpoints: Sequence[str] | None = None, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> Client:
+        """A client for one command: without a session, which would cost a write more. timeout_s: unless another was given."""
+        return Client(
+            self.addresses if endpoints is None else endpoints,
+            timeout_s=self.timeout_s(timeout_s),
+            exactly_once=False,
+            credentials=self.credentials,
+            tls=self.tls_context(),
+        )
+
+    def run(
+        self,
+        action: Callable[[Client], Awaitable[int]],
+        timeout_s: float = COMMAND_TIMEOUT_S,
+    ) -> None:
+        """Run with a client, and exit with what `action` returns; errors as in `end_with`."""
+
+        async def with_client() -> int:
+            client = self.connect(timeout_s=timeout_s)
+            await check_running(self.addresses)
+            async with client:
+                return await action(client)
+
+        end_with(with_client())
+
+
+def end_with(action: Coroutine[Any, Any, int]) -> NoReturn:
+    """Exit with what it returns; errors become one line and their exit code."""
     try:
-        raise typer.Exit(asyncio.run(with_client()))
+        raise typer.Exit(asyncio.run(action))
     except OutcomeUnknown as error:
         print(
             f"raftwerk: {error}: it may have happened, or may yet happen; look before you try again",
@@ -69,16 +160,39 @@ def run(
     except RaftwerkError as error:
         text = str(error).removeprefix("raftwerk: ")
         if text == status.USER_EMPTY.text:
-            text += ": set RAFTWERK_USER=name:password"
+            text += ": say who asks, with --user NAME:PASSWORD or RAFTWERK_USER=NAME:PASSWORD"
         print(f"raftwerk: {text}", file=sys.stderr)
         raise typer.Exit(2) from error
     except KeyboardInterrupt as error:
         raise typer.Exit(130) from error
 
 
-async def check_running(endpoints: str) -> None:
+_OPTIONS: Final = [
+    inspect.Parameter(
+        field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=field.type
+    )
+    for field in fields(Shell)
+]
+
+
+def connected(command: Callable[Concatenate[Shell, P], None]) -> Callable[..., None]:
+    """The command as typer sees it: the options of Shell come after its own."""
+    own = inspect.signature(command)
+    call: Callable[..., None] = command
+
+    @functools.wraps(command)
+    def with_options(**given: Any) -> None:
+        shell = Shell(**{option.name: given.pop(option.name) for option in _OPTIONS})
+        call(shell, **given)
+
+    parameters = [*own.parameters.values()][1:]
+    with_options.__signature__ = own.replace(parameters=[*parameters, *_OPTIONS])  # type: ignore[attr-defined]
+    return with_options
+
+
+async def check_running(endpoints: Sequence[str]) -> None:
     """Raises UsageError when nothing listens at any of the endpoints: waiting would not help."""
-    addresses = [parse_endpoint(endpoint) for endpoint in split(endpoints)]
+    addresses = [parse_endpoint(endpoint) for endpoint in endpoints]
     for host, port in addresses:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
@@ -96,8 +210,22 @@ async def check_running(endpoints: str) -> None:
         )
 
 
+def key_range(
+    key: str, end: str | None = None, *, prefix: bool = False, from_key: bool = False
+) -> tuple[bytes, bytes]:
+    """(key, range_end) of a request. Raises BadParameter when it is said twice where the range ends."""
+    if (end is not None) + prefix + from_key > 1:
+        raise typer.BadParameter("only one of END, --prefix and --from-key says where a range ends")
+    start = os.fsencode(key)
+    if from_key:
+        return start or FROM_KEY, FROM_KEY
+    return bounds(start, os.fsencode(end or ""), prefix=prefix)
+
+
 def as_dict(message: Message) -> dict[str, Any]:
-    """As in etcd's JSON: names of the proto files, bytes in base64, large numbers as strings."""
+    """As in etcd's JSON: names of the proto files, bytes in base64, numbers of 64 bits, so ids too, as decimal strings."""
+    from google.protobuf.json_format import MessageToDict  # not for every command
+
     return MessageToDict(message, preserving_proto_field_name=True)
 
 
@@ -105,15 +233,22 @@ def print_json(message: Message) -> None:
     print(json.dumps(as_dict(message)))
 
 
-def table(*columns: str) -> Table:
+def print_json_list(found: Iterable[object]) -> None:
+    """Messages, or names."""
+    print(json.dumps([as_dict(one) if isinstance(one, Message) else one for one in found]))
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:
+    """As wide as the terminal; into a pipe as wide as it takes. A cell is a text, or a text and its colour."""
+    from rich.console import Console  # for tables alone
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table()
     for column in columns:
         table.add_column(column, overflow="fold")  # never cut a value short
-    return table
-
-
-def print_table(table: Table) -> None:
-    """As wide as the terminal; into a pipe as wide as it takes."""
+    for row in rows:
+        table.add_row(*(Text(cell) if isinstance(cell, str) else Text(*cell) for cell in row))
     console = Console()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
@@ -125,44 +260,6 @@ def text_of(data: bytes) -> str:
         return data.decode()
     except UnicodeDecodeError:
         return f"base64:{base64.b64encode(data).decode()}"
-
-
-def from_environment(name: str) -> str:
-    """RAFTWERK_name, or else ETCDCTL_name."""
-    return os.environ.get(f"RAFTWERK_{name}") or os.environ.get(f"ETCDCTL_{name}") or ""
-
-
-def credentials() -> tuple[str, str] | None:
-    """Who asks."""
-    user, colon, password = from_environment("USER").partition(":")
-    if not user:
-        return None
-    return user, password if colon else from_environment("PASSWORD")
-
-
-def tls_context() -> ssl.SSLContext | None:
-    """Raises UsageError for files that cannot be used."""
-    ca, certificate, key = (from_environment(name) for name in ("CACERT", "CERT", "KEY"))
-    if not (ca or certificate):
-        return None
-    try:
-        context = ssl.create_default_context(cafile=ca or None)
-        if certificate:
-            context.load_cert_chain(certificate, key or None)
-    except (OSError, ssl.SSLError) as error:
-        raise UsageError(f"the certificates cannot be used: {error}") from error
-    return context
-
-
-def connect(endpoints: Sequence[str], timeout_s: float = 10.0) -> Client:
-    """A client for one command: without a session, which would cost a write more."""
-    return Client(
-        endpoints,
-        timeout_s=timeout_s,
-        exactly_once=False,
-        credentials=credentials(),
-        tls=tls_context(),
-    )
 
 
 def lease_id(text: str) -> int:

@@ -12,7 +12,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from raftwerk.cli import flags
-from raftwerk.cli.ctl_shell import DEFAULT, INT64_MAX, AsJson, Endpoints, print_table, run, table
+from raftwerk.cli.ctl_shell import INT64_MAX, AsJson, Shell, connected, print_table
 from raftwerk.client import Client
 from raftwerk.errors import CorruptData, RaftwerkError, UsageError
 from raftwerk.runtime import snapshot_file
@@ -23,7 +23,8 @@ snapshot = typer.Typer(help="Copies of the state.", no_args_is_help=True)
 
 
 @snapshot.command("save")
-def snapshot_save(path: Path, endpoints: Endpoints = DEFAULT) -> None:
+@connected
+def snapshot_save(shell: Shell, path: Path) -> None:
     """The state of the first endpoint, into a file that is there whole or not at all."""
 
     async def action(client: Client) -> int:
@@ -43,7 +44,7 @@ def snapshot_save(path: Path, endpoints: Endpoints = DEFAULT) -> None:
         print(f"snapshot of {size} bytes saved at {path}")
         return 0
 
-    run(endpoints, action, timeout_s=60.0)
+    shell.run(action, timeout_s=60.0)
 
 
 @snapshot.command("status")
@@ -53,10 +54,9 @@ def snapshot_status(path: Path, as_json: AsJson = False) -> None:
     if as_json:
         print(json.dumps(facts))
         return
-    rows = table("SHA-256", "revision", "compacted", "keys", "rows", "bytes")
     names = ("revision", "compacted_revision", "keys", "rows", "file_bytes")
-    rows.add_row(facts["digest"][:16], *(f"{facts[name]}" for name in names))
-    print_table(rows)
+    row = (facts["digest"][:16], *(str(facts[name]) for name in names))
+    print_table(("SHA-256", "revision", "compacted", "keys", "rows", "bytes"), [row])
 
 
 @snapshot.command("restore")

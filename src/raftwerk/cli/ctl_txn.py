@@ -17,7 +17,7 @@ import sys
 from typing import Final
 
 from raftwerk.api.rpc_pb2 import Compare, RequestOp
-from raftwerk.cli.ctl_shell import DEFAULT, AsJson, Endpoints, print_json, run, text_of
+from raftwerk.cli.ctl_shell import AsJson, Shell, connected, print_json, text_of
 from raftwerk.client import Client
 from raftwerk.client.txn import (
     Operand,
@@ -110,7 +110,8 @@ def parse_blocks(text: str) -> list[list[str]]:
     return [*blocks, [], []][:3]
 
 
-def txn(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
+@connected
+def txn(shell: Shell, as_json: AsJson = False) -> None:
     """A transaction from standard input: comparisons, an empty line, what is done then, an empty line, what else.
 
     Exit code 1: the comparisons did not hold.
@@ -132,7 +133,7 @@ def txn(endpoints: Endpoints = DEFAULT, as_json: AsJson = False) -> None:
             _print_response(one)
         return 0 if result.succeeded else 1
 
-    run(endpoints, action)
+    shell.run(action)
 
 
 def _print_response(response: Response) -> None:

@@ -6,12 +6,12 @@ are accepted with one warning each (etcd_flags.py); unknown ones are refused, un
 """
 
 import difflib
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from raftwerk.cli import go_duration
 from raftwerk.cli.etcd_flags import ETCD_FLAGS, FALSE, TRUE
 from raftwerk.errors import UsageError
 from raftwerk.runtime.settings import Address, Settings, address_of, addresses_of
@@ -70,21 +70,9 @@ def _number(text: str) -> int:
         raise UsageError(f"{text!r} is not a whole number") from error
 
 
-_DURATION: Final = re.compile(r"(?:\d+(?:\.\d*)?(?:h|m|s|ms|us|µs|ns))+")
-_UNITS_MS: Final = {"h": 3.6e6, "m": 6e4, "s": 1e3, "ms": 1.0, "us": 1e-3, "µs": 1e-3, "ns": 1e-6}
-
-
-def _milliseconds(text: str) -> int:
-    """A duration as Go writes it, like 1m30s."""
-    if not _DURATION.fullmatch(text):
-        raise UsageError(f"{text!r} is not a duration like 10m or 1m30s")
-    parts = re.findall(r"(\d+\.?\d*)(ms|us|µs|ns|h|m|s)", text)
-    return round(sum(float(number) * _UNITS_MS[unit] for number, unit in parts))
-
-
 def _interval_ms(text: str) -> int:
     """A duration that is not nothing."""
-    interval_ms = _milliseconds(text)
+    interval_ms = go_duration.milliseconds(text)
     if not interval_ms:
         raise UsageError(f"must be at least 1ms, not {text}")
     return interval_ms
@@ -126,13 +114,9 @@ def _tls_flags(prefix: str, setting: str, port: str) -> tuple[Flag, ...]:
     )
 
 
-def _seconds(text: str) -> float:
-    return _milliseconds(text) / 1000 if text != "0" else 0.0
-
-
 def is_duration(flag: Flag) -> bool:
     """Whether its value is given like 1m30s."""
-    return flag.parse in (_interval_ms, _seconds)
+    return flag.parse in (_interval_ms, go_duration.seconds)
 
 
 def _choice(*choices: str) -> Callable[[str], str]:
@@ -200,19 +184,19 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag(
         "grpc-keepalive-min-time",
         "grpc_keepalive_min_time_s",
-        _seconds,
+        go_duration.seconds,
         "Clients that ping more often than this are cut off; 0s: none is.",
     ),
     Flag(
         "grpc-keepalive-interval",
         "grpc_keepalive_interval_s",
-        _seconds,
+        go_duration.seconds,
         "A silent client is asked after so long whether it lives; 0s: never.",
     ),
     Flag(
         "grpc-keepalive-timeout",
         "grpc_keepalive_timeout_s",
-        _seconds,
+        go_duration.seconds,
         "How long a client that was asked has to answer.",
     ),
     *_tls_flags("", "client_tls", "client port"),
@@ -229,7 +213,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
         Flag(
             name,
             "corrupt_check_s",
-            _seconds,
+            go_duration.seconds,
             "How often the members compare their data; 0s: never.",
         )
         for name in ("experimental-corrupt-check-time", "corrupt-check-time")
@@ -381,7 +365,7 @@ def _retention(text: str, mode: str) -> float:
     try:
         if mode == "revision" or text.isdigit():
             return _number(text) * (1 if mode == "revision" else 3600)
-        return _seconds(text)
+        return go_duration.seconds(text)
     except UsageError as error:
         raise UsageError(f"--auto-compaction-retention: {error}") from error
 

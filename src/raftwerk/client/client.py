@@ -208,9 +208,20 @@ class Client:
         """A lease that ends by itself. The servers may grant it for longer."""
         return await leases.grant(self.calls, ttl_s)
 
-    async def lease_revoke(self, lease_id: int) -> None:
-        """End a lease and delete its keys."""
-        await leases.revoke(self.calls, lease_id)
+    def keep_alive(self, lease_id: int) -> Lease:
+        """A lease that is there already, kept alive inside the block of what is returned. LeaseLost is raised if it is not."""
+        return Lease(self.calls, 0, lease_id)
+
+    async def lease_keep_alive_once(self, lease_id: int) -> int:
+        """Give a lease all its time anew. Returns that time in seconds. Raises LeaseLost when it is no more."""
+        return await leases.keep_alive_once(self.calls, lease_id)
+
+    async def lease_revoke(self, lease_id: int) -> bool:
+        """End a lease and delete its keys. Returns whether it was there.
+
+        False may also be the answer to a second attempt, after a first one that has ended it, and whose answer was lost.
+        """
+        return await leases.revoke(self.calls, lease_id)
 
     async def lease_time_to_live(
         self, lease_id: int, *, keys: bool = False

@@ -45,8 +45,11 @@ async def grant(calls: Calls, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
     )
 
 
-async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) -> None:
-    """End a lease and delete its keys. Whether it had ended already makes no difference."""
+async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) -> bool:
+    """End a lease and delete its keys. Returns whether it was there.
+
+    False may also be the answer to a second attempt, after a first one that has ended it, and whose answer was lost.
+    """
     request = lease_pb2.LeaseRevokeRequest(ID=lease_id)
     try:
         await calls.unary(
@@ -55,6 +58,18 @@ async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) ->
     except CallError as failure:
         if failure.text != status.LEASE_NOT_FOUND.text:
             raise
+        return False
+    return True
+
+
+async def keep_alive_once(calls: Calls, lease_id: int) -> int:
+    """Give a lease all its time anew. Returns that time in seconds. Raises LeaseLost when it is no more."""
+    request = lease_pb2.LeaseKeepAliveRequest(ID=lease_id)
+    kind = lease_pb2.LeaseKeepAliveResponse
+    response = await calls.unary(KEEP_ALIVE, request, kind, Kind.REPEATABLE)
+    if response.TTL <= 0:
+        raise LeaseLost(f"lease {lease_id:x} is over")
+    return response.TTL
 
 
 async def time_to_live(
@@ -73,14 +88,15 @@ async def all_leases(calls: Calls) -> list[int]:
 
 
 class Lease:
-    """One lease, granted and kept alive inside its block, and revoked after it."""
+    """One lease, kept alive inside its block: granted for it and revoked after it, or one that was there before, and stays."""
 
-    def __init__(self, calls: Calls, ttl_s: int) -> None:
+    def __init__(self, calls: Calls, ttl_s: int, lease_id: int = 0) -> None:
+        """lease_id: of one that was there before; 0: one that is granted for `ttl_s`."""
         self._calls = calls
-        self._wanted_ttl_s = ttl_s
+        self._is_own = not lease_id
         self._task: asyncio.Task[None] | None = None
         self._deadline_s = 0.0
-        self.id = 0
+        self.id = lease_id
         self.ttl_s = ttl_s
         """As the servers have granted it: perhaps more."""
         self.lost = asyncio.Event()
@@ -95,11 +111,15 @@ class Lease:
             raise LeaseLost(f"lease {self.id:x} is over")
 
     async def __aenter__(self) -> Self:
-        """Raises CallFailed, and OutcomeUnknown of a lease that may have been granted: it ends by itself."""
+        """Raises CallFailed, OutcomeUnknown of a lease that may have been granted (it ends by itself), LeaseLost of one that is
+        not there."""
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
-        response = await grant(self._calls, self._wanted_ttl_s)
-        self.id, self.ttl_s = response.ID, response.TTL
+        if self._is_own:
+            response = await grant(self._calls, self.ttl_s)
+            self.id, self.ttl_s = response.ID, response.TTL
+        else:
+            self.ttl_s = await keep_alive_once(self._calls, self.id)
         self._deadline_s = asked_s + self.ttl_s
         self._task = loop.create_task(self._keep_alive())
         return self
@@ -115,7 +135,7 @@ class Lease:
         self._task.cancel()
         await asyncio.wait([self._task])
         self.lost.set()  # by a task that was cancelled before its first step it is not
-        if not was_lost:
+        if self._is_own and not was_lost:
             with suppress(RaftwerkError):  # it ends by itself then
                 await revoke(self._calls, self.id, REVOKE_S)
 

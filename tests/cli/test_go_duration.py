@@ -1,0 +1,21 @@
+"""Durations as Go writes them."""
+
+import pytest
+
+from raftwerk.cli.go_duration import milliseconds, seconds
+from raftwerk.errors import UsageError
+
+
+def test_durations() -> None:
+    assert (milliseconds("1m30.5s"), milliseconds("2h"), milliseconds("1500us")) == (
+        90_500,
+        7_200_000,
+        2,
+    )
+    assert (seconds("250ms"), seconds("0")) == (0.25, 0.0)
+
+
+@pytest.mark.parametrize("text", ["", "5", "s", "1d", "-1s", "1s "])
+def test_what_is_none(text: str) -> None:
+    with pytest.raises(UsageError, match="is not a duration like 10m"):
+        seconds(text)
