@@ -1,5 +1,6 @@
 """Commands that go on: what they print, how they end, and what they leave behind."""
 
+import asyncio
 import json
 import signal
 from pathlib import Path
@@ -8,9 +9,11 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from raftwerk.api import status
 from raftwerk.cli.main import app
 from raftwerk.sync import Client
 from tests.cli.commands import started
+from tests.client.scripted import scripted
 
 
 def raftwerk(*arguments: str, endpoint: str) -> Result:
@@ -127,6 +130,27 @@ def test_lease_is_kept_alive_until_it_is_revoked(live_endpoint: str, tmp_path: P
         assert raftwerk("lease", "revoke", lease, endpoint=live_endpoint).exit_code == 0
         assert process.wait() == 1
         assert process.output.endswith(f"lease {lease} is over")
+
+
+@pytest.mark.parametrize("command", [("grant", "10"), ("revoke", "1f")], ids=["grant", "revoke"])
+@pytest.mark.parametrize(
+    ("answers", "code"),
+    [([status.NO_SPACE], 2), ([status.TIMED_OUT, status.NO_SPACE], 3)],
+    ids=["refused", "in doubt"],
+)
+def test_lease_command_whose_outcome_is_unknown_is_3(
+    command: tuple[str, str], answers: list[status.Status], code: int
+) -> None:
+    """And one that was refused, and did nothing, is 2. In doubt it is sent again, and remains so when that is refused."""
+
+    async def main() -> Result:
+        async with scripted(*answers) as server:
+            return await asyncio.to_thread(raftwerk, "lease", *command, endpoint=server.endpoint)
+
+    answer = asyncio.run(main())
+    assert (answer.exit_code, answer.stdout) == (code, "")
+    assert ("it may have happened, or may yet happen" in answer.stderr) == (code == 3)
+    assert status.NO_SPACE.text in answer.stderr
 
 
 def test_a_lease_that_is_no_number(live_endpoint: str) -> None:

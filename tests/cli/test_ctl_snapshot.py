@@ -106,3 +106,12 @@ def test_damaged_file_is_one_line(tmp_path: Path) -> None:
         assert done.exit_code == 2
         assert len(done.stderr.splitlines()) == 1
         assert "is no whole snapshot of raftwerk: its end is missing" in done.stderr
+
+
+def test_copy_that_breaks_off_is_2_and_leaves_no_file(severed: str, tmp_path: Path) -> None:
+    """Nothing was changed anywhere: there is no outcome to be unknown."""
+    arguments = ["save", str(tmp_path / "copy"), f"--endpoints={severed}"]
+    answer = CliRunner().invoke(snapshot, arguments)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith("raftwerk: ")
+    assert list(tmp_path.iterdir()) == []
