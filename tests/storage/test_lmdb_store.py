@@ -10,6 +10,8 @@ import pytest
 
 from raftwerk.durability import SnapshotWriter
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull
+from raftwerk.kv.rows import ROW_BYTES
+from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_store import CURRENT, SLICE_ROWS, LmdbStore
 from tests.fakes.damage import flip_bit_in
 from tests.fakes.system_calls import calls_during
@@ -69,6 +71,17 @@ def test_checkpoint_is_written_in_slices(setting: LmdbSetting) -> None:
     checkpoint.commit()
     checkpoint.finish(committed=True)
     assert len(setting.keys()) == 2 * SLICE_ROWS + 1
+
+
+def test_large_rows_of_a_checkpoint_count_for_more(setting: LmdbSetting) -> None:
+    """The loop waits for a slice: 300 values of a megabyte would be half a second."""
+    for key in (b"1", b"2", b"3"):
+        setting.store.put(Table.KEYS, key, bytes(SLICE_ROWS * ROW_BYTES))
+    checkpoint = setting.store.begin_checkpoint(1)
+    assert checkpoint is not None
+    assert [checkpoint.write() for _ in range(4)] == [False, False, False, True]
+    checkpoint.commit()
+    checkpoint.finish(committed=True)
 
 
 class HashedKey(bytes):

@@ -19,6 +19,7 @@ import lmdb
 
 from raftwerk.directories import make_directory, sync_directory
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed
+from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_environment import (
     DATA,
@@ -33,7 +34,7 @@ from raftwerk.storage.reader import StreamReader
 from raftwerk.storage.stream import Row, StreamDecoder
 
 SLICE_ROWS: Final = 300
-"""Written while the loop waits: about a millisecond."""
+"""Written while the loop waits: about a millisecond. Large ones count for more."""
 CURRENT: Final = "CURRENT"
 FORMAT: Final = "2"
 """Of all that stands in the folder, the machine's rows included: another one with any change to docs/store-format.md."""
@@ -298,9 +299,11 @@ class LmdbCheckpoint:
             if self._transaction is None:
                 self._transaction = self._environment.begin(write=True)
                 self._writer = LmdbRows(self._environment, self._tables, self._transaction)
-            for count, (table, key, value) in enumerate(self._rows, 1):
+            left = SLICE_ROWS
+            for table, key, value in self._rows:
                 self._writer.write(table, key, value)
-                if count >= SLICE_ROWS:
+                left -= 1 + len(value or b"") // ROW_BYTES
+                if left <= 0:
                     return False
         except lmdb.Error as error:
             self.abort()
