@@ -14,7 +14,7 @@ from raftwerk.client.calls import OPEN_SESSION
 from raftwerk.client.txn import get, put, version
 from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
-from tests.client.scripted import HANG, OK, Step, scripted
+from tests.client.scripted import HANG, OK, Step, closed_endpoint, scripted
 
 SESSION = Int64Value(value=7).SerializeToString()
 PUT = "/etcdserverpb.KV/Put"
@@ -236,6 +236,30 @@ def test_the_last_endpoint_gets_all_the_time_that_is_left() -> None:
                 await client.get(b"key")
             client.close()
             assert (len(first.paths), len(second.paths)) == (1, 1)
+
+    asyncio.run(main())
+
+
+def test_every_endpoint_is_named_when_none_helps() -> None:
+    """Of a call and of a stream."""
+
+    async def main() -> None:
+        nobody = closed_endpoint()
+        async with scripted(status.NO_LEADER) as leaderless:
+            client = Client([nobody, leaderless.endpoint], timeout_s=0.5)
+            with pytest.raises(CallFailed) as caught:
+                await client.get(b"key")
+            client.close()
+        assert f"{nobody} cannot be reached: nothing listens there" in caught.value.text
+        assert f"{leaderless.endpoint}: {status.NO_LEADER.text}" in caught.value.text
+
+        client = Client([nobody, "127.0.0.1:2"], timeout_s=0.5)
+        with pytest.raises(CallFailed) as caught:
+            async with client.watch(b"key"):
+                pass
+        client.close()
+        assert f"{nobody} cannot be reached" in caught.value.text
+        assert "127.0.0.1:2 cannot be reached" in caught.value.text
 
     asyncio.run(main())
 

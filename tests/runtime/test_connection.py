@@ -73,6 +73,7 @@ class Owner:
     def __init__(self) -> None:
         self.received: list[tuple[NodeId, list[Message]]] = []
         self.closed: list[tuple[NodeId | None, bool]] = []
+        self.judged: list[tuple[NodeId, str]] = []
 
     def meet(self, peer: NodeId, life: int) -> bool:
         if life == FULL_DISK:
@@ -80,6 +81,10 @@ class Owner:
         return life != ANOTHER_LIFE
 
     def on_inbound(self, inbound: Inbound) -> None: ...
+
+    def is_news(self, peer: NodeId, refusal: str) -> bool:
+        self.judged.append((peer, refusal))
+        return bool(refusal)
 
     def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None:
         self.received.append((sender, messages))
@@ -167,6 +172,7 @@ def test_peer_that_does_not_belong_here_is_told_why(hello: bytes, reason: str) -
     assert isinstance(answer, Refused)
     assert reason in answer.reason
     assert owner.closed == [(None, False)]
+    assert [refusal for _, refusal in owner.judged] == [answer.reason]
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ from google.protobuf.message import Message
 
 from raftwerk.api import auth_pb2, rpc_pb2, status
 from raftwerk.api import auth_rpc_pb2 as rpc
-from raftwerk.client.calls import REFRESHES_MAX, Calls, Kind
+from raftwerk.client.calls import REFRESHES_MAX, Calls
 from raftwerk.client.errors import CallFailed
+from raftwerk.client.fate import Kind
 from raftwerk.client.ranges import bounds
 
 CLUSTER: Final = "/etcdserverpb.Cluster/"

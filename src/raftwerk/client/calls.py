@@ -10,7 +10,6 @@ stopped without a word costs a call that share, and the calls after it nothing.
 import asyncio
 import ssl
 from collections.abc import Sequence
-from enum import Enum, auto
 from random import SystemRandom
 from typing import Final, TypeVar
 
@@ -20,11 +19,11 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from raftwerk.api import auth_rpc_pb2, status
 from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
-from raftwerk.client.errors import CallError, CallFailed, OutcomeUnknown
-from raftwerk.client.numbers import Session, Ticket
+from raftwerk.client.errors import CallError, CallFailed
+from raftwerk.client.fate import NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
+from raftwerk.client.numbers import Session
 from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
-from raftwerk.http2.grpc import UNAUTHENTICATED
 from raftwerk.http2.headers import literal
 from raftwerk.runtime.settings import Address, address_of
 
@@ -36,37 +35,6 @@ OPEN_SESSION: Final = "/raftwerk.Sessions/Open"
 CLOSE_SESSION: Final = "/raftwerk.Sessions/Close"
 AUTHENTICATE: Final = "/etcdserverpb.Auth/Authenticate"
 HAS_LEADER: Final = literal(b"hasleader", b"true")
-
-_NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text))
-"""Texts of UNAVAILABLE that say that nothing happened: the request may be tried again.
-
-LEADER_CHANGED: raftwerk says it of an entry that another leader's has replaced, etcd of reads only. STOPPED is not one of
-them: etcd says it of writes that it has proposed already.
-"""
-_REFUSALS: Final = frozenset(
-    (
-        status.INVALID_ARGUMENT,
-        status.NOT_FOUND,
-        status.PERMISSION_DENIED,
-        status.RESOURCE_EXHAUSTED,
-        status.FAILED_PRECONDITION,
-        status.OUT_OF_RANGE,
-        status.UNIMPLEMENTED,
-        UNAUTHENTICATED,
-    )
-)
-"""Codes with which a server turns a request down before it does anything. Any other says nothing about a write's fate."""
-_REFUSAL_TEXTS: Final = _NOT_DONE | {status.TOO_MANY_REQUESTS.text}
-"""The last one comes as UNKNOWN from etcd."""
-_RESULTS: Final = frozenset(
-    (
-        status.KEY_NOT_FOUND.text,
-        status.LEASE_NOT_FOUND.text,
-        status.COMPACTED.text,
-        status.FUTURE_REVISION.text,
-    )
-)
-"""Refusals that a session keeps as results: the same for every attempt. Others are of one attempt alone."""
 
 _random: Final = SystemRandom()
 M = TypeVar("M", bound=Message)
@@ -85,69 +53,6 @@ def parse_endpoints(texts: Sequence[str]) -> list[Address]:
     if not texts:
         raise UsageError("at least one endpoint is needed")
     return [parse_endpoint(text) for text in texts]
-
-
-class Kind(Enum):
-    READ = auto()
-    """Changes nothing: tried again whatever happened."""
-    REPEATABLE = auto()
-    """A write that may be done twice without harm: tried again like a read, but what it did may stay unknown."""
-    WRITE = auto()
-
-
-class _Fate:
-    """What is known of one call."""
-
-    def __init__(self, kind: Kind, share_s: float, others: int) -> None:
-        """others: endpoints that may be turned to when one has not answered for `share_s`."""
-        self.is_write = kind is not Kind.READ
-        self._is_harmless = kind is not Kind.WRITE
-        """To be done twice."""
-        self.ticket: Ticket | None = None
-        self._share_s = share_s
-        self._others = others
-        self.answer = Answer(status.DEADLINE_EXCEEDED, "no endpoint could be reached in time")
-        self.attempts = 0
-        self.is_sent = False
-        """The last attempt was."""
-        self._was_in_doubt = False
-        """An earlier one may have been executed."""
-        self.refreshes = 0
-
-    @property
-    def is_in_doubt(self) -> bool:
-        """Whether the write may have happened, or may yet."""
-        answer = self.answer
-        is_refusal = answer.status in _REFUSALS or answer.text in _REFUSAL_TEXTS
-        if answer.text == status.RESULT_NOT_KEPT.text:
-            return True
-        if self._was_in_doubt:
-            return not (self.ticket is not None and answer.text in _RESULTS)
-        return self.is_write and self.is_sent and not is_refusal
-
-    @property
-    def is_repeatable(self) -> bool:
-        """Whether it may be tried again, whatever became of the last attempt."""
-        return self._is_harmless or self.ticket is not None
-
-    @property
-    def patience_s(self) -> float | None:
-        """How long the next answer is waited for; None: until the end."""
-        return self._share_s if self._others and self.is_repeatable else None
-
-    def give_up(self, answer: Answer) -> None:
-        """The endpoint is silent: on to another one."""
-        self._others -= 1
-        self.answer = answer
-
-    def begin_attempt(self) -> None:
-        self._was_in_doubt = self.is_in_doubt
-        self.is_sent = False
-        self.attempts += 1
-
-    def error(self) -> CallError:
-        kind = OutcomeUnknown if self.is_in_doubt else CallFailed
-        return kind(self.answer.status, self.answer.text)
 
 
 class Calls:
@@ -222,7 +127,7 @@ class Calls:
         self.check_open()
         message = request.SerializeToString()
         timeout_s = timeout_s or self.timeout_s
-        fate = _Fate(kind, timeout_s / (len(self._channels) + 1), len(self._channels) - 1)
+        fate = Fate(kind, timeout_s / (len(self._channels) + 1), len(self._channels) - 1)
         try:
             async with asyncio.timeout(timeout_s):
                 if in_session and self.session is not None:
@@ -246,7 +151,7 @@ class Calls:
                 fate.ticket.release()
         raise fate.error()
 
-    async def _attempt(self, path: str, message: bytes, fate: _Fate) -> Answer:
+    async def _attempt(self, path: str, message: bytes, fate: Fate) -> Answer:
         fate.begin_attempt()
         metadata = b"" if path == AUTHENTICATE else await self.token.metadata()
         channel = self._channels[self._current]
@@ -254,17 +159,20 @@ class Calls:
             await channel.connect()
         except (OSError, TimeoutError) as error:
             text = channel.unreachable_text(error)
-            fate.answer = self._trouble = Answer(status.UNAVAILABLE, text)
+            self._trouble = Answer(status.UNAVAILABLE, text)
+            fate.meet(channel.address, self._trouble)
         else:
             fate.is_sent = True
             self._trouble = channel.no_answer
-            fate.answer = channel.no_answer
+            fate.meet(channel.address, channel.no_answer)
             place = b"" if fate.ticket is None else fate.ticket.metadata()
             try:
                 async with asyncio.timeout(fate.patience_s):
-                    fate.answer = await channel.call(path, message, metadata + place)
+                    answer = await channel.call(path, message, metadata + place)
+                fate.meet(channel.address, answer)
             except TimeoutError:
-                fate.give_up(Answer(status.UNAVAILABLE, channel.no_answer.text))
+                silence = Answer(status.UNAVAILABLE, channel.no_answer.text)
+                fate.give_up(channel.address, silence)
             self._trouble = fate.answer if fate.answer.status == status.UNAVAILABLE else None
         if self.token.is_refused(fate.answer.text, metadata):
             fate.refreshes += 1
@@ -272,7 +180,7 @@ class Calls:
             self._leave(channel)
         return fate.answer
 
-    async def _may_try_again(self, fate: _Fate) -> bool:
+    async def _may_try_again(self, fate: Fate) -> bool:
         answer = fate.answer
         if self._is_closed:
             return False
@@ -282,13 +190,13 @@ class Calls:
             return await self._take_another_session(fate)
         if answer.status != status.UNAVAILABLE:
             return False
-        is_done = fate.is_sent and answer.text not in _NOT_DONE
+        is_done = fate.is_sent and answer.text not in NOT_DONE
         if is_done and not fate.is_repeatable:
             return False
         await asyncio.sleep(RETRY_S)
         return True
 
-    async def _take_another_session(self, fate: _Fate) -> bool:
+    async def _take_another_session(self, fate: Fate) -> bool:
         """For a write that was never executed for sure; what may have been stays as it is."""
         assert self.session is not None
         assert fate.ticket is not None
@@ -309,7 +217,7 @@ class Calls:
     async def open(self, path: str) -> "OpenStream":
         """A streaming call to an endpoint that can be reached. Raises CallFailed when there is none for a while."""
         self.check_open()
-        text = "no endpoint could be reached in time"
+        troubles: dict[Address, str] = {}
         try:
             async with asyncio.timeout(self.timeout_s):
                 while not self._is_closed:
@@ -318,7 +226,7 @@ class Calls:
                     try:
                         await channel.connect()
                     except (OSError, TimeoutError) as error:
-                        text = channel.unreachable_text(error)
+                        troubles[channel.address] = channel.unreachable_text(error)
                         self._leave(channel)
                         await asyncio.sleep(RETRY_S)
                         continue
@@ -326,7 +234,7 @@ class Calls:
                     return OpenStream(self, channel, stream, metadata)
         except TimeoutError:
             pass
-        raise CallFailed(status.UNAVAILABLE, text)
+        raise CallFailed(status.UNAVAILABLE, told(troubles) or NOBODY)
 
     def failed(self, stream: "OpenStream", answer: Answer) -> bool:
         """A stream ended so. Returns whether another one may do better; it goes to another endpoint then."""
@@ -335,7 +243,7 @@ class Calls:
         if self.token.is_refused(answer.text, stream.metadata):
             return True
         self._leave(stream.channel)
-        return answer.status not in _REFUSALS or answer.status == status.RESOURCE_EXHAUSTED
+        return answer.status not in REFUSAL_CODES or answer.status == status.RESOURCE_EXHAUSTED
 
     async def _authenticate(self) -> str:
         assert self._credentials is not None

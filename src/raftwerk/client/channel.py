@@ -251,7 +251,9 @@ class Channel:
 
     def unreachable_text(self, error: Exception) -> str:
         """What to tell a person."""
-        return f"{self.address} cannot be reached: {str(error) or 'no answer'}"
+        is_refused = isinstance(error, ConnectionRefusedError)
+        reason = "nothing listens there" if is_refused else str(error) or "no answer"
+        return f"{self.address} cannot be reached: {reason}"
 
     def close(self) -> None:
         """End the connection, for good; calls under way end as UNAVAILABLE."""

@@ -13,9 +13,10 @@ from google.protobuf.message import Message
 from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, watch_pb2
 from raftwerk.client import lease as leases
 from raftwerk.client.admin import Auth, Maintenance, Members
-from raftwerk.client.calls import Calls, Kind
+from raftwerk.client.calls import Calls
 from raftwerk.client.contest import TTL_S, Lock
 from raftwerk.client.election import Election
+from raftwerk.client.fate import Kind
 from raftwerk.client.lease import Lease
 from raftwerk.client.ranges import bounds
 from raftwerk.client.txn import Transaction

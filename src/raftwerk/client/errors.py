@@ -15,7 +15,7 @@ class CallError(RaftwerkError):
     """A call came back without a result.
 
     code: a gRPC status; it says whose fault it is (3 INVALID_ARGUMENT: the caller's; 14 UNAVAILABLE: nobody's).
-    text: the server's own words, or what kept the client from hearing any.
+    text: the server's own words, or what kept the client from hearing any: of several endpoints, of each.
     """
 
     def __init__(self, code: int, text: str) -> None:

@@ -14,8 +14,9 @@ from types import TracebackType
 from typing import Final, Self
 
 from raftwerk.api import lease_pb2, status
-from raftwerk.client.calls import RETRY_S, Calls, Kind, OpenStream
+from raftwerk.client.calls import RETRY_S, Calls, OpenStream
 from raftwerk.client.errors import CallError, CallFailed, LeaseLost
+from raftwerk.client.fate import Kind
 from raftwerk.errors import RaftwerkError
 from raftwerk.http2.client import Answer
 

@@ -128,6 +128,9 @@ class InboundOwner(Protocol):
 
     def on_inbound(self, inbound: "Inbound") -> None: ...
 
+    def is_news(self, peer: NodeId, refusal: str) -> bool:
+        """Whether a hello in the name of `peer` was not refused like this the last time. refusal "": it is welcome."""
+
     def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None: ...
 
     def on_inbound_closed(
@@ -186,8 +189,11 @@ class Inbound(asyncio.Protocol):
             except OSError as error:
                 answer = Refused(f"that it was met cannot be written down here: {error}")
         self._transport.write(encode_answer(answer))
-        if isinstance(answer, Refused):
-            log.warning("refused a peer", reason=answer.reason, peer=self._peer_name())
+        refusal = answer.reason if isinstance(answer, Refused) else ""
+        is_news = self._owner.is_news(hello.sender, refusal)
+        if refusal:
+            if is_news:  # said once, not at each attempt
+                log.warning("refused a peer", reason=refusal, peer=self._peer_name())
             self._is_closed_here = True
             self._transport.close()
         else:

@@ -28,6 +28,8 @@ CONNECT_TIMEOUT_S: Final = 2.0
 BUFFER_BYTES_MAX: Final = 64 * 1024 * 1024
 """Not yet taken by the kernel: beyond this, messages to that peer are dropped."""
 SNAPSHOT_IDLE_S: Final = 30.0
+REFUSALS_MAX: Final = 100
+"""Of members, of whatever cluster, whose last refusal is remembered."""
 ROUND_TRIP_S: Final = 5.0
 """How often the round trip to a peer is looked at, from the welcome on."""
 
@@ -204,6 +206,8 @@ class Links:
             peer: Link(self, peer, addresses, Stream.SNAPSHOT) for peer, addresses in peers.items()
         }
         self._inbound: set[Inbound] = set()
+        self._refusals: dict[NodeId, str] = {}
+        """Why a peer, or whoever says that it is one, was not welcome the last time it came."""
         self._servers: list[asyncio.Server] = []
         self.received_bytes: dict[NodeId, int] = dict.fromkeys(peers, 0)
         self.round_trips: dict[NodeId, Durations] = {peer: Durations() for peer in peers}
@@ -251,6 +255,14 @@ class Links:
 
     def on_inbound(self, inbound: Inbound) -> None:
         self._inbound.add(inbound)
+
+    def is_news(self, peer: NodeId, refusal: str) -> bool:
+        before = self._refusals.pop(peer, "")
+        if refusal:
+            self._refusals[peer] = refusal
+        if len(self._refusals) > REFUSALS_MAX:
+            del self._refusals[next(iter(self._refusals))]  # it was silent for longest
+        return refusal != before
 
     def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None:
         self.received_bytes[sender] += size

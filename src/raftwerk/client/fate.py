@@ -1,0 +1,129 @@
+"""What is known of one call, attempt by attempt: whether it may be tried again, whether it may have happened, what to tell."""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+from typing import Final
+
+from raftwerk.api import status
+from raftwerk.client.errors import CallError, CallFailed, OutcomeUnknown
+from raftwerk.client.numbers import Ticket
+from raftwerk.http2.client import Answer
+from raftwerk.http2.grpc import UNAUTHENTICATED
+from raftwerk.runtime.settings import Address
+
+NOBODY: Final = "no endpoint could be reached in time"
+NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text))
+"""Texts of UNAVAILABLE that say that nothing happened: the request may be tried again.
+
+LEADER_CHANGED: raftwerk says it of an entry that another leader's has replaced, etcd of reads only. STOPPED is not one of
+them: etcd says it of writes that it has proposed already.
+"""
+_TROUBLES: Final = frozenset((status.UNAVAILABLE, status.DEADLINE_EXCEEDED))
+"""Codes that say nothing about the request: another endpoint may do better."""
+REFUSAL_CODES: Final = frozenset(
+    (
+        status.INVALID_ARGUMENT,
+        status.NOT_FOUND,
+        status.PERMISSION_DENIED,
+        status.RESOURCE_EXHAUSTED,
+        status.FAILED_PRECONDITION,
+        status.OUT_OF_RANGE,
+        status.UNIMPLEMENTED,
+        UNAUTHENTICATED,
+    )
+)
+"""Codes with which a server turns a request down before it does anything. Any other says nothing about a write's fate."""
+_REFUSAL_TEXTS: Final = NOT_DONE | {status.TOO_MANY_REQUESTS.text}
+"""The last one comes as UNKNOWN from etcd."""
+_RESULTS: Final = frozenset(
+    (
+        status.KEY_NOT_FOUND.text,
+        status.LEASE_NOT_FOUND.text,
+        status.COMPACTED.text,
+        status.FUTURE_REVISION.text,
+    )
+)
+"""Refusals that a session keeps as results: the same for every attempt. Others are of one attempt alone."""
+
+
+class Kind(Enum):
+    READ = auto()
+    """Changes nothing: tried again whatever happened."""
+    REPEATABLE = auto()
+    """A write that may be done twice without harm: tried again like a read, but what it did may stay unknown."""
+    WRITE = auto()
+
+
+class Fate:
+    """What is known of one call."""
+
+    def __init__(self, kind: Kind, share_s: float, others: int) -> None:
+        """others: endpoints that may be turned to when one has not answered for `share_s`."""
+        self.is_write = kind is not Kind.READ
+        self._is_harmless = kind is not Kind.WRITE
+        """To be done twice."""
+        self.ticket: Ticket | None = None
+        self._share_s = share_s
+        self._others = others
+        self.answer = Answer(status.DEADLINE_EXCEEDED, NOBODY)
+        self.troubles: dict[Address, str] = {}
+        """What each endpoint said last, of those that did nothing."""
+        self.attempts = 0
+        self.is_sent = False
+        """The last attempt was."""
+        self._was_in_doubt = False
+        """An earlier one may have been executed."""
+        self.refreshes = 0
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether the write may have happened, or may yet."""
+        answer = self.answer
+        is_refusal = answer.status in REFUSAL_CODES or answer.text in _REFUSAL_TEXTS
+        if answer.text == status.RESULT_NOT_KEPT.text:
+            return True
+        if self._was_in_doubt:
+            return not (self.ticket is not None and answer.text in _RESULTS)
+        return self.is_write and self.is_sent and not is_refusal
+
+    @property
+    def is_repeatable(self) -> bool:
+        """Whether it may be tried again, whatever became of the last attempt."""
+        return self._is_harmless or self.ticket is not None
+
+    @property
+    def patience_s(self) -> float | None:
+        """How long the next answer is waited for; None: until the end."""
+        return self._share_s if self._others and self.is_repeatable else None
+
+    def meet(self, address: Address, answer: Answer) -> None:
+        """What an endpoint answered, or why it did not."""
+        self.answer = answer
+        self.troubles[address] = answer.text
+
+    def give_up(self, address: Address, answer: Answer) -> None:
+        """The endpoint is silent: on to another one."""
+        self._others -= 1
+        self.meet(address, answer)
+
+    def begin_attempt(self) -> None:
+        self._was_in_doubt = self.is_in_doubt
+        self.is_sent = False
+        self.attempts += 1
+
+    def error(self) -> CallError:
+        kind = OutcomeUnknown if self.is_in_doubt else CallFailed
+        text = self.answer.text
+        if self.answer.status in _TROUBLES and text in self.troubles.values():
+            text = told(self.troubles) or text
+        return kind(self.answer.status, text)
+
+
+def told(troubles: Mapping[Address, str]) -> str:
+    """Of several endpoints each with its own; of one, what it said itself; "" of none."""
+    if len(troubles) < 2:
+        return "".join(troubles.values())
+    return "; ".join(
+        text if text.startswith(f"{address} ") else f"{address}: {text}"
+        for address, text in troubles.items()
+    )

@@ -1,0 +1,53 @@
+"""What is told of a call that failed at several endpoints."""
+
+from raftwerk.api import status
+from raftwerk.client import CallFailed, OutcomeUnknown
+from raftwerk.client.fate import Fate, Kind
+from raftwerk.http2.client import Answer
+from raftwerk.runtime.settings import Address
+
+ONE, OTHER = Address("one", 1), Address("other", 2)
+
+
+def unavailable(text: str) -> Answer:
+    return Answer(status.UNAVAILABLE, text)
+
+
+def test_every_endpoint_is_named_with_its_own_last_trouble() -> None:
+    fate = Fate(Kind.READ, 1.0, 1)
+    fate.meet(ONE, unavailable("connection lost"))
+    fate.meet(OTHER, unavailable("other:2 cannot be reached: nothing listens there"))
+    fate.meet(ONE, unavailable("etcdserver: no leader"))
+    fate.meet(OTHER, unavailable("other:2 cannot be reached: nothing listens there"))
+    error = fate.error()
+    assert (type(error), error.code) == (CallFailed, status.UNAVAILABLE)
+    assert error.text == (
+        "one:1: etcdserver: no leader; other:2 cannot be reached: nothing listens there"
+    )
+
+
+def test_one_endpoint_is_not_named() -> None:
+    fate = Fate(Kind.READ, 1.0, 0)
+    fate.meet(ONE, unavailable("connection lost"))
+    assert fate.error().text == "connection lost"
+
+
+def test_a_refusal_stands_alone() -> None:
+    """It is about the request, not about an endpoint."""
+    fate = Fate(Kind.WRITE, 1.0, 1)
+    fate.meet(ONE, unavailable("one:1 cannot be reached"))
+    fate.begin_attempt()
+    fate.meet(OTHER, Answer(*status.EMPTY_KEY))
+    assert fate.error().text == status.EMPTY_KEY.text
+
+
+def test_a_write_in_doubt_names_every_endpoint_too() -> None:
+    fate = Fate(Kind.WRITE, 1.0, 1)
+    fate.begin_attempt()
+    fate.meet(ONE, unavailable("one:1 cannot be reached: no answer"))
+    fate.begin_attempt()
+    fate.is_sent = True
+    fate.meet(OTHER, unavailable("connection lost"))
+    error = fate.error()
+    assert isinstance(error, OutcomeUnknown)
+    assert error.text == "one:1 cannot be reached: no answer; other:2: connection lost"
