@@ -89,12 +89,15 @@ class Running:
 
 
 @contextmanager
-def started(*arguments: str, folder: Path, **environment: str) -> Iterator[Running]:
+def started(
+    *arguments: str, folder: Path, stdin: int | None = None, **environment: str
+) -> Iterator[Running]:
     """Killed at the end, if the test has not ended it."""
     process = subprocess.Popen(
         [sys.executable, "-u", "-m", "raftwerk", *arguments],
         cwd=folder,
         env=clean_environment(**environment),
+        stdin=stdin,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -2,9 +2,11 @@
 
 import asyncio
 import os
+import pty
 import re
 import signal
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,10 +42,10 @@ def free_base_port(nodes: int) -> int:
 
 
 @contextmanager
-def dev(folder: Path, nodes: int, base: int) -> Iterator[Running]:
+def dev(folder: Path, nodes: int, base: int, stdin: int = subprocess.DEVNULL) -> Iterator[Running]:
     """Started; its processes are ended too if the test fails."""
     arguments = ["dev", f"--nodes={nodes}", f"--base-port={base}", "--data-dir=data"]
-    with started(*arguments, folder=folder) as running:
+    with started(*arguments, folder=folder, stdin=stdin) as running:
         try:
             yield running
         finally:
@@ -100,15 +102,25 @@ def test_next_start_finds_the_data(tmp_path: Path) -> None:
         assert asyncio.run(get()) == b"hello"
 
 
-def test_killed_node_is_reported_and_the_others_go_on(tmp_path: Path) -> None:
-    base = free_base_port(3)
-    with dev(tmp_path, 3, base) as running:
-        running.wait_for(LAST_LINE)
-        victim, *rest = pids_of(running)
-        os.kill(victim, signal.SIGKILL)
-        assert "node1 was killed. The others go on" in running.wait_for("killed")
-        assert all(is_alive(pid) for pid in rest)
-        assert running.stop(signal.SIGINT) == 0
+def test_killed_node_is_told_of_and_started_again_with_enter(tmp_path: Path) -> None:
+    keyboard, terminal = pty.openpty()
+    try:
+        with dev(tmp_path, 3, free_base_port(3), terminal) as running:
+            running.wait_for(LAST_LINE)
+            victim, *rest = pids_of(running)
+            os.kill(victim, signal.SIGKILL)
+            assert "node1 was killed. The others go on" in running.wait_for("killed")
+            assert all(is_alive(pid) for pid in rest)
+            running.wait_for("Press Enter to start it again.")
+            os.write(keyboard, b"\n")
+            again = int(running.wait_for("node1 is started again").split()[-1])
+            assert again != victim
+            assert again in children_of(running.process.pid)
+            assert running.stop(signal.SIGINT) == 0
+            assert not is_alive(again)
+    finally:
+        os.close(keyboard)
+        os.close(terminal)
 
 
 def test_it_ends_when_all_nodes_have(tmp_path: Path) -> None:

@@ -1,10 +1,13 @@
 """`raftwerk dev`: a cluster on this machine, for development."""
 
+import os
+import select
 import shutil
 import signal
 import sys
 import threading
 from pathlib import Path
+from typing import Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -13,6 +16,7 @@ from raftwerk.cli.cluster import LocalCluster, Member
 from raftwerk.errors import RaftwerkError, UsageError
 
 NODES_MAX = 7
+STDIN: Final = 0
 
 
 def ports_of(base_port: int, nodes: int) -> list[tuple[int, int]]:
@@ -88,23 +92,46 @@ def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:
 
 
 def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -> None:
-    """Until told to stop: report members that end."""
-    gone: set[str] = set()
+    """Until told to stop: report members that end, and start them again when the user presses Enter at a terminal."""
+    gone: list[Member] = []
     while not stopping.wait(0.2):
         for member in cluster.members:
-            if not member.is_running and member.name not in gone:
-                gone.add(member.name)
-                assert member.process is not None
-                code = member.process.returncode
-                if code == -signal.SIGKILL:
-                    console.print(
-                        f"[yellow]{member.name} was killed.[/yellow] The others go on while they are a majority; the next "
-                        "start has all of them again."
-                    )
-                    continue
-                console.print(
-                    f"[yellow]{member.name} ended (exit code {code}).[/yellow] Its log ends with:"
-                )
-                console.print(member.last_log_lines(), markup=False)
+            if not member.is_running and member not in gone:
+                gone.append(member)
+                _tell_end(console, member)
         if len(gone) == len(cluster.members):
             raise UsageError("all nodes have ended")
+        if gone and _has_pressed_enter():
+            for member in gone:
+                cluster.start(member)
+                assert member.process is not None
+                console.print(
+                    f"[green]{member.name} is started again[/green], pid {member.process.pid}"
+                )
+            gone.clear()
+
+
+def _tell_end(console: Console, member: Member) -> None:
+    assert member.process is not None
+    code = member.process.returncode
+    if code == -signal.SIGKILL:
+        console.print(
+            f"[yellow]{member.name} was killed.[/yellow] The others go on while they are a majority."
+        )
+    else:
+        console.print(
+            f"[yellow]{member.name} ended (exit code {code}).[/yellow] Its log ends with:"
+        )
+        console.print(member.last_log_lines(), markup=False)
+    console.print(
+        "Press Enter to start it again."
+        if os.isatty(STDIN)
+        else "The next start has all of them again."
+    )
+
+
+def _has_pressed_enter() -> bool:
+    """At a terminal, since the last look."""
+    if not os.isatty(STDIN) or not select.select([STDIN], [], [], 0)[0]:
+        return False
+    return bool(os.read(STDIN, 1_000))
