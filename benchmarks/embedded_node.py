@@ -23,8 +23,9 @@ from benchmarks.groups import Figures
 from raftwerk.cli.logs import configure
 from raftwerk.kv.commands import Put, encode
 from raftwerk.replica.failure import Failure
+from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.node import Node
-from raftwerk.runtime.settings import Address, Settings
+from raftwerk.runtime.settings import Settings
 
 KEYS: Final = 10_000
 VALUE: Final = bytes(256)

@@ -7,7 +7,8 @@ import pytest
 
 from raftwerk.cli.flags import FLAGS, parse
 from raftwerk.errors import UsageError
-from raftwerk.runtime.settings import Address, Settings
+from raftwerk.runtime.addresses import Address
+from raftwerk.runtime.settings import Settings
 from raftwerk.runtime.tls import TlsFiles
 
 CLUSTER = "a=http://10.0.0.1:2380,b=http://10.0.0.2:2380,b=http://10.0.0.2:2390"

@@ -11,7 +11,7 @@ from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
 from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.client import PAGE_BYTES
 from raftwerk.errors import UsageError
-from raftwerk.runtime.settings import Address
+from raftwerk.runtime.addresses import Address
 from tests.client.scripted import HANG, OK, Step, closed_endpoint, scripted, severed
 
 SHORT_S = 0.3

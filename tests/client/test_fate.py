@@ -4,7 +4,7 @@ from raftwerk.api import status
 from raftwerk.client import CallFailed, OutcomeUnknown
 from raftwerk.client.fate import Fate, Kind
 from raftwerk.http2.client import Answer
-from raftwerk.runtime.settings import Address
+from raftwerk.runtime.addresses import Address
 
 ONE, OTHER = Address("one", 1), Address("other", 2)
 

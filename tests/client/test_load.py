@@ -15,7 +15,7 @@ from raftwerk.errors import UsageError
 from raftwerk.http2.headers import literal
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import Call, Method, ServerConnection, UnaryMethod
-from raftwerk.runtime.settings import Address
+from raftwerk.runtime.addresses import Address
 
 
 def count_keys(member: Member, key: bytes, end: bytes) -> int:

@@ -13,8 +13,9 @@ from raftwerk.cli.cluster import free_ports
 from raftwerk.kv.commands import Put, RangeQuery, encode
 from raftwerk.kv.results import RangeResult
 from raftwerk.replica.failure import Failure
+from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.node import Node
-from raftwerk.runtime.settings import Address, Settings
+from raftwerk.runtime.settings import Settings
 from tests.runtime.peers import until
 
 

@@ -10,8 +10,8 @@ from typing import cast, overload
 
 from raftwerk.raft.events import Event
 from raftwerk.raft.messages import Message
+from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.links import Links
-from raftwerk.runtime.settings import Address
 from raftwerk.wire.codec import decode
 from raftwerk.wire.frame import FrameDecoder
 from raftwerk.wire.handshake import VERSION, HelloReader, Refused, Stream, Welcome, encode_answer

@@ -11,8 +11,8 @@ import pytest
 from raftwerk.errors import UsageError
 from raftwerk.raft.events import LinkClosed, LinkOpened, Received
 from raftwerk.raft.messages import ForwardCommands, InstallSnapshot, TimeoutNow
+from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.links import BUFFER_BYTES_MAX
-from raftwerk.runtime.settings import Address
 from raftwerk.wire.codec import encode
 from raftwerk.wire.handshake import Stream
 from tests.runtime.peers import (

@@ -7,8 +7,9 @@ from dataclasses import replace
 import pytest
 
 from raftwerk.errors import UsageError
+from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.listening import check_ports, close, listen
-from raftwerk.runtime.settings import Address, Settings
+from raftwerk.runtime.settings import Settings
 from tests.cli.commands import taken_port
 
 ANY = Address("127.0.0.1", 0)

@@ -4,8 +4,8 @@ import asyncio
 
 from structlog.testing import capture_logs
 
+from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.links import REFUSALS_MAX
-from raftwerk.runtime.settings import Address
 from raftwerk.wire.handshake import Stream, encode_hello
 from tests.runtime.peers import CLUSTER, PEER, US, free_address, links_to, run
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from raftwerk.errors import UsageError
-from raftwerk.runtime.settings import Address, Settings, TlsAddress
+from raftwerk.runtime.addresses import Address, TlsAddress
+from raftwerk.runtime.settings import Settings
 from raftwerk.runtime.tls import TlsFiles
 from raftwerk.runtime.tls_setup import PeerTls, between_members, check_files, client_port
 

@@ -17,7 +17,8 @@ from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.limits import Limits
 from raftwerk.kv.commands import Put, encode
 from raftwerk.replica.failure import Failure
-from raftwerk.runtime.settings import Address, Settings
+from raftwerk.runtime.addresses import Address
+from raftwerk.runtime.settings import Settings
 from raftwerk.server.app import Server, Sniffer
 from raftwerk.server.backlog import BYTES_MAX
 from raftwerk.server.grpc_shell import GrpcProtocol

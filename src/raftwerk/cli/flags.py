@@ -14,7 +14,8 @@ from typing import Any, Final, NamedTuple
 from raftwerk.cli import go_duration
 from raftwerk.cli.etcd_flags import ETCD_FLAGS, FALSE, TRUE
 from raftwerk.errors import UsageError
-from raftwerk.runtime.settings import Address, Settings, address_of, addresses_of
+from raftwerk.runtime.addresses import Address, address_of, addresses_of
+from raftwerk.runtime.settings import Settings
 from raftwerk.runtime.tls import VERSIONS, TlsFiles
 
 

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from raftwerk.cli.flags import FLAGS, Flag, is_duration
-from raftwerk.runtime.settings import Address, Settings
+from raftwerk.runtime.addresses import Address
+from raftwerk.runtime.settings import Settings
 
 _UNITS_S: Final = {"h": 3600, "m": 60, "s": 1}
 

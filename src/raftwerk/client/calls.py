@@ -25,7 +25,7 @@ from raftwerk.client.numbers import Session
 from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
 from raftwerk.http2.headers import literal
-from raftwerk.runtime.settings import Address, address_of
+from raftwerk.runtime.addresses import Address, address_of
 
 RETRY_S: Final = 0.05
 REFRESHES_MAX: Final = 3

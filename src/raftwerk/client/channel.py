@@ -8,7 +8,7 @@ from typing import Final, cast
 from raftwerk.http2.client import Answer, ClientCall, ClientConnection
 from raftwerk.http2.grpc import DEADLINE_EXCEEDED, PREFIX_BYTES, UNAVAILABLE
 from raftwerk.http2.limits import Limits
-from raftwerk.runtime.settings import Address
+from raftwerk.runtime.addresses import Address
 
 CONNECT_TIMEOUT_S = 2.0
 KEEPALIVE_S: Final = 5.0

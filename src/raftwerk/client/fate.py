@@ -9,7 +9,7 @@ from raftwerk.client.errors import CallError, CallFailed, OutcomeUnknown
 from raftwerk.client.numbers import Ticket
 from raftwerk.http2.client import Answer
 from raftwerk.http2.grpc import UNAUTHENTICATED
-from raftwerk.runtime.settings import Address
+from raftwerk.runtime.addresses import Address
 
 NOBODY: Final = "no endpoint could be reached in time"
 NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text))

@@ -28,7 +28,7 @@ from raftwerk.http2 import frames
 from raftwerk.http2.grpc import UNAVAILABLE
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.unary import UnaryConnection
-from raftwerk.runtime.settings import Address
+from raftwerk.runtime.addresses import Address
 
 LIMITS: Final = Limits(stream_window_bytes=frames.WINDOW_MAX, connection_window_bytes=2**30)
 CONNECT_TIMEOUT_S: Final = 10.0

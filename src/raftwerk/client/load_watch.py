@@ -23,7 +23,7 @@ from raftwerk.client.errors import CallFailed
 from raftwerk.client.load import ANSWER_TIMEOUT_S, Load, Result, Run, Tls, no_tls, summary
 from raftwerk.client.load_requests import KEY_FORMAT
 from raftwerk.http2.client import Answer
-from raftwerk.runtime.settings import Address
+from raftwerk.runtime.addresses import Address
 
 DELAYS: Final = 100
 """Puts whose delay is measured."""

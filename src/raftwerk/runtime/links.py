@@ -16,8 +16,8 @@ from raftwerk.raft.events import Event, LinkClosed, LinkOpened, Received
 from raftwerk.raft.messages import InstallSnapshot, Message
 from raftwerk.raft.types import NodeId
 from raftwerk.runtime import listening
+from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.connection import Inbound, Outbound
-from raftwerk.runtime.settings import Address
 from raftwerk.runtime.tls_setup import PeerTls
 from raftwerk.wire.codec import encode
 from raftwerk.wire.handshake import Stream

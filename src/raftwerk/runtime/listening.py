@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from raftwerk.errors import UsageError
-from raftwerk.runtime.settings import Address, Settings
+from raftwerk.runtime.addresses import Address
+from raftwerk.runtime.settings import Settings
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted."""

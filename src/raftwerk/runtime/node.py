@@ -33,6 +33,7 @@ from raftwerk.replica.proposals import Done
 from raftwerk.replica.reads import ReadDone
 from raftwerk.replica.replica import Replica
 from raftwerk.runtime import data_dir, tls_setup
+from raftwerk.runtime.addresses import addresses_of
 from raftwerk.runtime.background import BackgroundThread
 from raftwerk.runtime.clock import Clock
 from raftwerk.runtime.data_dir import DataDir
@@ -40,7 +41,7 @@ from raftwerk.runtime.journal import WalJournal
 from raftwerk.runtime.links import Links
 from raftwerk.runtime.members import MemberInfo, Members, NodeStatus
 from raftwerk.runtime.metrics import Metrics
-from raftwerk.runtime.settings import Settings, addresses_of
+from raftwerk.runtime.settings import Settings
 
 log = structlog.get_logger()
 

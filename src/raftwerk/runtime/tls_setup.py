@@ -5,7 +5,8 @@ import ssl
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
-from raftwerk.runtime.settings import Address, Settings, addresses_of
+from raftwerk.runtime.addresses import Address, addresses_of
+from raftwerk.runtime.settings import Settings
 from raftwerk.runtime.tls import TlsFiles, client_context, server_context
 
 ALPN: Final = ("http/1.1", "h2")
