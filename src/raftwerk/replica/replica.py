@@ -36,6 +36,8 @@ WAITING_MAX: Final = 50_000
 """Proposals, and as many reads, that have no answer yet; more are refused."""
 HELD_BYTES_MAX: Final = 256 * 1024 * 1024
 """Of proposals that are not in the log yet: no more is taken in before they are fewer."""
+APPLIED_MAX: Final = 250
+"""Entries that are applied, and answered, together: their results are held until then, and no checkpoint begins."""
 
 
 class Replica:
@@ -173,8 +175,9 @@ class Replica:
                 self.reads.on_refused(refused)
         for ready in effects.reads:
             self.reads.on_ready(ready)
-        if effects.committed:
-            self._applier.add(effects.committed, self._position_after(effects.committed[-1]))
+        for start in range(0, len(effects.committed), APPLIED_MAX):
+            some = effects.committed[start : start + APPLIED_MAX]
+            self._applier.add(some, self._position_after(some[-1]))
         for peer in effects.close_snapshots:
             self._sender.close(peer)
         for ask in effects.send_chunks:
