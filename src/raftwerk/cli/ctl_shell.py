@@ -34,7 +34,7 @@ Prefix = Annotated[bool, typer.Option("--prefix", help="All keys that begin with
 FromKey = Annotated[bool, typer.Option("--from-key", help="KEY, and all keys after it.")]
 PrevKv = Annotated[bool, typer.Option("--prev-kv", help="What was there before, too.")]
 End = Annotated[
-    str | None, typer.Argument(metavar="[END]", help="All keys from KEY up to, not including, END.")
+    str | None, typer.Argument(metavar="END", help="All keys from KEY up to, not including, END.")
 ]
 PIPE_WIDTH = 10_000
 INT64_MAX: Final = 2**63 - 1
