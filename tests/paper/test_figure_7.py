@@ -24,6 +24,9 @@ def repair(follower_log: str) -> tuple[str, list[int]]:
     messages = sent(leader.tick(CONFIG.heartbeat_interval_ms), AppendEntries, to=2)
     while messages:
         message = messages.pop(0)
+        if not message.needs_reply:
+            follower.receive(1, message)
+            continue
         reply = only(follower.receive(1, message), AppendEntriesReply, to=1)
         if not reply.success and message.prev_log_index not in refused:
             refused.append(message.prev_log_index)

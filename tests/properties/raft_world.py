@@ -10,7 +10,15 @@ from random import Random
 
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects, Refusal, SendChunk
-from raftwerk.raft.events import DiskSpace, LinkClosed, LinkOpened, Propose, Read, SnapshotRejected
+from raftwerk.raft.events import (
+    DiskSpace,
+    LinkClosed,
+    LinkOpened,
+    Propose,
+    Read,
+    SnapshotRejected,
+    TellCommitIndex,
+)
 from raftwerk.raft.messages import (
     AppendEntriesReply,
     InstallSnapshot,
@@ -32,6 +40,7 @@ SMALL = Config(
     apply_entries_max=3,
     tail_entries=4,
     read_rounds_max=2,
+    tell_commit_after_ms=1,
 )
 """Every limit is met within a few steps."""
 
@@ -346,6 +355,7 @@ ACTIONS: dict[str, tuple[int, Callable[[World], None]]] = {
     "tick one": (8, _tick_one),
     "propose": (80, _at_someone(World.ask_propose)),
     "read": (60, _at_someone(World.ask_read)),
+    "tell": (60, _at_someone(lambda world, node_id: world.step(node_id, TellCommitIndex()))),
     "persist": (200, _at_someone(lambda world, node_id: world.persist(node_id, 1))),
     "slow disk": (12, _at_someone(_change_disk)),
     "full disk": (8, _at_someone(_fill_disk)),

@@ -24,6 +24,7 @@ from raftwerk.raft.events import (
     Received,
     SnapshotInstalled,
     SnapshotRejected,
+    TellCommitIndex,
     Tick,
 )
 from raftwerk.raft.membership import Membership
@@ -214,6 +215,7 @@ EVENTS: dict[type, Callable[[Surroundings], Event | None]] = {
     SnapshotInstalled: installed,
     SnapshotRejected: lambda p: SnapshotRejected(p.number()),
     DiskSpace: lambda p: DiskSpace(p.flag()),
+    TellCommitIndex: lambda _: TellCommitIndex(),
 }
 
 

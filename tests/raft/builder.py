@@ -169,6 +169,7 @@ def merge(effects: Effects, more: Effects) -> None:
     effects.persist = effects.persist or more.persist
     effects.compact_to = more.compact_to or effects.compact_to
     effects.drops_received = effects.drops_received or more.drops_received
+    effects.is_commit_untold = more.is_commit_untold
     effects.has_more = more.has_more
 
 

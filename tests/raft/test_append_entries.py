@@ -1,5 +1,7 @@
 """The box "AppendEntries RPC" of Figure 2: the receiver, and the leader's handling of the reply."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -116,6 +118,15 @@ def test_reply_repeats_the_read_round(message: AppendEntries) -> None:
     asked = AppendEntries(3, 2, message.prev_log_index, message.prev_log_term, [], 0, read_round=8)
     effects = node(1, term=3, log="1 3", leader=2).receive(2, asked)
     assert only(effects, AppendEntriesReply).read_round == 8
+
+
+def test_message_that_needs_no_reply_is_answered_only_by_who_does_not_match() -> None:
+    follower = node(1, term=3, log="1 1")
+    told = replace(append(2, 1, commit=2), needs_reply=False)
+    assert not follower.receive(2, told).messages
+    assert follower.state.commit_index == 2
+    ahead = replace(append(3, 3, commit=3), needs_reply=False)
+    assert only(follower.receive(2, ahead), AppendEntriesReply).conflict_index == 3
 
 
 def test_stale_leader_is_told_the_new_term_and_nothing_else() -> None:

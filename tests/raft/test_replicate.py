@@ -4,8 +4,8 @@ import pytest
 
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import SendChunk
-from raftwerk.raft.events import Checkpointed, LinkOpened
-from raftwerk.raft.messages import AppendEntries, AppendEntriesReply
+from raftwerk.raft.events import Checkpointed, LinkOpened, TellCommitIndex
+from raftwerk.raft.messages import AppendEntries, AppendEntriesReply, ForwardCommands
 from raftwerk.raft.progress import Mode
 from raftwerk.raft.types import Index
 from tests.raft.builder import Node, node, only, receivers, sent
@@ -102,6 +102,76 @@ def test_commit_index_is_told_once() -> None:
     built.propose(b"x")
     built.ack(2, 4)
     assert not built.step().messages
+
+
+def patient() -> Node:
+    """A leader whose commit_index went up to 4, and who may wait for entries to tell it to node 2."""
+    built = leader(Config(tell_commit_after_ms=1))
+    built.propose(b"x")
+    return built
+
+
+def test_commit_index_may_wait_for_entries_to_take_it_along() -> None:
+    built = patient()
+    effects = built.ack(2, 4)
+    assert built.state.commit_index == 4
+    assert effects.is_commit_untold
+    assert not effects.messages
+    effects = built.propose(b"y")
+    assert only(effects, AppendEntries, to=2).leader_commit == 4
+    assert not effects.is_commit_untold
+
+
+def test_commit_index_that_waited_long_enough_is_told() -> None:
+    """It asks for no answer: there is none that would be news."""
+    built = patient()
+    built.ack(2, 4)
+    effects = built.step(TellCommitIndex())
+    message = only(effects, AppendEntries, to=2)
+    assert (message.leader_commit, message.entries, message.needs_reply) == (4, [], False)
+    assert not effects.is_commit_untold
+    assert not built.step(TellCommitIndex()).messages
+
+
+def test_time_to_tell_is_over_with_the_step() -> None:
+    """What is committed later waits anew."""
+    built = patient()
+    built.step(TellCommitIndex())
+    assert not built.ack(2, 4).messages
+
+
+def test_heartbeat_tells_the_commit_index_too() -> None:
+    built = patient()
+    built.ack(2, 4)
+    effects = built.tick(100)
+    heartbeat = only(effects, AppendEntries, to=2)
+    assert (heartbeat.leader_commit, heartbeat.needs_reply) == (4, True)
+    assert not effects.is_commit_untold
+
+
+def test_who_has_clients_that_wait_is_told_the_commit_index_at_once() -> None:
+    """A command that node 2 handed over: its client there has no answer before node 2 knows that it is committed."""
+    built = leader(Config(tell_commit_after_ms=1))
+    built.ack(3, 3)
+    built.receive(2, ForwardCommands(3, 1, [b"x", b"y"]))
+    for index in (4, 5):
+        effects = built.ack(3, index)
+        assert receivers(effects, AppendEntries) == [2]
+        assert only(effects, AppendEntries, to=2).leader_commit == index
+        assert effects.is_commit_untold, "to node 3"
+    built.propose(b"z")
+    assert not sent(built.ack(2, 6), AppendEntries), "z is awaited here only"
+
+
+def test_commands_of_a_former_member_have_nobody_to_tell() -> None:
+    built = leader(Config(tell_commit_after_ms=1))
+    built.receive(9, ForwardCommands(3, 1, [b"x"]))
+    assert built.state.log.last_index == 4
+
+
+@pytest.mark.parametrize("role", ["follower", "candidate"])
+def test_time_to_tell_says_nothing_to_who_does_not_lead(role: str) -> None:
+    assert not node(1, term=3, log="1", role=role).step(TellCommitIndex()).messages
 
 
 def test_commit_index_is_not_told_who_may_not_match() -> None:

@@ -1,5 +1,6 @@
 """One replica and its ports: what a client asks goes through the log and comes back as the machine's result."""
 
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -30,7 +31,7 @@ class World:
     """A replica, its fake ports, and the answers of its clients."""
 
     def __init__(self, voters: tuple[int, ...] = (1,), tail_entries: int = 5000) -> None:
-        config = Config(tail_entries=tail_entries)
+        config = Config(tail_entries=tail_entries, tell_commit_after_ms=1)
         raft = Raft(1, config, Random(1), membership=Membership(voters), checks_invariants=True)
         self.journal = FakeJournal()
         self.network = FakeNetwork()
@@ -38,6 +39,7 @@ class World:
         self.machine = ListMachine()
         self.notices: list[Notice] = []
         self.wakes = 0
+        self.later: list[tuple[int, Callable[[], None]]] = []
         self.replica = Replica(
             raft,
             self.journal,
@@ -46,6 +48,7 @@ class World:
             self.background,
             self.machine,
             wake=self._wake,
+            call_later=lambda delay_ms, action: self.later.append((delay_ms, action)),
             on_notice=self.notices.append,
             request_timeout_ms=7000,
         )
@@ -158,6 +161,27 @@ def test_requests_wait_for_a_leader_and_then_fail_with_that_reason() -> None:
     world.tick(1)
     assert (write, read) == ([Failure.NO_LEADER], [Failure.NO_LEADER])
     assert world.machine.commands == []
+
+
+def test_the_commit_index_is_told_a_little_later_and_only_if_no_entries_took_it_along() -> None:
+    world = leader_of_three()
+    assert [delay_ms for delay_ms, _ in world.later] == [1], "of the first entry of its term"
+    world.propose(b"a")
+    world.run()
+    told = [message.leader_commit for to, message in world.network.take() if to == 2]
+    assert told == [1]
+    wakes = world.wakes
+    world.later.pop()[1]()
+    assert world.wakes == wakes, "nothing to step for"
+    world.receive(2, AppendEntriesReply(1, True, 2))
+    world.propose(b"b")
+    world.run()
+    world.receive(2, AppendEntriesReply(1, True, 3))
+    assert len(world.later) == 1, "one is enough for both"
+    world.network.take()
+    world.later.pop()[1]()
+    world.run()
+    assert [(to, message.leader_commit) for to, message in world.network.take()] == [(2, 3)]
 
 
 def test_a_deposed_leaders_proposal_is_reported_as_not_committed_when_it_is_replaced() -> None:

@@ -46,7 +46,7 @@ def receive(state: State, sender: NodeId, rpc: AppendEntries, out: Effects) -> N
             state.current_term, True, last_new_index, read_round=rpc.read_round
         )
         stable.send(state, sender, reply, vouches_for=last_new_index)
-    else:
+    elif rpc.needs_reply:
         _reply_match(state, sender, rpc, last_new_index)
 
 

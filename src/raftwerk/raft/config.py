@@ -32,6 +32,9 @@ class Config:
     read_rounds_max: int = 4
     """Rounds of leadership confirmation in flight; reads that come meanwhile share the next one."""
 
+    tell_commit_after_ms: int = 0
+    """How long a new commit_index may wait for entries to travel with, if no client of the follower waits for it."""
+
     def __post_init__(self) -> None:
         assert 0 < self.heartbeat_interval_ms < self.election_timeout_ms
         assert self.message_entries_max > 0

@@ -117,6 +117,8 @@ class Effects:
     """The log has overtaken the stream that was being received: forget its chunks."""
     compact_to: Index = 0
     """The log up to this index is dropped from memory; the journal may drop it from disk. 0: nothing."""
+    is_commit_untold: bool = False
+    """A follower does not know the newest commit_index: post TellCommitIndex in Config.tell_commit_after_ms."""
     notices: list[Notice] = field(default_factory=list)
     has_more: bool = False
     """There is more to do at once: step again soon, with no event if there is none."""

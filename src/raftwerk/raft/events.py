@@ -93,6 +93,11 @@ class DiskSpace:
     has_room: bool
 
 
+@dataclass(frozen=True, slots=True)
+class TellCommitIndex:
+    """No entries took the newest commit_index along (Effects.is_commit_untold): tell it now, to who does not know it."""
+
+
 Event: TypeAlias = (
     Tick
     | Received
@@ -105,4 +110,5 @@ Event: TypeAlias = (
     | SnapshotInstalled
     | SnapshotRejected
     | DiskSpace
+    | TellCommitIndex
 )

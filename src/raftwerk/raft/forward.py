@@ -59,6 +59,8 @@ def receive(state: State, sender: NodeId, rpc: ForwardCommands) -> None:
         refusal = Refusal.OVERLOADED.value
     else:
         first_index = _append(state, leader, rpc.commands)
+        if sender in leader.progress:
+            leader.progress[sender].awaited_index = first_index + len(rpc.commands) - 1
     reply = ForwardCommandsReply(state.current_term, rpc.request_id, first_index, refusal)
     stable.send(state, sender, reply)
 

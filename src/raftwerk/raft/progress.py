@@ -37,6 +37,8 @@ class Progress:
     """The newest round of leadership confirmation that it answered (thesis 6.4)."""
     told_commit_index: Index = 0
     """The newest leader_commit sent to it."""
+    awaited_index: Index = 0
+    """The last entry that came from it: its clients wait until it knows that commit_index is there."""
     snapshot_index: Index = 0
     """SNAPSHOT only: last_included_index of the stream under way; 0 until its first chunk is answered."""
     snapshot_offset: int = 0

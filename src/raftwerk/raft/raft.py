@@ -38,6 +38,7 @@ from raftwerk.raft.events import (
     Received,
     SnapshotInstalled,
     SnapshotRejected,
+    TellCommitIndex,
     Tick,
 )
 from raftwerk.raft.log import Log
@@ -167,9 +168,12 @@ class Raft:
             install_snapshot.install(state, event.last_included_index, out)
         elif isinstance(event, SnapshotRejected):
             install_snapshot.reject(state, event.last_included_index, out)
-        else:
-            assert isinstance(event, DiskSpace)
+        elif isinstance(event, DiskSpace):
             state.has_room = event.has_room
+        else:
+            assert isinstance(event, TellCommitIndex)
+            if isinstance(state.role, Leader):
+                state.role.must_tell_commit = True
 
     def _receive(self, sender: NodeId, message: Message, out: Effects) -> None:
         state = self.state

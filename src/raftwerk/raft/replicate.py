@@ -10,11 +10,21 @@ from raftwerk.raft.types import Entry, NodeId
 
 
 def broadcast(state: State, leader: Leader, out: Effects) -> None:
-    """At the end of a leader's step: new entries to everybody who may have them, and a new commit_index to all."""
+    """At the end of a leader's step: new entries to everybody who may have them.
+
+    They take a new commit_index along. Who gets none is told it when a client there waits for it, or when it has waited
+    long enough for entries: a busy leader tells it for nothing.
+    """
+    must_tell = leader.must_tell_commit or not state.config.tell_commit_after_ms
+    leader.must_tell_commit = False
     for peer, progress in leader.progress.items():
         send_entries(state, peer, progress, out)
-        if progress.told_commit_index < state.commit_index and progress.mode is Mode.REPLICATE:
-            send_heartbeat(state, leader, peer, progress)
+        if progress.told_commit_index == state.commit_index or progress.mode is not Mode.REPLICATE:
+            continue
+        if must_tell or progress.told_commit_index < progress.awaited_index:
+            _send_empty(state, peer, progress, leader.read_round, needs_reply=False)
+        else:
+            out.is_commit_untold = True
 
 
 def heartbeat(state: State, leader: Leader) -> None:
@@ -28,9 +38,15 @@ def heartbeat(state: State, leader: Leader) -> None:
 
 def send_heartbeat(state: State, leader: Leader, peer: NodeId, progress: Progress) -> None:
     """One empty AppendEntries. It carries the newest read round, and is answered without waiting for a disk."""
+    _send_empty(state, peer, progress, leader.read_round, needs_reply=True)
+
+
+def _send_empty(
+    state: State, peer: NodeId, progress: Progress, read_round: int, *, needs_reply: bool
+) -> None:
     # Where the next entry goes, or the oldest place that the log still knows
     prev_log_index = max(progress.next_index - 1, state.log.snapshot_index)
-    _send(state, peer, progress, prev_log_index, [], leader.read_round)
+    _send(state, peer, progress, prev_log_index, [], read_round, needs_reply=needs_reply)
 
 
 def send_entries(state: State, peer: NodeId, progress: Progress, out: Effects) -> None:
@@ -67,6 +83,8 @@ def _send(
     prev_log_index: int,
     entries: list[Entry],
     read_round: int,
+    *,
+    needs_reply: bool = True,
 ) -> None:
     progress.told_commit_index = state.commit_index
     message = AppendEntries(
@@ -77,6 +95,7 @@ def _send(
         entries=entries,
         leader_commit=state.commit_index,
         read_round=read_round,
+        needs_reply=needs_reply,
     )
     # T10.2.1: AppendEntries may overtake the leader's own entries on their way to its disk
     stable.send(state, peer, message)

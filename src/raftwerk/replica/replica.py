@@ -16,6 +16,7 @@ from raftwerk.raft.events import (
     Event,
     SnapshotInstalled,
     SnapshotRejected,
+    TellCommitIndex,
     Tick,
 )
 from raftwerk.raft.messages import Message
@@ -53,10 +54,13 @@ class Replica:
         machine: StateMachine,
         *,
         wake: Callable[[], None],
+        call_later: Callable[[int, Callable[[], None]], object],
         on_notice: Callable[[Notice], None],
         request_timeout_ms: int,
     ) -> None:
         """wake: called when there is something to step for. request_timeout_ms: how long clients' requests may wait.
+
+        call_later: takes milliseconds, and what to call then.
 
         The two backgrounds are apart, so that the chunks of a restore never wait behind the commit of a checkpoint.
         """
@@ -65,6 +69,10 @@ class Replica:
         self._journal = journal
         self._network = network
         self._wake = wake
+        self._call_later = call_later
+        self._is_commit_untold = False
+        """As the last step left it."""
+        self._is_telling_due = False
         self._on_notice = on_notice
         self._inbox: list[Event] = []
         self._refused: list[Callable[[Failure], None]] = []
@@ -160,6 +168,11 @@ class Replica:
         if self.reads.has_queued and self.has_leader:
             events.extend(self.reads.take_queued(self._next_request))
 
+    def _tell_commit(self) -> None:
+        self._is_telling_due = False
+        if self._is_commit_untold:  # no entries have told it meanwhile
+            self.post(TellCommitIndex())
+
     def _next_request(self) -> int:
         return next(self._numbers)
 
@@ -190,6 +203,10 @@ class Replica:
             self._journal.compact(effects.compact_to)
         for notice in effects.notices:
             self._on_notice(notice)
+        self._is_commit_untold = effects.is_commit_untold
+        if effects.is_commit_untold and not self._is_telling_due:
+            self._is_telling_due = True
+            self._call_later(self.raft.state.config.tell_commit_after_ms, self._tell_commit)
 
     def _send(self, messages: list[tuple[NodeId, Message]]) -> None:
         by_receiver: dict[NodeId, list[Message]] = {}

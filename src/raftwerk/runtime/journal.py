@@ -46,8 +46,8 @@ class WalJournal:
         self._job_count = 0
         self._silent_ms = 0
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="raftwerk-wal", daemon=True)
-        self._thread.start()
+        self._writer = threading.Thread(target=self._run, name="raftwerk-wal", daemon=True)
+        self._writer.start()
 
     @property
     def has_room(self) -> bool:
@@ -121,5 +121,5 @@ class WalJournal:
         """Finish what was handed over, and close the files. Persists still waiting to be staged were never vouched for."""
         self._stopping.set()
         self._jobs.put(None)
-        self._thread.join()
+        self._writer.join()
         self._wal.close()

@@ -45,6 +45,8 @@ from raftwerk.runtime.settings import Settings
 
 log = structlog.get_logger()
 
+TELL_COMMIT_AFTER_MS: Final = 1
+"""Long enough for the next command of one client, and short for those who watch at a follower."""
 MAINTAIN_ROWS: Final = 100
 """Rows of physical compaction for each tick: about a millisecond."""
 
@@ -117,6 +119,7 @@ class Node:
             heartbeat_interval_ms=settings.heartbeat_interval_ms,
             election_timeout_ms=settings.election_timeout_ms,
             tail_entries=settings.snapshot_count,
+            tell_commit_after_ms=TELL_COMMIT_AFTER_MS,
         )
         raft = folder.start_core(
             config, self._random, Membership(tuple(sorted(self._members.ids.values())))
@@ -160,6 +163,7 @@ class Node:
             self._restore_thread,
             self.machine,
             wake=self._wake,
+            call_later=lambda delay_ms, action: self._loop.call_later(delay_ms / 1000, action),
             on_notice=self._on_notice,
             request_timeout_ms=self.settings.request_timeout_ms,
         )

@@ -188,6 +188,7 @@ class SimNode:
             restores,
             machine,
             wake=self._wake,
+            call_later=lambda delay_ms, action: self.after(1000 * delay_ms, action),
             on_notice=self._on_notice,
             request_timeout_ms=self._options.request_timeout_ms,
         )

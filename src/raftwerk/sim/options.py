@@ -113,11 +113,10 @@ def draw(random: Random) -> Options:
     )
     nodes = options.membership.nodes
     upgraded = random.sample(nodes, random.choice((0, 0, random.randint(0, len(nodes)))))
+    faults = _faults_of_releases(random, options.faults)
+    config = replace(options.config, tell_commit_after_ms=random.choice((0, 1, 20)))
     return replace(
-        options,
-        workload=workload,
-        upgraded=tuple(sorted(upgraded)),
-        faults=_faults_of_releases(random, options.faults),
+        options, config=config, workload=workload, upgraded=tuple(sorted(upgraded)), faults=faults
     )
 
 

@@ -11,7 +11,7 @@ def test_under_another_seed() -> None:
 
 def test_clients_come_across_everything() -> None:
     scenario = SCENARIOS["ClientsAtWork"]
-    stage = Stage(2, scenario.options)
+    stage = Stage(3, scenario.options)
     stage.begin()
     scenario.play(stage)
     counts = stage.cluster.coverage.counts

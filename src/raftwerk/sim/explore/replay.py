@@ -177,13 +177,13 @@ def _summary(node: Node) -> dict[str, str]:
 
 
 def describe(message: Message) -> str:
-    """A message in a few words: what is 0 or empty is left out, and of entries only the terms are told."""
+    """A message in a few words: what is 0, empty or as always is left out, and of entries only the terms are told."""
     words = []
     for field in fields(message):
         value = getattr(message, field.name)
         if field.name == "entries" and value:
             value = _terms([entry.term for entry in value])
-        if value or isinstance(value, bool):
+        if value != field.default and (value or isinstance(value, bool)):
             words.append(f"{field.name} {value}")
     return f"{type(message).__name__}({', '.join(words)})"
 
