@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from raftwerk.sim.checkers import Violation
+from raftwerk.sim.clients.watches import WatchClient
 from raftwerk.sim.options import FaultOptions
-from raftwerk.sim.run import plan, run
+from raftwerk.sim.run import Simulation, plan, run
 
 
 def test_one_seed_gives_one_trace() -> None:
@@ -46,3 +48,40 @@ def test_other_options_and_faults_can_be_given() -> None:
     report = run(5, options=quiet, faults=[])
     assert report.failure is None
     assert report.simulated_ms < run(5, options=options, faults=faults[:1]).simulated_ms
+
+
+class Behind(WatchClient):
+    """Lacks events for 3 s, and gets some in each of the seconds in which it is not stuck."""
+
+    stuck_s = range(0)
+
+    def finish(self) -> None:
+        """It goes on."""
+
+    def lacks(self) -> str:
+        return "lacks [7]" if self.cluster.world.now_us < 3_000_000 else ""
+
+    @property
+    def places(self) -> list[int]:
+        second = self.cluster.world.now_us // 1_000_000
+        return [second if second not in self.stuck_s else self.stuck_s.start]
+
+
+def test_a_watch_that_is_far_behind_may_take_several_bounds() -> None:
+    """Seed 30002229: it lacked 3,000 revisions, and got 1,200 of them in time."""
+    simulation = Simulation(1, plan(1)[0], [], None)
+    simulation.cluster.start_all()
+    client = Behind(simulation.cluster, 1)
+    simulation.workload.watches = [client]
+    simulation.finish_watches(1_000)
+    assert simulation.cluster.world.now_us >= 3_000_000
+
+
+def test_a_watch_that_is_behind_and_gets_nothing_is_noticed() -> None:
+    simulation = Simulation(1, plan(1)[0], [], None)
+    simulation.cluster.start_all()
+    client = Behind(simulation.cluster, 1)
+    client.stuck_s = range(1, 3)
+    simulation.workload.watches = [client]
+    with pytest.raises(Violation, match=r"lacks \[7\]"):
+        simulation.finish_watches(1_000)

@@ -145,6 +145,11 @@ class WatchClient(Caller):
         elif self._home is not None:
             self._home.hub.resume(self)
 
+    @property
+    def places(self) -> list[int]:
+        """The revision from which on each watch has nothing yet."""
+        return [watch.next_revision for watch in self._watches]
+
     def lacks(self) -> str:
         """What a watch should have got by now; "": nothing."""
         events = self.cluster.kv.events
