@@ -42,6 +42,12 @@ def test_disturbing_cases_pass_on_our_own_server(live_endpoint: str) -> None:
     assert done.exit_code == 0
 
 
+def test_cases_ask_as_nobody() -> None:
+    result = CliRunner().invoke(app, ["conformance", "--user=ada:x"])
+    assert result.exit_code == 2
+    assert "the cases ask as nobody" in result.output
+
+
 def test_server_that_cannot_be_asked_is_exit_code_2() -> None:
     done = CliRunner().invoke(app, ["conformance", "--endpoints=127.0.0.1:1", *CASES])
     assert done.exit_code == 2

@@ -91,8 +91,13 @@ def test_no_certificates_no_tls() -> None:
 
 def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     for shell in (shell_of(ETCDCTL_CACERT=f"{tmp_path}/no"), shell_of(f"--cacert={tmp_path}/no")):
-        with pytest.raises(UsageError, match="certificates cannot be used"):
+        with pytest.raises(UsageError, match=f"^{tmp_path}/no cannot be used: .*No such file"):
             shell.tls_context()
+
+
+def test_key_without_its_certificate() -> None:
+    with pytest.raises(UsageError, match="--key client.key needs its certificate: --cert"):
+        shell_of("--key=client.key").tls_context()
 
 
 def test_where_and_how_long() -> None:

@@ -96,14 +96,17 @@ class Shell:
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Raises UsageError for files that cannot be used."""
-        if not (self.ca_file or self.cert_file):
+        files = [name for name in (self.ca_file, self.cert_file, self.key_file) if name]
+        if not files:
             return None
+        if self.key_file and not self.cert_file:
+            raise UsageError(f"--key {self.key_file} needs its certificate: --cert")
         try:
             context = ssl.create_default_context(cafile=self.ca_file or None)
             if self.cert_file:
                 context.load_cert_chain(self.cert_file, self.key_file or None)
         except (OSError, ssl.SSLError) as error:
-            raise UsageError(f"the certificates cannot be used: {error}") from error
+            raise UsageError(f"{', '.join(files)} cannot be used: {error}") from error
         return context
 
     def timeout_s(self, default_s: float = COMMAND_TIMEOUT_S) -> float:
