@@ -96,7 +96,7 @@ def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
 
 
 def test_key_without_its_certificate() -> None:
-    with pytest.raises(UsageError, match="--key client.key needs its certificate: --cert"):
+    with pytest.raises(UsageError, match=r"--key client\.key needs its certificate: --cert"):
         shell_of("--key=client.key").tls_context()
 
 

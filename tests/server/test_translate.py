@@ -20,6 +20,7 @@ from raftwerk.kv.commands import (
 from raftwerk.kv.results import DeleteRangeResult, PutResult, RangeResult, TxnResult
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.server import translate
+from tests.server.member import Member
 
 UINT64 = st.integers(0, 2**64 - 1)
 INT64 = st.integers(-(2**63), 2**63 - 1)
@@ -252,16 +253,21 @@ def test_unknown_comparison_is_found_at_any_depth(
 
 @given(cluster_id=UINT64, node_id=UINT64, revision=REVISION, term=UINT64)
 def test_header_is_protobufs(cluster_id: int, node_id: int, revision: int, term: int) -> None:
-    data = translate.Headers(cluster_id, node_id).field(revision, term)
+    headers = translate.Headers(Member(cluster_id, node_id, term))
     header = rpc_pb2.ResponseHeader(
         cluster_id=cluster_id, member_id=node_id, revision=revision, raft_term=term
     )
+    assert headers.message(revision) == header
+    data = headers.field(revision)
     assert rpc_pb2.PutResponse.FromString(data) == rpc_pb2.PutResponse(header=header)
 
 
 def test_header_follows_revision_and_term() -> None:
-    headers = translate.Headers(1, 2)
-    fields = [headers.field(*at) for at in ((5, 1), (6, 1), (6, 2), (5, 1))]
+    member = Member(1, 2, 0)
+    headers = translate.Headers(member)
+    fields = []
+    for revision, member.current_term in ((5, 1), (6, 1), (6, 2), (5, 1)):
+        fields.append(headers.field(revision))
     parsed = [rpc_pb2.PutResponse.FromString(field).header for field in fields]
     assert [(header.revision, header.raft_term) for header in parsed] == [
         (5, 1),
@@ -272,7 +278,7 @@ def test_header_follows_revision_and_term() -> None:
 
 
 HEADER = rpc_pb2.ResponseHeader(cluster_id=1, member_id=2, revision=9, raft_term=3)
-HEADER_FIELD = translate.Headers(1, 2).field(9, 3)
+HEADER_FIELD = translate.Headers(Member(1, 2, 3)).field(9)
 
 
 def serialized(kvs: list[kv_pb2.KeyValue]) -> list[bytes]:

@@ -9,9 +9,10 @@ from raftwerk.api.rpc_pb2 import ResponseHeader
 from raftwerk.api.watch_pb2 import WatchResponse
 from raftwerk.server.translate import Headers
 from raftwerk.server.watch_response import beginning, control, fragments
+from tests.server.member import Member
 
 HEADER = ResponseHeader(cluster_id=5, member_id=2**63, revision=300, raft_term=7)
-HEADER_BYTES = Headers(5, 2**63).field(300, 7)
+HEADER_BYTES = Headers(Member(5, 2**63, 7)).field(300)
 EVENTS = [Event(kv=KeyValue(key=b"k", value=bytes([number]) * 100)) for number in range(5)]
 FIELDS = [WatchResponse(events=[event]).SerializeToString() for event in EVENTS]
 

@@ -52,7 +52,7 @@ class AuthService:
         self._signed_tokens = self._auth.signed_tokens = signed_tokens
         self._guard = Guard(node, loop)
         self._waiting = Waiting(node, loop)
-        self._headers = translate.Headers(node.cluster_id, node.node_id)
+        self._header = translate.Headers(node).field
         self._sweeping: asyncio.TimerHandle | None = None
 
     def methods(self) -> dict[str, Method]:
@@ -86,9 +86,6 @@ class AuthService:
         if self._sweeping is not None:
             self._sweeping.cancel()
         self._passwords.stop()
-
-    def _header(self, revision: int) -> bytes:
-        return self._headers.field(revision, self._node.current_term)
 
     # Changes
 

@@ -7,6 +7,7 @@ from typing import Final
 from raftwerk.api import rpc_pb2, status
 from raftwerk.http2.server import Call, Method, UnaryMethod
 from raftwerk.kv.results import KvError
+from raftwerk.server import translate
 from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
@@ -37,6 +38,7 @@ class ClusterServices:
         alarms: Callable[[], list[rpc_pb2.AlarmMember]],
     ) -> None:
         self._node = node
+        self._header = translate.Headers(node).message
         self._slices = slices
         self._alarms = alarms
         self._waiting = Waiting(node, loop)
@@ -48,15 +50,6 @@ class ClusterServices:
             "/etcdserverpb.Maintenance/Status": UnaryMethod(self.status),
             "/etcdserverpb.Maintenance/HashKV": UnaryMethod(self.hash_kv),
         }
-
-    def _header(self, *, with_revision: bool = True) -> rpc_pb2.ResponseHeader:
-        node = self._node
-        return rpc_pb2.ResponseHeader(
-            cluster_id=node.cluster_id,
-            member_id=node.node_id,
-            revision=node.machine.revision if with_revision else 0,
-            raft_term=node.current_term,
-        )
 
     def member_list(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.MemberListRequest, data)
@@ -74,7 +67,7 @@ class ClusterServices:
                 )
                 for member in self._node.members()
             ]
-            header = self._header(with_revision=False)
+            header = self._header(0)
             call.reply(
                 rpc_pb2.MemberListResponse(header=header, members=members).SerializeToString()
             )
@@ -92,7 +85,7 @@ class ClusterServices:
             for one in self._alarms()
         ]
         response = rpc_pb2.StatusResponse(
-            header=self._header(),
+            header=self._header(self._node.machine.revision),
             version=ETCD_VERSION,
             dbSize=node.store_bytes,
             dbSizeInUse=node.store_in_use_bytes,
@@ -123,7 +116,7 @@ class ClusterServices:
             fail(call, status_of(total))
             return
         response = rpc_pb2.HashKVResponse(
-            header=self._header(),
+            header=self._header(self._node.machine.revision),
             hash=total & 0xFFFFFFFF,
             compact_revision=compacted,
             hash_revision=revision,

@@ -50,6 +50,9 @@ SESSION_TTL_S: Final = 60
 """Of the lease that is made for who has none."""
 SLICE_ROWS: Final = 200
 
+NO_KEY: Final = status.EMPTY_KEY._replace(code=status.UNKNOWN)
+"""What the keys of Unlock, Proclaim and Resign are refused for."""
+
 OLDER: Final = 0
 OWN: Final = 1
 

@@ -10,8 +10,7 @@ from raftwerk.kv.results import RangeResult, TxnResult
 from raftwerk.kv.rows import varint
 from raftwerk.server import translate
 from raftwerk.server.calls import fail, parse, parse_streamed
-from raftwerk.server.contest import Contest, Contests, is_made_at, refuse, removal
-from raftwerk.server.lock_service import NO_KEY
+from raftwerk.server.contest import NO_KEY, Contest, Contests, is_made_at, refuse, removal
 from raftwerk.server.observer import Observer, leader_query, leader_steps
 from raftwerk.server.streams import take_one
 
@@ -26,7 +25,7 @@ class ElectionService:
     def __init__(self, contests: Contests) -> None:
         self._contests = contests
         self._node = contests.node
-        self._headers = translate.Headers(self._node.cluster_id, self._node.node_id)
+        self._header = translate.Headers(contests.node).field
 
     def methods(self) -> dict[str, Method]:
         return {
@@ -36,9 +35,6 @@ class ElectionService:
             "/v3electionpb.Election/Observe": StreamMethod(self.observe),
             "/v3electionpb.Election/Resign": UnaryMethod(self.resign),
         }
-
-    def _header(self, revision: int) -> bytes:
-        return self._headers.field(revision, self._node.current_term)
 
     def campaign(self, call: Call, data: bytes) -> None:
         """Answer when elected."""

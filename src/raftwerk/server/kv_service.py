@@ -48,7 +48,7 @@ class KvService:
         self._waiting = Waiting(node, loop)
         self._is_over_quota = is_over_quota
         self._settings = node.settings
-        self._headers = translate.Headers(node.cluster_id, node.node_id)
+        self.header = translate.Headers(node).field
 
     def methods(self) -> dict[str, Method]:
         return {
@@ -59,9 +59,6 @@ class KvService:
             "/etcdserverpb.KV/Compact": UnaryMethod(self.compact),
             **SessionService(self._waiting).methods(),
         }
-
-    def header(self, revision: int) -> bytes:
-        return self._headers.field(revision, self._node.current_term)
 
     # Writes
 

@@ -60,7 +60,7 @@ class LeaseService:
         self._slices = slices
         self._is_over_quota = is_over_quota
         self._waiting = Waiting(node, loop)
-        self._headers = translate.Headers(node.cluster_id, node.node_id)
+        self._header = translate.Headers(node).field
         self._ttl_s_min = ttl_s_min(node.settings)
         self._streams: dict[_KeepAlive, None] = {}
 
@@ -72,9 +72,6 @@ class LeaseService:
             "/etcdserverpb.Lease/LeaseTimeToLive": UnaryMethod(self.time_to_live),
             "/etcdserverpb.Lease/LeaseLeases": UnaryMethod(self.leases),
         }
-
-    def _header(self, revision: int) -> bytes:
-        return self._headers.field(revision, self._node.current_term)
 
     def _header_now(self) -> bytes:
         return self._header(self._node.machine.revision)

@@ -7,10 +7,9 @@ from raftwerk.kv.commands import DeleteRange
 from raftwerk.kv.results import DeleteRangeResult
 from raftwerk.server import translate
 from raftwerk.server.calls import fail, parse
-from raftwerk.server.contest import Contest, Contests, refuse
+from raftwerk.server.contest import NO_KEY, Contest, Contests, refuse
 
 SESSION_EXPIRED = Status(status.UNKNOWN, "mutex: session is expired")
-NO_KEY = status.EMPTY_KEY._replace(code=status.UNKNOWN)
 
 
 class LockService:
@@ -19,16 +18,13 @@ class LockService:
     def __init__(self, contests: Contests) -> None:
         self._contests = contests
         self._node = contests.node
-        self._headers = translate.Headers(self._node.cluster_id, self._node.node_id)
+        self._header = translate.Headers(contests.node).field
 
     def methods(self) -> dict[str, Method]:
         return {
             "/v3lockpb.Lock/Lock": UnaryMethod(self.lock),
             "/v3lockpb.Lock/Unlock": UnaryMethod(self.unlock),
         }
-
-    def _header(self, revision: int) -> bytes:
-        return self._headers.field(revision, self._node.current_term)
 
     def lock(self, call: Call, data: bytes) -> None:
         """Answer when the lock is held. The key of the answer is there as long as it is."""

@@ -9,6 +9,7 @@ from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.kv.commands import AlarmKind, AlarmSet, encode
 from raftwerk.kv.results import AlarmResult, KvError
 from raftwerk.replica.failure import Failure
+from raftwerk.server import translate
 from raftwerk.server.alarms import Alarms
 from raftwerk.server.calls import Waiting, fail, parse
 from raftwerk.server.cluster_services import ETCD_VERSION, HASH_SLICE_ROWS
@@ -30,6 +31,7 @@ class MaintenanceService:
         self, node: Node, loop: asyncio.AbstractEventLoop, slices: Slices, alarms: Alarms
     ) -> None:
         self._node = node
+        self._header = translate.Headers(node).message
         self._slices = slices
         self._alarms = alarms
         self._waiting = Waiting(node, loop)
@@ -44,15 +46,6 @@ class MaintenanceService:
             "/etcdserverpb.Maintenance/MoveLeader": UnaryMethod(self.move_leader),
             "/etcdserverpb.Maintenance/Downgrade": UnaryMethod(self.downgrade),
         }
-
-    def _header(self, revision: int) -> rpc_pb2.ResponseHeader:
-        node = self._node
-        return rpc_pb2.ResponseHeader(
-            cluster_id=node.cluster_id,
-            member_id=node.node_id,
-            revision=revision,
-            raft_term=node.current_term,
-        )
 
     # Alarms
 

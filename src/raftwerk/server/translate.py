@@ -5,7 +5,7 @@ all answers at one revision. What results is what protobuf would have written.
 """
 
 from collections.abc import Generator, Sequence
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from raftwerk.api import rpc_pb2
 from raftwerk.kv.commands import (
@@ -126,16 +126,37 @@ def is_serializable(request: rpc_pb2.TxnRequest) -> bool:
     )
 
 
-class Headers:
-    """Serialized ResponseHeader fields of one member; the last one made is kept."""
+class Member(Protocol):
+    """Who answers."""
 
-    def __init__(self, cluster_id: int, node_id: int) -> None:
-        self._ids = b"\x08" + varint(cluster_id) + b"\x10" + varint(node_id)
+    cluster_id: int
+    node_id: int
+
+    @property
+    def current_term(self) -> int: ...
+
+
+class Headers:
+    """ResponseHeaders of one member, of its present term."""
+
+    def __init__(self, member: Member) -> None:
+        self._member = member
+        self._ids = b"\x08" + varint(member.cluster_id) + b"\x10" + varint(member.node_id)
         self._last: tuple[int, int] | None = None
         self._data = b""
 
-    def field(self, revision: int, term: int) -> bytes:
-        """Field 1 of any response."""
+    def message(self, revision: int) -> rpc_pb2.ResponseHeader:
+        member = self._member
+        return rpc_pb2.ResponseHeader(
+            cluster_id=member.cluster_id,
+            member_id=member.node_id,
+            revision=revision,
+            raft_term=member.current_term,
+        )
+
+    def field(self, revision: int) -> bytes:
+        """Serialized, as field 1 of any response; the last one made is kept."""
+        term = self._member.current_term
         if self._last != (revision, term):
             header = self._ids
             if revision:

@@ -42,7 +42,7 @@ class WatchService:
         self._node = node
         self._loop = loop
         self._slices = slices
-        self._headers = translate.Headers(node.cluster_id, node.node_id)
+        self.header = translate.Headers(node).field
         self._random = Random()
         self._streams: dict[WatchStream, None] = {}
         self._waiting: dict[WatchStream, None] = {}
@@ -61,9 +61,6 @@ class WatchService:
 
     def methods(self) -> dict[str, Method]:
         return {"/etcdserverpb.Watch/Watch": StreamMethod(self.open)}
-
-    def header(self, revision: int) -> bytes:
-        return self._headers.field(revision, self._node.current_term)
 
     def refusal(self, call: Call, key: bytes, range_end: bytes) -> str:
         """Why the caller may not watch a range; "": it may."""
