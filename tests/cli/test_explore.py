@@ -14,7 +14,7 @@ def explore(*arguments: str) -> Result:
 def test_small_bounds_are_covered_completely() -> None:
     answer = explore("--instant-disk")
     assert answer.exit_code == 0, answer.output
-    assert "2243 states" in answer.output
+    assert "2261 states" in answer.output
     assert "Complete" in answer.output
 
 
