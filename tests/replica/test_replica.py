@@ -23,7 +23,7 @@ from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.position import Position
-from raftwerk.replica.replica import APPLIED_MAX, HELD_BYTES_MAX, WAITING_MAX, Replica
+from raftwerk.replica.replica import APPLIED_MAX, HELD_BYTES_MAX, PARTS_MAX, WAITING_MAX, Replica
 from tests.replica.fakes import LONG, FakeBackground, FakeJournal, FakeNetwork, ListMachine
 
 
@@ -298,11 +298,12 @@ def test_reads_and_checkpoints_wait_for_the_end_of_a_long_command() -> None:
 
 
 def test_many_entries_that_are_committed_at_once_are_applied_some_at_a_time() -> None:
-    """Between two of these the machine is whole, where the log stands after the last of them, and they are answered."""
+    """Between two steps the machine is whole, where the log stands after the last of them, and they are answered."""
     world = World()
+    in_a_step = PARTS_MAX * APPLIED_MAX
     world.tick(100)
     before = world.replica.last_applied
-    answers = [world.propose(b"%d" % number) for number in range(2 * APPLIED_MAX + 1)]
+    answers = [world.propose(b"%d" % number) for number in range(2 * in_a_step + 1)]
     world.replica.step()
     world.replica.post(Persisted(world.journal.persists[-1].ticket))
     applied = []
@@ -310,9 +311,9 @@ def test_many_entries_that_are_committed_at_once_are_applied_some_at_a_time() ->
         applied.append(world.replica.last_applied - before)
         assert Position.decode(world.machine.position).last_index == world.replica.last_applied
         assert sum(map(len, answers)) == len(world.machine.commands) == applied[-1]
-    assert applied == [APPLIED_MAX, 2 * APPLIED_MAX]
+    assert applied == [in_a_step, 2 * in_a_step]
     assert [answer for (answer,) in answers] == [
-        ("done", b"%d" % number) for number in range(2 * APPLIED_MAX + 1)
+        ("done", b"%d" % number) for number in range(2 * in_a_step + 1)
     ]
 
 

@@ -39,6 +39,8 @@ HELD_BYTES_MAX: Final = 256 * 1024 * 1024
 """Of proposals that are not in the log yet: no more is taken in before they are fewer."""
 APPLIED_MAX: Final = 250
 """Entries that are applied, and answered, together: their results are held until then, and no checkpoint begins."""
+PARTS_MAX: Final = 4
+"""So many times in one step: a busy node must not take in more in each turn than it applies."""
 
 
 class Replica:
@@ -220,7 +222,10 @@ class Replica:
         return Position(last.index, last.term, membership.encode()).encode()
 
     def _apply(self) -> bool:
-        has_more = self._applier.advance()
+        for _ in range(PARTS_MAX):
+            has_more = self._applier.advance()
+            if not has_more or self._applier.is_mid_command:
+                break
         if not self._applier.is_mid_command:  # else the machine is at no index
             self.reads.release(self.last_applied)
         return has_more
