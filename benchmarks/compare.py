@@ -63,27 +63,29 @@ def measure(group: Group, rounds: int, scale: Scale, console: Console) -> report
 
 
 def compare(groups: Sequence[Group], rounds: int, scale: Scale, folder: Path) -> Path:
-    """Measure, print, keep and draw; returns the file with the figures."""
+    """Measure, print, keep and draw; returns the file with the figures. When a group fails, those before it are kept."""
     console = Console()
     console.width = max(console.width, 160)
     started = time.monotonic()
     found: dict[str, report.Measured] = {}
-    for group in groups:
-        found[group.name] = measure(
-            group, 1 if scale.is_quick else group.rounds or rounds, scale, console
+    try:
+        for group in groups:
+            found[group.name] = measure(
+                group, 1 if scale.is_quick else group.rounds or rounds, scale, console
+            )
+            report.print_group(group, found[group.name], console)
+    finally:
+        content = {
+            "what": "each round of each system, in alternation; three nodes each, one load generator",
+            "is_quick": scale.is_quick,
+            "seconds": round(time.monotonic() - started),
+            "groups": found,
+        }
+        path = report.keep("compare", content, folder)
+        drawn = plots.draw(found, path.with_suffix(""))
+        console.print(
+            f"kept in {path}, with {len(drawn)} plots beside it, after {content['seconds']} s"
         )
-        report.print_group(group, found[group.name], console)
-    content = {
-        "what": "each round of each system, in alternation; three nodes each, one load generator",
-        "is_quick": scale.is_quick,
-        "seconds": round(time.monotonic() - started),
-        "groups": found,
-    }
-    path = report.keep("compare", content, folder)
-    drawn = plots.draw(found, path.with_suffix(""))
-    console.print(
-        f"kept in {path}, with {len(drawn)} plots beside it, after {content['seconds']} s"
-    )
     return path
 
 

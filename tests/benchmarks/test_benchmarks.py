@@ -36,6 +36,17 @@ def test_run_is_kept_and_drawn(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "<svg" in (folder / "concurrency.svg").read_text()
 
 
+def test_what_was_measured_before_a_group_failed_is_kept(tmp_path: Path) -> None:
+    def failing(system: str, scale: Scale) -> dict[str, dict[str, float]]:
+        raise RuntimeError(f"{system} refuses everything ({scale})")
+
+    groups = [Group("concurrency", "made up", made_up), Group("rate", "failing", failing)]
+    with pytest.raises(RuntimeError, match="refuses everything"):
+        compare.compare(groups, 1, Scale(), tmp_path)
+    (path,) = tmp_path.glob("compare-*.json")
+    assert list(json.loads(path.read_text())["groups"]) == ["concurrency"]
+
+
 def test_all_plots_are_drawn(tmp_path: Path) -> None:
     figures = [{"p50_ms": 1.0, "p99_ms": 2.0, "per_second": 3.0, "gap_ms": 4.0}]
     both = {"etcd": figures, "raftwerk": figures}
