@@ -317,6 +317,11 @@ def test_many_entries_that_are_committed_at_once_are_applied_some_at_a_time() ->
     ]
 
 
+def test_no_step_is_handed_more_entries_than_it_applies() -> None:
+    """Else a member that catches up would hold ever more, and refuse its clients."""
+    assert Config().apply_entries_max <= PARTS_MAX * APPLIED_MAX
+
+
 def test_more_bytes_than_may_wait_are_refused() -> None:
     world = World((1, 2, 3))
     answers: list[object] = []
