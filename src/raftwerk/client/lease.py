@@ -91,13 +91,13 @@ async def all_leases(calls: Calls) -> list[int]:
 class Lease:
     """One lease, kept alive inside its block: granted for it and revoked after it, or one that was there before, and stays."""
 
-    def __init__(self, calls: Calls, ttl_s: int, lease_id: int = 0) -> None:
-        """lease_id: of one that was there before; 0: one that is granted for `ttl_s`."""
+    def __init__(self, calls: Calls, ttl_s: int, lease_id: int | None = None) -> None:
+        """lease_id: of one that was there before; None: one that is granted for `ttl_s`."""
         self._calls = calls
-        self._is_own = not lease_id
+        self._is_own = lease_id is None
         self._task: asyncio.Task[None] | None = None
         self._deadline_s = 0.0
-        self.id = lease_id
+        self.id = lease_id or 0
         self.ttl_s = ttl_s
         """As the servers have granted it: perhaps more."""
         self.lost = asyncio.Event()

@@ -46,7 +46,9 @@ def receive(state: State, sender: NodeId, rpc: AppendEntries, out: Effects) -> N
             state.current_term, True, last_new_index, read_round=rpc.read_round
         )
         stable.send(state, sender, reply, vouches_for=last_new_index)
-    elif rpc.needs_reply:
+    elif (
+        rpc.needs_reply
+    ):  # Departure: who is only told leader_commit, and matches, has nothing to answer (record 15)
         _reply_match(state, sender, rpc, last_new_index)
 
 

@@ -48,7 +48,7 @@ class Applier:
     def advance(self) -> bool:
         """Apply the first of what waits, or the next slice of a long command. Returns whether to call again.
 
-        No more than that: between two of them reads are answered, and a checkpoint may begin.
+        No more than that: the node decides how often in one step, and between steps a checkpoint may begin.
         """
         if not self._waiting:
             return False
