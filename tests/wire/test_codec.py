@@ -200,6 +200,13 @@ def test_entries_that_cannot_follow_each_other_are_refused(
         decode(kind, payload)
 
 
+def test_entries_that_ask_for_no_reply_are_refused() -> None:
+    entries = [Entry(11, 2, EntryKind.COMMAND, b"")]
+    kind, payload = payload_of(AppendEntries(3, 1, 10, 2, entries, 0, needs_reply=False))
+    with pytest.raises(PeerProtocolError, match="asks for no reply"):
+        decode(kind, payload)
+
+
 @pytest.mark.parametrize("number", [-1, 2**62 + 1, 2**64 - 1])
 @pytest.mark.parametrize(
     ("message", "name"),

@@ -173,7 +173,7 @@ class Raft:
         else:
             assert isinstance(event, TellCommitIndex)
             if isinstance(state.role, Leader):
-                state.role.must_tell_commit = True
+                replicate.tell_commit_index(state, state.role)
 
     def _receive(self, sender: NodeId, message: Message, out: Effects) -> None:
         state = self.state

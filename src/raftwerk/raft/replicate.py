@@ -12,19 +12,29 @@ from raftwerk.raft.types import Entry, NodeId
 def broadcast(state: State, leader: Leader, out: Effects) -> None:
     """At the end of a leader's step: new entries to everybody who may have them.
 
-    They take a new commit_index along. Who gets none is told it when a client there waits for it, or when it has waited
-    long enough for entries: a busy leader tells it for nothing.
+    They take a new commit_index along. Who gets none is told it when a client there waits for it, else it waits for
+    entries a while (tell_commit_index): a busy leader tells it for nothing.
     """
-    must_tell = leader.must_tell_commit or not state.config.tell_commit_after_ms
-    leader.must_tell_commit = False
+    may_wait = bool(state.config.tell_commit_after_ms)
     for peer, progress in leader.progress.items():
         send_entries(state, peer, progress, out)
-        if progress.told_commit_index == state.commit_index or progress.mode is not Mode.REPLICATE:
+        if not _is_commit_untold(state, progress):
             continue
-        if must_tell or progress.told_commit_index < progress.awaited_index:
-            _send_empty(state, peer, progress, leader.read_round, needs_reply=False)
-        else:
+        if may_wait and progress.awaited_index <= progress.told_commit_index:
             out.is_commit_untold = True
+        else:
+            _send_empty(state, peer, progress, leader.read_round, needs_reply=False)
+
+
+def tell_commit_index(state: State, leader: Leader) -> None:
+    """No entries came that could have taken it along."""
+    for peer, progress in leader.progress.items():
+        if _is_commit_untold(state, progress):
+            _send_empty(state, peer, progress, leader.read_round, needs_reply=False)
+
+
+def _is_commit_untold(state: State, progress: Progress) -> bool:
+    return progress.mode is Mode.REPLICATE and progress.told_commit_index != state.commit_index
 
 
 def heartbeat(state: State, leader: Leader) -> None:
@@ -86,6 +96,7 @@ def _send(
     *,
     needs_reply: bool = True,
 ) -> None:
+    assert needs_reply or not entries, "entries are always answered"
     progress.told_commit_index = state.commit_index
     message = AppendEntries(
         term=state.current_term,

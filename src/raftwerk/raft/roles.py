@@ -61,8 +61,6 @@ class Leader:
     uncommitted_bytes: int = 0
     read_round: int = 0
     """The newest round that was begun."""
-    must_tell_commit: bool = False
-    """In this step: commit_index has waited for entries long enough."""
     read_batches: list[ReadBatch] = field(default_factory=list)
     """Rounds in flight, oldest first."""
     waiting_reads: list[int] = field(default_factory=list)

@@ -27,22 +27,27 @@ STORY_LINES: Final = 40
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What broke. invariant: its name; story: the last events; step: of the world."""
+    """What broke. invariant: its name; story: the last events; step: of the world.
+
+    scenario: its name, "" for a run of the swarm.
+    """
 
     seed: int
     step: int
     invariant: str
     text: str
     story: list[str]
+    scenario: str = ""
 
     def __str__(self) -> str:
+        which = f"--scenario {self.scenario} --seed" if self.scenario else "--seed"
         return "\n".join(
             (
                 f"seed {self.seed}, step {self.step}: {self.invariant}",
                 self.text,
                 "the last events:",
                 *self.story[-STORY_LINES:],
-                f"again: raftwerk sim --seed {self.seed} --trace trace.jsonl",
+                f"again: raftwerk sim {which} {self.seed} --trace trace.jsonl",
             )
         )
 

@@ -89,7 +89,9 @@ def decode(kind: int, payload: bytes) -> Message:
 
 
 def _check_entries(message: AppendEntries) -> None:
-    """The core relies on entries that continue prev_log_index without a gap, in terms that never fall."""
+    """The core relies on entries that continue prev_log_index without a gap, in terms that never fall, and are answered."""
+    if message.entries and not message.needs_reply:
+        raise PeerProtocolError("AppendEntries with entries asks for no reply")
     index, term = message.prev_log_index, message.prev_log_term
     for entry in message.entries:
         if entry.index != index + 1 or not term <= entry.term <= message.term:

@@ -66,4 +66,7 @@ def test_scenario_that_breaks_is_told_with_its_story() -> None:
     assert failure is not None
     assert (failure.seed, failure.invariant[:24]) == (3, "Broken: AssertionError: ")
     assert failure.story
+    assert str(failure).endswith(
+        "again: raftwerk sim --scenario Broken --seed 3 --trace trace.jsonl"
+    )
     assert file.getvalue().count("\n") > 10

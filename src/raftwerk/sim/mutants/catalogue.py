@@ -158,6 +158,20 @@ MUTANTS: Final = (
         scenario="AHeartbeatMeetsALongerLog",
     ),
     Mutant(
+        "commit-told-by-heartbeats-only",
+        "raft.replicate:broadcast",
+        "out.is_commit_untold = True",
+        "pass",
+        scenario="NothingMeetsANewCommitIndex",
+    ),
+    Mutant(
+        "heartbeat-not-answered",
+        "raft.append_entries:receive",
+        "rpc.needs_reply",
+        "False",
+        scenario="InitialElection",
+    ),
+    Mutant(
         "apply-ahead-of-the-disk",
         "raft.commit:take_ready",
         "min(state.commit_index, state.durable_index)",

@@ -248,10 +248,16 @@ def _figures() -> list[Scenario]:
 def _meetings() -> list[Scenario]:
     short = _options(3, SHORT_LOG)
     only_voter = replace(_options(2), membership=Membership((1,), learners=(2,)))
+    silent = Config(heartbeat_interval_ms=2_000, election_timeout_ms=4_000, tell_commit_after_ms=1)
     return [
         Scenario("LateEntriesMeetASnapshot", meetings.late_entries_meet_a_snapshot, short),
         Scenario("CrashMeetsAnInstall", meetings.crash_meets_an_install, short),
         Scenario("ACopyMeetsAFormerLeader", meetings.a_copy_meets_a_former_leader, _options(3)),
+        Scenario(
+            "NothingMeetsANewCommitIndex",
+            meetings.nothing_meets_a_new_commit_index,
+            _options(3, silent),
+        ),
         Scenario("APlaceGivenOutAgain", meetings.a_place_given_out_again, _options(5)),
         Scenario("AReadMeetsAnOlderAnswer", meetings.a_read_meets_an_older_answer, _options(3)),
         Scenario(
@@ -364,4 +370,5 @@ def perform(scenario: Scenario, seed: int = 1, file: TextIO | None = None) -> Fa
         text = "".join(traceback.format_exception(error)[-6:])
     else:
         return None
-    return Failure(seed, world.step, f"{scenario.name}: {name}", text, stage.cluster.trace.story())
+    story = stage.cluster.trace.story()
+    return Failure(seed, world.step, f"{scenario.name}: {name}", text, story, scenario.name)

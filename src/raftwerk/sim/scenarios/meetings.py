@@ -66,6 +66,15 @@ def crash_meets_an_install(stage: Stage) -> None:
     stage.agree(nodes=3)
 
 
+def nothing_meets_a_new_commit_index(stage: Stage) -> None:
+    """No entries come after a command that would tell that it is committed: it is told long before a heartbeat."""
+    stage.agree(nodes=3)
+    proposal = stage.propose(stage.one_leader())
+    stage.cluster.wait(lambda: proposal.is_done, 200, "it is committed")
+    index = stage.committed
+    stage.cluster.wait(lambda: len(stage.applied_by(index)) == 3, 100, "it is applied everywhere")
+
+
 def _hand_over(stage: Stage, asker: NodeId, leader: NodeId) -> tuple[Proposal, ForwardCommands]:
     """A follower hands a command to the leader, which takes it in. Returns the proposal, and a copy of the request."""
     nodes = stage.cluster.nodes
