@@ -1,13 +1,16 @@
 """`raftwerk serve` as a process: ready, stopped, refused; and nothing left behind."""
 
+import asyncio
 import json
 import signal
 import urllib.request
 from pathlib import Path
+from typing import cast
 
 import pytest
 
 from raftwerk.cli.cluster import free_ports
+from raftwerk.cli.serve import on_exception
 from tests.cli.commands import children_of, run, started, taken_port
 
 
@@ -185,3 +188,23 @@ def test_version_is_also_that_of_the_etcd_whose_interface_it_serves(
     answer = run("serve", form, folder=tmp_path)
     assert answer.returncode == 0
     assert answer.stdout.splitlines()[1].startswith("etcd Version: 3.5.")
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [(AssertionError("impossible"), True), (ValueError("a bug of one call"), False)],
+    ids=["state", "call"],
+)
+def test_assertion_that_fails_in_a_callback_ends_the_member(
+    error: Exception, *, ends: bool
+) -> None:
+    """A read in slices, say, or what a connection received: not only what the node itself calls."""
+    broken = asyncio.Event()
+    told: list[object] = []
+
+    class Listener:
+        def default_exception_handler(self, context: dict[str, object]) -> None:
+            told.append(context["exception"])
+
+    on_exception(broken, cast("asyncio.AbstractEventLoop", Listener()), {"exception": error})
+    assert (broken.is_set(), told) == (ends, [error])

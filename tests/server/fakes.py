@@ -94,6 +94,14 @@ class FakeLoop(asyncio.AbstractEventLoop):
         self.now_s = end_s
 
 
+class SlowLoop(FakeLoop):
+    """Two milliseconds pass between two looks at the clock."""
+
+    def time(self) -> float:
+        self.now_s += 0.002
+        return self.now_s
+
+
 class FakeNode:
     """Implements server.port.Node: applies at the next turn of the loop, or fails, or keeps requests waiting."""
 

@@ -24,11 +24,12 @@ class KvRig(Rig):
         settings: Settings | None = None,
         store: Store | None = None,
         loop: FakeLoop | None = None,
+        slices: type[Slices] = Slices,
     ) -> None:
         loop = loop or FakeLoop()
         self.node = FakeNode(loop, settings, store)
         self.is_over_quota = False
-        service = KvService(self.node, loop, Slices(loop), lambda: self.is_over_quota)
+        service = KvService(self.node, loop, slices(loop), lambda: self.is_over_quota)
         super().__init__(loop, service.methods())
 
     def fill(self, count: int) -> None:

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from google.protobuf.message import Message
 
 from raftwerk.api import lock_pb2, rpc_pb2, status
 from raftwerk.api.status import Status
@@ -17,7 +18,7 @@ from raftwerk.server.contest import Contests
 from raftwerk.server.kv_service import KvService
 from raftwerk.server.lock_service import LockService
 from raftwerk.server.slices import Slices
-from tests.server.fakes import FakeLoop, FakeNode, Rig
+from tests.server.fakes import FakeLoop, FakeNode, Rig, SlowLoop
 
 RANGE = "/etcdserverpb.KV/Range"
 PUT = "/etcdserverpb.KV/Put"
@@ -30,8 +31,8 @@ READ_A = commands.Permission(commands.PermissionType.READ, b"a")
 class GuardRig(Rig):
     """A key-value service, and methods that answer at once. Users root and u have tokens of their names."""
 
-    def __init__(self, *, is_enabled: bool = True) -> None:
-        loop = FakeLoop()
+    def __init__(self, *, is_enabled: bool = True, loop: FakeLoop | None = None) -> None:
+        loop = loop or FakeLoop()
         self.opened = 0
         """Snapshots that were begun."""
         self.node = FakeNode(loop)
@@ -123,6 +124,31 @@ def test_read_is_judged_after_its_barrier() -> None:
     rig.pump()
     assert pending.outcome is not None
     assert pending.outcome.status == status.PERMISSION_DENIED
+
+
+RANGE_A = rpc_pb2.RangeRequest(key=b"a", range_end=b"a\0")
+READ_TXNS = [
+    rpc_pb2.TxnRequest(success=[rpc_pb2.RequestOp(request_range=one)]) for one in (GET_A, RANGE_A)
+]
+
+
+@pytest.mark.parametrize(
+    ("path", "read"),
+    [(RANGE, GET_A), (RANGE, RANGE_A), *((TXN, txn) for txn in READ_TXNS)],
+    ids=["key", "range", "txn of a key", "txn of a range"],
+)
+def test_read_that_waits_for_its_turn_is_judged_when_it_reads(path: str, read: Message) -> None:
+    """More of them came together than are read in one turn of the loop: the last one's right is taken away meanwhile."""
+    rig = GuardRig(loop=SlowLoop())
+    rig.node.is_stuck = True
+    pending = [rig.start(path, read, headers={b"token": b"u"}) for _ in range(9)]
+    rig.node.release()
+    revoke = encode(commands.RoleRevokePermission("r", b"a"))
+    rig.node.apply(authorized(*MEMBER, revoke))
+    rig.loop.settle()
+    rig.pump()
+    codes = [one.outcome and one.outcome.status for one in pending]
+    assert (codes[0], codes[-1]) == (status.OK, status.PERMISSION_DENIED)
 
 
 def test_write_goes_with_its_user() -> None:

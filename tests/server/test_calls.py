@@ -9,7 +9,6 @@ from raftwerk.api.rpc_pb2 import PutRequest
 from raftwerk.api.status import Status
 from raftwerk.errors import CorruptData
 from raftwerk.http2.server import Call, UnaryMethod
-from raftwerk.kv.commands import RangeQuery
 from raftwerk.replica.failure import Failure
 from raftwerk.server.calls import Waiting, parse
 from tests.server.fakes import FakeLoop, FakeNode, Rig
@@ -145,7 +144,7 @@ WAYS: dict[str, tuple[Callable[[Waiting, Call, Exception], None], Status]] = {
     ),
     "read": (lambda one, call, error: one.read(call, raising(error)), status.NO_ANSWER),
     "read_here": (
-        lambda one, call, error: one.read_here(call, raising(error), RangeQuery(b"k")),
+        lambda one, call, error: one.read_here(call, raising(error)),
         status.NO_ANSWER,
     ),
 }

@@ -1,6 +1,7 @@
 """Ranges and read-only transactions of many keys: read in slices, of one revision, and only for who still waits."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -19,8 +20,9 @@ from raftwerk.api.rpc_pb2 import (
 )
 from raftwerk.kv.commands import Compact, Put, encode
 from raftwerk.kv.store import Table
+from raftwerk.server.slices import ACTIVE_MAX, Reader, Slices, Steps
 from raftwerk.storage.memory import MemoryStore
-from tests.server.fakes import FakeLoop
+from tests.server.fakes import SlowLoop
 from tests.server.kv_rig import COMPACT, EVERYTHING, PUT, RANGE, TXN, KvRig
 
 
@@ -35,14 +37,6 @@ def test_big_range_is_read_in_slices(rig: KvRig) -> None:
     response = RangeResponse.FromString(rig.call(RANGE, EVERYTHING).message)
     assert [kv.key for kv in response.kvs] == [b"k%06d" % number for number in range(3000)]
     assert rig.loop.turns - before >= 3000 // 200
-
-
-class SlowLoop(FakeLoop):
-    """Two milliseconds pass between two looks at the clock."""
-
-    def time(self) -> float:
-        self.now_s += 0.002
-        return self.now_s
 
 
 @pytest.mark.parametrize(
@@ -135,6 +129,37 @@ def test_read_only_txn_of_single_keys_is_answered_at_once(rig: KvRig) -> None:
     before = rig.loop.turns
     rig.call(TXN, TxnRequest(success=[read] * 100))
     assert rig.loop.turns == before
+
+
+def test_read_only_txn_of_single_keys_waits_for_no_long_read(rig: KvRig) -> None:
+    rig.fill(1000)
+    long_reads = [rig.start(RANGE, EVERYTHING) for _ in range(ACTIVE_MAX + 1)]
+    rig.loop.turn()  # the barrier
+    read = RequestOp(request_range=RangeRequest(key=b"k000000", serializable=True))
+    short = rig.start(TXN, TxnRequest(success=[read]))
+    rig.pump()
+    assert short.outcome is not None
+    assert short.outcome.status == status.OK
+    assert not any(one.outcome for one in long_reads)
+    rig.loop.settle()
+
+
+class Breaking(Slices):
+    """Every long answer breaks off in its second slice."""
+
+    def start(self, reader: Reader, steps: Steps) -> None:
+        next(steps)
+        with suppress(StopIteration):
+            steps.throw(ValueError("a bug"))
+
+
+def test_only_what_was_written_is_said_to_be_done_when_it_cannot_be_answered() -> None:
+    rig = KvRig(slices=Breaking)
+    rig.call(PUT, PutRequest(key=b"k", value=bytes(400_000)))
+    reads = [RequestOp(request_range=RangeRequest(key=b"k"))] * 120
+    write = RequestOp(request_put=PutRequest(key=b"k"))
+    assert rig.call(TXN, TxnRequest(success=reads))[:2] == status.NO_ANSWER
+    assert rig.call(TXN, TxnRequest(success=[*reads, write]))[:2] == status.DONE_NO_ANSWER
 
 
 def test_big_read_only_txn_is_of_one_revision(rig: KvRig) -> None:

@@ -96,12 +96,41 @@ def test_only_so_many_reads_are_in_progress(loop: FakeLoop, slices: Slices) -> N
     slices.start(call(), work(log, "late ", 2))
     assert "late 0" not in log
     loop.turn()
-    assert log[-2:] == ["0.1", "0. closed"]
+    assert log[-3:] == ["0.1", "0. closed", "late 0"]
     loop.turn()
-    assert log[-3:] == ["late 0", "1.1", "1. closed"]
+    assert log[-2:] == ["1.1", "1. closed"]
     loop.settle()
     assert log[-2:] == ["late 1", "late  closed"]
     assert not loop.turn()
+
+
+def test_short_read_waits_for_no_long_one(loop: FakeLoop, slices: Slices) -> None:
+    """If it turns out to be long, the rest of it does."""
+    log: list[str] = []
+    for number in range(ACTIVE_MAX):
+        slices.start(call(), work(log, f"{number}.", 3))
+    slices.answer_short(call(), work(log, "short ", 1))
+    slices.answer_short(call(), work(log, "longer ", 2))
+    assert log[-3:] == ["short 0", "short  closed", "longer 0"]
+    while "0. closed" not in log:
+        assert "longer 1" not in log
+        loop.turn()
+    assert log[-2:] == ["longer 1", "longer  closed"]
+
+
+def test_short_answer_for_a_call_that_is_over_is_not_made(loop: FakeLoop, slices: Slices) -> None:
+    answered: list[str] = []
+    calls = [FakeCall(), FakeCall()]
+
+    def first() -> None:
+        answered.append("first")
+        loop.now_s += 1
+
+    slices.answer_soon(cast("Call", calls[0]), first)
+    slices.answer_soon(cast("Call", calls[1]), lambda: answered.append("second"))
+    calls[1].is_over = True
+    loop.settle()
+    assert answered == ["first"]
 
 
 def test_read_of_a_call_that_is_over_is_closed(loop: FakeLoop, slices: Slices) -> None:

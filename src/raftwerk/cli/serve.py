@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import structlog
@@ -55,9 +56,9 @@ def main(arguments: Sequence[str]) -> int:
 
 
 async def _serve(settings: Settings) -> int:
-    stopping = asyncio.Event()
+    stopping, broken = asyncio.Event(), asyncio.Event()
     _on_signals(stopping)
-    asyncio.get_running_loop().set_exception_handler(_on_exception)
+    asyncio.get_running_loop().set_exception_handler(partial(on_exception, broken))
     await _check(settings)
     async with contextlib.AsyncExitStack() as stack:
         node = Node.open(settings)
@@ -69,12 +70,12 @@ async def _serve(settings: Settings) -> int:
         _tune_process()
         async with asyncio.TaskGroup() as group:
             ready = group.create_task(_announce(node))
-            stop = group.create_task(stopping.wait())
-            waiting: list[asyncio.Future[Any]] = [stop, node.failed]
+            ends = [group.create_task(event.wait()) for event in (stopping, broken)]
+            waiting: list[asyncio.Future[Any]] = [*ends, node.failed]
             await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            ready.cancel()
-            stop.cancel()
-    return 1 if node.failed.done() else 0
+            for task in (ready, *ends):
+                task.cancel()
+    return 1 if node.failed.done() or broken.is_set() else 0
 
 
 async def _check(settings: Settings) -> None:
@@ -100,10 +101,15 @@ def _on_signals(stopping: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop, number)
 
 
-def _on_exception(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """What a callback raised. Damage is told by the node, once, which ends of it."""
-    if not isinstance(context.get("exception"), CorruptData):
+def on_exception(
+    broken: asyncio.Event, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
+) -> None:
+    """What a callback raised. An assertion that fails ends the member; so does damage, which the node tells of, once."""
+    error = context.get("exception")
+    if not isinstance(error, CorruptData):
         loop.default_exception_handler(context)
+    if isinstance(error, AssertionError):
+        broken.set()
 
 
 async def _announce(node: Node) -> None:

@@ -132,14 +132,14 @@ class Guard:
 
     # Whether
 
-    def refusal_now(self, call: Call, read: Read) -> Status | None:
-        """Why a read may not be, in the present state."""
+    def refusal_now(self, call: Call, read: Read) -> KvError | None:
+        """Why a read may not be, in the present state: to be asked in the turn of the loop that reads."""
         if not self.is_on:
             return None
         by = self.identify_now(call)
         if by is None:
-            return status.INVALID_TOKEN
-        return _status(refusal(self._auth, self._node.machine.leases, by, read))
+            return KvError.INVALID_TOKEN
+        return refusal(self._auth, self._node.machine.leases, by, read)
 
     def admin_refusal_now(self, call: Call, *, unless: Callable[[str], bool]) -> Status | None:
         """Why the caller is no administrator. unless: says of a user that it may all the same."""

@@ -23,7 +23,7 @@ from raftwerk.server import translate
 from raftwerk.server.auth_guard import Guard
 from raftwerk.server.auth_jwt import SignedTokens
 from raftwerk.server.auth_passwords import PASSWORD_BYTES_MAX, Passwords
-from raftwerk.server.calls import Waiting, fail, fail_with, parse
+from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 
@@ -311,12 +311,13 @@ class AuthService:
         token = f"{letters}.{self._node.status().last_applied}"
 
         def done(result: object) -> None:
-            if isinstance(result, AuthResult):
-                self._answer_token(call, token, result.revision)
-            elif result is KvError.AUTH_OLD_REVISION and attempts > 1:
-                self._check(call, request, attempts - 1)
-            else:
-                fail_with(call, result)
+            with Answering(call):
+                if isinstance(result, AuthResult):
+                    self._answer_token(call, token, result.revision)
+                elif result is KvError.AUTH_OLD_REVISION and attempts > 1:
+                    self._check(call, request, attempts - 1)
+                else:
+                    fail_with(call, result)
 
         grant = commands.TokenGrant(request.name, digest_of(token), auth_revision)
         self._node.propose(encode(grant), done)

@@ -123,7 +123,7 @@ class Waiting:
     def read(self, call: Call, answer: Callable[[], None], what: Read | None = None) -> None:
         """Call `answer` after the linearizable barrier; refuse the call if there is none.
 
-        what: the caller must have the right to read that.
+        what: the caller must have the right to read that. None: nothing is judged, or `answer` does (see `refusal`).
         """
 
         def done(failure: object) -> None:
@@ -135,19 +135,22 @@ class Waiting:
         if self._may_wait(call):
             self._node.read(self._in_time(call, done))
 
-    def read_here(self, call: Call, answer: Callable[[], None], what: Read) -> None:
-        """Call `answer` at once: this member's state will do."""
+    def read_here(self, call: Call, answer: Callable[[], None]) -> None:
+        """Call `answer` at once: this member's state will do. It judges whether the caller may (see `refusal`)."""
         if self._guard.is_on:
-            self._guard.identify(call, lambda _: self._answer_if_allowed(call, answer, what))
+            self._guard.identify(call, lambda _: self._answer_if_allowed(call, answer, None))
         else:
-            with Answering(call):
-                answer()
+            self._answer_if_allowed(call, answer, None)
+
+    def refusal(self, call: Call, what: Read) -> KvError | None:
+        """Why the caller may not read that. A read that waited for its turn asks when it reads: rights may be gone by then."""
+        return self._guard.refusal_now(call, what)
 
     def _answer_if_allowed(self, call: Call, answer: Callable[[], None], what: Read | None) -> None:
         with Answering(call):
-            refused = self._guard.refusal_now(call, what) if what is not None else None
+            refused = None if what is None else self.refusal(call, what)
             if refused is not None:
-                fail(call, refused)
+                fail_with(call, refused)
             else:
                 answer()
 

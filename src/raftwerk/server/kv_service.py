@@ -9,8 +9,10 @@ from collections.abc import Callable
 from typing import Final
 
 from raftwerk.api import rpc_pb2, status
+from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, UnaryMethod
 from raftwerk.kv.commands import Compact, RangeQuery, Txn, Write, encode
+from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import (
     CompactResult,
     DeleteRangeResult,
@@ -18,6 +20,7 @@ from raftwerk.kv.results import (
     PutResult,
     TxnResult,
 )
+from raftwerk.kv.txn import TxnScan
 from raftwerk.server import translate, validate
 from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
@@ -100,7 +103,8 @@ class KvService:
         def done(result: object) -> None:
             if isinstance(result, DeleteRangeResult):
                 header = self.header(result.revision)
-                self._reply(call, translate.delete_steps(header, result, SLICE_KVS))
+                steps = translate.delete_steps(header, result, SLICE_KVS)
+                self._reply(call, steps, status.DONE_NO_ANSWER)
             else:
                 fail_with(call, result)
 
@@ -123,20 +127,25 @@ class KvService:
 
         def done(result: object) -> None:
             if isinstance(result, TxnResult):
-                header = self.header(result.revision)
-                self._reply(call, translate.txn_steps(header, result, SLICE_KVS))
+                steps = translate.txn_steps(self.header(result.revision), result, SLICE_KVS)
+                no_answer = status.NO_ANSWER if is_read_only else status.DONE_NO_ANSWER
+                self._reply(call, steps, no_answer)
             else:
                 fail_with(call, result)
 
         def answer() -> None:
-            self._slices.answer(call, self._txn_steps(command, done))
+            steps = self._txn_steps(call, command, done)
+            if translate.has_range(request):
+                self._slices.answer(call, steps)
+            else:
+                self._slices.answer_short(call, steps)
 
         if not is_read_only:
             self._propose(call, command, done)
         elif translate.is_serializable(request):
-            self._waiting.read_here(call, answer, command)
+            self._waiting.read_here(call, answer)
         else:
-            self._waiting.read(call, answer, command)
+            self._waiting.read(call, answer)
 
     def compact(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.CompactionRequest, data)
@@ -182,9 +191,9 @@ class KvService:
             return
         query = translate.range_query(request)
         if request.serializable:
-            self._waiting.read_here(call, lambda: self._answer_range(call, query), query)
+            self._waiting.read_here(call, lambda: self._answer_range(call, query))
         else:
-            self._waiting.read(call, lambda: self._answer_range(call, query), query)
+            self._waiting.read(call, lambda: self._answer_range(call, query))
 
     def _answer_range(self, call: Call, query: RangeQuery) -> None:
         if call.is_over:
@@ -195,23 +204,27 @@ class KvService:
             self._slices.answer_soon(call, lambda: self._answer_key(call, query))
 
     def _answer_key(self, call: Call, query: RangeQuery) -> None:
-        if call.is_over:
-            return
-        result = self._machine.range(query)
+        result = self._waiting.refusal(call, query) or self._machine.range(query)
         if isinstance(result, KvError):
             fail_with(call, result)
         else:
             call.reply_parts(translate.range_parts(self.header(result.revision), result))
 
-    def _txn_steps(self, command: Txn, done: Callable[[object], None]) -> Steps:
-        """A transaction that reads many keys."""
-        machine = self._machine
-        done((yield from read_in_slices(machine, lambda: machine.txn_sliced(command), SLICE_ROWS)))
+    def _txn_steps(self, call: Call, command: Txn, done: Callable[[object], None]) -> Steps:
+        """A transaction that only reads."""
+
+        def begin() -> TxnScan | KvError:
+            return self._waiting.refusal(call, command) or self._machine.txn_sliced(command)
+
+        done((yield from read_in_slices(self._machine, begin, SLICE_ROWS)))
 
     def _range_steps(self, call: Call, query: RangeQuery) -> Steps:
         """A range of many keys."""
-        machine = self._machine
-        result = yield from read_in_slices(machine, lambda: machine.range_sliced(query), SLICE_ROWS)
+
+        def begin() -> RangeScan | KvError:
+            return self._waiting.refusal(call, query) or self._machine.range_sliced(query)
+
+        result = yield from read_in_slices(self._machine, begin, SLICE_ROWS)
         if isinstance(result, KvError):
             fail_with(call, result)
             return
@@ -228,18 +241,18 @@ class KvService:
         parts.append(translate.range_tail(result))
         call.reply_parts(parts)
 
-    def _reply(self, call: Call, parts: translate.Parts) -> None:
+    def _reply(self, call: Call, parts: translate.Parts, no_answer: Status) -> None:
         """At once, or, if it is much, in slices: what was done is never refused for want of room."""
         try:
             next(parts)
         except StopIteration as end:
             call.reply_parts(end.value)
         else:
-            self._slices.start(call, self._reply_steps(call, parts))
+            self._slices.start(call, self._reply_steps(call, parts, no_answer))
 
     @staticmethod
-    def _reply_steps(call: Call, parts: translate.Parts) -> Steps:
-        with Answering(call, status.DONE_NO_ANSWER):
+    def _reply_steps(call: Call, parts: translate.Parts, no_answer: Status) -> Steps:
+        with Answering(call, no_answer):
             call.reply_parts((yield from parts))
 
 

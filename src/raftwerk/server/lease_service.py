@@ -21,7 +21,7 @@ from raftwerk.kv.results import KvError, LeaseResult
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
 from raftwerk.server import translate
-from raftwerk.server.calls import Waiting, fail, fail_with, parse, wants_leader
+from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse, wants_leader
 from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 from raftwerk.server.slices import Slices, Steps
@@ -222,9 +222,12 @@ class _KeepAlive:
             return
         lease_id = request.ID
         self._waiting += 1
-        self._node.propose(
-            encode(LeaseRenew(lease_id)), lambda result: self._renewed(lease_id, result)
-        )
+
+        def done(result: object) -> None:
+            with Answering(self._call, status.DONE_NO_ANSWER):
+                self._renewed(lease_id, result)
+
+        self._node.propose(encode(LeaseRenew(lease_id)), done)
 
     def _renewed(self, lease_id: int, result: object) -> None:
         self._waiting -= 1

@@ -77,7 +77,7 @@ class Observer:
             return
         refused = self._contests.guard.refusal_now(self._call, leader_query(self._name))
         if refused is not None:
-            self.end(refused)
+            self.end(status_of(refused))
         elif not self._is_over:
             steps = leader_steps(self._contests, self._name, self._on_found)
             self._contests.slices.start(self._call, steps)

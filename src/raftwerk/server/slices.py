@@ -54,10 +54,21 @@ class Slices:
             steps.close()
             call.finish(*status.TOO_MANY_REQUESTS)
 
+    def answer_short(self, call: Call, steps: Steps) -> None:
+        """Of a read that is most often one slice: the first one comes soon, and waits for no long read."""
+
+        def begin() -> None:
+            if next(steps, steps) is None:
+                self._waiting.append((call, _answered(call, steps)))
+
+        self.answer_soon(call, begin)
+
     def answer_soon(
         self, call: Call, answer: Callable[[], None], no_answer: Status = status.NO_ANSWER
     ) -> None:
         """A short answer: at once, unless those of this turn of the loop took too long already; many may come together.
+
+        Never refused: those that wait are no more than the calls that are open.
 
         no_answer: see calls.Answering.
         """
@@ -70,6 +81,8 @@ class Slices:
         """For as long as there is time, in the order in which they came."""
         while self._short and self._spent_s < TURN_S:
             call, answer, no_answer = self._short.popleft()
+            if call.is_over:
+                continue
             began_s = self._loop.time()
             try:
                 with Answering(call, no_answer):
@@ -109,17 +122,17 @@ class Slices:
             self._loop.call_soon(self._turn)
 
     def _turn(self) -> None:
-        """Short answers and first slices for as long as there is time, then one of a read in progress: none waits for others."""
+        """Short answers, one slice of a read in progress, then first slices while there is time: none waits for others."""
         self._is_due = False
         self._spent_s = 0.0
         try:
             self._answer_short()
+            if self._active:
+                self._slice(*self._active.popleft())
             while self._waiting and len(self._active) < ACTIVE_MAX:
                 self._slice(*self._waiting.popleft())
                 if self._spent_s >= TURN_S:
                     break
-            if self._active:
-                self._slice(*self._active.popleft())
         finally:
             self._wake()  # what goes wrong with one read does not hold up the others
 

@@ -126,6 +126,16 @@ def is_serializable(request: rpc_pb2.TxnRequest) -> bool:
     )
 
 
+def has_range(request: rpc_pb2.TxnRequest) -> bool:
+    """Whether it looks at more than single keys, so that nothing but the store's size bounds what it reads."""
+    return any(compare.range_end for compare in request.compare) or any(
+        operation.request_range.range_end
+        if operation.HasField("request_range")
+        else has_range(operation.request_txn)
+        for operation in (*request.success, *request.failure)
+    )
+
+
 class Member(Protocol):
     """Who answers."""
 

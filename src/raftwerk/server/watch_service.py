@@ -65,7 +65,7 @@ class WatchService:
     def refusal(self, call: Call, key: bytes, range_end: bytes) -> str:
         """Why the caller may not watch a range; "": it may."""
         refused = self._guard.refusal_now(call, RangeQuery(key, range_end))
-        return "" if refused is None else reason(refused)
+        return "" if refused is None else reason(status_of(refused))
 
     @property
     def stream_count(self) -> int:
