@@ -23,6 +23,9 @@ from tests.conformance.random_steps import cases
 def pair(runner: asyncio.Runner, etcd: Member, members: Sequence[Member]) -> Iterator[Pair]:
     endpoints = [ClientEndpoint(member.client_url) for member in (etcd, *members)]
     reference, *sites = map(Site, endpoints)
+    compacted = Case("random/compacted", (*SEED, setup("KV.Compact", revision="R+1")))
+    for site in (reference, sites[0]):  # a store that never was takes a compaction at 0
+        runner.run(site.play(compacted))
     yield Pair(runner, reference, sites)
     for endpoint in endpoints:
         runner.run(endpoint.close())
