@@ -24,8 +24,8 @@ COMPILED = {
 }
 """By package: what a request passes on its way, and what is done for each step, each key or each event.
 
-Left out: modules that declare msgspec structures, which are C already; storage/memory.py, which tests extend; what is done
-seldom.
+Left out: what is done seldom; storage/memory.py, which tests extend; modules that declare msgspec structures, which are C
+already, or whose types msgspec reads as they are declared.
 """
 LEFT_OUT = {"raft/messages.py", "raft/types.py", "raft/__init__.py", "http2/__init__.py"}
 """msgspec reads the first two as they are declared."""

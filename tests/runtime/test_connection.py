@@ -82,7 +82,7 @@ class Owner:
 
     def on_inbound(self, inbound: Inbound) -> None: ...
 
-    def is_news(self, peer: NodeId, refusal: str) -> bool:
+    def note_refusal(self, peer: NodeId, refusal: str) -> bool:
         self.judged.append((peer, refusal))
         return bool(refusal)
 

@@ -49,8 +49,8 @@ def test_who_comes_and_is_refused_is_logged_once_until_that_changes() -> None:
 def test_whose_refusals_are_remembered_is_bounded() -> None:
     async def body() -> None:
         async with links_to([NOWHERE]) as (links, _):
-            assert all(links.is_news(peer, "why") for peer in range(REFUSALS_MAX + 1))
-            assert not links.is_news(REFUSALS_MAX, "why")
-            assert links.is_news(0, "why")
+            assert all(links.note_refusal(peer, "why") for peer in range(REFUSALS_MAX + 1))
+            assert not links.note_refusal(REFUSALS_MAX, "why")
+            assert links.note_refusal(0, "why")
 
     run(body)

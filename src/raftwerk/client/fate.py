@@ -67,7 +67,7 @@ class Fate:
         self._others = others
         self.answer = Answer(status.DEADLINE_EXCEEDED, NOBODY)
         self.troubles: dict[Address, str] = {}
-        """What each endpoint said last, of those that did nothing."""
+        """What each endpoint answered last, or why it did not."""
         self.attempts = 0
         self.is_sent = False
         """The last attempt was."""

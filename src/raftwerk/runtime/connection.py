@@ -128,7 +128,7 @@ class InboundOwner(Protocol):
 
     def on_inbound(self, inbound: "Inbound") -> None: ...
 
-    def is_news(self, peer: NodeId, refusal: str) -> bool:
+    def note_refusal(self, peer: NodeId, refusal: str) -> bool:
         """Whether a hello in the name of `peer` was not refused like this the last time. refusal "": it is welcome."""
 
     def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None: ...
@@ -190,7 +190,7 @@ class Inbound(asyncio.Protocol):
                 answer = Refused(f"that it was met cannot be written down here: {error}")
         self._transport.write(encode_answer(answer))
         refusal = answer.reason if isinstance(answer, Refused) else ""
-        is_news = self._owner.is_news(hello.sender, refusal)
+        is_news = self._owner.note_refusal(hello.sender, refusal)
         if refusal:
             if is_news:  # said once, not at each attempt
                 log.warning("refused a peer", reason=refusal, peer=self._peer_name())

@@ -256,7 +256,8 @@ class Links:
     def on_inbound(self, inbound: Inbound) -> None:
         self._inbound.add(inbound)
 
-    def is_news(self, peer: NodeId, refusal: str) -> bool:
+    def note_refusal(self, peer: NodeId, refusal: str) -> bool:
+        """What a peer's hello came to; "": it is welcome. Returns whether that is news: it dials again and again."""
         before = self._refusals.pop(peer, "")
         if refusal:
             self._refusals[peer] = refusal
