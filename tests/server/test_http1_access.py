@@ -91,7 +91,7 @@ def test_plain_http_goes_to_named_hosts(
     answer = page(hosts=hosts, host=host, scheme=scheme)
     assert answer.status == status
     if status != 200:
-        assert f"--host-whitelist '{hostname(host)}'" in answer.body
+        assert f'--host-whitelist "{hostname(host)}"' in answer.body
 
 
 def test_websocket_goes_to_named_hosts() -> None:

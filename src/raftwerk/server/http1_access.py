@@ -7,12 +7,16 @@ from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 ANY: Final = "*"
-UNKNOWN_HOST: Final = """\
+UNKNOWN_HOST: Final = """
 etcd received your request, but the Host header was unrecognized.
 
 To fix this, choose one of the following options:
 - Enable TLS, then any HTTPS request will be allowed.
-- Add the hostname you want to use to the whitelist, e.g. etcd --host-whitelist '{host}'
+- Add the hostname you want to use to the whitelist in settings.
+  - e.g. etcd --host-whitelist "{host}"
+
+This requirement has been added to help prevent "DNS Rebinding" attacks (CVE-2018-5702).
+
 """
 """In etcd's words."""
 _MISDIRECTED: Final = 421
