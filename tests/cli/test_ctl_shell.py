@@ -55,6 +55,12 @@ CLEAN = {
         (["--user=me:"], {"RAFTWERK_USER": "ours:1"}, ("me", "")),
         (["--user=me", "--password=2"], {"RAFTWERK_PASSWORD": "1"}, ("me", "2")),
         (["--password=2"], {"RAFTWERK_USER": "ours:1"}, ("ours", "2")),
+        (["--password=2", "--user=me:1"], {}, ("me", "2")),
+        (["--user=me:1"], {"RAFTWERK_PASSWORD": "2"}, ("me", "1")),
+        (["--user=me:"], {"ETCDCTL_PASSWORD": "2"}, ("me", "")),
+        (["--user=me"], {"ETCDCTL_PASSWORD": "2"}, ("me", "2")),
+        ([], {"RAFTWERK_USER": "ours:1", "ETCDCTL_PASSWORD": "2"}, ("ours", "1")),
+        ([], {"RAFTWERK_PASSWORD": "2"}, None),
     ],
     ids=[
         "nobody",
@@ -64,6 +70,12 @@ CLEAN = {
         "empty password",
         "both options",
         "password wins",
+        "password wins over its own kind",
+        "command line wins",
+        "command line wins, if empty",
+        "name and password apart",
+        "a password of its own",
+        "password of nobody",
     ],
 )
 def test_who_asks(
@@ -76,7 +88,7 @@ def test_who_asks(
     ("shell", "told"),
     [
         (Shell(user="ada"), "the password of ada is needed"),
-        (Shell(password="x"), "--password needs --user"),
+        (shell_of("--password=x"), "--password needs --user"),
     ],
     ids=["no password", "no name"],
 )

@@ -15,7 +15,7 @@ import ssl
 import sys
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Concatenate, Final, NoReturn, ParamSpec
 
 import typer
@@ -176,6 +176,9 @@ _OPTIONS: Final = [
     )
     for field in fields(Shell)
 ]
+_CONTEXT: Final = inspect.Parameter(
+    "context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context
+)
 
 
 def connected(command: Callable[Concatenate[Shell, P], None]) -> Callable[..., None]:
@@ -184,12 +187,18 @@ def connected(command: Callable[Concatenate[Shell, P], None]) -> Callable[..., N
     call: Callable[..., None] = command
 
     @functools.wraps(command)
-    def with_options(**given: Any) -> None:
+    def with_options(context: typer.Context, **given: Any) -> None:
         shell = Shell(**{option.name: given.pop(option.name) for option in _OPTIONS})
+        source = context.get_parameter_source("password")
+        is_from_environment = source is not None and source.name == "ENVIRONMENT"
+        if is_from_environment and (not shell.user or ":" in shell.user):
+            shell = replace(shell, password="")  # what is there is for a name that has none
         call(shell, **given)
 
     parameters = [*own.parameters.values()][1:]
-    with_options.__signature__ = own.replace(parameters=[*parameters, *_OPTIONS])  # type: ignore[attr-defined]
+    with_options.__signature__ = own.replace(  # type: ignore[attr-defined]
+        parameters=[*parameters, *_OPTIONS, _CONTEXT]
+    )
     return with_options
 
 
