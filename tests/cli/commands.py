@@ -1,7 +1,9 @@
 """The command as a process of its own, watched from outside."""
 
 import os
+import pty
 import queue
+import select
 import signal
 import socket
 import subprocess
@@ -9,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 WAIT_S = 60.0
@@ -109,6 +111,59 @@ def started(
         if process.poll() is None:
             process.kill()
         running.wait()
+
+
+class Terminal:
+    """A process at a terminal of its own: its keyboard, and its screen."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", end: int) -> None:
+        self.process = process
+        self._end = end
+        self._screen = b""
+
+    def type(self, text: str) -> None:
+        os.write(self._end, text.encode())
+
+    def wait_for(self, text: str) -> str:
+        """What comes up to it; what is after it is for the next look."""
+        deadline = time.monotonic() + WAIT_S
+        while text.encode() not in self._screen:
+            left_s = max(0.0, deadline - time.monotonic())
+            assert select.select([self._end], [], [], left_s)[0], self._screen
+            self._screen += os.read(self._end, 10_000)
+        before, found, self._screen = self._screen.partition(text.encode())
+        return (before + found).decode()
+
+    def wait(self) -> tuple[int, str]:
+        """Its exit code, and what it said last."""
+        code = self.process.wait(WAIT_S)
+        with suppress(OSError):  # that is how the other end's end is told
+            while data := os.read(self._end, 10_000):
+                self._screen += data
+        return code, self._screen.decode()
+
+
+@contextmanager
+def at_terminal(*command: str, folder: Path, **environment: str) -> Iterator[Terminal]:
+    """Killed at the end, if the test has not ended it."""
+    end, terminal = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        cwd=folder,
+        env=clean_environment(**environment),
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        preexec_fn=lambda: os.login_tty(0),
+    )
+    os.close(terminal)
+    try:
+        yield Terminal(process, end)
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait()
+        os.close(end)
 
 
 def is_alive(pid: int) -> bool:

@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
@@ -41,7 +42,15 @@ def test_members(etcd_endpoint: str) -> None:
     output_of(f"member remove {member}", endpoint=etcd_endpoint)
     assert member not in output_of("member list", endpoint=etcd_endpoint)
     assert raftwerk("move-leader 1", endpoint=etcd_endpoint).exit_code == 2
-    assert raftwerk("member remove xyz", endpoint=etcd_endpoint).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    "command", ["member remove", "member update", "member promote", "move-leader"]
+)
+def test_what_is_no_member_needs_no_look_at_the_cluster(command: str) -> None:
+    arguments = f"{command} xyz" + " http://h:1" * ("update" in command)
+    answer = raftwerk(arguments, endpoint="127.0.0.1:1")
+    assert (answer.exit_code, "a member is a number in" in answer.stderr) == (2, True)
 
 
 def test_alarms(etcd_endpoint: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ from raftwerk.cli.ctl_shell import (
 )
 from raftwerk.client import CallFailed, Client
 from raftwerk.errors import UsageError
+from tests.cli.commands import at_terminal
 
 
 def shell_of(*arguments: str, **environment: str) -> Shell:
@@ -82,6 +84,18 @@ def test_who_asks(
     arguments: list[str], environment: dict[str, str], found: tuple[str, str] | None
 ) -> None:
     assert shell_of(*arguments, **environment).credentials == found
+
+
+def test_ctrl_c_where_a_password_is_asked_for(tmp_path: Path) -> None:
+    arguments = (sys.executable, "-m", "raftwerk", "get", "a", "--user=ada")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.setblocking(False)  # who asks for a password has been there
+        there = f"--endpoints=127.0.0.1:{server.getsockname()[1]}"
+        with at_terminal(*arguments, there, folder=tmp_path) as terminal:
+            terminal.wait_for("Password of ada: ")
+            server.accept()[0].close()
+            terminal.type("\x03")
+            assert terminal.wait() == (130, "\r\n")
 
 
 @pytest.mark.parametrize(

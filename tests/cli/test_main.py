@@ -72,3 +72,9 @@ def test_it_refuses_to_run_without_assertions(
     assert (answer.returncode, answer.stdout) == (2, "")
     assert answer.stderr.startswith("raftwerk: refuses to run without assertions")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_end_of_the_input_where_something_is_asked_for() -> None:
+    answer = CliRunner().invoke(app, ["user", "add", "ada"], input="")
+    assert answer.exit_code == 2
+    assert answer.stderr.endswith("raftwerk: the input ended before the answer\n")

@@ -14,7 +14,7 @@ from raftwerk.cli.ctl_shell import (
     connected,
     print_table,
 )
-from raftwerk.client import load, load_watch
+from raftwerk.client import Client, load, load_watch
 from raftwerk.client.load_requests import KEYS_MAX, Operation
 from raftwerk.errors import RaftwerkError
 
@@ -82,14 +82,12 @@ def bench(
 def _metadata(shell: Shell) -> bytes:
     """The token, where authentication is enabled."""
 
-    async def ask() -> bytes:
-        if shell.credentials is None:
-            return b""
-        async with shell.connect() as client:
+    async def ask(client: Client) -> bytes:
+        async with client:
             return await client.calls.token.metadata()
 
     try:
-        return asyncio.run(ask())
+        return b"" if shell.credentials is None else asyncio.run(ask(shell.connect()))
     except RaftwerkError as error:
         print(f"raftwerk: {error}", file=sys.stderr)
         raise typer.Exit(2) from error

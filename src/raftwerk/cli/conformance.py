@@ -57,8 +57,6 @@ def conformance(
     except (RaftwerkError, OSError) as error:
         print(f"raftwerk: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
-    except KeyboardInterrupt as error:
-        raise typer.Exit(130) from error
     _print(results, as_json=as_json)
     raise typer.Exit(int(any(result.difference for result in results)))
 

@@ -167,15 +167,15 @@ def _print_kvs(kvs: Iterable[kv_pb2.KeyValue], *, keys: bool = True, values: boo
 def status(shell: Shell, as_json: AsJson = False) -> None:
     """How each endpoint is. Exit code 1 if one does not answer."""
 
-    async def ask(endpoint: str) -> tuple[str, rpc_pb2.StatusResponse | CallError]:
+    async def ask(endpoint: str, client: Client) -> tuple[str, rpc_pb2.StatusResponse | CallError]:
         try:
-            async with shell.connect([endpoint], STATUS_S) as client:
+            async with client:
                 return endpoint, await client.status()
         except CallError as error:
             return endpoint, error
 
-    async def ask_all() -> int:
-        answers = await asyncio.gather(*(ask(endpoint) for endpoint in shell.addresses))
+    async def ask_all(clients: Iterable[tuple[str, Client]]) -> int:
+        answers = await asyncio.gather(*(ask(*each) for each in clients))
         if as_json:
             for endpoint, answer in answers:
                 told = {"error": str(answer)} if isinstance(answer, CallError) else as_dict(answer)
@@ -185,7 +185,11 @@ def status(shell: Shell, as_json: AsJson = False) -> None:
             print_table(columns, [_status_row(endpoint, answer) for endpoint, answer in answers])
         return int(any(isinstance(answer, CallError) for _, answer in answers))
 
-    end_with(ask_all())
+    def run() -> int:
+        clients = [(each, shell.connect([each], STATUS_S)) for each in shell.addresses]
+        return asyncio.run(ask_all(clients))
+
+    end_with(run)
 
 
 def _status_row(

@@ -136,11 +136,8 @@ def member_add(
 @connected
 def member_remove(shell: Shell, number: str) -> None:
     """Take a member out, for good."""
-    _do(
-        shell,
-        f"member {number} removed",
-        lambda client: client.members.remove(member_id(number)),
-    )
+    which = member_id(number)
+    _do(shell, f"member {number} removed", lambda client: client.members.remove(which))
 
 
 @member.command("update")
@@ -148,32 +145,23 @@ def member_remove(shell: Shell, number: str) -> None:
 def member_update(shell: Shell, number: str, peer_urls: str) -> None:
     """Other peer URLs for a member."""
     urls = peer_urls.split(",")
-    _do(
-        shell,
-        f"member {number} updated",
-        lambda client: client.members.update(member_id(number), urls),
-    )
+    which = member_id(number)
+    _do(shell, f"member {number} updated", lambda client: client.members.update(which, urls))
 
 
 @member.command("promote")
 @connected
 def member_promote(shell: Shell, number: str) -> None:
     """From learner to voter."""
-    _do(
-        shell,
-        f"member {number} promoted",
-        lambda client: client.members.promote(member_id(number)),
-    )
+    which = member_id(number)
+    _do(shell, f"member {number} promoted", lambda client: client.members.promote(which))
 
 
 @connected
 def move_leader(shell: Shell, number: str) -> None:
     """Have another member of etcd lead; the endpoint has to be the present leader's. (Raftwerk cannot yet.)"""
-    _do(
-        shell,
-        f"member {number} leads",
-        lambda client: client.maintenance.move_leader(member_id(number)),
-    )
+    which = member_id(number)
+    _do(shell, f"member {number} leads", lambda client: client.maintenance.move_leader(which))
 
 
 def _alarm_text(one: rpc_pb2.AlarmMember) -> str:

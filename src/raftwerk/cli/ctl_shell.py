@@ -13,7 +13,7 @@ import json
 import os
 import ssl
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Concatenate, Final, NoReturn, ParamSpec
@@ -130,8 +130,8 @@ class Shell:
             self.addresses if endpoints is None else endpoints,
             timeout_s=self.timeout_s(timeout_s),
             exactly_once=False,
-            credentials=self.credentials,
             tls=self.tls_context(),
+            credentials=self.credentials,  # last: it may be asked for
         )
 
     def run(
@@ -141,19 +141,22 @@ class Shell:
     ) -> None:
         """Run with a client, and exit with what `action` returns; errors as in `end_with`."""
 
-        async def with_client() -> int:
-            client = self.connect(timeout_s=timeout_s)
-            await check_running(self.addresses)
+        async def with_client(client: Client) -> int:
             async with client:
                 return await action(client)
 
-        end_with(with_client())
+        def check_and_run() -> int:
+            asyncio.run(check_running(self.addresses))
+            client = self.connect(timeout_s=timeout_s)  # outside of a loop, which would hear Ctrl-C
+            return asyncio.run(with_client(client))
+
+        end_with(check_and_run)
 
 
-def end_with(action: Coroutine[Any, Any, int]) -> NoReturn:
+def end_with(action: Callable[[], int]) -> NoReturn:
     """Exit with what it returns; errors become one line and their exit code."""
     try:
-        raise typer.Exit(asyncio.run(action))
+        raise typer.Exit(action())
     except OutcomeUnknown as error:
         print(
             f"raftwerk: {error}: it may have happened, or may yet happen; look before you try again",
@@ -166,8 +169,6 @@ def end_with(action: Coroutine[Any, Any, int]) -> NoReturn:
             text += ": say who asks, with --user NAME:PASSWORD or RAFTWERK_USER=NAME:PASSWORD"
         print(f"raftwerk: {text}", file=sys.stderr)
         raise typer.Exit(2) from error
-    except KeyboardInterrupt as error:
-        raise typer.Exit(130) from error
 
 
 _OPTIONS: Final = [

@@ -1,6 +1,7 @@
 """The command `raftwerk`."""
 
 import signal
+import sys
 from collections import UserDict
 from importlib import import_module
 from pathlib import Path
@@ -39,6 +40,9 @@ PLACES: Final = {
 """Where the commands are that have modules of their own: a function, or a group of further commands."""
 
 
+INTERRUPTED: Final = 130
+
+
 class Commands(UserDict[str, Any]):
     """By name; loaded when one is looked at, for all together take a second: a server needs no simulator."""
 
@@ -68,6 +72,18 @@ class OnDemand(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = Commands({**self.commands, **PLACES})
+
+    def invoke(self, ctx: Any) -> Any:
+        """Ctrl-C ends any command without a word; so does the end of the input, where something is asked for, with one."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt as error:
+            raise typer.Exit(INTERRUPTED) from error
+        except typer.Abort as error:
+            if isinstance(error.__context__, KeyboardInterrupt):
+                raise typer.Exit(INTERRUPTED) from error
+            print("raftwerk: the input ended before the answer", file=sys.stderr)
+            raise typer.Exit(2) from error
 
 
 app = typer.Typer(
