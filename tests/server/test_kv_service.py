@@ -72,6 +72,30 @@ def test_txn_runs_its_branch(rig: KvRig) -> None:
     assert [outcome.header.revision for outcome in outcomes] == [2, 2]
 
 
+def test_txn_answers_each_operation_in_its_place(rig: KvRig) -> None:
+    """With the revision, and with the previous value for whom asked."""
+    again = RequestOp(request_put=PutRequest(key=b"b", value=b"2", prev_kv=True))
+    read = RequestOp(request_range=RangeRequest(key=b"a"))
+    delete = RequestOp(request_delete_range=DeleteRangeRequest(key=b"c"))
+    nested = RequestOp(
+        request_txn=TxnRequest(success=[RequestOp(request_put=PutRequest(key=b"d"))])
+    )
+    for revision in (2, 3):
+        request = TxnRequest(success=[PUT_A, read, again, nested, delete])
+        answer = TxnResponse.FromString(rig.call(TXN, request).message)
+        kinds = [one.WhichOneof("response") for one in answer.responses]
+        assert kinds == [
+            "response_" + kind for kind in ("put", "range", "put", "txn", "delete_range")
+        ]
+        first, read_, second, inner, _ = answer.responses
+        assert first.response_put.header.revision == revision
+        assert not first.response_put.HasField("prev_kv")
+        assert read_.response_range.kvs[0].mod_revision == revision
+        assert second.response_put.prev_kv.mod_revision == (2 if revision == 3 else 0)
+        put = inner.response_txn.responses[0].response_put
+        assert put.header.revision == revision
+
+
 @pytest.mark.parametrize(
     ("path", "request_", "expected"),
     [

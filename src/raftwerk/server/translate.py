@@ -5,6 +5,7 @@ all answers at one revision. What results is what protobuf would have written.
 """
 
 from collections.abc import Generator, Sequence
+from functools import lru_cache
 from typing import Final, Protocol, TypeAlias
 
 from raftwerk.api import rpc_pb2
@@ -191,6 +192,14 @@ def _nested_header(revision: int) -> bytes:
     return b"\x0a" + varint(len(header)) + header
 
 
+@lru_cache(maxsize=1)
+def _plain_put(revision: int) -> bytes:
+    """The answer to a put of a transaction, without the previous value: all those of a transaction have the same bytes."""
+    header = _nested_header(revision)
+    response = b"\x12" + varint(len(header)) + header
+    return b"\x1a" + varint(len(response)) + response
+
+
 def range_parts(header: bytes, result: RangeResult) -> list[bytes]:
     """A RangeResponse, of few key-values."""
     return [header, kvs_field(result.kvs), range_tail(result)]
@@ -265,6 +274,9 @@ class _Answer:
         if result.succeeded:
             parts.append(b"\x10\x01")
         for response in result.responses:
+            if isinstance(response, PutResult) and response.prev_kv is None:
+                parts.append(_plain_put(response.revision))
+                continue
             nested = _nested_header(response.revision)
             if isinstance(response, RangeResult):
                 tag, data = b"\x0a", (yield from self._range(nested, response))
