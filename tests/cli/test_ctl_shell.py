@@ -18,9 +18,13 @@ from raftwerk.cli.ctl_shell import (
     lease_id,
     member_id,
 )
+from raftwerk.cli.main import app
 from raftwerk.client import CallFailed, Client
 from raftwerk.errors import UsageError
+from tests.certificates import Authority
 from tests.cli.commands import at_terminal
+
+SMALL = ["--connections=1", "--clients=1", "--requests=2", "--keys=1"]
 
 
 def shell_of(*arguments: str, **environment: str) -> Shell:
@@ -119,6 +123,21 @@ def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     for shell in (shell_of(ETCDCTL_CACERT=f"{tmp_path}/no"), shell_of(f"--cacert={tmp_path}/no")):
         with pytest.raises(UsageError, match=f"^{tmp_path}/no cannot be used: .*No such file"):
             shell.tls_context()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["put", "open", "x"], ["bench", "put", *SMALL], ["bench", "watch", *SMALL]],
+    ids=["a call", "a load", "a load of watches"],
+)
+def test_certificates_are_not_for_an_endpoint_of_http(
+    arguments: list[str], live_endpoint: str, tmp_path: Path
+) -> None:
+    environment = {**CLEAN, "ETCDCTL_CACERT": str(Authority(tmp_path).file)}
+    answer = CliRunner().invoke(
+        app, [*arguments, f"--endpoints=http://{live_endpoint}"], env=environment
+    )
+    assert answer.exit_code == 0, answer.output
 
 
 def test_key_without_its_certificate() -> None:

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 from raftwerk.api import status
-from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import LIMITS, UNREAD_BYTES_MAX, Channel
+from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.http2.frames import STREAM_ID_MAX
 from raftwerk.http2.server import Limits, ServerConnection, UnaryMethod
 from raftwerk.server.methods import MethodTable

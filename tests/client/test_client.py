@@ -8,10 +8,8 @@ import pytest
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
-from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.client import PAGE_BYTES
 from raftwerk.errors import UsageError
-from raftwerk.runtime.addresses import Address
 from tests.client.scripted import HANG, OK, Step, closed_endpoint, scripted, severed
 
 SHORT_S = 0.3
@@ -333,20 +331,6 @@ def test_close_while_connecting_leaves_no_connection() -> None:
             assert server.connections == 0
 
     asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    ("text", "address"),
-    [
-        ("127.0.0.1:2379", Address("127.0.0.1", 2379)),
-        ("http://127.0.0.1:2379", Address("127.0.0.1", 2379)),
-        ("http://localhost:2379/", Address("localhost", 2379)),
-        (" 127.0.0.1:2379 ", Address("127.0.0.1", 2379)),
-        ("[::1]:2379", Address("::1", 2379)),
-    ],
-)
-def test_endpoint_forms(text: str, address: Address) -> None:
-    assert parse_endpoint(text) == address
 
 
 @pytest.mark.parametrize("text", ["", "localhost", "https://h", "h:port", "h:99999", "h:0", ":1"])

@@ -24,8 +24,8 @@ from google.protobuf.message import Message
 from raftwerk.api import status
 from raftwerk.cli import go_duration
 from raftwerk.client import Client, OutcomeUnknown
-from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import CONNECT_TIMEOUT_S
+from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.client.ranges import FROM_KEY, bounds
 from raftwerk.errors import RaftwerkError, UsageError
 

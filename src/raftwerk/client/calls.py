@@ -19,13 +19,14 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from raftwerk.api import auth_rpc_pb2, status
 from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
+from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed
 from raftwerk.client.fate import NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
 from raftwerk.client.numbers import Session
 from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
 from raftwerk.http2.headers import literal
-from raftwerk.runtime.addresses import Address, address_of
+from raftwerk.runtime.addresses import Address
 
 RETRY_S: Final = 0.05
 REFRESHES_MAX: Final = 3
@@ -38,21 +39,6 @@ HAS_LEADER: Final = literal(b"hasleader", b"true")
 
 _random: Final = SystemRandom()
 M = TypeVar("M", bound=Message)
-
-
-def parse_endpoint(text: str) -> Address:
-    """host:port, with or without http:// or https:// before it. Raises UsageError."""
-    text = text.strip()
-    return address_of(text if "://" in text else f"http://{text}")
-
-
-def parse_endpoints(texts: Sequence[str]) -> list[Address]:
-    """Raises UsageError for one that is none, and for none at all."""
-    if isinstance(texts, str):
-        raise UsageError(f"a list of endpoints is needed, such as [{texts!r}]")
-    if not texts:
-        raise UsageError("at least one endpoint is needed")
-    return [parse_endpoint(text) for text in texts]
 
 
 class Calls:
@@ -70,11 +56,10 @@ class Calls:
     ) -> None:
         """See Client."""
         addresses = parse_endpoints(endpoints)
-        if tls is None and any(address.is_tls for address in addresses):
-            tls = ssl.create_default_context()
-        if tls is not None:
-            tls.set_alpn_protocols(["h2"])
-        self._channels = [Channel(address, tls) for address in addresses]
+        contexts = tls_contexts(addresses, tls)
+        for context in filter(None, contexts):
+            context.set_alpn_protocols(["h2"])
+        self._channels = [Channel(*each) for each in zip(addresses, contexts, strict=True)]
         self.timeout_s = timeout_s
         self._current = _random.randrange(len(endpoints)) if spread else 0
         self._is_closed = False

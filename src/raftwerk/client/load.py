@@ -21,7 +21,7 @@ from typing import Final, cast
 
 import uvloop
 
-from raftwerk.client.calls import parse_endpoints
+from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.load_requests import Operation, Template, key_drawer, templates
 from raftwerk.errors import UsageError
 from raftwerk.http2 import frames
@@ -216,7 +216,7 @@ class Run:
             ]
 
     async def _dial(self, address: Address, tls: Tls) -> Connection:
-        context = tls() or (ssl.create_default_context() if address.is_tls else None)
+        (context,) = tls_contexts([address], tls())
         is_tls = context is not None
         try:
             _, connection = await asyncio.get_running_loop().create_connection(

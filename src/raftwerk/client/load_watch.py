@@ -17,8 +17,8 @@ import uvloop
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest, WatchResponse
-from raftwerk.client.calls import parse_endpoints
 from raftwerk.client.channel import Channel, Stream
+from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallFailed
 from raftwerk.client.load import ANSWER_TIMEOUT_S, Load, Result, Run, Tls, no_tls, summary
 from raftwerk.client.load_requests import KEY_FORMAT
@@ -75,9 +75,9 @@ class _Watching:
         """Until all watchers are there. Raises OSError or CallFailed."""
         load = self._load
         streams = []
+        places = [*zip(addresses, tls_contexts(addresses, context), strict=True)]
         self._channels = [
-            Channel(address, context)
-            for _, address in zip(range(load.connections + 1), cycle(addresses))
+            Channel(*place) for _, place in zip(range(load.connections + 1), cycle(places))
         ]
         for channel in self._channels:
             await channel.connect()

@@ -6,8 +6,8 @@ import ssl
 from collections.abc import Callable
 from typing import Final
 
-from raftwerk.client.calls import parse_endpoint
 from raftwerk.client.channel import Channel, Stream
+from raftwerk.client.endpoints import parse_endpoint, tls_contexts
 from raftwerk.conformance.steps import HttpAnswer, Metadata
 from raftwerk.http2.client import Answer
 from raftwerk.http2.headers import literal
@@ -25,9 +25,8 @@ class ClientEndpoint:
     def __init__(self, text: str, tls: Callable[[], ssl.SSLContext | None] = lambda: None) -> None:
         self.address: str = text
         self._place = parse_endpoint(text)
-        is_tls = self._place.is_tls
-        self._tls = tls() or (ssl.create_default_context() if is_tls else None)
-        for_grpc = tls() or (ssl.create_default_context() if is_tls else None)
+        (self._tls,) = tls_contexts([self._place], tls())
+        (for_grpc,) = tls_contexts([self._place], tls())
         if for_grpc is not None:
             for_grpc.set_alpn_protocols(["h2"])
         self._channel = Channel(self._place, for_grpc)
