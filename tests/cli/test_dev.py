@@ -7,8 +7,9 @@ import re
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from random import Random
 
@@ -17,7 +18,7 @@ import pytest
 from raftwerk.cli.dev import NODES_MAX, ports_of
 from raftwerk.client import Client
 from raftwerk.errors import UsageError
-from tests.cli.commands import Running, children_of, is_alive, run, started
+from tests.cli.commands import Running, at_terminal, children_of, is_alive, run, started
 
 LAST_LINE = "Ctrl-C stops everything."
 
@@ -102,25 +103,53 @@ def test_next_start_finds_the_data(tmp_path: Path) -> None:
         assert asyncio.run(get()) == b"hello"
 
 
-def test_killed_node_is_told_of_and_started_again_with_enter(tmp_path: Path) -> None:
+def test_killed_nodes_are_told_of_and_started_again_with_enter(tmp_path: Path) -> None:
+    """Even the last one; and not with one pressed before that was offered."""
     keyboard, terminal = pty.openpty()
     try:
         with dev(tmp_path, 3, free_base_port(3), terminal) as running:
             running.wait_for(LAST_LINE)
+            os.write(keyboard, b"too early\n")
             victim, *rest = pids_of(running)
             os.kill(victim, signal.SIGKILL)
             assert "node1 was killed. The others go on" in running.wait_for("killed")
             assert all(is_alive(pid) for pid in rest)
             running.wait_for("Press Enter to start it again.")
+            for victim in rest:
+                os.kill(victim, signal.SIGKILL)
+            running.wait_for("node3 was killed. No node is left.")
+            running.wait_for("Press Enter to start them again.")
+            assert "is started again" not in running.output
             os.write(keyboard, b"\n")
-            again = int(running.wait_for("node1 is started again").split()[-1])
-            assert again != victim
-            assert again in children_of(running.process.pid)
+            told = [running.wait_for(f"node{number} is started again") for number in (1, 2, 3)]
+            again = {int(line.split()[-1]) for line in told}
+            assert again == set(children_of(running.process.pid))
             assert running.stop(signal.SIGINT) == 0
-            assert not is_alive(again)
+            assert [pid for pid in again if is_alive(pid)] == []
     finally:
         os.close(keyboard)
         os.close(terminal)
+
+
+def test_in_the_background_it_leaves_the_keyboard_to_others(tmp_path: Path) -> None:
+    """Who reads it from there is stopped by the system."""
+    command = f"{sys.executable} -m raftwerk dev --nodes=2 --base-port={free_base_port(2)}"
+    shell = f'set -m; {command} & echo "pid $!"; wait $!'
+    with at_terminal("bash", "-c", shell, folder=tmp_path) as terminal, ExitStack() as stack:
+        pids = [int(pid) for pid in re.findall(r"pid (\d+)", terminal.wait_for(LAST_LINE))]
+        for pid in pids:
+            stack.callback(end, pid)
+        terminal.type("for another\n")
+        os.kill(pids[1], signal.SIGKILL)
+        terminal.wait_for("The next start has all of them again.")
+        os.kill(pids[2], signal.SIGKILL)
+        terminal.wait_for("all nodes have ended")
+        assert terminal.wait()[0] == 1
+
+
+def end(pid: int) -> None:
+    if is_alive(pid):
+        os.kill(pid, signal.SIGKILL)
 
 
 def test_it_ends_when_all_nodes_have(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ import select
 import shutil
 import signal
 import sys
+import termios
 import threading
 from pathlib import Path
 from typing import Final
@@ -92,15 +93,21 @@ def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:
 
 
 def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -> None:
-    """Until told to stop: report members that end, and start them again when the user presses Enter at a terminal."""
+    """Until told to stop: report members that end, and start them again when the user presses Enter at a terminal.
+
+    Raises UsageError when all have ended, and nobody is there to press it.
+    """
     gone: list[Member] = []
     while not stopping.wait(0.2):
-        for member in cluster.members:
-            if not member.is_running and member not in gone:
-                gone.append(member)
-                _tell_end(console, member)
-        if len(gone) == len(cluster.members):
+        new = [each for each in cluster.members if not each.is_running and each not in gone]
+        gone += new
+        is_last = len(gone) == len(cluster.members)
+        for member in new:
+            _tell_end(console, member, is_last=is_last)
+        if is_last and not _has_keyboard():
             raise UsageError("all nodes have ended")
+        if new:
+            _offer(console, gone)
         if gone and _has_pressed_enter():
             for member in gone:
                 cluster.start(member)
@@ -111,27 +118,40 @@ def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -
             gone.clear()
 
 
-def _tell_end(console: Console, member: Member) -> None:
+def _tell_end(console: Console, member: Member, *, is_last: bool) -> None:
     assert member.process is not None
     code = member.process.returncode
     if code == -signal.SIGKILL:
-        console.print(
-            f"[yellow]{member.name} was killed.[/yellow] The others go on while they are a majority."
-        )
+        rest = "No node is left." if is_last else "The others go on while they are a majority."
+        console.print(f"[yellow]{member.name} was killed.[/yellow] {rest}")
     else:
         console.print(
             f"[yellow]{member.name} ended (exit code {code}).[/yellow] Its log ends with:"
         )
         console.print(member.last_log_lines(), markup=False)
-    console.print(
-        "Press Enter to start it again."
-        if os.isatty(STDIN)
-        else "The next start has all of them again."
-    )
+
+
+def _offer(console: Console, gone: list[Member]) -> None:
+    """What was typed before is no answer."""
+    if not _has_keyboard():
+        console.print("The next start has all of them again.")
+        return
+    termios.tcflush(STDIN, termios.TCIFLUSH)
+    console.print(f"Press Enter to start {'it' if len(gone) == 1 else 'them'} again.")
+
+
+def _has_keyboard() -> bool:
+    """Whether there is a terminal that may be read: one that runs something else meanwhile would stop this process."""
+    if not os.isatty(STDIN):
+        return False
+    try:
+        return os.tcgetpgrp(STDIN) == os.getpgrp()
+    except OSError:  # it is not the terminal that this was started from
+        return True
 
 
 def _has_pressed_enter() -> bool:
-    """At a terminal, since the last look."""
-    if not os.isatty(STDIN) or not select.select([STDIN], [], [], 0)[0]:
+    """Since the last look."""
+    if not _has_keyboard() or not select.select([STDIN], [], [], 0)[0]:
         return False
     return bool(os.read(STDIN, 1_000))
