@@ -86,7 +86,9 @@ def test_users_and_roles(etcd_endpoint: str) -> None:
     assert output_of("user get guest", endpoint=etcd_endpoint, user=root) == "reader\n"
     assert output_of("role get reader", endpoint=etcd_endpoint, user=root) == "READ open/ open0\n"
     permissions = output_of("role get reader --json", endpoint=etcd_endpoint, user=root)
-    assert json.loads(permissions) == [{"key": "b3Blbi8=", "range_end": "b3BlbjA="}]
+    assert json.loads(permissions) == [
+        {"permType": "READ", "key": "b3Blbi8=", "range_end": "b3BlbjA="}
+    ]
     assert sorted(output_of("role list", endpoint=etcd_endpoint, user=root).split()) == [
         "reader",
         "root",

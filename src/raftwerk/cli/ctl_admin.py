@@ -1,5 +1,6 @@
 """Commands for people who look after a cluster: compact, snapshot, member, alarm, user, role, auth."""
 
+import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, TypeVar
@@ -12,6 +13,7 @@ from raftwerk.cli.ctl_shell import (
     AsJson,
     Prefix,
     Shell,
+    as_dict,
     connected,
     member_id,
     print_json_list,
@@ -276,12 +278,21 @@ def role_list(shell: Shell, as_json: AsJson = False) -> None:
 @connected
 def role_get(shell: Shell, name: str, as_json: AsJson = False) -> None:
     """What a role may do: kind, key, end of the range."""
-    _show(shell, lambda client: client.auth.role_permissions(name), as_json, _permission_text)
+
+    async def action(client: Client) -> int:
+        found = await client.auth.role_permissions(name)
+        if as_json:  # READ is the 0 that messages in JSON leave out
+            print(json.dumps([{"permType": _kind(one), **as_dict(one)} for one in found]))
+        else:
+            for one in found:
+                print(f"{_kind(one)} {text_of(one.key)} {text_of(one.range_end)}".rstrip())
+        return 0
+
+    shell.run(action)
 
 
-def _permission_text(one: auth_pb2.Permission) -> str:
-    kind = auth_pb2.Permission.Type.Name(one.permType)
-    return f"{kind} {text_of(one.key)} {text_of(one.range_end)}".rstrip()
+def _kind(one: auth_pb2.Permission) -> str:
+    return auth_pb2.Permission.Type.Name(one.permType)
 
 
 @role.command("grant-permission")
