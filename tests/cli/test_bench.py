@@ -1,7 +1,9 @@
 """`raftwerk bench`: what it prints, and its exit codes."""
 
 import json
+import socket
 
+import pytest
 from typer.testing import CliRunner
 
 from raftwerk.cli.main import app
@@ -54,3 +56,17 @@ def test_table_of_a_watch(live_endpoint: str) -> None:
 def test_no_endpoint_is_exit_code_2() -> None:
     answer = CliRunner().invoke(app, ["bench", "put", *SMALL, "--endpoints="])
     assert (answer.exit_code, answer.stderr) == (2, "raftwerk: at least one endpoint is needed\n")
+
+
+@pytest.mark.parametrize("operation", ["put", "watch"])
+def test_answers_that_do_not_come_in_time_are_exit_code_2(operation: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = f"--endpoints=127.0.0.1:{server.getsockname()[1]}"
+        short = ["--connections=1", "--clients=1", "--seconds=0.01", "--command-timeout=20ms"]
+        answer = CliRunner().invoke(app, ["bench", operation, *short, there])
+    assert (answer.exit_code, answer.stderr) == (2, "raftwerk: no answer\n")
+
+
+def test_time_that_is_none_is_exit_code_2() -> None:
+    answer = CliRunner().invoke(app, ["bench", "put", "--command-timeout=soon"])
+    assert (answer.exit_code, "'soon' is not a duration" in answer.stderr) == (2, True)

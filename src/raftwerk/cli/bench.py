@@ -48,19 +48,23 @@ def bench(
     processes: Annotated[int, typer.Option(min=1, help="Of the load generator.")] = 1,
     as_json: AsJson = False,
 ) -> None:
-    """Put a load on a cluster, and measure. It writes keys of 8 digits. Exit code 1 if requests failed."""
-    wanted = load.Load(
-        operation,
-        connections=connections,
-        clients=clients,
-        requests=requests,
-        seconds=seconds or (0.0 if requests else SECONDS),
-        value_bytes=value_bytes,
-        keys=keys,
-        rate=rate,
-        metadata=_metadata(shell),
-    )
+    """Put a load on a cluster, and measure. It writes keys of 8 digits. Exit code 1 if requests failed.
+
+    --command-timeout: how long the last answers are waited for when the time is over, and events of a watch (60 s).
+    """
     try:
+        wanted = load.Load(
+            operation,
+            connections=connections,
+            clients=clients,
+            requests=requests,
+            seconds=seconds or (0.0 if requests else SECONDS),
+            value_bytes=value_bytes,
+            keys=keys,
+            rate=rate,
+            answer_timeout_s=shell.timeout_s(load.ANSWER_TIMEOUT_S),
+            metadata=_metadata(shell),
+        )
         if operation == Operation.WATCH:
             watched = load_watch.run(wanted, watchers, shell.addresses, tls=shell.tls_context)
             result = watched.put
@@ -68,7 +72,7 @@ def bench(
             watched = None
             result = load.run(wanted, shell.addresses, processes=processes, tls=shell.tls_context)
     except (RaftwerkError, OSError) as error:  # TimeoutError is an OSError
-        print(f"raftwerk: {error or 'no answer'}", file=sys.stderr)
+        print(f"raftwerk: {str(error) or 'no answer'}", file=sys.stderr)
         raise typer.Exit(2) from error
     if as_json:
         print(json.dumps(asdict(watched or result)))
@@ -86,11 +90,7 @@ def _metadata(shell: Shell) -> bytes:
         async with client:
             return await client.calls.token.metadata()
 
-    try:
-        return b"" if shell.credentials is None else asyncio.run(ask(shell.connect()))
-    except RaftwerkError as error:
-        print(f"raftwerk: {error}", file=sys.stderr)
-        raise typer.Exit(2) from error
+    return b"" if shell.credentials is None else asyncio.run(ask(shell.connect()))
 
 
 def _print(operation: Operation, result: load.Result) -> None:

@@ -33,7 +33,6 @@ from raftwerk.runtime.addresses import Address
 LIMITS: Final = Limits(stream_window_bytes=frames.WINDOW_MAX, connection_window_bytes=2**30)
 CONNECT_TIMEOUT_S: Final = 10.0
 ANSWER_TIMEOUT_S: Final = 60.0
-"""For the last answers, after the last request."""
 PACE_S: Final = 0.001
 """Between two looks at what is due."""
 
@@ -47,7 +46,10 @@ def no_tls() -> ssl.SSLContext | None:
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What to do, until `requests` were made or `seconds` are over. rate: requests a second in all; 0: as fast as it goes."""
+    """What to do, until `requests` were made or `seconds` are over. rate: requests a second in all; 0: as fast as it goes.
+
+    answer_timeout_s: for the last answers, when `seconds` are over, and for the events of a watch.
+    """
 
     operation: Operation
     connections: int = 1
@@ -58,6 +60,7 @@ class Load:
     keys: int = 100_000
     rate: float = 0.0
     metadata: bytes = b""
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
     """Further headers, encoded."""
 
 
@@ -236,19 +239,21 @@ class Run:
         started = self._due = time.perf_counter()
         if load.seconds:
             self._ends_at = started + load.seconds
-        for _, connection in zip(range(load.clients), cycle(connections)):
-            self._next(connection, started)
-        for connection in connections:
-            connection.flush()
-        timeout_s = load.seconds + ANSWER_TIMEOUT_S if load.seconds else None
-        async with asyncio.timeout(timeout_s):
-            if self._interval_s:
-                await self._pace()
-            await self._is_finished.wait()
-        self._outcome.seconds = time.perf_counter() - started
-        self._outcome.cpu_s = _cpu_s() - cpu_s
-        for connection in connections:
-            connection.close()
+        try:
+            for _, connection in zip(range(load.clients), cycle(connections)):
+                self._next(connection, started)
+            for connection in connections:
+                connection.flush()
+            timeout_s = load.seconds + load.answer_timeout_s if load.seconds else None
+            async with asyncio.timeout(timeout_s):
+                if self._interval_s:
+                    await self._pace()
+                await self._is_finished.wait()
+            self._outcome.seconds = time.perf_counter() - started
+            self._outcome.cpu_s = _cpu_s() - cpu_s
+        finally:
+            for connection in connections:
+                connection.close()
         return self._outcome
 
     async def _pace(self) -> None:

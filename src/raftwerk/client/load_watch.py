@@ -20,7 +20,7 @@ from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest, WatchRespon
 from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallFailed
-from raftwerk.client.load import ANSWER_TIMEOUT_S, Load, Result, Run, Tls, no_tls, summary
+from raftwerk.client.load import Load, Result, Run, Tls, no_tls, summary
 from raftwerk.client.load_requests import KEY_FORMAT
 from raftwerk.http2.client import Answer
 from raftwerk.runtime.addresses import Address
@@ -107,7 +107,7 @@ class _Watching:
     async def wait_for(self, counter: _Counter, count: int) -> None:
         """Until it has come, or a stream has ended too early: raises CallFailed."""
         reached = asyncio.ensure_future(counter.reach(count))
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        async with asyncio.timeout(self._load.answer_timeout_s):
             done, _ = await asyncio.wait(
                 [reached, *self._tasks], return_when=asyncio.FIRST_COMPLETED
             )
