@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from raftwerk.cli.etcd_flags import ETCD_FLAGS, EtcdFlag
-from raftwerk.cli.flags import FLAGS
+from raftwerk.cli.flags import FLAGS, parse
 from raftwerk.errors import UsageError
+from raftwerk.runtime.settings import Settings
 
 ETCD = Path(sys.executable).parent / "etcd"
 WORKING = {flag.name for flag in FLAGS}
@@ -75,3 +76,55 @@ def test_spellings_of_false(text: str) -> None:
 def test_what_is_neither(text: str) -> None:
     with pytest.raises(UsageError, match="neither true nor false"):
         ETCD_FLAGS["pre-vote"].judge(text, "--pre-vote")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "source"),
+    [
+        (["--pre-vote"], {}, "--pre-vote"),
+        (["--pre-vote=false"], {}, "--pre-vote"),
+        (["-max-wals", "5"], {}, "--max-wals"),
+        (["--metrics=a", "--metrics=b"], {}, "--metrics"),
+        ([], {"ETCD_MAX_SNAPSHOTS": "5"}, "ETCD_MAX_SNAPSHOTS"),
+    ],
+)
+def test_flag_that_means_nothing_here_is_warned_of_once(
+    arguments: list[str], environment: dict[str, str], source: str
+) -> None:
+    settings, warnings = parse(arguments, environment)
+    (warning,) = warnings
+    assert warning.startswith(f"{source} is ignored: ")
+    assert settings == Settings()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "environment", "source"),
+    [
+        (["--peer-cert-allowed-cn=a"], {}, "--peer-cert-allowed-cn"),
+        ([], {"ETCD_CIPHER_SUITES": "x"}, "ETCD_CIPHER_SUITES"),
+        (["--config-file", "a.yml"], {}, "--config-file"),
+        (["--discovery=https://d/x"], {}, "--discovery"),
+        (["--wal-dir=/fast"], {}, "--wal-dir"),
+        (["--force-new-cluster"], {}, "--force-new-cluster"),
+        (["--proxy=on"], {}, "--proxy"),
+    ],
+)
+def test_flag_that_would_make_it_something_else_is_refused(
+    arguments: list[str], environment: dict[str, str], source: str
+) -> None:
+    with pytest.raises(UsageError, match=f"^{source}: "):
+        parse(arguments, environment)
+
+
+@pytest.mark.parametrize(
+    "argument",
+    ["--cert-file=", "--client-cert-auth=false", "--force-new-cluster=F", "--proxy=off",
+     "--wal-dir=", "--auto-tls=0"],
+)  # fmt: skip
+def test_refused_flag_that_asks_for_nothing_is_accepted(argument: str) -> None:
+    assert parse([argument], {}) == (Settings(), [])
+
+
+def test_switch_is_true_or_false() -> None:
+    with pytest.raises(UsageError, match=r"^--pre-vote: 'maybe' is neither true nor false$"):
+        parse(["--pre-vote=maybe"], {})

@@ -240,57 +240,7 @@ def test_address_of_every_interface_is_no_address_to_come_to(argument: str, flag
     assert warning.endswith(f"where nobody can connect to: set --{flag}")
 
 
-# Flags of etcd
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environment", "source"),
-    [
-        (["--pre-vote"], {}, "--pre-vote"),
-        (["--pre-vote=false"], {}, "--pre-vote"),
-        (["-max-wals", "5"], {}, "--max-wals"),
-        (["--metrics=a", "--metrics=b"], {}, "--metrics"),
-        ([], {"ETCD_MAX_SNAPSHOTS": "5"}, "ETCD_MAX_SNAPSHOTS"),
-    ],
-)
-def test_flag_that_means_nothing_here_is_warned_of_once(
-    arguments: list[str], environment: dict[str, str], source: str
-) -> None:
-    settings, warnings = parse(arguments, environment)
-    (warning,) = warnings
-    assert warning.startswith(f"{source} is ignored: ")
-    assert settings == Settings()
-
-
-@pytest.mark.parametrize(
-    ("arguments", "environment", "source"),
-    [
-        (["--peer-cert-allowed-cn=a"], {}, "--peer-cert-allowed-cn"),
-        ([], {"ETCD_CIPHER_SUITES": "x"}, "ETCD_CIPHER_SUITES"),
-        (["--config-file", "a.yml"], {}, "--config-file"),
-        (["--discovery=https://d/x"], {}, "--discovery"),
-        (["--wal-dir=/fast"], {}, "--wal-dir"),
-        (["--force-new-cluster"], {}, "--force-new-cluster"),
-        (["--proxy=on"], {}, "--proxy"),
-    ],
-)
-def test_flag_that_would_make_it_something_else_is_refused(
-    arguments: list[str], environment: dict[str, str], source: str
-) -> None:
-    assert refusal_of(*arguments, **environment).startswith(f"{source}: ")
-
-
-@pytest.mark.parametrize(
-    "argument",
-    ["--cert-file=", "--client-cert-auth=false", "--force-new-cluster=F", "--proxy=off",
-     "--wal-dir=", "--auto-tls=0"],
-)  # fmt: skip
-def test_refused_flag_that_asks_for_nothing_is_accepted(argument: str) -> None:
-    assert settings_of(argument) == Settings()
-
-
-def test_switch_is_true_or_false() -> None:
-    assert refusal_of("--pre-vote=maybe") == "--pre-vote: 'maybe' is neither true nor false"
+# Flags that there are
 
 
 @pytest.mark.parametrize(
