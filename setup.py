@@ -17,15 +17,17 @@ COMPILED = {
     "raft": "*",
     "replica": "applier checkpoints proposals reads replica",
     "runtime": "clock connection journal links",
+    "sim": "clock cluster disk history journal kv_machine network node trace world",
+    "sim/checkers": "*",
     "server": "calls gateway_call grpc_shell kv_service translate validate watch_response watch_stream",
     "storage": "lmdb_rows lmdb_store overlay reader",
     "wal": "log",
     "wire": "codec frame",
 }
-"""By package: what a request passes on its way, and what is done for each step, each key or each event.
+"""By package: what a request passes on its way, and what is done for each step, each key or each event, simulated ones too.
 
-Left out: what is done seldom; storage/memory.py, which tests extend; modules that declare msgspec structures, which are C
-already, or whose types msgspec reads as they are declared.
+Left out: what is done seldom; storage/memory.py and sim/machines.py, which others extend; modules that declare msgspec
+structures, which are C already, or whose types msgspec reads as they are declared.
 """
 LEFT_OUT = {"raft/messages.py", "raft/types.py", "raft/__init__.py", "http2/__init__.py"}
 """msgspec reads the first two as they are declared."""

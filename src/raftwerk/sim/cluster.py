@@ -19,7 +19,8 @@ from raftwerk.sim.checkers.checks import Checks, Digest
 from raftwerk.sim.checkers.key_value import KvChecks
 from raftwerk.sim.checkers.state_machine_safety import NoChecks, OracleChecks
 from raftwerk.sim.coverage import Coverage
-from raftwerk.sim.machines import Home, KvHome, SimKvMachine, kv_digest
+from raftwerk.sim.kv_machine import SimKvMachine
+from raftwerk.sim.machines import Home, KvHome, kv_digest
 from raftwerk.sim.network import Pair, SimNetwork
 from raftwerk.sim.node import CLUSTER_ID, SimNode
 from raftwerk.sim.options import Options

@@ -149,7 +149,7 @@ class SimDisk:
 
     def begin_later_format(self) -> None:
         """A later release began one more segment, in a format of its own: all that is known of it is its version."""
-        number = 1 + max(number for name in self.names() if (number := number_of(name)) is not None)
+        number = 1 + max(number_of(name) or 0 for name in self.names())
         header = SegmentHeader(VERSION + 1, 0, 0, number, HEADER_BYTES, 0, 0, 0, 0, 0)
         self.files[name_of(number)] = bytearray(encode_header(header))
 

@@ -11,12 +11,12 @@ from typing import Final, Protocol
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.machine import KvMachine
-from raftwerk.kv.sessions import Sessions
 from raftwerk.kv.watch import Hub
 from raftwerk.raft.types import Index, Term
 from raftwerk.replica.lessor import GRACE_S, Lessor
 from raftwerk.replica.ports import Applying, StateMachine
 from raftwerk.replica.position import Position
+from raftwerk.sim.kv_machine import ALL_ROWS, SimKvMachine
 from raftwerk.sim.options import Options
 from raftwerk.storage.memory import MemoryStore
 
@@ -26,9 +26,6 @@ SLICE_ROWS: Final = 1
 CATCH_UP_ROWS: Final = 3
 """Few, so that a revision, and a round of watchers, takes several slices."""
 CATCH_UP_US: Final = 2_000
-SESSIONS_MAX: Final = 4
-IDLE_WRITES: Final = 60
-ALL_ROWS: Final = 10**9
 
 
 class Life(Protocol):
@@ -60,20 +57,6 @@ class Home(ABC):
 
     def tick(self) -> None:
         """From time to time while the node runs: what the machine does beside its commands."""
-
-
-class SimKvMachine(KvMachine):
-    """With limits that a short run reaches, and a store that can be looked at."""
-
-    def __init__(self, store: MemoryStore, slice_rows: int = ALL_ROWS) -> None:
-        self.store = store
-        super().__init__(store, slice_rows=slice_rows)
-        self.sessions = Sessions(store, sessions_max=SESSIONS_MAX, idle_writes=IDLE_WRITES)
-
-    @property
-    def is_mid_command(self) -> bool:
-        """Whether it is at no index: a command is being executed in slices."""
-        return self._is_applying
 
 
 class KvHome(Home):

@@ -7,7 +7,7 @@ from raftwerk.kv.watch_history import History
 from raftwerk.kv.watch_index import Interest
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.events import WatchedEvents
-from raftwerk.sim.machines import SimKvMachine
+from raftwerk.sim.kv_machine import SimKvMachine
 from raftwerk.storage.memory import MemoryStore
 
 ALL = Interest(b"\0", ALL_FROM_KEY)

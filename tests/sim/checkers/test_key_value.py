@@ -9,7 +9,7 @@ from raftwerk.replica.position import Position
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.key_value import KvChecks
 from raftwerk.sim.coverage import Coverage
-from raftwerk.sim.machines import SimKvMachine
+from raftwerk.sim.kv_machine import SimKvMachine
 from raftwerk.sim.world import World
 from raftwerk.storage.memory import MemoryStore
 

@@ -15,7 +15,7 @@ from raftwerk.kv.commands import (
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.leases import LeaseSafety, sure_us
 from raftwerk.sim.coverage import Coverage
-from raftwerk.sim.machines import SimKvMachine
+from raftwerk.sim.kv_machine import SimKvMachine
 from raftwerk.sim.world import World
 from raftwerk.storage.memory import MemoryStore
 

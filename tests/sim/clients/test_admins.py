@@ -4,7 +4,7 @@ from raftwerk.kv.auth_commands import RoleAdd
 from raftwerk.kv.commands import decode
 from raftwerk.sim.clients.admins import AdminClient
 from raftwerk.sim.cluster import Cluster
-from raftwerk.sim.machines import SimKvMachine
+from raftwerk.sim.kv_machine import SimKvMachine
 from tests.sim.clients.scene import at_work
 
 

@@ -13,7 +13,7 @@ from raftwerk.kv.rows import REVISION, RevisionRow
 from raftwerk.kv.store import Table
 from raftwerk.kv.watch_index import Interest
 from raftwerk.sim.checkers import Violation, require
-from raftwerk.sim.machines import SimKvMachine
+from raftwerk.sim.kv_machine import SimKvMachine
 
 
 class Event(NamedTuple):

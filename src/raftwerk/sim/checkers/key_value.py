@@ -16,7 +16,7 @@ from raftwerk.sim.checkers.events import WatchedEvents
 from raftwerk.sim.checkers.leases import LeaseSafety
 from raftwerk.sim.checkers.sessions import ExactlyOnce
 from raftwerk.sim.coverage import Coverage
-from raftwerk.sim.machines import SimKvMachine
+from raftwerk.sim.kv_machine import SimKvMachine
 from raftwerk.sim.world import World
 
 TABLES: Final = (Table.LEASES, Table.LEASE_KEYS, Table.SESSIONS, Table.AUTH, Table.MEMBERS)

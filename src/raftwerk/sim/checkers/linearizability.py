@@ -100,8 +100,8 @@ def is_linearizable(operations: list[Operation], initial: Values, budget: int) -
     tried: set[tuple[int, Values]] = set()
     taken: list[tuple[_Event, Values]] = []
     event = head.next
-    while head.next is not None:
-        assert event is not None
+    # The list ends with a return, which is never passed over: there is no event only when the list is empty
+    while event is not None:
         if event.match is not None:
             budget -= 1
             if budget < 0:

@@ -25,7 +25,7 @@ from raftwerk.kv.commands import (
 from raftwerk.kv.results import RangeResult, TxnResult
 from raftwerk.kv.rows import decode_key_value
 from raftwerk.kv.store import Table
-from raftwerk.sim.machines import SESSIONS_MAX, SimKvMachine
+from raftwerk.sim.kv_machine import SESSIONS_MAX, SimKvMachine
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
 
 LOSS: Final = 0.1
