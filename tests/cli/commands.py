@@ -92,11 +92,15 @@ class Running:
 
 @contextmanager
 def started(
-    *arguments: str, folder: Path, stdin: int | None = None, **environment: str
+    *arguments: str,
+    folder: Path,
+    stdin: int | None = None,
+    program: Sequence[str] = ("-m", "raftwerk"),
+    **environment: str,
 ) -> Iterator[Running]:
     """Killed at the end, if the test has not ended it."""
     process = subprocess.Popen(
-        [sys.executable, "-u", "-m", "raftwerk", *arguments],
+        [sys.executable, "-u", *program, *arguments],
         cwd=folder,
         env=clean_environment(**environment),
         stdin=stdin,

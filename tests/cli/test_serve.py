@@ -1,17 +1,23 @@
 """`raftwerk serve` as a process: ready, stopped, refused; and nothing left behind."""
 
-import asyncio
+import contextlib
 import json
 import signal
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 import pytest
 
 from raftwerk.cli.cluster import free_ports
-from raftwerk.cli.serve import on_exception
-from tests.cli.commands import children_of, run, started, taken_port
+from raftwerk.client.errors import CallError
+from raftwerk.sync import Client
+from tests.cli.commands import (
+    children_of,
+    run,
+    started,
+    taken_port,
+)
 
 
 def ports() -> tuple[int, int]:
@@ -190,21 +196,45 @@ def test_version_is_also_that_of_the_etcd_whose_interface_it_serves(
     assert answer.stdout.splitlines()[1].startswith("etcd Version: 3.5.")
 
 
-@pytest.mark.parametrize(
-    ("error", "ends"),
-    [(AssertionError("impossible"), True), (ValueError("a bug of one call"), False)],
-    ids=["state", "call"],
-)
-def test_assertion_that_fails_in_a_callback_ends_the_member(
-    error: Exception, *, ends: bool
+BROKEN = """
+import sys
+from raftwerk.cli.serve import main
+from raftwerk.server.kv_service import KvService
+
+def answer_key(service, call, query):
+    raise {error}
+
+KvService._answer_key = answer_key
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def read_by_http(url: str) -> None:
+    body = b'{"key": "YQ==", "serializable": true}'
+    with contextlib.suppress(OSError):
+        urllib.request.urlopen(urllib.request.Request(f"{url}/v3/kv/range", body), timeout=10)
+
+
+def read_by_grpc(url: str) -> None:
+    with contextlib.suppress(CallError), Client([url], timeout_s=10) as client:
+        client.get(b"a", serializable=True)
+
+
+@pytest.mark.parametrize("read", [read_by_http, read_by_grpc])
+def test_assertion_that_fails_while_a_call_is_answered_ends_the_member(
+    tmp_path: Path, read: Callable[[str], None]
 ) -> None:
-    """A read in slices, say, or what a connection received: not only what the node itself calls."""
-    broken = asyncio.Event()
-    told: list[object] = []
-
-    class Listener:
-        def default_exception_handler(self, context: dict[str, object]) -> None:
-            told.append(context["exception"])
-
-    on_exception(broken, cast("asyncio.AbstractEventLoop", Listener()), {"exception": error})
-    assert (broken.is_set(), told) == (ends, [error])
+    """Also where nothing of the node is under way. What goes wrong otherwise is the call's trouble alone."""
+    for error in ("ValueError(1)", "AssertionError(1)"):
+        client, peer = ports()
+        flags = [*urls_of(client, peer), f"--initial-cluster=default=http://localhost:{peer}"]
+        program = ("-c", BROKEN.format(error=error))
+        with started(f"--data-dir={error}", *flags, folder=tmp_path, program=program) as running:
+            running.wait_for(READY)
+            read(f"http://127.0.0.1:{client}")
+            if error.startswith("Value"):
+                read(f"http://127.0.0.1:{client}")
+                assert running.stop() == 0
+            else:
+                assert running.wait() == 1
+                assert "AssertionError" in running.output

@@ -4,6 +4,7 @@ import asyncio
 import socket
 from array import array
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -116,6 +117,23 @@ def test_lost_connection_fails_what_is_under_way() -> None:
 
     outcome = outcome_against(make, Load(Operation.PUT, clients=3, requests=40))
     assert (len(outcome.latencies_s), outcome.errors) == (0, {14: 3})
+
+
+@pytest.mark.parametrize("rate", [0.0, 50.0])
+@pytest.mark.parametrize("end", [{"requests": 10}, {"seconds": 0.1}])
+def test_load_fails_when_answers_do_not_come(rate: float, end: dict[str, Any]) -> None:
+    """However it ends, and also if some came."""
+    made = 0
+
+    def handle(call: Call, message: bytes) -> None:
+        nonlocal made
+        made += 1
+        if made == 1:
+            call.reply(b"")
+
+    load = Load(Operation.PUT, clients=3, rate=rate, answer_timeout_s=0.1, **end)
+    with pytest.raises(TimeoutError):
+        outcome_against(lambda: _Echo(handle), load)
 
 
 def test_metadata_goes_along() -> None:

@@ -27,6 +27,7 @@ def test_refusals_say_what_happened() -> None:
         "revision compacted",
         "future revision",
         "command not understood",
+        "number was used for another write",
         "alarm: no space",
         "alarm: corrupt",
         "session expired",

@@ -103,6 +103,17 @@ def test_a_write_that_comes_again_is_answered_alike_and_changes_nothing(
     assert rig.machine.revision == revision + 1
 
 
+@pytest.mark.parametrize("first", ["put", "delete", "txn", "compact"])
+@pytest.mark.parametrize("second", ["put", "delete", "txn", "compact"])
+def test_number_stands_for_one_write(rig: Rigged, first: str, second: str) -> None:
+    """What comes under it as another kind of write is refused: the result of the first would be taken for its own."""
+    rig.write(A, 1, WRITES[first])
+    revision = rig.machine.revision
+    answer = rig.write(A, 1, WRITES[second])
+    assert (answer is KvError.ANOTHER_WRITE) == (first != second)
+    assert rig.machine.revision == revision
+
+
 def test_writes_without_a_session_are_executed_each_time(rig: Rigged) -> None:
     assert rig.apply(Put(b"k")) != rig.apply(Put(b"k"))
 

@@ -5,17 +5,19 @@ from typing import Any
 import pytest
 from google.protobuf.message import Message
 
-from raftwerk.api import lock_pb2, rpc_pb2, status
+from raftwerk.api import election_pb2, lease_pb2, lock_pb2, rpc_pb2, status
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.kv import auth_commands as commands
 from raftwerk.kv.auth_rules import MEMBER
 from raftwerk.kv.auth_tokens import digest_of
-from raftwerk.kv.commands import Put, authorized, encode
+from raftwerk.kv.commands import LeaseGrant, Put, authorized, encode
 from raftwerk.replica.failure import Failure
 from raftwerk.server.auth_guard import ADMIN_ONLY, Guard, reason
 from raftwerk.server.contest import Contests
+from raftwerk.server.election_service import ElectionService
 from raftwerk.server.kv_service import KvService
+from raftwerk.server.lease_service import LeaseService
 from raftwerk.server.lock_service import LockService
 from raftwerk.server.slices import Slices
 from tests.server.fakes import FakeLoop, FakeNode, Rig, SlowLoop
@@ -25,7 +27,11 @@ PUT = "/etcdserverpb.KV/Put"
 TXN = "/etcdserverpb.KV/Txn"
 ALARM = "/etcdserverpb.Maintenance/Alarm"
 SNAPSHOT = "/etcdserverpb.Maintenance/Snapshot"
+TTL = "/etcdserverpb.Lease/LeaseTimeToLive"
+LEADER = "/v3electionpb.Election/Leader"
+LEASE = 7
 READ_A = commands.Permission(commands.PermissionType.READ, b"a")
+READ_E = commands.Permission(commands.PermissionType.READ, b"e/", b"e0")
 
 
 class GuardRig(Rig):
@@ -41,8 +47,13 @@ class GuardRig(Rig):
             path: UnaryMethod(lambda call, data: call.reply(data)) for path in ADMIN_ONLY
         }
         named[SNAPSHOT] = StreamMethod(self._snapshot)
-        kv = KvService(self.node, loop, Slices(loop), lambda: False)
-        super().__init__(loop, kv.methods(), guard.protect(named))
+        slices = Slices(loop)
+        kv = KvService(self.node, loop, slices, lambda: False)
+        lease = LeaseService(self.node, loop, slices, lambda: False)
+        hub = self.node.machine.open_hub(lambda: None, lambda: None)
+        election = ElectionService(Contests(self.node, loop, slices, hub, lambda: False))
+        services = (kv, lease, election)
+        super().__init__(loop, *(one.methods() for one in services), guard.protect(named))
         if is_enabled:
             self.enable()
 
@@ -130,21 +141,31 @@ RANGE_A = rpc_pb2.RangeRequest(key=b"a", range_end=b"a\0")
 READ_TXNS = [
     rpc_pb2.TxnRequest(success=[rpc_pb2.RequestOp(request_range=one)]) for one in (GET_A, RANGE_A)
 ]
+READS: dict[str, tuple[str, Message]] = {
+    "key": (RANGE, GET_A),
+    "range": (RANGE, RANGE_A),
+    "txn of a key": (TXN, READ_TXNS[0]),
+    "txn of a range": (TXN, READ_TXNS[1]),
+    "keys of a lease": (TTL, lease_pb2.LeaseTimeToLiveRequest(ID=LEASE, keys=True)),
+    "leader": (LEADER, election_pb2.LeaderRequest(name=b"e")),
+}
 
 
-@pytest.mark.parametrize(
-    ("path", "read"),
-    [(RANGE, GET_A), (RANGE, RANGE_A), *((TXN, txn) for txn in READ_TXNS)],
-    ids=["key", "range", "txn of a key", "txn of a range"],
-)
+@pytest.mark.parametrize(("path", "read"), READS.values(), ids=READS)
 def test_read_that_waits_for_its_turn_is_judged_when_it_reads(path: str, read: Message) -> None:
     """More of them came together than are read in one turn of the loop: the last one's right is taken away meanwhile."""
     rig = GuardRig(loop=SlowLoop())
+    for permission in (READ_A, READ_E):
+        grant = commands.RoleGrantPermission("r", permission)
+        rig.node.apply(authorized(*MEMBER, encode(grant)))
+    for command in (LeaseGrant(LEASE, 60), Put(b"a", lease=LEASE), Put(b"e/%x" % LEASE)):
+        rig.node.apply(authorized(*MEMBER, encode(command)))
     rig.node.is_stuck = True
     pending = [rig.start(path, read, headers={b"token": b"u"}) for _ in range(9)]
     rig.node.release()
-    revoke = encode(commands.RoleRevokePermission("r", b"a"))
-    rig.node.apply(authorized(*MEMBER, revoke))
+    for permission in (READ_A, READ_E):
+        revoke = commands.RoleRevokePermission("r", permission.key, permission.range_end)
+        rig.node.apply(authorized(*MEMBER, encode(revoke)))
     rig.loop.settle()
     rig.pump()
     codes = [one.outcome and one.outcome.status for one in pending]

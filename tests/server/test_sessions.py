@@ -1,12 +1,20 @@
 """raftwerk.Sessions, and writes whose metadata puts them into a session."""
 
 import pytest
+from google.protobuf.message import Message
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import status
-from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
+from raftwerk.api.rpc_pb2 import (
+    CompactionRequest,
+    DeleteRangeRequest,
+    PutRequest,
+    PutResponse,
+    RequestOp,
+    TxnRequest,
+)
 from raftwerk.server.sessions import CLOSE, FIRST, OPEN, SEQUENCE, SESSION
-from tests.server.kv_rig import PUT, KvRig
+from tests.server.kv_rig import COMPACT, DELETE, PUT, TXN, KvRig
 
 ANY = b""
 
@@ -33,6 +41,25 @@ def test_a_write_that_comes_again_is_done_once(rig: KvRig) -> None:
     answers = [rig.call(PUT, PutRequest(key=b"a"), headers=headers).message for _ in range(2)]
     assert answers[0] == answers[1]
     assert PutResponse.FromString(answers[0]).header.revision == rig.node.machine.revision == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "request_"),
+    [
+        (DELETE, DeleteRangeRequest(key=b"a")),
+        (TXN, TxnRequest(success=[RequestOp(request_put=PutRequest(key=b"a"))])),
+        (COMPACT, CompactionRequest(revision=2)),
+    ],
+    ids=["delete", "txn", "compact"],
+)
+def test_another_write_with_the_same_number_is_refused(
+    rig: KvRig, path: str, request_: Message
+) -> None:
+    headers = metadata(open_session(rig))
+    rig.call(PUT, PutRequest(key=b"a"), headers=headers)
+    outcome = rig.call(path, request_, headers=headers)
+    assert (outcome.status, outcome.text) == status.ANOTHER_WRITE
+    assert rig.node.machine.revision == 2
 
 
 def test_a_write_with_another_number_is_another_write(rig: KvRig) -> None:

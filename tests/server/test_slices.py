@@ -105,17 +105,29 @@ def test_only_so_many_reads_are_in_progress(loop: FakeLoop, slices: Slices) -> N
 
 
 def test_short_read_waits_for_no_long_one(loop: FakeLoop, slices: Slices) -> None:
-    """If it turns out to be long, the rest of it does."""
+    """If it turns out to be long, it does, and holds nothing meanwhile: it begins anew."""
     log: list[str] = []
     for number in range(ACTIVE_MAX):
         slices.start(call(), work(log, f"{number}.", 3))
-    slices.answer_short(call(), work(log, "short ", 1))
-    slices.answer_short(call(), work(log, "longer ", 2))
-    assert log[-3:] == ["short 0", "short  closed", "longer 0"]
+    slices.answer_short(call(), lambda: work(log, "short ", 1))
+    slices.answer_short(call(), lambda: work(log, "longer ", 2))
+    assert log[-4:] == ["short 0", "short  closed", "longer 0", "longer  closed"]
     while "0. closed" not in log:
         assert "longer 1" not in log
         loop.turn()
+    loop.settle()
     assert log[-2:] == ["longer 1", "longer  closed"]
+    assert log.count("longer 0") == 2
+
+
+def test_short_reads_that_turn_out_to_be_long_are_refused_as_long_ones(
+    loop: FakeLoop, slices: Slices
+) -> None:
+    for _ in range(ACTIVE_MAX + WAITING_MAX):
+        slices.start(call(), work([], "", 3))
+    late = FakeCall()
+    slices.answer_short(cast("Call", late), lambda: work([], "", 2))
+    assert late.refusal == status.TOO_MANY_REQUESTS
 
 
 def test_short_answer_for_a_call_that_is_over_is_not_made(loop: FakeLoop, slices: Slices) -> None:

@@ -114,6 +114,9 @@ RESULT_NOT_KEPT: Final = Status(
     FAILED_PRECONDITION,
     "etcdserver: the write was done before, its result was too large to be kept",
 )
+ANOTHER_WRITE: Final = Status(
+    INVALID_ARGUMENT, "etcdserver: the number of the session was used for another write"
+)
 SESSION_UNREADABLE: Final = Status(
     INVALID_ARGUMENT, "etcdserver: raftwerk-session, -sequence and -first must be numbers"
 )

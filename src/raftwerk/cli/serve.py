@@ -58,7 +58,7 @@ def main(arguments: Sequence[str]) -> int:
 async def _serve(settings: Settings) -> int:
     stopping, broken = asyncio.Event(), asyncio.Event()
     _on_signals(stopping)
-    asyncio.get_running_loop().set_exception_handler(partial(on_exception, broken))
+    asyncio.get_running_loop().set_exception_handler(partial(_on_exception, broken))
     await _check(settings)
     async with contextlib.AsyncExitStack() as stack:
         node = Node.open(settings)
@@ -101,7 +101,7 @@ def _on_signals(stopping: asyncio.Event) -> None:
         loop.add_signal_handler(number, stop, number)
 
 
-def on_exception(
+def _on_exception(
     broken: asyncio.Event, loop: asyncio.AbstractEventLoop, context: dict[str, Any]
 ) -> None:
     """What a callback raised. An assertion that fails ends the member; so does damage, which the node tells of, once."""

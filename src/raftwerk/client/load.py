@@ -6,6 +6,7 @@ due: what had to wait for an answer that was late counts as late too.
 """
 
 import asyncio
+import contextlib
 import multiprocessing
 import random
 import resource
@@ -48,7 +49,7 @@ def no_tls() -> ssl.SSLContext | None:
 class Load:
     """What to do, until `requests` were made or `seconds` are over. rate: requests a second in all; 0: as fast as it goes.
 
-    answer_timeout_s: for the last answers, when `seconds` are over, and for the events of a watch.
+    answer_timeout_s: it fails when none of the answers, or of the events of a watch, came for so long.
     """
 
     operation: Operation
@@ -60,8 +61,8 @@ class Load:
     keys: int = 100_000
     rate: float = 0.0
     metadata: bytes = b""
-    answer_timeout_s: float = ANSWER_TIMEOUT_S
     """Further headers, encoded."""
+    answer_timeout_s: float = ANSWER_TIMEOUT_S
 
 
 @dataclass(slots=True)
@@ -239,22 +240,32 @@ class Run:
         started = self._due = time.perf_counter()
         if load.seconds:
             self._ends_at = started + load.seconds
+        pacing = asyncio.create_task(self._pace()) if self._interval_s else None
         try:
             for _, connection in zip(range(load.clients), cycle(connections)):
                 self._next(connection, started)
             for connection in connections:
                 connection.flush()
-            timeout_s = load.seconds + load.answer_timeout_s if load.seconds else None
-            async with asyncio.timeout(timeout_s):
-                if self._interval_s:
-                    await self._pace()
-                await self._is_finished.wait()
+            await self._until_finished()
             self._outcome.seconds = time.perf_counter() - started
             self._outcome.cpu_s = _cpu_s() - cpu_s
         finally:
+            if pacing is not None:
+                pacing.cancel()
             for connection in connections:
                 connection.close()
         return self._outcome
+
+    async def _until_finished(self) -> None:
+        answered = -1
+        while not self._is_finished.is_set():
+            came = len(self._outcome.latencies_s) + sum(self._outcome.errors.values())
+            if self._under_way and came == answered:
+                raise TimeoutError
+            answered = came
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(self.load.answer_timeout_s):
+                    await self._is_finished.wait()
 
     async def _pace(self) -> None:
         """Give what is due to clients that are idle, until no more is."""

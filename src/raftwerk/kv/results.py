@@ -27,6 +27,7 @@ class KvError(StrEnum):
     SESSION_EXPIRED = "session expired"
     OUTSIDE_WINDOW = "number outside the window of its session"
     RESULT_NOT_KEPT = "done before, result not kept"
+    ANOTHER_WRITE = "number was used for another write"
     USER_EMPTY = "user name is empty"
     USER_EXISTS = "user name already exists"
     USER_NOT_FOUND = "user name not found"

@@ -20,11 +20,15 @@ from typing import Final, NamedTuple
 import msgspec
 
 from raftwerk.kv.commands import (
+    Compact,
+    DeleteRange,
+    Put,
     SessionClose,
     SessionCommand,
     SessionOpen,
     SessionOpenAs,
     SessionWrite,
+    Txn,
     Write,
 )
 from raftwerk.kv.results import (
@@ -57,6 +61,14 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 _decode: Final = msgspec.msgpack.Decoder(
     PutResult | DeleteRangeResult | TxnResult | CompactResult | KvError
 ).decode
+
+
+_RESULTS: Final[dict[type[Write], type[Result]]] = {
+    Put: PutResult,
+    DeleteRange: DeleteRangeResult,
+    Txn: TxnResult,
+    Compact: CompactResult,
+}
 
 
 class Session(NamedTuple):
@@ -137,7 +149,7 @@ class Sessions:
         kept = self._store.get(Table.SESSIONS, _NUMBER.pack(command.session, command.number))
         if kept is not None:
             self._use(command.session, first, kept_bytes)
-            return _decode(kept) if kept else KvError.RESULT_NOT_KEPT
+            return _again(command.command, kept)
         result = write(command.command)
         if isinstance(result, Generator):
             return self._kept_at_its_end(result, command, first, kept_bytes)
@@ -195,6 +207,14 @@ class Sessions:
         for row, _ in rows:
             self._store.delete(Table.SESSIONS, row)
         return sum(len(kept) for _, kept in rows)
+
+
+def _again(write: Write, kept: bytes) -> Result:
+    """What a write that was done before is answered. A number stands for one write: results of another kind answer none."""
+    if not kept:
+        return KvError.RESULT_NOT_KEPT
+    result = _decode(kept)
+    return result if isinstance(result, (KvError, _RESULTS[type(write)])) else KvError.ANOTHER_WRITE
 
 
 def _id_of(lot: int, uses: int) -> int:

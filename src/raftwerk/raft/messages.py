@@ -62,7 +62,7 @@ class AppendEntries:
     read_round: int = 0
     """The leader's newest round of leadership confirmation (thesis 6.4); the reply repeats it."""
     needs_reply: bool = True
-    """False, only ever without entries: it tells leader_commit. A follower whose log matches has nothing to say to that."""
+    """False, only ever without entries: it tells leader_commit, and a follower that takes it in has nothing to say to that."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def broadcast(state: State, leader: Leader, out: Effects) -> None:
 
 
 def tell_commit_index(state: State, leader: Leader) -> None:
-    """No entries came that could have taken it along."""
+    """No entries came that could have taken it along, before this step."""
     for peer, progress in leader.progress.items():
         if _is_commit_untold(state, progress):
             _send_empty(state, peer, progress, leader.read_round, needs_reply=False)

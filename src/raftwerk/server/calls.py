@@ -120,15 +120,16 @@ class Waiting:
         else:
             self._node.propose(command, settle)
 
-    def read(self, call: Call, answer: Callable[[], None], what: Read | None = None) -> None:
+    def read(self, call: Call, answer: Callable[[], None]) -> None:
         """Call `answer` after the linearizable barrier; refuse the call if there is none.
 
-        what: the caller must have the right to read that. None: nothing is judged, or `answer` does (see `refusal`).
+        What it reads judges whether the caller may (see `refusal`).
         """
 
         def done(failure: object) -> None:
             if failure is None:
-                self._answer_if_allowed(call, answer, what)
+                with Answering(call):
+                    answer()
             else:
                 fail_with(call, failure)
 
@@ -136,23 +137,20 @@ class Waiting:
             self._node.read(self._in_time(call, done))
 
     def read_here(self, call: Call, answer: Callable[[], None]) -> None:
-        """Call `answer` at once: this member's state will do. It judges whether the caller may (see `refusal`)."""
+        """The same without a barrier: this member's state will do."""
+
+        def go_on(_: object = None) -> None:
+            with Answering(call):
+                answer()
+
         if self._guard.is_on:
-            self._guard.identify(call, lambda _: self._answer_if_allowed(call, answer, None))
+            self._guard.identify(call, go_on)
         else:
-            self._answer_if_allowed(call, answer, None)
+            go_on()
 
     def refusal(self, call: Call, what: Read) -> KvError | None:
         """Why the caller may not read that. A read that waited for its turn asks when it reads: rights may be gone by then."""
         return self._guard.refusal_now(call, what)
-
-    def _answer_if_allowed(self, call: Call, answer: Callable[[], None], what: Read | None) -> None:
-        with Answering(call):
-            refused = None if what is None else self.refusal(call, what)
-            if refused is not None:
-                fail_with(call, refused)
-            else:
-                answer()
 
     def _may_wait(self, call: Call) -> bool:
         if not self._node.has_leader and wants_leader(call):

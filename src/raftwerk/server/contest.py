@@ -132,9 +132,9 @@ class Contests:
         else:
             self.propose(call, command, done)
 
-    def read(self, call: Call, answer: Callable[[], None], what: RangeQuery) -> None:
-        """Linearizable barrier; the caller must have the right to read that."""
-        self._waiting.read(call, answer, what)
+    def read(self, call: Call, answer: Callable[[], None]) -> None:
+        """Call `answer` after the linearizable barrier."""
+        self._waiting.read(call, answer)
 
     def with_lease(
         self,

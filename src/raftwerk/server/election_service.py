@@ -1,6 +1,7 @@
 """v3electionpb.Election: Campaign, Proclaim, Leader, Observe, Resign. The leader of NAME is first in that contest."""
 
 from collections.abc import Callable
+from functools import partial
 
 from raftwerk.api import election_pb2, status
 from raftwerk.api.status import Status
@@ -9,9 +10,9 @@ from raftwerk.kv.commands import CompareTarget, Put, Txn
 from raftwerk.kv.results import RangeResult, TxnResult
 from raftwerk.kv.rows import varint
 from raftwerk.server import translate
-from raftwerk.server.calls import fail, parse, parse_streamed
+from raftwerk.server.calls import fail, fail_with, parse, parse_streamed
 from raftwerk.server.contest import NO_KEY, Contest, Contests, is_made_at, refuse, removal
-from raftwerk.server.observer import Observer, leader_query, leader_steps
+from raftwerk.server.observer import Observer, leader_steps
 from raftwerk.server.streams import take_one
 
 NOT_LEADER = Status(status.UNKNOWN, "election: not leader")
@@ -115,11 +116,8 @@ class ElectionService:
                 fail(call, NO_LEADER)
 
         contests = self._contests
-        contests.read(
-            call,
-            lambda: contests.slices.answer(call, leader_steps(contests, request.name, found)),
-            leader_query(request.name),
-        )
+        steps = leader_steps(contests, call, request.name, found, partial(fail_with, call))
+        contests.read(call, lambda: contests.slices.answer(call, steps))
 
     def observe(self, call: Call) -> None:
         """Tell who leads, with each value, and then each change."""

@@ -30,6 +30,7 @@ _KV_ERRORS: Final[dict[KvError, Status]] = {
     KvError.SESSION_EXPIRED: status.SESSION_EXPIRED,
     KvError.OUTSIDE_WINDOW: status.OUTSIDE_WINDOW,
     KvError.RESULT_NOT_KEPT: status.RESULT_NOT_KEPT,
+    KvError.ANOTHER_WRITE: status.ANOTHER_WRITE,
     KvError.USER_EMPTY: status.USER_EMPTY,
     KvError.USER_EXISTS: status.USER_EXISTS,
     KvError.USER_NOT_FOUND: status.USER_NOT_FOUND,

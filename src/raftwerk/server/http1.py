@@ -8,7 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Mount, Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn import Config
 from uvicorn.server import ServerState
 
@@ -160,6 +160,20 @@ CHECKS: Final[dict[str, Callable[[Pages], Awaitable[str]]]] = {
 """What /readyz looks at, by etcd's names: "", or what is wrong."""
 
 
+def _ending_if_broken(application: ASGIApp) -> ASGIApp:
+    """What answers a request is called by a task that would only log it when an assertion fails: the loop is told."""
+
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await application(scope, receive, send)
+        except AssertionError as error:
+            context = {"message": "an HTTP request could not be answered", "exception": error}
+            asyncio.get_running_loop().call_exception_handler(context)
+            raise
+
+    return answer
+
+
 class Http1:
     """Makes protocols for sniffed connections."""
 
@@ -167,7 +181,7 @@ class Http1:
         """message_bytes_max: of a message of a WebSocket. on_waiting: see there."""
         self._on_waiting = on_waiting
         self._config = Config(
-            application,
+            _ending_if_broken(application),
             lifespan="off",
             access_log=False,
             log_config=None,

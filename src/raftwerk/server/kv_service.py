@@ -134,11 +134,10 @@ class KvService:
                 fail_with(call, result)
 
         def answer() -> None:
-            steps = self._txn_steps(call, command, done)
             if translate.has_range(request):
-                self._slices.answer(call, steps)
+                self._slices.answer(call, self._txn_steps(call, command, done))
             else:
-                self._slices.answer_short(call, steps)
+                self._slices.answer_short(call, lambda: self._txn_steps(call, command, done))
 
         if not is_read_only:
             self._propose(call, command, done)

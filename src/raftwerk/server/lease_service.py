@@ -141,7 +141,7 @@ class LeaseService:
             else:
                 call.reply(head)
 
-        self._waiting.read(call, answer, LeaseKeys(request.ID) if request.keys else None)
+        self._waiting.read(call, answer)
 
     def _time_left(self, lease_id: int) -> bytes:
         lease = self._node.machine.leases.find(lease_id)
@@ -155,6 +155,10 @@ class LeaseService:
         """The rest of an answer: the keys that are attached. A lease that ends, now or meanwhile, has none of them."""
         parts, after = [head], None
         while True:
+            refused = self._waiting.refusal(call, LeaseKeys(lease_id))
+            if refused is not None:
+                fail_with(call, refused)
+                return
             if self._node.machine.leases.find(lease_id) is None:
                 parts = [self._time_left(lease_id)]
                 break
@@ -226,6 +230,8 @@ class _KeepAlive:
         def done(result: object) -> None:
             with Answering(self._call, status.DONE_NO_ANSWER):
                 self._renewed(lease_id, result)
+            if self._call.is_over:
+                self._forget()
 
         self._node.propose(encode(LeaseRenew(lease_id)), done)
 

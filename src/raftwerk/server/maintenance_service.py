@@ -8,10 +8,9 @@ from raftwerk.api import rpc_pb2, status
 from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.kv.commands import AlarmKind, AlarmSet, encode
 from raftwerk.kv.results import AlarmResult, KvError
-from raftwerk.replica.failure import Failure
 from raftwerk.server import translate
 from raftwerk.server.alarms import Alarms
-from raftwerk.server.calls import Waiting, fail, parse
+from raftwerk.server.calls import Waiting, fail, fail_with, parse
 from raftwerk.server.cluster_services import ETCD_VERSION, HASH_SLICE_ROWS
 from raftwerk.server.errors import status_of
 from raftwerk.server.maintenance_snapshot import Snapshots
@@ -68,8 +67,7 @@ class MaintenanceService:
             if isinstance(result, AlarmResult):
                 self._reply_alarms(call, result.revision, [member] if result.is_known else [])
             else:
-                assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
-                fail(call, status_of(result))
+                fail_with(call, result)
 
         self._waiting.propose(call, encode(AlarmSet(kind, request.memberID, is_raised)), done)
 

@@ -11,7 +11,8 @@ from raftwerk.api import kv_pb2, status, watch_pb2
 from raftwerk.api.status import Status
 from raftwerk.http2.server import Call
 from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
-from raftwerk.kv.results import RangeResult
+from raftwerk.kv.read import RangeScan
+from raftwerk.kv.results import KvError, RangeResult
 from raftwerk.kv.rows import decode_key_value
 from raftwerk.kv.watch import Delivery, Watcher
 from raftwerk.kv.watch_index import Interest
@@ -33,13 +34,25 @@ def leader_query(name: bytes) -> RangeQuery:
     )
 
 
-def leader_steps(contests: Contests, name: bytes, found: Callable[[RangeResult], None]) -> Steps:
-    """Call `found` with the oldest key of a contest, or with none."""
+def leader_steps(
+    contests: Contests,
+    call: Call,
+    name: bytes,
+    found: Callable[[RangeResult], None],
+    refuse: Callable[[KvError], None],
+) -> Steps:
+    """Call `found` with the oldest key of a contest, or with none; or `refuse`, if the caller may not know."""
     query = leader_query(name)
     machine = contests.node.machine
-    result = yield from read_in_slices(machine, lambda: machine.range_sliced(query), SLICE_ROWS)
-    assert isinstance(result, RangeResult), "the newest revision can be read"
-    found(result)
+
+    def begin() -> RangeScan | KvError:
+        return contests.guard.refusal_now(call, query) or machine.range_sliced(query)
+
+    result = yield from read_in_slices(machine, begin, SLICE_ROWS)
+    if isinstance(result, KvError):
+        refuse(result)
+    else:
+        found(result)
 
 
 class Observer:
@@ -75,12 +88,14 @@ class Observer:
         if failure is not None:
             self.end(status_of(failure))
             return
-        refused = self._contests.guard.refusal_now(self._call, leader_query(self._name))
-        if refused is not None:
-            self.end(status_of(refused))
-        elif not self._is_over:
-            steps = leader_steps(self._contests, self._name, self._on_found)
+        if not self._is_over:
+            steps = leader_steps(
+                self._contests, self._call, self._name, self._on_found, self._on_refused
+            )
             self._contests.slices.start(self._call, steps)
+
+    def _on_refused(self, refused: KvError) -> None:
+        self.end(status_of(refused))
 
     def _on_found(self, result: RangeResult) -> None:
         if result.kvs:

@@ -11,10 +11,8 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from raftwerk.api import status
 from raftwerk.http2.server import Call, Method, UnaryMethod
 from raftwerk.kv.commands import SessionClose, SessionOpen, SessionWrite, Write, encode
-from raftwerk.kv.results import KvError, SessionResult
-from raftwerk.replica.failure import Failure
-from raftwerk.server.calls import Waiting, fail, parse
-from raftwerk.server.errors import status_of
+from raftwerk.kv.results import SessionResult
+from raftwerk.server.calls import Waiting, fail_with, parse
 
 OPEN: Final = "/raftwerk.Sessions/Open"
 CLOSE: Final = "/raftwerk.Sessions/Close"
@@ -50,8 +48,7 @@ class SessionService:
             if isinstance(result, SessionResult):
                 call.reply(Int64Value(value=result.session).SerializeToString())
             else:
-                assert isinstance(result, Failure | KvError), f"unexpected result {result!r}"
-                fail(call, status_of(result))
+                fail_with(call, result)
 
         self._waiting.propose(call, command, done)
 

@@ -54,14 +54,19 @@ class Slices:
             steps.close()
             call.finish(*status.TOO_MANY_REQUESTS)
 
-    def answer_short(self, call: Call, steps: Steps) -> None:
-        """Of a read that is most often one slice: the first one comes soon, and waits for no long read."""
+    def answer_short(self, call: Call, begin: Callable[[], Steps]) -> None:
+        """Of a read that is most often one slice, which comes soon, and waits for no long read.
 
-        def begin() -> None:
+        If it turns out to be long, it begins anew as one: what waits has read nothing, or memory had no bound.
+        """
+
+        def do_first() -> None:
+            steps = begin()
             if next(steps, steps) is None:
-                self._waiting.append((call, _answered(call, steps)))
+                steps.close()
+                self.answer(call, begin())
 
-        self.answer_soon(call, begin)
+        self.answer_soon(call, do_first)
 
     def answer_soon(
         self, call: Call, answer: Callable[[], None], no_answer: Status = status.NO_ANSWER
