@@ -50,7 +50,7 @@ def bench(
 ) -> None:
     """Put a load on a cluster, and measure. It writes keys of 8 digits. Exit code 1 if requests failed.
 
-    --command-timeout: how long the last answers are waited for when the time is over, and events of a watch (60 s).
+    --command-timeout: how long none of the answers, or of the events of a watch, may come (60 s).
     """
     try:
         wanted = load.Load(
