@@ -23,7 +23,7 @@ KEY_VALUE: Final = (
     Mutant(
         "another-retry-another-answer",
         "kv.sessions:Sessions._write",
-        "return _decode(kept) if kept else KvError.RESULT_NOT_KEPT",
+        "return _again(command.command, kept)",
         "return PutResult(session.used, None)",
         scenario="ClientsAtWork",
     ),
