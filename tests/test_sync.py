@@ -6,33 +6,26 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
 import raftwerk
 from raftwerk import client as aio
 from raftwerk.api import rpc_pb2
-from raftwerk.cli.cluster import LocalCluster, Member, free_ports
+from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, EventKind, LeaseLost, OutcomeUnknown
 from raftwerk.client.txn import get, put, version
 from raftwerk.errors import RaftwerkError, UsageError
 from raftwerk.sync import Client
 from tests.client.scripted import closed_endpoint
-from tests.conftest import FAST
+from tests.conftest import running_cluster
 
 
 @pytest.fixture(scope="module")
 def member(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     """Of a single node."""
-    folder: Path = tmp_path_factory.mktemp("sync")
-    cluster = LocalCluster(folder, free_ports(1), FAST)
-    try:
-        cluster.start_all()
-        cluster.wait_ready()
+    with running_cluster(tmp_path_factory.mktemp("sync"), 1) as cluster:
         yield cluster.members[0]
-    finally:
-        cluster.stop_all()
 
 
 @pytest.fixture

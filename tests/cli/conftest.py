@@ -6,21 +6,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from raftwerk.cli.cluster import LocalCluster, free_ports
-from tests.conftest import FAST
+from tests.conftest import running_cluster
 from tests.interop.etcd_cluster import running_etcd
 
 
 @pytest.fixture(scope="package")
 def live_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a single node of ours."""
-    cluster = LocalCluster(tmp_path_factory.mktemp("ctl"), free_ports(1), FAST)
-    try:
-        cluster.start_all()
-        cluster.wait_ready()
+    with running_cluster(tmp_path_factory.mktemp("ctl"), 1) as cluster:
         yield f"127.0.0.1:{cluster.members[0].client_port}"
-    finally:
-        cluster.stop_all()
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports, is_healthy, metric
 from raftwerk.errors import UsageError
 from tests.cli.commands import is_alive, taken_port
-from tests.conftest import FAST, StartCluster
+from tests.conftest import FAST, StartCluster, running_cluster
 
 
 def nobody(folder: Path) -> Member:
@@ -126,14 +126,12 @@ def test_port_of_a_connection_that_just_ended_is_not_taken(tmp_path: Path) -> No
 
 def test_variables_of_etcd_do_not_reach_the_members(tmp_path: Path) -> None:
     """They would mean the same to all of them."""
-    cluster = LocalCluster(tmp_path, free_ports(1), FAST)
     os.environ["ETCD_NAME"] = "other"
     try:
-        cluster.start_all()
-        cluster.wait_ready()
+        with running_cluster(tmp_path, 1) as cluster:
+            pass
     finally:
         del os.environ["ETCD_NAME"]
-        cluster.stop_all()
     assert "ETCD_NAME" not in cluster.members[0].log.read_text()
 
 

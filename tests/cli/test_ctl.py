@@ -9,10 +9,9 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from raftwerk.cli.cluster import LocalCluster, free_ports
 from raftwerk.cli.main import app
 from tests.cli.commands import run
-from tests.conftest import FAST
+from tests.conftest import running_cluster
 
 NOBODY = "127.0.0.1:1"
 
@@ -20,13 +19,8 @@ NOBODY = "127.0.0.1:1"
 @pytest.fixture(scope="module")
 def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """Of a single node."""
-    cluster = LocalCluster(tmp_path_factory.mktemp("ctl"), free_ports(1), FAST)
-    try:
-        cluster.start_all()
-        cluster.wait_ready()
+    with running_cluster(tmp_path_factory.mktemp("ctl"), 1) as cluster:
         yield f"127.0.0.1:{cluster.members[0].client_port}"
-    finally:
-        cluster.stop_all()
 
 
 def raftwerk(*arguments: str, endpoint: str, stdin: bytes = b"") -> Result:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from raftwerk.cli.cluster import LocalCluster, Member, free_ports
-from tests.conftest import FAST
+from raftwerk.cli.cluster import Member
+from tests.conftest import running_cluster
 from tests.interop.etcd_cluster import running_etcd
 
 
@@ -19,10 +19,5 @@ def member(
         with running_etcd(folder, 1) as members:
             yield members[0]
         return
-    cluster = LocalCluster(folder, free_ports(1), FAST)
-    try:
-        cluster.start_all()
-        cluster.wait_ready()
+    with running_cluster(folder, 1) as cluster:
         yield cluster.members[0]
-    finally:
-        cluster.stop_all()

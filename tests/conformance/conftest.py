@@ -5,12 +5,12 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from raftwerk.cli.cluster import LocalCluster, Member, free_ports
+from raftwerk.cli.cluster import Member
 from raftwerk.conformance.endpoint import ClientEndpoint
 from raftwerk.conformance.suite import Site
 from tests.conformance.grpcio_endpoint import GrpcioEndpoint
 from tests.conformance.target import Target
-from tests.conftest import FAST
+from tests.conftest import running_cluster
 from tests.interop.etcd_cluster import running_etcd
 
 CHEAP = "--bcrypt-cost=4"
@@ -25,13 +25,8 @@ def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
 @pytest.fixture(scope="session")
 def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Member]]:
     """Of raftwerk."""
-    cluster = LocalCluster(tmp_path_factory.mktemp("raftwerk"), free_ports(3), [*FAST, CHEAP])
-    try:
-        cluster.start_all()
-        cluster.wait_ready()
+    with running_cluster(tmp_path_factory.mktemp("raftwerk"), 3, CHEAP) as cluster:
         yield cluster.members
-    finally:
-        cluster.stop_all()
 
 
 @pytest.fixture(scope="session")

@@ -14,7 +14,7 @@ from contextlib import ExitStack
 import pytest
 
 from raftwerk.api import rpc_pb2
-from raftwerk.cli.cluster import LocalCluster, Member, free_ports
+from raftwerk.cli.cluster import LocalCluster, Member
 from raftwerk.client import Client
 from raftwerk.http2 import frames
 from raftwerk.http2.errors import ErrorCode
@@ -26,7 +26,7 @@ from raftwerk.runtime.descriptors import RESERVED
 from raftwerk.runtime.settings import Settings
 from raftwerk.wire.frame import encode_frame
 from raftwerk.wire.handshake import MAGIC, AnswerReader, Refused, Stream, Welcome, encode_hello
-from tests.conftest import FAST, StartCluster
+from tests.conftest import StartCluster, running_cluster
 from tests.crash.bad_peers import (
     MIB,
     check_serves,
@@ -53,14 +53,9 @@ MEMORY_BYTES_MAX = 200 * MIB
 @pytest.fixture(scope="module")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     """One node for all that does it no harm."""
-    cluster = LocalCluster(tmp_path_factory.mktemp("bad_network"), free_ports(1), FAST)
-    try:
-        cluster.start_all()
-        cluster.wait_ready()
+    with running_cluster(tmp_path_factory.mktemp("bad_network"), 1) as cluster:
         yield cluster.members[0]
-    finally:
-        cluster.stop_all()
-        print(cluster.members[0].last_log_lines(20))
+    print(cluster.members[0].last_log_lines(20))
 
 
 def over_and_over(head: bytes, data: bytes) -> Iterator[bytes]:

@@ -1,5 +1,6 @@
 """A cluster of real etcd processes, to compare with: the same names of members, ports of its own."""
 
+import shutil
 import subprocess
 import sys
 import time
@@ -15,7 +16,7 @@ READY_S = 30.0
 
 @contextmanager
 def running_etcd(folder: Path, nodes: int, *flags: str) -> Iterator[list[Member]]:
-    """The members of a cluster that answers; ended with the block. flags: further ones for each."""
+    """Members that answer; with the block they end and their data go, the logs stay. flags: further ones for each."""
     members = [
         Member(
             f"node{number}", client, peer, folder / f"etcd{number}", folder / f"etcd{number}.log"
@@ -32,6 +33,7 @@ def running_etcd(folder: Path, nodes: int, *flags: str) -> Iterator[list[Member]
             if member.process is not None:
                 member.process.kill()
                 member.process.wait()
+            shutil.rmtree(member.folder, ignore_errors=True)
 
 
 def _start(member: Member, members: list[Member], flags: Sequence[str]) -> None:

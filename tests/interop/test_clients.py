@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from raftwerk.cli.cluster import LocalCluster, Member, free_ports
-from tests.conftest import FAST
+from raftwerk.cli.cluster import Member
+from tests.conftest import running_cluster
 from tests.interop.etcd_cluster import running_etcd
 
 HERE = Path(__file__).parent
@@ -48,14 +48,11 @@ OFFERS = {
 @pytest.fixture(scope="module")
 def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Member]]:
     """A member of each, alone in its cluster."""
-    cluster = LocalCluster(tmp_path_factory.mktemp("raftwerk"), free_ports(1), FAST)
-    try:
-        cluster.start_all()
-        cluster.wait_ready()
-        with running_etcd(tmp_path_factory.mktemp("etcd"), 1) as (etcd,):
-            yield {"raftwerk": cluster.members[0], "etcd": etcd}
-    finally:
-        cluster.stop_all()
+    with (
+        running_cluster(tmp_path_factory.mktemp("raftwerk"), 1) as cluster,
+        running_etcd(tmp_path_factory.mktemp("etcd"), 1) as (etcd,),
+    ):
+        yield {"raftwerk": cluster.members[0], "etcd": etcd}
 
 
 @pytest.mark.parametrize("server", ["etcd", "raftwerk"])

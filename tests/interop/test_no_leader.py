@@ -8,8 +8,8 @@ import pytest
 
 from raftwerk.api import health_pb2
 from raftwerk.api.rpc_pb2 import PutRequest, RangeRequest, StatusRequest, TxnRequest
-from raftwerk.cli.cluster import LocalCluster, Member, free_ports
-from tests.conftest import FAST
+from raftwerk.cli.cluster import Member
+from tests.conftest import running_cluster
 from tests.interop.grpc_client import GrpcClient
 from tests.interop.test_http_as_on_etcd import ask
 from tests.interop.watch_talk import Talk
@@ -28,10 +28,7 @@ class Lonely(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lonely]:
-    cluster = LocalCluster(tmp_path_factory.mktemp("lonely"), free_ports(3), FAST)
-    try:
-        cluster.start_all()
-        cluster.wait_ready()
+    with running_cluster(tmp_path_factory.mktemp("lonely"), 3) as cluster:
         member = cluster.members[0]
         client = GrpcClient(f"127.0.0.1:{member.client_port}")
         client.put(PutRequest(key=b"a", value=b"1"), timeout=10)
@@ -44,8 +41,6 @@ def lonely(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lonely]:
         stream.cancel()
         yield Lonely(member, client, states)
         client.close()
-    finally:
-        cluster.stop_all()
 
 
 def test_health_watch_tells_each_change_once(lonely: Lonely) -> None:
