@@ -103,9 +103,33 @@ def test_a_batch_that_loses_its_place_takes_no_older_one_with_it(client: Client)
     assert client.proposals.waiting_count == 0
 
 
-def test_a_place_that_was_applied_before_it_was_known_is_unknown(client: Client) -> None:
-    client.place(5, 2, "a")
-    client.apply(6, 2)
+def test_what_a_later_term_came_before_is_answered_at_once(client: Client) -> None:
+    """Terms never fall along a log: after an entry of term 3 none of term 2 can follow. Its place may stay empty for long."""
+    client.place(6, 3, "newer")
+    client.place(7, 2, "a", "b")
+    client.apply(4, 2)
+    assert client.answers["a"] == []
+    client.apply(5, 3)
+    assert client.answers == {
+        "newer": [],
+        "a": [Failure.NOT_COMMITTED],
+        "b": [Failure.NOT_COMMITTED],
+    }
+    client.apply(6, 3)
+    assert client.answers["newer"] == ["result 6"]
+    assert client.proposals.waiting_count == 0
+
+
+def test_a_place_after_a_later_term_is_not_committed_when_it_becomes_known(client: Client) -> None:
+    client.apply(5, 3)
+    client.place(7, 2, "a")
+    assert client.answers["a"] == [Failure.NOT_COMMITTED]
+
+
+@pytest.mark.parametrize("term", [2, 3])
+def test_a_place_that_was_applied_before_it_was_known_is_unknown(client: Client, term: int) -> None:
+    client.apply(5, 3)
+    client.place(5, term, "a")
     assert client.answers["a"] == [Failure.TIMED_OUT]
 
 

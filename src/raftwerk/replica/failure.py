@@ -11,7 +11,7 @@ class Failure(StrEnum):
     NO_SPACE = "disk full"
     STOPPED = "server stopped"
     NOT_COMMITTED = "leader changed"
-    """Another leader's entry took the place: the command certainly did not happen and never will."""
+    """Another leader's entry took the place, or stands before it: the command certainly did not happen and never will."""
 
     TIMED_OUT = "timed out"
     """The outcome is unknown."""

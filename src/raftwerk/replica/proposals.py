@@ -1,7 +1,7 @@
 """The clients' proposals, from the moment they arrive until each has exactly one answer.
 
     queued --Propose--> asked --Proposed--> placed --applied at (index, term)--> result
-      ^                   |                   +--another term at that index----> NOT_COMMITTED
+      ^                   |                   +--a later term there or before--> NOT_COMMITTED
       +--nothing was done-+                   +--deadline, place given out again,
                                                  or skipped by a snapshot----------> outcome unknown
 
@@ -71,7 +71,9 @@ class Proposals:
         self._queued_bytes = 0
         self._asked: dict[int, Batch] = {}
         self._placed: deque[Batch] = deque()
-        """In order of first_index; they do not overlap."""
+        """In order of first_index; they do not overlap, and nothing of them is applied."""
+        self._applied_index: Index = 0
+        self._applied_term: Term = 0
         self.waiting_count = 0
         self.held_bytes = 0
         """Of the commands that are not in the log yet."""
@@ -122,7 +124,11 @@ class Proposals:
         batch.term = proposed.term
         self._let_go(batch)  # the log has them
         placed = self._placed
-        if placed and placed[-1].last_index >= batch.first_index:
+        if batch.first_index <= self._applied_index:
+            self._fail(batch, Failure.TIMED_OUT)  # answered late: what was applied there is gone
+        elif batch.term < self._applied_term:
+            self._fail(batch, Failure.NOT_COMMITTED)
+        elif placed and placed[-1].last_index >= batch.first_index:
             self._overtake(batch)
         else:
             placed.append(batch)
@@ -157,12 +163,6 @@ class Proposals:
         first, last = entries[0].index, entries[-1].index
         while placed and placed[0].first_index <= last:
             batch = placed[0]
-            if batch.first_index < first:
-                placed.popleft()
-                self._fail(
-                    batch, Failure.TIMED_OUT
-                )  # answered late: its place was applied before it was known
-                continue
             start = batch.first_index - first
             count = min(len(batch.dones), last - batch.first_index + 1)
             kept = count
@@ -179,9 +179,25 @@ class Proposals:
             else:
                 del batch.dones[:count]
                 batch.first_index += count
+        self._applied_index = last
+        if entries[-1].term != self._applied_term:
+            self._applied_term = entries[-1].term
+            self._fail_older_terms()
+
+    def _fail_older_terms(self) -> None:
+        """Terms never fall along the log: what an older leader placed after this term is in no log to come.
+
+        Nothing may ever be put in that place, so nobody else would tell.
+        """
+        older = [batch for batch in self._placed if batch.term < self._applied_term]
+        if older:
+            self._placed = deque(b for b in self._placed if b.term >= self._applied_term)
+        for batch in older:
+            self._fail(batch, Failure.NOT_COMMITTED)
 
     def on_snapshot(self, last_included_index: Index) -> None:
         """The state jumped ahead: what happened to the places in between is not known here."""
+        self._applied_index = last_included_index
         while self._placed and self._placed[0].first_index <= last_included_index:
             self._fail(self._placed.popleft(), Failure.TIMED_OUT)
 
