@@ -349,13 +349,6 @@ MUTANTS: Final = (
         "self._fail(other, Failure.NOT_COMMITTED)",
         scenario="APlaceGivenOutAgain",
     ),
-    Mutant(
-        "same-term-thought-lost",
-        "replica.proposals:Proposals.on_proposed",
-        "batch.term < self._applied_term",
-        "batch.term <= self._applied_term",
-        scenario="HalfABatch",
-    ),
     # Disks
     Mutant(
         "failed-write-believed",

@@ -1,4 +1,4 @@
-"""Mutants of comparisons of terms and of what is durable in the core that have no famous name."""
+"""Mutants of comparisons of terms and of what is durable that have no famous name."""
 
 from typing import Final
 
@@ -19,6 +19,13 @@ COMPARISONS: Final = (
         "if rpc.term < state.current_term:",
         "if False:",
         scenario="AFormerLeaderIsHeardLate",
+    ),
+    Mutant(
+        "same-term-thought-lost",
+        "replica.proposals:Proposals.on_proposed",
+        "batch.term < self._applied_term",
+        "batch.term <= self._applied_term",
+        scenario="HalfABatch",
     ),
     Mutant(
         "vote-forgotten-in-the-same-term",
