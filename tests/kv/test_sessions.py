@@ -114,6 +114,15 @@ def test_number_stands_for_one_write(rig: Rigged, first: str, second: str) -> No
     assert rig.machine.revision == revision
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_writes_that_overtook_each_other_are_done_once(rig: Rigged, is_restarted: bool) -> None:
+    answers = {number: rig.write(A, number, Put(b"k")) for number in (3, 1, 2)}
+    if is_restarted:
+        rig.rig.checkpoint()
+        rig.rig.crash()
+    assert {number: rig.write(A, number, Put(b"k")) for number in (1, 2, 3)} == answers
+
+
 def test_writes_without_a_session_are_executed_each_time(rig: Rigged) -> None:
     assert rig.apply(Put(b"k")) != rig.apply(Put(b"k"))
 

@@ -72,11 +72,15 @@ _RESULTS: Final[dict[type[Write], type[Result]]] = {
 
 
 class Session(NamedTuple):
-    """used: the number of its last use, unlike that of any other. first: of the writes that are not over."""
+    """used: the number of its last use, unlike that of any other. first: of the writes that are not over.
+
+    highest: no result of a higher number is kept. It is in no row: the results tell.
+    """
 
     used: int
-    first: int = 1
-    kept_bytes: int = 0
+    first: int
+    kept_bytes: int
+    highest: int
 
 
 class Sessions:
@@ -99,11 +103,15 @@ class Sessions:
         self._uses = self._kept_uses = int.from_bytes(
             self._store.get(Table.META, _USES) or b"", "big"
         )
-        found = [
-            (Session._make(_ROW.unpack(data)), _ID.unpack(row)[0])
-            for row, data in self._store.scan(Table.SESSIONS, b"", None)
-            if len(row) == _ID.size
-        ]
+        rows: dict[int, tuple[int, int, int]] = {}
+        highest: dict[int, int] = {}
+        for row, data in self._store.scan(Table.SESSIONS, b"", None):
+            if len(row) == _ID.size:
+                rows[_ID.unpack(row)[0]] = _ROW.unpack(data)
+            else:
+                number, result = _NUMBER.unpack(row)
+                highest[number] = result
+        found = [(Session(*rows[number], highest.get(number, 0)), number) for number in rows]
         self._sessions = {number: session for session, number in sorted(found)}
         """In the order of their last use."""
 
@@ -145,11 +153,12 @@ class Sessions:
             return KvError.OUTSIDE_WINDOW
         kept_bytes = session.kept_bytes
         if first > session.first:
-            kept_bytes -= self._forget(command.session, session.first, first)
-        kept = self._store.get(Table.SESSIONS, _NUMBER.pack(command.session, command.number))
-        if kept is not None:
-            self._use(command.session, first, kept_bytes)
-            return _again(command.command, kept)
+            kept_bytes -= self._forget(command.session, session, first)
+        if command.number <= session.highest:  # most come in order
+            kept = self._store.get(Table.SESSIONS, _NUMBER.pack(command.session, command.number))
+            if kept is not None:
+                self._use(command.session, first, kept_bytes, session.highest)
+                return _again(command.command, kept)
         result = write(command.command)
         if isinstance(result, Generator):
             return self._kept_at_its_end(result, command, first, kept_bytes)
@@ -169,14 +178,15 @@ class Sessions:
             if len(kept) > bytes_max:
                 kept = NOT_KEPT
         self._store.put(Table.SESSIONS, _NUMBER.pack(command.session, command.number), kept)
-        self._use(command.session, first, kept_bytes + len(kept))
+        highest = max(command.number, self._sessions[command.session].highest)
+        self._use(command.session, first, kept_bytes + len(kept), highest)
         return result
 
-    def _use(self, number: int, first: int, kept_bytes: int) -> None:
+    def _use(self, number: int, first: int, kept_bytes: int, highest: int) -> None:
         self._uses += 1
         self._sessions.pop(number, None)
-        session = self._sessions[number] = Session(self._uses, first, kept_bytes)
-        self._store.put(Table.SESSIONS, _ID.pack(number), _ROW.pack(*session))
+        self._sessions[number] = Session(self._uses, first, kept_bytes, highest)
+        self._store.put(Table.SESSIONS, _ID.pack(number), _ROW.pack(self._uses, first, kept_bytes))
 
     def _open(self, number: int) -> int:
         if number in self._sessions:
@@ -188,25 +198,24 @@ class Sessions:
             if oldest is None or self._uses - self._sessions[oldest].used < self._idle_writes:
                 break
             self._end(oldest)
-        self._use(number, 1, 0)
+        self._use(number, 1, 0, 0)
         return number
 
     def _end(self, number: int) -> None:
         session = self._sessions.pop(number)
-        self._forget(number, session.first, session.first + WINDOW)
+        self._forget(number, session, session.highest + 1)
         self._store.delete(Table.SESSIONS, _ID.pack(number))
 
-    def _forget(self, number: int, start: int, stop: int) -> int:
-        """Results of a session from `start` up to `stop`. Returns how many bytes they had."""
-        stop = min(stop, start + WINDOW)  # there are none behind it
-        rows = list(
-            self._store.scan(
-                Table.SESSIONS, _NUMBER.pack(number, start), _NUMBER.pack(number, stop)
-            )
-        )
-        for row, _ in rows:
-            self._store.delete(Table.SESSIONS, row)
-        return sum(len(kept) for _, kept in rows)
+    def _forget(self, number: int, session: Session, first: int) -> int:
+        """The results of a session before `first`. Returns how many bytes they had."""
+        size_bytes = 0
+        for one in range(session.first, min(first, session.highest + 1)):
+            row = _NUMBER.pack(number, one)
+            kept = self._store.get(Table.SESSIONS, row)
+            if kept is not None:
+                self._store.delete(Table.SESSIONS, row)
+                size_bytes += len(kept)
+        return size_bytes
 
 
 def _again(write: Write, kept: bytes) -> Result:
