@@ -14,6 +14,7 @@ from raftwerk.http2.headers import (
     changes_table,
     literal,
     literal_indexed_name,
+    split,
 )
 
 MAX = 64 * 1024
@@ -170,3 +171,57 @@ def test_any_bytes_are_decoded_or_refused(block: bytes) -> None:
     except ConnectionFault as fault:
         outcome = fault.code
     assert outcome in (None, ErrorCode.COMPRESSION_ERROR, ErrorCode.ENHANCE_YOUR_CALM)
+
+
+def outcome(block: bytes, *, is_split: bool) -> Headers | ErrorCode:
+    """Of decoding it behind a block that has left something in the table."""
+    decoder = HeaderDecoder[Headers](MAX)
+    decoder.decode(b"\x40\x01a\x01b")
+    head, metadata = split(block) if is_split else (block, [])
+    try:
+        return decoder.decode(head) + metadata
+    except ConnectionFault as fault:
+        return fault.code
+
+
+fields = st.sampled_from(
+    [
+        b"\x82",  # indexed
+        b"\xbe",
+        literal_indexed_name(31, b"application/grpc"),
+        literal(b"te", b"trailers"),
+        literal(b"grpc-timeout", b"1S"),
+        literal(b"raftwerk-sequence", b"5"),
+        literal(b"long", b"v" * 300),
+        b"\x10\x01n\x01v",  # never indexed
+        b"\x40\x01i\x01v",  # indexed from now on
+        b"\x5f\x01v",
+        b"\x00\x82\x1e\xff\x01v",  # a name in Huffman code
+        b"\x00\x01h\x82\x1e\xff",  # a value in Huffman code
+        b"\x20",  # the table becomes smaller
+        b"\x00\x05cut",
+    ]
+)
+
+
+@given(st.lists(fields, max_size=8).map(b"".join) | st.binary(max_size=60))
+def test_block_in_two_parts_means_the_same(block: bytes) -> None:
+    assert outcome(block, is_split=True) == outcome(block, is_split=False)
+
+
+@pytest.mark.parametrize(
+    ("head", "metadata"),
+    [
+        (b"\x82", [(b"a", b"1"), (b"b", b"v" * 300)]),
+        (b"\x82" + literal(b"a", b"1") + b"\x86", [(b"b", b"2")]),
+        (b"", [(b"a", b"1")]),
+        (b"\x82" + literal(b"a", b"1") + literal(b"grpc-timeout", b"1S"), []),
+        (b"\x82" + literal(b"content-length", b"1"), [(b"a", b"")]),
+        (literal(b":path", b"/"), [(b"a", b"1")]),
+        (literal(b"a", bytes(2048)), []),
+        (literal(b"a", b"1") + b"\x00\x01b\x02c", []),
+    ],
+)
+def test_metadata_at_the_end_is_told_from_the_head(head: bytes, metadata: Headers) -> None:
+    block = head + b"".join(literal(*field) for field in metadata)
+    assert split(block) == (head, metadata)

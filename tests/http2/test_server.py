@@ -3,9 +3,11 @@
 import pytest
 
 from raftwerk.http2 import frames
+from raftwerk.http2.client import request_block
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import frame
 from raftwerk.http2.grpc import frame_message
+from raftwerk.http2.headers import literal
 from tests.http2.talk import (
     CHAT,
     ECHO,
@@ -69,6 +71,28 @@ def test_repeated_request_headers_are_read_once() -> None:
     server.say(call_frames(1, HOLD), call_frames(3, HOLD))
     one, two = server.methods.calls
     assert one.request is two.request
+
+
+def test_metadata_that_is_new_with_each_call_is_its_own() -> None:
+    """The rest of the headers is read once."""
+    server = ServerUnderTest()
+    for stream_id, value in ((1, b"1"), (3, b"22"), (5, b"")):
+        block = request_block(HOLD, "a") + literal(b"n", value)
+        head = frame(frames.HEADERS, frames.END_HEADERS, stream_id, block)
+        server.say(head, data_frame(stream_id, frame_message(b""), end=True))
+    requests = [call.request for call in server.methods.calls]
+    assert [dict(asked.headers)[b"n"] for asked in requests] == [b"1", b"22", b""]
+    assert len({id(asked.headers[0]) for asked in requests}) == 1
+
+
+@pytest.mark.parametrize("field", [(b"Upper", b"x"), (b"a", b"x\ny"), (b"connection", b"close")])
+def test_malformed_metadata_is_a_fault_of_the_stream(field: tuple[bytes, bytes]) -> None:
+    server = ServerUnderTest()
+    server.say(call_frames(1))
+    block = request_block(ECHO, "a") + literal(*field)
+    said = server.say(frame(frames.HEADERS, frames.END_HEADERS, 3, block))
+    expect_reset(said, 3, ErrorCode.PROTOCOL_ERROR)
+    assert answered(server.say(call_frames(5)), 5)[0] == 0
 
 
 def test_graceful_end_lets_open_calls_finish_and_takes_no_new_ones() -> None:

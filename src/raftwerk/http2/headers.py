@@ -2,7 +2,8 @@
 
 A client that makes the same call again sends the same block again, once its encoder has the names in its table. Such a
 block is decoded once. It is remembered only if it changes nothing in the decoder's table, and everything is forgotten
-when another block does: the same bytes would mean something else then.
+when another block does: the same bytes would mean something else then. Metadata that is new with each call, such as a place
+in a session, can be told from the head of its block.
 """
 
 from typing import Final, Generic, TypeVar
@@ -21,6 +22,8 @@ CACHE_BLOCK_BYTES_MAX: Final = 512
 INTEGER_SHIFT_MAX: Final = 28
 """Of a number's last byte: five bytes are enough for every size there is, and more cost time with their square."""
 TABLE_BYTES: Final = 4096
+SPLIT_BLOCK_BYTES_MAX: Final = 2048
+"""Longer blocks are not split: metadata so short is far from any limit of a header list."""
 
 
 class HeaderDecoder(Generic[T]):
@@ -64,19 +67,62 @@ def changes_table(block: bytes) -> bool:
     offset = 0
     try:
         while offset < len(block):
-            first = block[offset]
-            if first & 0x80:  # indexed
-                _, offset = _integer(block, offset, 7)
-            elif first & 0xE0:  # 01: literal with indexing; 001: table size
+            if not block[offset] & 0x80 and block[offset] & 0x60:
                 return True
-            else:  # literal without indexing, or never indexed
-                name, offset = _integer(block, offset, 4)
-                for _ in range(1 if name else 2):
-                    length, offset = _integer(block, offset, 7)
-                    offset += length
+            offset = _end_of_field(block, offset)
     except (IndexError, ValueError):
         return True
     return offset != len(block)
+
+
+def split(block: bytes) -> tuple[bytes, Headers]:
+    """The head of a block, and the custom metadata at its end: literals without indexing or Huffman code.
+
+    Decoding the head and adding the metadata is the same as decoding the block. All of a broken one is head.
+    """
+    metadata: Headers = []
+    head_bytes = offset = 0
+    if len(block) > SPLIT_BLOCK_BYTES_MAX:
+        return block, metadata
+    try:
+        while offset < len(block):
+            start, offset = offset, _end_of_field(block, offset)
+            field = _custom_literal(block, start)
+            if field is not None:
+                metadata.append(field)
+            else:
+                head_bytes = offset
+                metadata.clear()
+    except (IndexError, ValueError):
+        return block, []
+    return (block[:head_bytes], metadata) if offset == len(block) else (block, [])
+
+
+def _custom_literal(block: bytes, start: int) -> tuple[bytes, bytes] | None:
+    """A field, if its name and value stand there as they are and its name is one that gRPC leaves to its users."""
+    if block[start] or block[start + 1] & 0x80:
+        return None
+    length, name_at = _integer(block, start + 1, 7)
+    value_at = name_at + length
+    name = block[name_at:value_at]
+    if block[value_at] & 0x80 or name.startswith((b"grpc-", b"content-", b":")):
+        return None
+    length, value_at = _integer(block, value_at, 7)
+    return name, block[value_at : value_at + length]
+
+
+def _end_of_field(block: bytes, offset: int) -> int:
+    """Where the next representation begins (RFC 7541, section 6)."""
+    first = block[offset]
+    if first & 0x80:  # indexed
+        return _integer(block, offset, 7)[1]
+    if first & 0x60 == 0x20:  # table size
+        return _integer(block, offset, 5)[1]
+    name, offset = _integer(block, offset, 6 if first & 0x40 else 4)
+    for _ in range(1 if name else 2):
+        length, offset = _integer(block, offset, 7)
+        offset += length
+    return offset
 
 
 def _integer(data: bytes, offset: int, prefix_bits: int) -> tuple[int, int]:

@@ -10,7 +10,7 @@ call and says who takes its messages. Nothing waits here: a call is answered whe
 from collections.abc import Callable
 from typing import ClassVar
 
-from raftwerk.http2 import frames, request
+from raftwerk.http2 import frames, headers, request
 from raftwerk.http2.call import Call, Method, Methods, Request, StreamMethod, UnaryMethod
 from raftwerk.http2.connection import Connection
 from raftwerk.http2.errors import ConnectionFault, ErrorCode, StreamFault
@@ -177,8 +177,7 @@ class ServerConnection(Connection[Call]):
         self._last_stream_id = stream_id
         asked = self._decoder.cached(block)
         if asked is None:
-            asked = request.parse(stream_id, self._decoder.decode(block), self._methods)
-            self._decoder.keep(block, asked)
+            asked = self._parse(stream_id, block)
         if len(self.streams) >= self.limits.streams_max or self._is_draining:
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
         self.calls_total += 1
@@ -190,6 +189,14 @@ class ServerConnection(Connection[Call]):
         self._begin(call, asked)
         if end_stream:
             call.on_messages([], is_last=True)
+
+    def _parse(self, stream_id: int, block: bytes) -> Request:
+        head, metadata = headers.split(block)
+        asked = self._decoder.cached(head) if metadata else None
+        if asked is None:
+            asked = request.parse(stream_id, self._decoder.decode(head), self._methods)
+            self._decoder.keep(head, asked)
+        return request.with_metadata(stream_id, asked, metadata) if metadata else asked
 
     def _begin(self, call: Call, asked: Request) -> None:
         refusal = asked.refusal
