@@ -6,6 +6,7 @@ Each line is the best of ROUNDS rounds. "below": the keys stand in LMDB; "overla
 """
 
 import argparse
+import itertools
 import random
 import shutil
 import tempfile
@@ -16,15 +17,27 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from raftwerk.kv.commands import Compare, CompareResult, CompareTarget, Put, RangeQuery, Txn, encode
+from raftwerk.kv.commands import (
+    Compare,
+    CompareResult,
+    CompareTarget,
+    Put,
+    RangeQuery,
+    SessionOpen,
+    SessionWrite,
+    Txn,
+    encode,
+)
 from raftwerk.kv.machine import KvMachine
-from raftwerk.kv.results import RangeResult
+from raftwerk.kv.results import RangeResult, SessionResult
 from raftwerk.storage.lmdb_store import LmdbStore
 
 ROUNDS = 5
 COMMANDS = 5_000
 """Measured in one round."""
 HOT_VERSIONS = 10_000
+OUTSTANDING = 100
+"""Writes of a session that the client still waits for."""
 
 
 class Bench:
@@ -47,6 +60,12 @@ class Bench:
         if isinstance(applied, Generator):
             for _ in applied:
                 pass
+
+    def open_session(self) -> int:
+        self._index += 1
+        (result,) = self.machine.apply([encode(SessionOpen(1))], self._index, bytes(16))
+        assert isinstance(result, SessionResult)
+        return result.session
 
     def checkpoint(self) -> None:
         checkpoint = self.machine.begin_checkpoint()
@@ -92,6 +111,18 @@ def writes(bench: Bench) -> None:
 
         return apply
 
+    session = bench.open_session()
+    numbers = itertools.count(1)
+
+    def session_puts() -> None:
+        bench.checkpoint()
+        batch[:] = [
+            encode(
+                SessionWrite(session, number, max(1, number - OUTSTANDING), Put(key, bench.value))
+            )
+            for number, key in zip(numbers, bench.some_keys(), strict=False)
+        ]
+
     def new_keys() -> list[bytes]:
         return [b"new/%d" % bench.random.getrandbits(60) for _ in range(COMMANDS)]
 
@@ -99,6 +130,8 @@ def writes(bench: Bench) -> None:
     bench.measure("put, keys below, alone", run(1), before=puts(bench.some_keys))
     bench.measure("put, new keys, 64 in a batch", run(64), before=puts(new_keys))
     bench.measure("put, one hot key", run(64), before=puts(lambda: [b"hot"] * COMMANDS))
+
+    bench.measure("put in a session, 64 in a batch", run(64), before=session_puts)
 
     def transactions() -> None:
         bench.checkpoint()

@@ -4,7 +4,7 @@ import hpack
 import pytest
 
 from raftwerk.http2 import frames, grpc
-from raftwerk.http2.client import BLOCKS_MAX, Answer, request_block
+from raftwerk.http2.client import Answer, request_block
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import frame, rst_stream, window_update
 from raftwerk.http2.grpc import frame_message, status_block
@@ -278,15 +278,6 @@ def test_cancelled_call_says_nothing_more() -> None:
     client.hear(whole_answer(b"late"))
     assert client.answers == []
     assert not client.engine.streams
-
-
-def test_encoded_headers_of_few_calls_are_remembered() -> None:
-    """Metadata may differ for each call, a deadline for example."""
-    client = ClientUnderTest()
-    for number in range(2 * BLOCKS_MAX):
-        metadata = literal(b"grpc-timeout", b"%dm" % number)
-        client.engine.call(ECHO, b"", client.answers.append, metadata=metadata).cancel()
-    assert len(client.engine._blocks) <= BLOCKS_MAX
 
 
 def test_long_metadata_goes_on_in_continuations() -> None:

@@ -17,9 +17,6 @@ from raftwerk.http2.headers import HeaderDecoder, Headers, literal, literal_inde
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.stream import Stream
 
-BLOCKS_MAX: Final = 1_000
-"""Encoded headers that are remembered, by path and metadata."""
-
 # HTTP status of an answer that is none of gRPC's, and what it means to a caller ("HTTP to gRPC Status Code Mapping")
 _STATUS_OF_HTTP: Final = {
     b"400": grpc.INTERNAL,
@@ -180,7 +177,8 @@ class ClientConnection(Connection[ClientCall]):
         self._is_tls = is_tls
         self._decoder: HeaderDecoder[Headers] = HeaderDecoder(limits.header_list_bytes_max)
         self._authority = authority
-        self._blocks: dict[tuple[str, bytes], bytes] = {}
+        self._heads: dict[str, bytes] = {}
+        """Of header blocks, by path: there are as many as methods."""
         self._next_stream_id = 1
 
     @property
@@ -251,12 +249,10 @@ class ClientConnection(Connection[ClientCall]):
         self._next_stream_id += 2
         call = ClientCall(self, stream_id, self._sender.stream_window, on_done, on_message)
         self.streams[stream_id] = call
-        block = self._blocks.get((path, metadata))
-        if block is None:
-            if len(self._blocks) >= BLOCKS_MAX:
-                self._blocks.clear()
-            head = request_block(path, self._authority, is_tls=self._is_tls)
-            block = self._blocks[path, metadata] = head + metadata
+        head = self._heads.get(path)
+        if head is None:
+            head = self._heads[path] = request_block(path, self._authority, is_tls=self._is_tls)
+        block = head + metadata
         self._out.append(header_frames(stream_id, block, self._sender.frame_max, end_stream=False))
         return call
 
