@@ -1,7 +1,8 @@
 """How long the event loop of a raftwerk node is held up: under full load, and under full load with something large beside it.
 
 From the histogram raftwerk_loop_lag_seconds of all three nodes, which looks every 10 ms; figures are upper bounds of its
-buckets. Generator and nodes share the cores, so that waiting for a core counts too.
+buckets. Generator and nodes share the cores, so that waiting for a core counts too: own_... have the part in which the node
+was at work itself, at most (raftwerk_loop_lag_own_seconds).
 """
 
 import subprocess
@@ -25,35 +26,42 @@ from raftwerk.client.load_requests import Operation
 SECONDS: Final = 6.0
 KEYS: Final = 200_000
 ALL: Final = rpc_pb2.RangeRequest(key=b"\0", range_end=b"\0")
-NAME: Final = "raftwerk_loop_lag_seconds_bucket"
+HISTOGRAMS: Final = {"": "raftwerk_loop_lag_seconds", "own_": "raftwerk_loop_lag_own_seconds"}
+"""Prefix of the figures to the name of what they are from."""
 _LEVELS: Final = {"p50_ms": 0.5, "p99_ms": 0.99, "p99_9_ms": 0.999, "worst_ms": 1.0}
 
 Buckets = dict[float, float]
 """Upper bound in seconds to how many were not above it."""
 
 
-def buckets(nodes: Sequence[Node]) -> Buckets:
-    """The sum over nodes."""
-    total: Buckets = {}
+def buckets(nodes: Sequence[Node]) -> dict[str, Buckets]:
+    """The sums over nodes, by prefix."""
+    total: dict[str, Buckets] = {prefix: {} for prefix in HISTOGRAMS}
+    prefixes = {f"{name}_bucket": prefix for prefix, name in HISTOGRAMS.items()}
     for node in nodes:
         with urllib.request.urlopen(f"{node.client_url}/metrics", timeout=5) as answer:
             text = answer.read().decode()
         for family in text_string_to_metric_families(text):
             for sample in family.samples:
-                if sample.name == NAME:
+                if sample.name in prefixes:
+                    counts = total[prefixes[sample.name]]
                     bound = float(sample.labels["le"])
-                    total[bound] = total.get(bound, 0) + sample.value
+                    counts[bound] = counts.get(bound, 0) + sample.value
     return total
 
 
-def levels(before: Buckets, after: Buckets) -> Figures:
+def levels(before: dict[str, Buckets], after: dict[str, Buckets]) -> Figures:
     """Upper bounds in ms of what was observed in between."""
-    counts = {bound: after[bound] - before[bound] for bound in sorted(after)}
-    count = max(counts.values())
-    return {
-        name: 1e3 * next(bound for bound, below in counts.items() if below >= level * count)
-        for name, level in _LEVELS.items()
-    }
+    found: Figures = {}
+    for prefix in HISTOGRAMS:
+        counts = {
+            bound: after[prefix][bound] - before[prefix][bound] for bound in sorted(after[prefix])
+        }
+        count = max(counts.values())
+        for name, level in _LEVELS.items():
+            bound = next(bound for bound, below in counts.items() if below >= level * count)
+            found[prefix + name] = 1e3 * bound
+    return found
 
 
 @contextmanager

@@ -23,5 +23,6 @@ def test_wal_sync_is_observed() -> None:
 
 def test_loop_lag_is_observed() -> None:
     metrics = Metrics()
-    metrics.observe_loop_lag_s(0.012)
+    metrics.observe_loop_lag_s(0.012, 0.004)
     assert (metrics.loop_lag.count, metrics.loop_lag.sum_s) == (1, 0.012)
+    assert (metrics.loop_lag_own.count, metrics.loop_lag_own.sum_s) == (1, 0.004)

@@ -96,8 +96,10 @@ def test_commits_of_the_store_are_a_histogram() -> None:
 
 def test_lag_of_the_loop_is_a_histogram() -> None:
     node = FakeNode(FakeLoop())
-    node.metrics.observe_loop_lag_s(0.003)
-    assert scrape(node)["raftwerk_loop_lag_seconds_count", ()] == 1
+    node.metrics.observe_loop_lag_s(0.003, 0.002)
+    found = scrape(node)
+    assert found["raftwerk_loop_lag_seconds_sum", ()] == 0.003
+    assert found["raftwerk_loop_lag_own_seconds_sum", ()] == 0.002
 
 
 class FewWatches:

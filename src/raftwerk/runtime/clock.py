@@ -16,9 +16,11 @@ class Clock:
         loop: asyncio.AbstractEventLoop,
         interval_ms: int,
         on_tick: Callable[[int], None],
-        observe_lag_s: Callable[[float], None] = lambda _: None,
+        observe_lag_s: Callable[[float, float], None] = lambda *_: None,
     ) -> None:
-        """observe_lag_s: gets how late each call came, which is how long something else held the loop."""
+        """observe_lag_s: gets how late each call came, and how much of that this process was at work itself, at most: for the
+        rest it waited for a core, or was stopped.
+        """
         self._loop = loop
         self._interval_s = interval_ms / 1000
         self._on_tick = on_tick
@@ -27,6 +29,7 @@ class Clock:
         self._handle: asyncio.TimerHandle | None = None
         self._due_s = 0.0
         """By a clock that does not stand still during a turn of the loop, as the loop's own does."""
+        self._planned_cpu_s = 0.0
 
     def start(self) -> None:
         self._last_s = self._loop.time()
@@ -34,10 +37,12 @@ class Clock:
 
     def _plan(self) -> None:
         self._due_s = time.monotonic() + self._interval_s
+        self._planned_cpu_s = time.process_time()
         self._handle = self._loop.call_later(self._interval_s, self._tick)
 
     def _tick(self) -> None:
-        self._observe_lag_s(max(0.0, time.monotonic() - self._due_s))
+        lag_s = max(0.0, time.monotonic() - self._due_s)
+        self._observe_lag_s(lag_s, min(lag_s, time.process_time() - self._planned_cpu_s))
         elapsed_ms = int((self._loop.time() - self._last_s) * 1000)
         self._last_s += elapsed_ms / 1000
         self._plan()

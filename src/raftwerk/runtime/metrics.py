@@ -16,6 +16,8 @@ class Metrics:
         """Commit of one checkpoint of the store."""
         self.loop_lag = Durations()
         """How late the ticks of the clock came: how long something held the event loop."""
+        self.loop_lag_own = Durations()
+        """How long of that this process was at work itself, at most."""
         self.leader_changes_seen_total = 0
 
     def observe_wal_sync_s(self, duration_s: float) -> None:
@@ -24,8 +26,10 @@ class Metrics:
     def observe_commit_s(self, duration_s: float) -> None:
         self.backend_commit.observe(duration_s)
 
-    def observe_loop_lag_s(self, lag_s: float) -> None:
+    def observe_loop_lag_s(self, lag_s: float, own_s: float) -> None:
+        """own_s: see Clock."""
         self.loop_lag.observe(lag_s)
+        self.loop_lag_own.observe(own_s)
 
     def on_notice(self, event: str) -> None:
         if event in ("following", "became leader"):
