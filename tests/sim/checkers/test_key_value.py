@@ -4,6 +4,7 @@ import pytest
 
 from raftwerk.kv.auth_commands import RoleAdd
 from raftwerk.kv.commands import LeaseGrant, Put, SessionOpen, encode
+from raftwerk.kv.store import Table
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.position import Position
 from raftwerk.sim.checkers import Violation
@@ -16,8 +17,8 @@ from raftwerk.storage.memory import MemoryStore
 LOG = (LeaseGrant(1, 10), SessionOpen(5), RoleAdd("r"), Put(b"k", b"v", lease=1))
 
 
-def followed() -> KvChecks:
-    oracle = SimKvMachine(MemoryStore())
+def followed(oracle: SimKvMachine | None = None) -> KvChecks:
+    oracle = oracle or SimKvMachine(MemoryStore())
     checks = KvChecks(World(1), Coverage(), oracle)
     for index, command in enumerate(LOG, 1):
         data = encode(command)
@@ -45,6 +46,19 @@ def test_a_machine_that_misses_something(place: int) -> None:
     other = tuple(Put(b"x", b"y") if at == place else command for at, command in enumerate(LOG))
     with pytest.raises(Violation, match="other leases, sessions or users"):
         followed().check_state(1, machine_at(len(LOG), other))
+
+
+class Detached(MemoryStore):
+    """Loses which keys are attached to leases."""
+
+    def put(self, table: Table, key: bytes, value: bytes) -> None:
+        if table is not Table.LEASE_KEYS:
+            super().put(table, key, value)
+
+
+def test_a_lease_that_lost_its_key() -> None:
+    with pytest.raises(Violation, match="are attached to lease 1"):
+        followed(SimKvMachine(Detached()))
 
 
 def test_only_retries_and_leases_may_stand_twice() -> None:

@@ -10,9 +10,13 @@ from raftwerk.kv.commands import (
     LeaseLead,
     LeaseRenew,
     LeaseRevoke,
+    Put,
     encode,
 )
+from raftwerk.kv.lease import lease_row
+from raftwerk.kv.store import Table
 from raftwerk.sim.checkers import Violation
+from raftwerk.sim.checkers.events import WatchedEvents
 from raftwerk.sim.checkers.leases import LeaseSafety, sure_us
 from raftwerk.sim.coverage import Coverage
 from raftwerk.sim.kv_machine import SimKvMachine
@@ -32,6 +36,16 @@ class Setting:
         for command in commands:
             self.machine.apply([encode(command)], 1, b"")
             self.checker.on_applied(command)
+
+    def put(self, key: bytes, lease: int) -> None:
+        """The machine does it, and the checker is told of it."""
+        self.machine.apply([encode(Put(key, b"v", lease=lease))], 1, b"")
+        self.tell()
+
+    def tell(self) -> None:
+        """The checker is told of what was written last."""
+        events = WatchedEvents(self.machine).on_revision(self.machine.revision)
+        self.checker.on_written(events)
 
     def wait_us(self, duration_us: int) -> None:
         self.world.run_until(self.world.now_us + duration_us)
@@ -76,6 +90,38 @@ def test_a_machine_that_sees_it_otherwise(command: LeaseCommand) -> None:
         return
     with pytest.raises(Violation, match="the commands in the log make it"):
         setting.checker.on_applied(command)
+
+
+def test_keys_are_attached_to_the_lease_that_their_newest_version_names() -> None:
+    setting = Setting()
+    setting.apply(GRANT, LeaseGrant(2, 10))
+    for key, lease in ((b"a", 1), (b"b", 1), (b"a", 2), (b"b", 0), (b"b", 2), (b"a", 2)):
+        setting.put(key, lease)
+    setting.machine.apply([encode(LeaseRevoke(2))], 1, b"")
+    setting.tell()
+    setting.checker.on_applied(LeaseRevoke(2))
+
+
+@pytest.mark.parametrize("is_kept", [True, False])
+def test_a_key_that_is_attached_otherwise(is_kept: bool) -> None:
+    setting = Setting()
+    setting.apply(GRANT, LeaseGrant(2, 10))
+    setting.put(b"a", 1)
+    store = setting.machine.store
+    if is_kept:
+        setting.machine.apply([encode(Put(b"a", b"v", lease=2))], 1, b"")
+        store.put(Table.LEASE_KEYS, lease_row(1) + b"a", b"")
+    else:
+        store.delete(Table.LEASE_KEYS, lease_row(1) + b"a")
+    with pytest.raises(Violation, match="attached to lease 1, the keys under it are"):
+        setting.tell()
+
+
+def test_a_key_under_a_lease_that_is_over() -> None:
+    setting = Setting()
+    setting.machine.apply([encode(LeaseGrant(2, 10))], 1, b"")
+    with pytest.raises(Violation, match="under lease 2, which is over"):
+        setting.put(b"a", 2)
 
 
 def test_a_lock_has_one_holder() -> None:

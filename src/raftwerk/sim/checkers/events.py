@@ -38,8 +38,8 @@ class WatchedEvents:
         self._events: dict[int, list[Event]] = {}
         self._newest: dict[bytes, kv_pb2.KeyValue | None] = {}
 
-    def on_revision(self, revision: int) -> None:
-        """The oracle has just come to it."""
+    def on_revision(self, revision: int) -> list[Event]:
+        """The oracle has just come to it. Returns what happened there."""
         start, stop = REVISION.pack(revision, 0), REVISION.pack(revision + 1, 0)
         events = []
         for _, data in self._oracle.store.scan(Table.REVISIONS, start, stop):
@@ -49,6 +49,7 @@ class WatchedEvents:
         for event in events:
             self._newest[event.kv.key] = None if event.is_delete else event.kv
         self._events[revision] = events
+        return events
 
     @property
     def revision(self) -> int:

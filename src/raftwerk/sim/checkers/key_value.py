@@ -12,11 +12,11 @@ from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
 from raftwerk.replica.ports import StateMachine
 from raftwerk.replica.position import Position
 from raftwerk.sim.checkers import require
-from raftwerk.sim.checkers.events import WatchedEvents
+from raftwerk.sim.checkers.events import Event, WatchedEvents
 from raftwerk.sim.checkers.leases import LeaseSafety
 from raftwerk.sim.checkers.sessions import ExactlyOnce
 from raftwerk.sim.coverage import Coverage
-from raftwerk.sim.kv_machine import SimKvMachine
+from raftwerk.sim.kv_machine import IDLE_WRITES, SESSIONS_MAX, SimKvMachine
 from raftwerk.sim.world import World
 
 TABLES: Final = (Table.LEASES, Table.LEASE_KEYS, Table.SESSIONS, Table.AUTH, Table.MEMBERS)
@@ -27,7 +27,7 @@ class KvChecks:
 
     def __init__(self, world: World, coverage: Coverage, oracle: SimKvMachine) -> None:
         self.oracle = oracle
-        self.sessions = ExactlyOnce(coverage)
+        self.sessions = ExactlyOnce(coverage, sessions_max=SESSIONS_MAX, idle_writes=IDLE_WRITES)
         self.leases = LeaseSafety(world, oracle.leases, coverage)
         self.events = WatchedEvents(oracle)
         self._revision = oracle.revision
@@ -42,8 +42,10 @@ class KvChecks:
         if entry.kind is EntryKind.COMMAND:
             # Leases that end together make several revisions
             revisions = range(self._revision + 1, self.oracle.revision + 1)
+            written: list[Event] = []
             for revision in revisions:
-                self.events.on_revision(revision)
+                written += self.events.on_revision(revision)
+            self.leases.on_written(written)
             self._revision = self.oracle.revision
             command = decode(entry.command)
             assert not isinstance(command, Authorized)

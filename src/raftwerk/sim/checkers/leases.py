@@ -4,6 +4,7 @@ A small model of what the commands in the log mean stands beside the machine: it
 Time is the world's. Clocks of nodes go at most DRIFT_PPM_MAX fast, and by so much a lease may end early, but no more.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +19,7 @@ from raftwerk.kv.commands import (
 )
 from raftwerk.kv.lease import Leases
 from raftwerk.sim.checkers import Violation, require
+from raftwerk.sim.checkers.events import Event
 from raftwerk.sim.clock import DRIFT_PPM_MAX
 from raftwerk.sim.coverage import Coverage
 from raftwerk.sim.world import World
@@ -49,6 +51,8 @@ class LeaseSafety:
         self._leases = leases
         self._coverage = coverage
         self._model: dict[int, _Lease] = {}
+        self._lease_of: dict[bytes, int] = {}
+        """Of the keys whose newest version is under a lease."""
         self._number = 0
         self._term = 0
         self._holders: dict[bytes, tuple[int, int]] = {}
@@ -85,6 +89,25 @@ class LeaseSafety:
             self._coverage.mark("lease: led")
         for lease_id in touched:
             self._compare(lease_id)
+
+    def on_written(self, events: Sequence[Event]) -> None:
+        """The events of a command, which may be about to end leases: their keys are gone already."""
+        touched: set[int] = set()
+        for event in events:
+            key, lease_id = event.kv.key, event.kv.lease
+            touched |= {lease_id, self._lease_of.pop(key, 0)}
+            if lease_id:
+                self._lease_of[key] = lease_id
+        for lease_id in sorted(touched - {0}):
+            keys = sorted([key for key, its in self._lease_of.items() if its == lease_id])
+            found = self._leases.keys(lease_id)
+            text = f"{found} are attached to lease {lease_id}, the keys under it are {keys}"
+            require(found == keys, "Lease safety", text)
+            require(
+                not keys or lease_id in self._model,
+                "Lease safety",
+                f"{keys} are under lease {lease_id}, which is over",
+            )
 
     def _set(self, lease_id: int, ttl_s: int) -> None:
         self._number += 1

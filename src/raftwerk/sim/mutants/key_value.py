@@ -41,6 +41,41 @@ KEY_VALUE: Final = (
         "pass",
         scenario="ClientsAtWork",
     ),
+    Mutant(
+        "newest-session-put-out",
+        "kv.sessions:Sessions._open",
+        "self._end(next(iter(self._sessions)))",
+        "self._end(next(reversed(self._sessions)))",
+        scenario="SessionsMakeRoom",
+    ),
+    Mutant(
+        "idle-session-stays",
+        "kv.sessions:Sessions._open",
+        "self._uses - self._sessions[oldest].used < self._idle_writes",
+        "True",
+        scenario="SessionsMakeRoom",
+    ),
+    Mutant(
+        "results-never-kept",
+        "kv.sessions:Sessions._kept",
+        "kept = _encode(result)",
+        "kept = NOT_KEPT",
+        scenario="AnswersOfASession",
+    ),
+    Mutant(
+        "room-of-results-never-given-back",
+        "kv.sessions:Sessions._write",
+        "kept_bytes -= self._forget",
+        "self._forget",
+        scenario="AnswersOfASession",
+    ),
+    Mutant(
+        "window-ends-early",
+        "kv.sessions:Sessions._write",
+        "command.number < first + WINDOW",
+        "command.number < first + WINDOW - 1",
+        scenario="AnswersOfASession",
+    ),
     # Leases
     Mutant(
         "lease-ended-by-a-deposed-leader",
@@ -104,6 +139,13 @@ KEY_VALUE: Final = (
         "self.leases, ",
         "",
         scenario="ClientsAtWork",
+    ),
+    Mutant(
+        "key-stays-with-its-lease-before",
+        "kv.versions:Versions._attach",
+        "if old_lease:",
+        "if old_lease and not lease:",
+        scenario="KeyGoesFromLeaseToLease",
     ),
     # Watches
     Mutant(

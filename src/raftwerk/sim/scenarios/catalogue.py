@@ -319,6 +319,9 @@ def _at_work() -> list[Scenario]:
         Scenario("DeposedLeaderEndsNoLease", at_work.deposed_leader_ends_no_lease, _options(3)),
         Scenario("RenewalMeetsTheEnd", at_work.renewal_meets_the_end, _options(3)),
         Scenario("LeaseOutlivesItsLeaders", at_work.lease_outlives_its_leaders, patient),
+        Scenario("KeyGoesFromLeaseToLease", at_work.key_goes_from_lease_to_lease, _options(3)),
+        Scenario("SessionsMakeRoom", at_work.sessions_make_room, _options(3)),
+        Scenario("AnswersOfASession", at_work.answers_of_a_session, _options(3)),
         Scenario(
             "ConfigurationInForceOnAppend",
             membership.configuration_in_force_on_append,
