@@ -76,6 +76,11 @@ def test_a_write_is_executed_once_and_answered_alike() -> None:
         log.again(7, 1, PutResult(3, None))
 
 
+def test_an_answer_is_not_given_for_nothing() -> None:
+    with pytest.raises(Violation, match="was answered, and not executed"):
+        Told(7).again(7, 1)
+
+
 @pytest.mark.parametrize(
     "refusal",
     [

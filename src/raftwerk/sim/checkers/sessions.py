@@ -20,7 +20,7 @@ from raftwerk.kv.commands import (
     SessionOpenAs,
     SessionWrite,
 )
-from raftwerk.kv.results import KvError, SessionResult
+from raftwerk.kv.results import KvError, PutResult, SessionResult
 from raftwerk.kv.sessions import KEPT_BYTES_MAX, WINDOW
 from raftwerk.sim.checkers import Violation, require
 from raftwerk.sim.coverage import Coverage
@@ -108,6 +108,8 @@ class ExactlyOnce:
             if result in REFUSALS:
                 text = f"{_name(command)} was refused, and nothing is against it: {result}"
                 raise Violation(_INVARIANT, text)
+            if isinstance(result, PutResult) and not has_changed:
+                raise Violation(_INVARIANT, f"{_name(command)} was answered, and not executed")
             self._keep(command, isinstance(result, KvError), answer)
             return
         if has_changed or answer != required:
