@@ -154,7 +154,8 @@ def test_numbers_that_were_acknowledged_are_over_for_ever() -> None:
 def test_what_is_refused_acknowledges_nothing() -> None:
     log = Told(7)
     log.refused(7, 4, KvError.OUTSIDE_WINDOW, first=5)
-    log.done(7, 1)
+    with pytest.raises(Violation, match="write 1 of session 7 was refused"):
+        log.refused(7, 1, KvError.OUTSIDE_WINDOW)
 
 
 def test_results_are_kept_as_far_as_there_is_room() -> None:
