@@ -18,3 +18,8 @@ def examples_in(name: str) -> list[bytes]:
         for block in blocks
         if "|" in block
     ]
+
+
+def python_in(name: str) -> list[str]:
+    """The text of each block of Python."""
+    return re.findall(r"^```python\n(.*?)^```$", text_of(name), re.MULTILINE | re.DOTALL)

@@ -38,7 +38,20 @@ def test_a_mutant_is_found_kept_and_replayed(tmp_path: Path) -> None:
     assert (healed.exit_code, "Every property holds." in healed.output) == (0, True)
 
 
-def test_wrong_usage() -> None:
-    for arguments in (["--nodes", "0"], ["--mutant", "nothing"], ["--replay", "/nowhere"]):
-        answer = explore(*arguments)
-        assert answer.exit_code == 2, answer.output
+def test_wrong_usage(tmp_path: Path) -> None:
+    refusals = {
+        "--nodes 0": "0 nodes",
+        "--mutant nothing": "there is no mutant 'nothing'",
+        "--mutant vote-not-persistet": "did you mean vote-not-persisted or",
+        "--replay /nowhere": "No such file",
+        "--states 0": "--states",
+        "--replay x --nodes 3": "--nodes does not go with --replay, which takes --trace",
+        "--replay x --write y": "--write does not go with --replay",
+        "--instant-disk --trace /nowhere/x": "--trace /nowhere/x cannot be written",
+        f"--write {tmp_path}": f"--write {tmp_path} cannot be written: Is a directory",
+    }
+    for arguments, words in refusals.items():
+        answer = explore(*arguments.split())
+        output = " ".join(answer.output.split())
+        assert (answer.exit_code, words in output) == (2, True), answer.output
+        assert "level" not in output

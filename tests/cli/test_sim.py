@@ -1,12 +1,18 @@
 """`raftwerk sim`."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from raftwerk.cli.main import app
+from raftwerk.cli.sim import tell
+from raftwerk.sim.campaign import Summary
+from raftwerk.sim.coverage import EXPECTED
+from raftwerk.sim.mutants.catalogue import BY_NAME
+from raftwerk.sim.mutants.mutant import applied
 
 
 def sim(*arguments: str) -> Result:
@@ -41,8 +47,67 @@ def test_a_mutant_is_hunted() -> None:
     assert "Durability" in answer.output
 
 
-@pytest.mark.parametrize("option", ["--scenario", "--mutant"])
-def test_unknown_name_is_wrong_usage(option: str) -> None:
-    answer = sim(option, "nothing")
-    assert answer.exit_code == 2
-    assert "there is no" in answer.output
+def test_mutants_are_listed() -> None:
+    answer = sim("--mutant", "list")
+    assert answer.exit_code == 0
+    assert "vote-not-persisted  in raft.request_vote:receive, caught by AVoter" in answer.output
+
+
+REFUSALS = {
+    "--scenario Bakcup": "did you mean Backup?",
+    "--mutant vote-not-persistet": "did you mean vote-not-persisted or",
+    "--runs 3 --scenario Backup": "--runs does not go with --scenario, which takes --seed and --trace",
+    "--mutants --seed 4": "--seed does not go with --mutants, which takes --jobs",
+    "--seed 1 --jobs 2": "--jobs does not go with --seed, which takes --trace",
+    "--trace t.jsonl": "--trace does not go with a run of many seeds",
+    "--scenario all --trace t.jsonl": "--trace is of one run",
+    "--seed 1 --trace /nowhere/t.jsonl": "--trace /nowhere/t.jsonl cannot be written: No such file",
+    "--runs 0": "--runs",
+    "--jobs -1": "--jobs",
+    "--jobs 100000": "--jobs",
+    "--seed -1": "--seed",
+    "--minutes 0": "--minutes 0.0: must be more than 0",
+    "--minutes nan": "--minutes nan: must be more than 0",
+}
+
+
+@pytest.mark.parametrize("arguments", REFUSALS)
+def test_what_cannot_be_is_refused_before_anything_runs(arguments: str) -> None:
+    answer = sim(*arguments.split())
+    assert answer.exit_code == 2, answer.output
+    assert REFUSALS[arguments] in " ".join(answer.output.split())
+    assert "virtual time" not in answer.output
+
+
+def test_seed_0_is_a_seed() -> None:
+    with applied(BY_NAME["stale-vote-counted"]):
+        answer = sim("--scenario", "AVoteMeetsALaterCandidacy", "--seed", "0")
+    assert answer.exit_code == 1
+    assert "--scenario AVoteMeetsALaterCandidacy --seed 0" in answer.output
+
+
+def test_a_failure_is_made_smaller_in_sight() -> None:
+    seed = BY_NAME["term-not-persisted"].seed
+    with applied(BY_NAME["term-not-persisted"]):
+        answer = sim("--seed", str(seed))
+    assert answer.exit_code == 1
+    assert "making the failure smaller, with 120 runs at most" in answer.output
+    assert "this is enough to break it" in answer.output
+
+
+@pytest.mark.parametrize(
+    ("runs", "missing", "word", "is_well"),
+    [
+        (1, True, "Every property held in every run.", True),
+        (1_000, False, "Every property held in every run.", True),
+        (1_000, True, "Failed: every property held, but 1 marks were never visited", False),
+    ],
+)
+def test_a_long_campaign_that_missed_something_says_that_it_failed(
+    runs: int, missing: bool, word: str, is_well: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    visited = Counter(EXPECTED[missing:])
+    assert tell(Summary(runs=runs, coverage=visited)) is is_well
+    output = " ".join(capsys.readouterr().out.split())
+    assert word in output
+    assert output.count("Every property held") == is_well

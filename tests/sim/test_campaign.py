@@ -16,11 +16,11 @@ def test_campaign_runs_every_seed_once_and_adds_up() -> None:
         assert summary.runs == len(seen)
 
     with ThreadPoolExecutor(1) as executor:
-        summary = campaign(executor, 2, iter(range(1, 5)), seconds_max=60, on_report=on_report)
-    assert sorted(seen) == [1, 2, 3, 4]
+        summary = campaign(executor, 2, range(1, 3), seconds_max=60, on_report=on_report)
+    assert sorted(seen) == [1, 2]
     assert summary.failures == []
-    assert summary.coverage["start: new"] > 4
-    assert summary.simulated_ms > 4 * 11_000
+    assert summary.coverage["start: new"] > 2
+    assert summary.simulated_ms > 2 * 11_000
 
 
 class AtOnce(ThreadPoolExecutor):

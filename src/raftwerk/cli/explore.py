@@ -1,13 +1,17 @@
 """`raftwerk explore`: every behaviour of the core within bounds; a counter-example, told and replayed."""
 
+from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from raftwerk.cli.given import options_given
+from raftwerk.cli.output_file import check_writable
 from raftwerk.errors import RaftwerkError, UsageError
 from raftwerk.sim.explore.bounds import Bounds
 from raftwerk.sim.explore.replay import Kept, keep, read, tell, write
@@ -15,6 +19,7 @@ from raftwerk.sim.explore.report import Report
 from raftwerk.sim.explore.search import Search
 from raftwerk.sim.mutants.catalogue import BY_NAME
 from raftwerk.sim.mutants.mutant import applied
+from raftwerk.sim.names import chosen
 
 console = Console(highlight=False)
 
@@ -22,6 +27,7 @@ INTERRUPTED = 130
 
 
 def explore(
+    context: typer.Context,
     nodes: Annotated[int, typer.Option(help="How many nodes.")] = 3,
     terms: Annotated[int, typer.Option(help="No election beyond this term.")] = 1,
     proposals: Annotated[int, typer.Option(help="Commands of clients.")] = 0,
@@ -43,7 +49,7 @@ def explore(
     ] = True,
     followers: Annotated[bool, typer.Option(help="Clients ask followers too.")] = False,
     symmetry: Annotated[bool, typer.Option(help="States alike but for names are one.")] = True,
-    states: Annotated[int | None, typer.Option(help="Stop after about so many.")] = None,
+    states: Annotated[int | None, typer.Option(min=1, help="Stop after about so many.")] = None,
     mutant: Annotated[str, typer.Option(help="Put this defect into the code first.")] = "",
     write_to: Annotated[
         Path | None, typer.Option("--write", help="Keep the counter-example here.")
@@ -62,6 +68,7 @@ def explore(
     a shortest one. Exit code 0: all covered, nothing broken; 1: a counter-example, or not all was covered.
     """
     try:
+        _check(options_given(context), trace, write_to)
         if replay is not None:
             is_well = _replay(replay, trace)
         else:
@@ -82,9 +89,18 @@ def explore(
             with _defect(mutant):
                 is_well = _search(bounds, symmetry, states, mutant, write_to, trace)
     except (RaftwerkError, OSError) as error:
-        console.print(f"[red]raftwerk explore:[/red] {error}")
+        console.print(f"[red]raftwerk explore:[/red] {escape(str(error))}")
         raise typer.Exit(2) from error
     raise typer.Exit(0 if is_well else 1)
+
+
+def _check(given: Collection[str], trace: Path | None, write_to: Path | None) -> None:
+    """Raises UsageError for what would come to nothing. A counter-example that was kept says all: bounds and defect."""
+    for option in given:
+        if "--replay" in given and option not in ("--replay", "--trace"):
+            raise UsageError(f"{option} does not go with --replay, which takes --trace")
+    check_writable("--trace", trace)
+    check_writable("--write", write_to)
 
 
 def _search(
@@ -158,6 +174,4 @@ def _replay(path: Path, trace: Path | None) -> bool:
 def _defect(name: str) -> AbstractContextManager[None]:
     if not name:
         return nullcontext()
-    if name not in BY_NAME:
-        raise UsageError(f"there is no mutant {name!r}; there are: {', '.join(BY_NAME)}")
-    return applied(BY_NAME[name])
+    return applied(chosen("mutant", name, BY_NAME))

@@ -1,63 +1,117 @@
 """`raftwerk sim`: simulations of the production code, from seeds: a swarm, one seed, a scenario, or the mutants."""
 
 import itertools
+import multiprocessing
 import os
-from collections.abc import Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor
-from contextlib import nullcontext
+import signal
+from collections.abc import Collection, Iterator
+from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, TextIO
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from raftwerk.cli.given import options_given
+from raftwerk.cli.output_file import check_writable
 from raftwerk.errors import RaftwerkError, UsageError
-from raftwerk.sim.campaign import Catch, Summary, campaign, hunt
+from raftwerk.sim.campaign import Summary, campaign, hunt
 from raftwerk.sim.coverage import never_visited
 from raftwerk.sim.mutants.catalogue import BY_NAME, MUTANTS
 from raftwerk.sim.mutants.mutant import Mutant
+from raftwerk.sim.names import chosen
 from raftwerk.sim.run import Failure, Report, plan, run
-from raftwerk.sim.scenarios.catalogue import SCENARIOS, find, perform
-from raftwerk.sim.shrink import shrink
+from raftwerk.sim.scenarios.catalogue import SCENARIOS, find
+from raftwerk.sim.scenarios.scenario import perform
+from raftwerk.sim.shrink import ATTEMPTS_MAX, Smaller, shrink
 
 RUNS = 100
 MARKS_AFTER_RUNS = 1_000
 """So many runs should visit everything."""
 ATTEMPTS = 200
+JOBS_MAX = 256
+INTERRUPTED = 130
+
+MODES = {
+    "--mutants": ("--jobs",),
+    "--mutant": ("--jobs",),
+    "--scenario": ("--seed", "--trace"),
+    "--seed": ("--trace",),
+    "": ("--runs", "--minutes", "--first", "--jobs"),
+}
+"""What can be done, by the option that asks for it ("": many seeds), and which options say more about it."""
 
 console = Console(highlight=False)
 
 
 def sim(
-    seed: Annotated[int | None, typer.Option(help="Run this one seed, and tell its story.")] = None,
-    runs: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
+    context: typer.Context,
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Run this one seed, and tell its story.")
+    ] = None,
+    runs: Annotated[int | None, typer.Option(min=1, help=f"How many seeds; else {RUNS}.")] = None,
     minutes: Annotated[float | None, typer.Option(help="As many seeds as fit in.")] = None,
-    first: Annotated[int, typer.Option(help="The first seed of many.")] = 1,
-    jobs: Annotated[int, typer.Option(help="Processes; 0: one for each core.")] = 0,
+    first: Annotated[
+        int | None, typer.Option(min=0, help="The first seed of many; else 1.")
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=0, max=JOBS_MAX, help="Processes; 0 or none: one for each core."),
+    ] = None,
     scenario: Annotated[
-        str, typer.Option(help="Play this scenario; 'all': every one; 'list': their names.")
-    ] = "",
-    mutant: Annotated[str, typer.Option(help="Look for a seed that catches this defect.")] = "",
-    mutants: Annotated[bool, typer.Option("--mutants", help="The same for all defects.")] = False,
-    trace: Annotated[Path | None, typer.Option(help="Write the trace of the run here.")] = None,
+        str | None,
+        typer.Option(help="Play this scenario, with --seed or seed 1; 'all', or 'list'."),
+    ] = None,
+    mutant: Annotated[
+        str | None,
+        typer.Option(help="Put this defect into the code, and look who notices; or 'list'."),
+    ] = None,
+    mutants: Annotated[
+        bool, typer.Option("--mutants", help="The same for all defects, one at a time.")
+    ] = False,
+    trace: Annotated[
+        Path | None, typer.Option(help="Write the trace of one seed or scenario here.")
+    ] = None,
 ) -> None:
-    """Run the production code in virtual time, on a faulty network and faulty disks, from a seed."""
-    jobs = jobs or os.cpu_count() or 1
+    """Run the production code in virtual time, on a faulty network and faulty disks, from a seed.
+
+    Without options: the seeds 1 to 100. --runs, --minutes, --first and --jobs are of many seeds (--jobs of mutants too).
+    Exit code 0: every property held, every mutant was caught; 1: not so; 2: wrong usage; 130: interrupted.
+    """
     try:
-        if mutant or mutants:
-            is_well = _hunt(_chosen(mutant), jobs)
-        elif scenario:
-            is_well = _scenarios(scenario, seed or 1, trace)
+        _check(options_given(context), scenario or mutant)
+        if minutes is not None and not minutes > 0:
+            raise UsageError(f"--minutes {minutes}: must be more than 0")
+        check_writable("--trace", trace)
+        jobs = jobs or os.cpu_count() or 1
+        if mutants or mutant is not None:
+            is_well = _mutants(mutant, jobs)
+        elif scenario is not None:
+            is_well = _scenarios(scenario, 1 if seed is None else seed, trace)
         elif seed is not None:
             is_well = _one(seed, trace)
         else:
-            is_well = _swarm(first, runs, minutes, jobs)
-    except RaftwerkError as error:
-        console.print(f"[red]raftwerk sim:[/red] {error}")
+            is_well = _swarm(1 if first is None else first, runs, minutes, jobs)
+    except (RaftwerkError, OSError) as error:
+        console.print(f"[red]raftwerk sim:[/red] {escape(str(error))}")
         raise typer.Exit(2) from error
     raise typer.Exit(0 if is_well else 1)
+
+
+def _check(given: Collection[str], name: str | None) -> None:
+    """Raises UsageError for an option that says nothing about what is to be done. name: of a scenario or mutant."""
+    mode = next(mode for mode in MODES if mode in given or not mode)
+    for option in given:
+        if option != mode and option not in MODES[mode]:
+            which = mode or "a run of many seeds"
+            takes = " and ".join(MODES[mode])
+            raise UsageError(f"{option} does not go with {which}, which takes {takes}")
+    if "--trace" in given and name in ("all", "list"):
+        raise UsageError("--trace is of one run: name one scenario")
 
 
 def _file(trace: Path | None) -> "nullcontext[TextIO | None] | TextIO":
@@ -79,17 +133,56 @@ def _one(seed: int, trace: Path | None) -> bool:
         console.print("[green]Every property held.[/green]")
         return True
     console.print(str(report.failure), markup=False)
-    smaller = shrink(seed)
-    if smaller is not None:
-        console.print(f"\nafter {smaller.attempts} attempts, this is enough to break it:")
-        console.print(smaller.options)
-        for fault in smaller.faults:
-            console.print(f"  {fault}")
+    _make_smaller(seed)
     return False
+
+
+def _make_smaller(seed: int) -> None:
+    """Tell what is enough to break it. Ctrl-C ends the search with what is found so far."""
+    smallest: Smaller | None = None
+    console.print(
+        f"\nmaking the failure smaller, with {ATTEMPTS_MAX} runs at most (Ctrl-C: the smallest so far):"
+    )
+    try:
+        with console.status("the first run") as status:
+
+            def on_attempt(smaller: Smaller) -> None:
+                nonlocal smallest
+                smallest = smaller
+                status.update(f"run {smaller.attempts}: {len(smaller.faults)} faults are left")
+
+            smallest = shrink(seed, on_attempt=on_attempt)
+    except KeyboardInterrupt as interrupt:
+        _tell_smaller(smallest)
+        raise typer.Exit(INTERRUPTED) from interrupt
+    _tell_smaller(smallest)
+
+
+def _tell_smaller(smallest: Smaller | None) -> None:
+    if smallest is not None:
+        console.print(f"after {smallest.attempts} attempts, this is enough to break it:")
+        console.print(smallest.options)
+        for fault in smallest.faults:
+            console.print(f"  {fault}", markup=False)
 
 
 def _seeds(first: int, runs: int | None) -> Iterator[int]:
     return iter(range(first, first + runs)) if runs is not None else itertools.count(first)
+
+
+@contextmanager
+def _workers(jobs: int) -> Iterator[Executor]:
+    """Processes that leave Ctrl-C to this one, and end at once when it is told."""
+    with ProcessPoolExecutor(
+        jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
+    ) as executor:
+        try:
+            yield executor
+        except KeyboardInterrupt:
+            executor.shutdown(wait=False, cancel_futures=True)
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            raise
 
 
 def _swarm(first: int, runs: int | None, minutes: float | None, jobs: int) -> bool:
@@ -97,26 +190,36 @@ def _swarm(first: int, runs: int | None, minutes: float | None, jobs: int) -> bo
         runs = RUNS
     seconds_max = float("inf") if minutes is None else 60 * minutes
     text = TextColumn("{task.description}")
-    with Progress(
-        SpinnerColumn(), text, BarColumn(), TimeElapsedColumn(), console=console
-    ) as progress:
-        total = runs if runs is not None else seconds_max
-        task = progress.add_task("seeds", total=total)
+    so_far = Summary()
+    bar = Progress(SpinnerColumn(), text, BarColumn(), TimeElapsedColumn(), console=console)
+    try:
+        with bar as progress:
+            total = runs if runs is not None else seconds_max
+            task = progress.add_task("seeds", total=total)
 
-        def on_report(report: Report, summary: Summary) -> None:
-            done = summary.runs if runs is not None else summary.seconds
-            words = f"{summary.runs} runs, {summary.simulated_ms / 1000:.0f} s simulated"
-            progress.update(task, completed=done, description=words)
-            if report.failure is not None:
-                console.print(f"[red]seed {report.seed}: {report.failure.invariant}[/red]")
+            def on_report(report: Report, summary: Summary) -> None:
+                nonlocal so_far
+                so_far = summary
+                done = summary.runs if runs is not None else summary.seconds
+                words = f"{summary.runs} runs, {summary.simulated_ms / 1000:.0f} s simulated"
+                progress.update(task, completed=done, description=words)
+                if report.failure is not None:
+                    console.print(f"[red]seed {report.seed}: {report.failure.invariant}[/red]")
 
-        with ProcessPoolExecutor(jobs) as executor:
-            seeds = _seeds(first, runs)
-            summary = campaign(executor, jobs, seeds, seconds_max=seconds_max, on_report=on_report)
-    return _tell(summary)
+            with _workers(jobs) as executor:
+                seeds = _seeds(first, runs)
+                so_far = campaign(
+                    executor, jobs, seeds, seconds_max=seconds_max, on_report=on_report
+                )
+    except KeyboardInterrupt as interrupt:
+        console.print("[yellow]Interrupted.[/yellow] What was done until then:")
+        tell(so_far)
+        raise typer.Exit(INTERRUPTED) from interrupt
+    return tell(so_far)
 
 
-def _tell(summary: Summary) -> bool:
+def tell(summary: Summary) -> bool:
+    """What a campaign was. Returns whether it is one without a fault."""
     table = Table("mark", "how often", title="what really happened")
     for name, count in sorted(summary.coverage.items()):
         table.add_row(name, str(count))
@@ -127,20 +230,27 @@ def _tell(summary: Summary) -> bool:
         f"{summary.events} events in {seconds:.0f} s ({summary.events / seconds:.0f} a second)"
     )
     missing = never_visited(summary.coverage)
+    must_visit = summary.runs >= MARKS_AFTER_RUNS
     if missing:
         console.print(f"[yellow]never visited:[/yellow] {', '.join(missing)}")
     for failure in summary.failures:
         console.print(str(failure), markup=False)
-    if not summary.failures:
+    if summary.failures:
+        console.print(f"[red]A property broke in {len(summary.failures)} runs.[/red]")
+    elif missing and must_visit:
+        console.print(
+            f"[red]Failed:[/red] every property held, but {len(missing)} marks were never visited, "
+            f"and {MARKS_AFTER_RUNS} runs should visit all: what they name was not tested."
+        )
+    else:
         console.print("[green]Every property held in every run.[/green]")
-    is_long = summary.runs >= MARKS_AFTER_RUNS
-    return not summary.failures and not (is_long and missing)
+    return not summary.failures and not (must_visit and missing)
 
 
 def _scenarios(name: str, seed: int, trace: Path | None) -> bool:
     if name == "list":
         for scenario in SCENARIOS.values():
-            console.print(f"[bold]{scenario.name}[/bold]  {scenario.text}")
+            console.print(f"[bold]{scenario.name}[/bold]  {escape(scenario.text)}", soft_wrap=True)
         return True
     chosen = list(SCENARIOS.values()) if name == "all" else [find(name)]
     failures: list[Failure] = []
@@ -156,21 +266,27 @@ def _scenarios(name: str, seed: int, trace: Path | None) -> bool:
     return not failures
 
 
-def _chosen(name: str) -> list[Mutant]:
-    if name and name not in BY_NAME:
-        raise UsageError(f"there is no mutant {name!r}; there are: {', '.join(BY_NAME)}")
-    return [BY_NAME[name]] if name else list(MUTANTS)
+def _mutants(name: str | None, jobs: int) -> bool:
+    if name != "list":
+        return _hunt(list(MUTANTS) if name is None else [chosen("mutant", name, BY_NAME)], jobs)
+    for mutant in MUTANTS:
+        by = mutant.scenario or f"seed {mutant.seed}"
+        console.print(
+            f"[bold]{mutant.name}[/bold]  in {mutant.where}, caught by {by}", soft_wrap=True
+        )
+    return True
 
 
-def _hunt(chosen: list[Mutant], jobs: int) -> bool:
+def _hunt(mutants: list[Mutant], jobs: int) -> bool:
     """Each mutant lives in the process of its worker alone, and goes when it is done."""
     table = Table("mutant", "runs", "seed", "caught by")
-    executor: Executor
-    with ProcessPoolExecutor(jobs) as executor, console.status("hunting"):
-        futures = [executor.submit(hunt, mutant, ATTEMPTS) for mutant in chosen]
-        catches: list[Catch] = [future.result() for future in futures]
+    with _workers(jobs) as executor, console.status("hunting") as status:
+        futures = [executor.submit(hunt, mutant, ATTEMPTS) for mutant in mutants]
+        for count, _ in enumerate(as_completed(futures), 1):
+            status.update(f"hunting: {count} of {len(futures)} done")
+        catches = [future.result() for future in futures]
     for catch in catches:
         caught_by = catch.invariant or "[red]survived[/red]"
         table.add_row(catch.mutant, str(catch.attempts), str(catch.seed or ""), caught_by)
     console.print(table)
-    return all(catch.seed for catch in catches)
+    return all(catch.invariant for catch in catches)

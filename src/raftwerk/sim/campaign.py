@@ -5,13 +5,14 @@ A worker is a function of picklable arguments, so that executors of other packag
 
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 
 from raftwerk.sim.mutants.mutant import Mutant, applied
 from raftwerk.sim.run import Failure, Report, run
-from raftwerk.sim.scenarios.catalogue import find, perform
+from raftwerk.sim.scenarios.catalogue import find
+from raftwerk.sim.scenarios.scenario import perform
 
 
 @dataclass(slots=True)
@@ -49,13 +50,14 @@ class Catch:
 def campaign(
     executor: Executor,
     jobs: int,
-    seeds: Iterator[int],
+    seeds: Iterable[int],
     *,
-    seconds_max: float,
-    on_report: Callable[[Report, Summary], None],
+    seconds_max: float = float("inf"),
+    on_report: Callable[[Report, Summary], None] = lambda _report, _summary: None,
     failures_max: int = 10,
 ) -> Summary:
-    """Run seeds until they end, time is up, or too much has failed. jobs: how many at once."""
+    """Run seeds until they end, time is up, or too much has failed. jobs: how many at once; on_report: after each run."""
+    seeds = iter(seeds)
     summary, started = Summary(), time.monotonic()
     waiting: set[Future[Report]] = set()
     is_over = False

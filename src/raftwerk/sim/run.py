@@ -5,12 +5,14 @@ for a majority of them: then requests must go through, and all nodes must come t
 """
 
 import traceback
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, TextIO
 
 from raftwerk.kv.commands import Put, encode
+from raftwerk.kv.results import PutResult
 from raftwerk.raft.types import NodeId
 from raftwerk.sim import faults as fault_schedule
 from raftwerk.sim import options as swarm
@@ -19,6 +21,7 @@ from raftwerk.sim.clients.leases import TTLS_S
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.faults import Fault
 from raftwerk.sim.options import Options
+from raftwerk.sim.trace import TraceLost
 from raftwerk.sim.workload import Workload
 from raftwerk.sim.world import World
 
@@ -84,35 +87,49 @@ def run(
     options = options or drawn
     simulation = Simulation(seed, options, scheduled if faults is None else faults, file)
     failure = simulation.try_all()
-    cluster = simulation.cluster
-    return Report(
-        seed,
-        cluster.trace.hash,
-        cluster.world.step,
-        cluster.world.now_us // 1000,
-        len(simulation.workload.history.operations),
-        cluster.coverage.counts,
-        failure,
-    )
+    return simulation.report(len(simulation.workload.history.operations), failure)
 
 
-class Simulation:
-    """Both phases of one seed."""
+class Phases(ABC):
+    """Both phases of one seed, whatever is replicated, and whoever the clients are."""
 
-    def __init__(
-        self, seed: int, options: Options, faults: Sequence[Fault], file: TextIO | None
-    ) -> None:
-        self.cluster = Cluster(seed, options, file=file)
-        self.workload = Workload(self.cluster)
+    def __init__(self, cluster: Cluster, faults: Sequence[Fault]) -> None:
+        self.cluster = cluster
         self._faults = faults
-        self._random = self.cluster.stream("liveness")
+        self._random = cluster.stream("liveness")
+
+    @abstractmethod
+    def start_clients(self) -> None:
+        """They begin to call."""
+
+    @abstractmethod
+    def stop_clients(self) -> None:
+        """They begin nothing new."""
+
+    @abstractmethod
+    def new_command(self, node_id: NodeId, attempt: int) -> bytes:
+        """One that must go through when the faults are over; no two are equal."""
+
+    @abstractmethod
+    def is_result(self, answer: object) -> bool:
+        """Whether such a command was answered as it should be."""
+
+    @abstractmethod
+    def finish(self, bound_ms: int) -> None:
+        """All nodes are in one state: what else must come to its end, within the bound."""
+
+    @abstractmethod
+    def check_history(self) -> None:
+        """All is over: judge what the clients saw."""
 
     def try_all(self) -> Failure | None:
         """Whatever goes wrong is a failure: a broken property, or an exception of the production code."""
         try:
             self._safety()
             self._liveness()
-            self._check_history()
+            self.check_history()
+        except TraceLost:
+            raise
         except Violation as violation:
             return self._failure(violation.invariant, violation.text)
         except Exception as error:  # noqa: BLE001  (a bug, wherever it is)
@@ -120,6 +137,19 @@ class Simulation:
                 f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)[-6:])
             )
         return None
+
+    def report(self, operations: int, failure: Failure | None) -> Report:
+        """operations: of all clients."""
+        cluster = self.cluster
+        return Report(
+            cluster.world.seed,
+            cluster.trace.hash,
+            cluster.world.step,
+            cluster.world.now_us // 1000,
+            operations,
+            cluster.coverage.counts,
+            failure,
+        )
 
     def _failure(self, invariant: str, text: str) -> Failure:
         cluster = self.cluster
@@ -130,13 +160,13 @@ class Simulation:
     def _safety(self) -> None:
         cluster = self.cluster
         cluster.start_all()
-        self.workload.start()
+        self.start_clients()
         fault_schedule.arrange(cluster, self._faults)
         cluster.run_ms(cluster.options.safety_ms)
 
     def _liveness(self) -> None:
         cluster, options = self.cluster, self.cluster.options
-        self.workload.stop()
+        self.stop_clients()
         # Faults that began late may end late
         cluster.run_ms(6_000)
         cluster.trace.record(0, "heal", {})
@@ -153,27 +183,7 @@ class Simulation:
         cluster.wait(lambda: self._has_converged(core), bound_ms, "all nodes in one state")
         for node_id in core:
             cluster.check_state(node_id)
-        self.finish_watches(bound_ms)
-        if options.workload.leases:
-            longest_ms = 4 * 1000 * max(TTLS_S)
-            cluster.wait(
-                lambda: cluster.kv.leases.is_empty, bound_ms + longest_ms, "all leases have ended"
-            )
-
-    def finish_watches(self, bound_ms: int) -> None:
-        """Each watch gets all that it lacks, more of it within each bound: it may be far behind."""
-        world, watches = self.cluster.world, self.workload.watches
-        for client in watches:
-            client.finish()
-        before = {client: client.places for client in watches}
-        while not world.run_until(
-            world.now_us + bound_ms * 1000, lambda: not any(client.lacks() for client in watches)
-        ):
-            after = {client: client.places for client in watches}
-            for client in watches:
-                lacks = client.lacks()
-                require(not lacks or after[client] != before[client], "Watches", lacks)
-            before = after
+        self.finish(bound_ms)
 
     def _core(self) -> list[NodeId]:
         """All nodes, or just enough of them."""
@@ -197,11 +207,10 @@ class Simulation:
         def propose() -> None:
             nonlocal attempts
             attempts += 1
-            command = encode(Put(b"live/%d" % node_id, b"%d" % attempts))
-            cluster.nodes[node_id].propose(command, on_answer)
+            cluster.nodes[node_id].propose(self.new_command(node_id, attempts), on_answer)
 
         def on_answer(answer: object) -> None:
-            if type(answer).__name__ == "PutResult":
+            if self.is_result(answer):
                 answers.append(answer)
             else:
                 cluster.world.after(50_000, propose)
@@ -224,7 +233,53 @@ class Simulation:
             for replica in replicas
         )
 
-    def _check_history(self) -> None:
+
+class Simulation(Phases):
+    """Of the key-value machine."""
+
+    def __init__(
+        self, seed: int, options: Options, faults: Sequence[Fault], file: TextIO | None
+    ) -> None:
+        super().__init__(Cluster(seed, options, file=file), faults)
+        self.workload = Workload(self.cluster)
+
+    def start_clients(self) -> None:
+        self.workload.start()
+
+    def stop_clients(self) -> None:
+        self.workload.stop()
+
+    def new_command(self, node_id: NodeId, attempt: int) -> bytes:
+        return encode(Put(b"live/%d" % node_id, b"%d" % attempt))
+
+    def is_result(self, answer: object) -> bool:
+        return isinstance(answer, PutResult)
+
+    def finish(self, bound_ms: int) -> None:
+        cluster = self.cluster
+        self.finish_watches(bound_ms)
+        if cluster.options.workload.leases:
+            longest_ms = 4 * 1000 * max(TTLS_S)
+            cluster.wait(
+                lambda: cluster.kv.leases.is_empty, bound_ms + longest_ms, "all leases have ended"
+            )
+
+    def finish_watches(self, bound_ms: int) -> None:
+        """Each watch gets all that it lacks, more of it within each bound: it may be far behind."""
+        world, watches = self.cluster.world, self.workload.watches
+        for client in watches:
+            client.finish()
+        before = {client: client.places for client in watches}
+        while not world.run_until(
+            world.now_us + bound_ms * 1000, lambda: not any(client.lacks() for client in watches)
+        ):
+            after = {client: client.places for client in watches}
+            for client in watches:
+                lacks = client.lacks()
+                require(not lacks or after[client] != before[client], "Watches", lacks)
+            before = after
+
+    def check_history(self) -> None:
         self.cluster.checks.answers.find(self.workload.history.operations)
         undecided = linearizability.check(self.workload.history)
         self.cluster.coverage.mark(

@@ -27,38 +27,50 @@ class Smaller:
     attempts: int
 
 
-def shrink(seed: int, attempts_max: int = ATTEMPTS_MAX) -> Smaller | None:
-    """Make the failure of a seed smaller; None if the seed does not fail."""
+def shrink(
+    seed: int,
+    attempts_max: int = ATTEMPTS_MAX,
+    on_attempt: Callable[[Smaller], None] = lambda _smallest: None,
+) -> Smaller | None:
+    """Make the failure of a seed smaller; None if the seed does not fail. on_attempt: after each, gets the smallest so far."""
     options, faults = plan(seed)
     first = run(seed).failure
     if first is None:
         return None
-    search = _Search(seed, first, attempts_max)
+    search = _Search(seed, Smaller(options, faults, first, 0), attempts_max, on_attempt)
     faults = search.fewer(faults, lambda some: search.attempt(options, some))
     for simpler in SIMPLIFICATIONS:
         if search.attempt(simpler(options), faults):
             options = simpler(options)
-    return Smaller(options, faults, search.last, search.attempts)
+    return search.smallest
 
 
 class _Search:
-    def __init__(self, seed: int, failure: Failure, attempts_max: int) -> None:
+    def __init__(
+        self,
+        seed: int,
+        start: Smaller,
+        attempts_max: int,
+        on_attempt: Callable[[Smaller], None],
+    ) -> None:
         self._seed = seed
         self._attempts_max = attempts_max
-        self._invariant = failure.invariant
-        self.last = failure
-        self.attempts = 0
+        self._on_attempt = on_attempt
+        self.smallest = start
 
     def attempt(self, options: Options, faults: Sequence[Fault]) -> bool:
         """Whether the same property breaks with these."""
-        if self.attempts >= self._attempts_max:
+        if self.smallest.attempts >= self._attempts_max:
             return False
-        self.attempts += 1
         failure = run(self._seed, options=options, faults=faults).failure
-        if failure is None or failure.invariant != self._invariant:
-            return False
-        self.last = failure
-        return True
+        is_same = failure is not None and failure.invariant == self.smallest.failure.invariant
+        attempts = self.smallest.attempts + 1
+        if failure is not None and is_same:
+            self.smallest = Smaller(options, list(faults), failure, attempts)
+        else:
+            self.smallest = replace(self.smallest, attempts=attempts)
+        self._on_attempt(self.smallest)
+        return is_same
 
     def fewer(self, faults: list[Fault], fails: Callable[[list[Fault]], bool]) -> list[Fault]:
         """Leave out groups of faults, each half as large as the ones before."""

@@ -19,11 +19,16 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Final, TextIO, TypeAlias
 
+from raftwerk.errors import RaftwerkError
 from raftwerk.sim.world import World
 
 Facts: TypeAlias = Mapping[str, int | str]
 
 KEPT: Final = 60
+
+
+class TraceLost(RaftwerkError):
+    """The file of the trace cannot be written; the simulation itself has nothing to do with it."""
 
 
 class Trace:
@@ -44,7 +49,10 @@ class Trace:
         self._last.append((now_us, node, kind, facts))
         if self._file is not None:
             line = {"time_us": now_us, "node": node, "event": kind, **facts}
-            self._file.write(json.dumps(line) + "\n")
+            try:
+                self._file.write(json.dumps(line) + "\n")
+            except OSError as error:
+                raise TraceLost(f"the trace cannot be written: {error}") from error
 
     @property
     def hash(self) -> str:

@@ -1,6 +1,7 @@
 """Sessions, leases, locks and watches at work, under other seeds; and that everything happens there."""
 
-from raftwerk.sim.scenarios.catalogue import SCENARIOS, perform
+from raftwerk.sim.scenarios.catalogue import SCENARIOS
+from raftwerk.sim.scenarios.scenario import perform
 from raftwerk.sim.scenarios.stage import Stage
 
 

@@ -3,7 +3,8 @@
 import pytest
 
 from raftwerk.sim.scenarios import course_rsm
-from raftwerk.sim.scenarios.catalogue import SCENARIOS, Scenario, perform
+from raftwerk.sim.scenarios.catalogue import SCENARIOS
+from raftwerk.sim.scenarios.scenario import Scenario, perform
 
 RSM = [
     scenario

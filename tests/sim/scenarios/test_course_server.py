@@ -2,8 +2,9 @@
 
 import pytest
 
-from raftwerk.sim.scenarios.catalogue import SCENARIOS, Scenario, perform
+from raftwerk.sim.scenarios.catalogue import SCENARIOS
 from raftwerk.sim.scenarios.course_server import Clerk, Seen, Write, locking, work
+from raftwerk.sim.scenarios.scenario import Scenario, perform
 from raftwerk.sim.scenarios.stage import Stage
 
 ONE = SCENARIOS["KvsrvReliablePut"].options

@@ -2,7 +2,8 @@
 
 import pytest
 
-from raftwerk.sim.scenarios.catalogue import SCENARIOS, perform
+from raftwerk.sim.scenarios.catalogue import SCENARIOS
+from raftwerk.sim.scenarios.scenario import perform
 
 
 @pytest.mark.parametrize("name", ["ConfigurationInForceOnAppend", "ConfigurationRolledBack"])

@@ -3,7 +3,8 @@
 import pytest
 
 from raftwerk.sim.scenarios import releases
-from raftwerk.sim.scenarios.catalogue import SCENARIOS, Scenario, perform
+from raftwerk.sim.scenarios.catalogue import SCENARIOS
+from raftwerk.sim.scenarios.scenario import Scenario, perform
 
 RELEASES = [
     scenario

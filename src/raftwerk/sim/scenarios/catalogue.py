@@ -1,18 +1,14 @@
 """All scenarios by name."""
 
-import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from typing import Final, TextIO
+from typing import Final
 
-from raftwerk.errors import UsageError
 from raftwerk.raft.config import Config
 from raftwerk.raft.membership import Membership
-from raftwerk.sim.checkers import Violation
+from raftwerk.sim.names import chosen
 from raftwerk.sim.network import NetworkOptions
 from raftwerk.sim.options import Options, WorkloadOptions
-from raftwerk.sim.run import Failure
 from raftwerk.sim.scenarios import (
     at_work,
     course_kv,
@@ -26,25 +22,7 @@ from raftwerk.sim.scenarios import (
     releases,
 )
 from raftwerk.sim.scenarios.course_kv import Course
-from raftwerk.sim.scenarios.stage import Stage
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """prepares: whether the play itself begins the cluster. finishes: whether it does not bring all nodes to one state."""
-
-    name: str
-    play: Callable[[Stage], None]
-    options: Options
-    prepares: bool = False
-    finishes: bool = False
-
-    @property
-    def text(self) -> str:
-        """What it is about."""
-        play = self.play.func if isinstance(self.play, partial) else self.play
-        return (play.__doc__ or "").partition("\n")[0]
-
+from raftwerk.sim.scenarios.scenario import Scenario
 
 CONFIG: Final = Config(heartbeat_interval_ms=50, election_timeout_ms=300)
 SHORT_LOG: Final = replace(CONFIG, tail_entries=5)
@@ -94,13 +72,29 @@ def _raft() -> list[Scenario]:
         Scenario(
             "Figure8Unreliable", course.figure_8_unreliable, _options(5, CONFIG, LONG_REORDERING)
         ),
-        Scenario("ReliableChurn", course.churn, _options(5)),
-        Scenario("UnreliableChurn", course.churn, _options(5, CONFIG, LOSSY)),
+        Scenario("ReliableChurn", course.churn, _options(5), amid="a reliable network"),
+        Scenario(
+            "UnreliableChurn", course.churn, _options(5, CONFIG, LOSSY), amid="a lossy network"
+        ),
         Scenario("SnapshotBasic", course.snapshot_basic, _options(3, SHORT_LOG)),
-        Scenario("SnapshotInstall", course.snapshot_install, _options(3, SHORT_LOG)),
-        Scenario("SnapshotInstallUnreliable", course.snapshot_install, lossy),
-        Scenario("SnapshotInstallCrash", course.snapshot_install_crash, _options(3, SHORT_LOG)),
-        Scenario("SnapshotInstallUnCrash", course.snapshot_install_crash, lossy),
+        Scenario(
+            "SnapshotInstall",
+            course.snapshot_install,
+            _options(3, SHORT_LOG),
+            amid="a reliable network",
+        ),
+        Scenario(
+            "SnapshotInstallUnreliable", course.snapshot_install, lossy, amid="a lossy network"
+        ),
+        Scenario(
+            "SnapshotInstallCrash",
+            course.snapshot_install_crash,
+            _options(3, SHORT_LOG),
+            amid="a reliable network",
+        ),
+        Scenario(
+            "SnapshotInstallUnCrash", course.snapshot_install_crash, lossy, amid="a lossy network"
+        ),
         Scenario("SnapshotAllCrash", course.snapshot_all_crash, _options(3, SHORT_LOG)),
         Scenario("SnapshotInit", course.snapshot_init, _options(3, SHORT_LOG)),
     ]
@@ -122,7 +116,18 @@ def _kv(
     )
     options = _options(nodes, config, LOSSY if is_lossy else None, workload)
     play = partial(course_kv.play, course=course)
-    return Scenario(name, play, options, finishes=True)
+    amid = {
+        f"{nodes} node{'s' * (nodes > 1)}": True,
+        f"{clients} client{'s' * (clients > 1)}": True,
+        "one group of keys": groups == 1,
+        "sessions that send again": sessions > 0,
+        "a lossy network": is_lossy,
+        "partitions": course.partitions,
+        "crashes": course.crashes,
+        "snapshots": config is SHORT_LOG and nodes > 1,
+    }
+    words = ", ".join(word for word, is_so in amid.items() if is_so)
+    return Scenario(name, play, options, finishes=True, amid=words)
 
 
 def _key_value() -> list[Scenario]:
@@ -131,7 +136,7 @@ def _key_value() -> list[Scenario]:
     short = SHORT_LOG
     return [
         _kv("Basic", quiet),
-        Scenario("Speed", course_kv.speed, _options(3)),
+        Scenario("Speed", course_kv.speed, _options(3), amid="the whole log"),
         _kv("Concurrent", quiet, clients=5),
         _kv("Unreliable", quiet, clients=5, is_lossy=True),
         _kv("UnreliableOneKey", quiet, clients=5, is_lossy=True, nodes=3, groups=1),
@@ -153,7 +158,7 @@ def _key_value() -> list[Scenario]:
         ),
         Scenario("SnapshotRPC", course_kv.snapshot_lagging, _options(3, short)),
         Scenario("SnapshotSize", course_kv.snapshot_size, _options(3, short)),
-        Scenario("SnapshotSpeed", course_kv.speed, _options(3, short)),
+        Scenario("SnapshotSpeed", course_kv.speed, _options(3, short), amid="snapshots"),
         _kv("SnapshotRecover", crashes, config=short),
         _kv("SnapshotRecoverManyClients", crashes, clients=20, config=short),
         _kv("SnapshotUnreliable", quiet, clients=5, is_lossy=True, config=short),
@@ -203,15 +208,27 @@ def _server() -> list[Scenario]:
         Scenario("KvsrvReliablePut", course.reliable_put, one),
         Scenario("KvsrvPutConcurrentReliable", course.put_concurrent, one),
         Scenario("KvsrvUnreliableNet", course.unreliable_net, one),
-        Scenario("KvsrvMemGet", course.mem_get, one),
+        Scenario("KvsrvMemGet", course.mem_get, one, amid="one client"),
         Scenario("KvsrvMemPut", course.mem_put, one),
         Scenario("KvsrvMemAppend", course.mem_append, one),
         Scenario("KvsrvMemPutManyClientsReliable", course.mem_put_many_clients, one),
-        Scenario("KvsrvMemGetManyClients", partial(course.mem_get, clients=100), one),
-        Scenario("LockOneClientReliable", partial(course.lock, clients=1), one),
-        Scenario("LockManyClientsReliable", many, one),
-        Scenario("LockOneClientUnreliable", partial(course.lock, clients=1, loss=course.LOSS), one),
-        Scenario("LockManyClientsUnreliable", partial(many, loss=course.LOSS), one),
+        Scenario(
+            "KvsrvMemGetManyClients", partial(course.mem_get, clients=100), one, amid="100 clients"
+        ),
+        Scenario("LockOneClientReliable", partial(course.lock, clients=1), one, amid="one client"),
+        Scenario("LockManyClientsReliable", many, one, amid="10 clients"),
+        Scenario(
+            "LockOneClientUnreliable",
+            partial(course.lock, clients=1, loss=course.LOSS),
+            one,
+            amid="one client, requests and answers are lost",
+        ),
+        Scenario(
+            "LockManyClientsUnreliable",
+            partial(many, loss=course.LOSS),
+            one,
+            amid="10 clients, requests and answers are lost",
+        ),
     ]
 
 
@@ -350,28 +367,5 @@ SCENARIOS: Final = {
 
 
 def find(name: str) -> Scenario:
-    """Raises UsageError for a name that is none."""
-    if name not in SCENARIOS:
-        raise UsageError(f"there is no scenario {name!r}; there are: {', '.join(SCENARIOS)}")
-    return SCENARIOS[name]
-
-
-def perform(scenario: Scenario, seed: int = 1, file: TextIO | None = None) -> Failure | None:
-    """Play a scenario with a seed. Returns what broke, if anything did."""
-    stage = Stage(seed, scenario.options, file)
-    world = stage.cluster.world
-    try:
-        if not scenario.prepares:
-            stage.begin()
-        scenario.play(stage)
-        if not scenario.finishes:
-            stage.finish()
-    except Violation as violation:
-        name, text = violation.invariant, violation.text
-    except Exception as error:  # noqa: BLE001  (a bug, or something that should have happened and did not)
-        name = f"{type(error).__name__}: {error}"
-        text = "".join(traceback.format_exception(error)[-6:])
-    else:
-        return None
-    story = stage.cluster.trace.story()
-    return Failure(seed, world.step, f"{scenario.name}: {name}", text, story, scenario.name)
+    """Raises UsageError for a name that is none, with those that are near."""
+    return chosen("scenario", name, SCENARIOS)

@@ -339,7 +339,7 @@ def snapshot_install(stage: Stage, *, crashes: bool = False) -> None:
 
 
 def snapshot_install_crash(stage: Stage) -> None:
-    """The same with a crash instead of a cut."""
+    """A follower that crashes, and stays down for long, gets a snapshot."""
     snapshot_install(stage, crashes=True)
 
 

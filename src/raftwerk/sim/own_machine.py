@@ -1,0 +1,350 @@
+"""A state machine of one's own in the simulator: `simulate` runs it through the faults of a seed.
+
+Whoever brings one writes what is in OwnMachine, how a client makes a command, and, if they like, an oracle: what the answers
+should have been. Around it stands everything that a real node has; what is durable passes through checkpoints and snapshots.
+A machine that is built for production (replica.ports.StateMachine) goes into a sim.cluster.Kit, with a Home of its own.
+"""
+
+import hashlib
+import struct
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Final, Protocol, TextIO
+
+from raftwerk.errors import CorruptData
+from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
+from raftwerk.replica.failure import Failure
+from raftwerk.replica.ports import StateMachine
+from raftwerk.replica.position import Position
+from raftwerk.sim.checkers import Violation, require
+from raftwerk.sim.checkers.state_machine_safety import NoChecks
+from raftwerk.sim.clients.caller import Caller
+from raftwerk.sim.cluster import Cluster, Kit
+from raftwerk.sim.faults import Fault
+from raftwerk.sim.history import Operation
+from raftwerk.sim.machines import Home
+from raftwerk.sim.node import LOST
+from raftwerk.sim.options import Options
+from raftwerk.sim.run import STORY_LINES, Phases, Report, plan
+from raftwerk.sim.workload import NOT_DONE
+
+NUMBER: Final = struct.Struct(">II")
+"""Client and count before each command: so it is found in the log, and nowhere twice."""
+SIZES: Final = struct.Struct(">II")
+"""Of a durable state: the bytes of its position, and of the machine's dump."""
+READS: Final = 0.3
+"""So many of what clients do only read."""
+
+Oracle = Callable[[Sequence[bytes]], Sequence[object]]
+
+
+class OwnMachine(Protocol):
+    """What a user writes. Deterministic: the same commands in the same order give the same results and the same dump."""
+
+    def apply(self, command: bytes) -> object:
+        """Execute one command, and return its result. Never raises for a bad command."""
+
+    def dump(self) -> bytes:
+        """The whole state; equal states give equal bytes."""
+
+    def load(self, data: bytes) -> None:
+        """Take on, in a new machine, the state that was dumped."""
+
+
+class InMemory:
+    """Implements replica.ports.StateMachine over an OwnMachine; `durable` is what a start finds."""
+
+    def __init__(self, make: Callable[[], OwnMachine], durable: bytes = b"") -> None:
+        self._make = make
+        self.own = make()
+        self.position = b""
+        self.pending_bytes = 0
+        self.durable = durable
+        self._is_checkpointing = False
+        self.load()
+
+    def load(self) -> None:
+        """Go on with what is durable."""
+        self.own, self.position, self.pending_bytes = self._make(), b"", 0
+        if self.durable:
+            start = SIZES.size + SIZES.unpack_from(self.durable)[0]
+            self.position = self.durable[SIZES.size : start]
+            self.own.load(self.durable[start:])
+
+    def apply(self, commands: Sequence[bytes], index: Index, position: bytes) -> list[object]:
+        results = [self.own.apply(command[NUMBER.size :]) for command in commands]
+        self.position = position
+        self.pending_bytes += sum(map(len, commands))
+        return results
+
+    @property
+    def index(self) -> Index:
+        """Of the last entry that was applied."""
+        return Position.decode(self.position).last_index if self.position else 0
+
+    def encode(self) -> bytes:
+        """The present state, as it becomes durable."""
+        dump = self.own.dump()
+        return SIZES.pack(len(self.position), len(dump)) + self.position + dump
+
+    def begin_checkpoint(self) -> "_Checkpoint | None":
+        is_durable = self.durable[SIZES.size :].startswith(self.position)
+        if self._is_checkpointing or is_durable:
+            return None
+        self._is_checkpointing = True
+        return _Checkpoint(self)
+
+    def end_checkpoint(self, given_back_bytes: int) -> None:
+        """given_back_bytes: what is pending again, since the checkpoint came to nothing."""
+        self._is_checkpointing = False
+        self.pending_bytes += given_back_bytes
+
+    def open_snapshot(self) -> "_Reader":
+        return _Reader(self.durable)
+
+    def begin_restore(self) -> "_Writer":
+        return _Writer(self)
+
+
+class _Checkpoint:
+    def __init__(self, machine: InMemory) -> None:
+        self.index = machine.index
+        self._machine = machine
+        self._state = machine.encode()
+        self._bytes, machine.pending_bytes = machine.pending_bytes, 0
+
+    def write(self) -> bool:
+        return True
+
+    def commit(self) -> None:
+        self._machine.durable = self._state
+
+    def abort(self) -> None:
+        """Nothing was written."""
+
+    def finish(self, *, committed: bool) -> None:
+        self._machine.end_checkpoint(0 if committed else self._bytes)
+
+
+class _Reader:
+    def __init__(self, state: bytes) -> None:
+        self._state = state
+        self.position = state[SIZES.size :][: SIZES.unpack_from(state)[0]]
+
+    def read(self, offset: int, size: int) -> bytes:
+        return self._state[offset : offset + size]
+
+    def close(self) -> None:
+        """Nothing is held."""
+
+
+class _Writer:
+    has_leftovers = False
+
+    def __init__(self, machine: InMemory) -> None:
+        self._machine = machine
+        self._state = b""
+
+    def write(self, chunk: bytes) -> None:
+        self._state += chunk
+
+    def commit(self) -> None:
+        state = self._state
+        if len(state) < SIZES.size or len(state) != SIZES.size + sum(SIZES.unpack_from(state)):
+            raise CorruptData("snapshot", len(state), "the stream is not of the size that it tells")
+        self._machine.durable = state
+
+    def swap(self) -> None:
+        self._machine.load()
+
+    def abort(self) -> None:
+        """What was received goes with this."""
+
+    def clean(self) -> None:
+        """Nothing is left."""
+
+
+class _Home(Home):
+    """Keeps the durable state from one life to the next."""
+
+    def __init__(self, make: Callable[[], OwnMachine]) -> None:
+        self._make = make
+        self._machine = InMemory(make)
+
+    def open(self) -> InMemory:
+        self._machine = InMemory(self._make, self._machine.durable)
+        return self._machine
+
+
+class _States(NoChecks):
+    """Every node's state is the one that the same commands gave at that index elsewhere: a hash for each is kept."""
+
+    def __init__(self, oracle: InMemory) -> None:
+        self._oracle = oracle
+        self._hashes = [_hash(oracle)]
+        self.commands: list[bytes] = []
+        self.results: list[object] = []
+
+    def on_applied(self, entry: Entry, result: object) -> None:
+        self._hashes.append(_hash(self._oracle))
+        if entry.kind is EntryKind.COMMAND:
+            self.commands.append(entry.command[NUMBER.size :])
+            self.results.append(result)
+
+    def is_equal(self, machine: InMemory) -> bool:
+        return _hash(machine) == self._hashes[machine.index]
+
+    def check_state(self, node_id: NodeId, machine: StateMachine) -> None:
+        assert isinstance(machine, InMemory)
+        require(
+            self.is_equal(machine),
+            "Equal state machines",
+            f"node {node_id} has another state at {machine.index} than the same commands gave elsewhere",
+        )
+
+
+def _hash(machine: InMemory) -> bytes:
+    return hashlib.blake2b(machine.own.dump(), digest_size=16).digest()
+
+
+class _Client(Caller):
+    """One command or read after the other."""
+
+    def __init__(
+        self, cluster: Cluster, states: _States, number: int, command: Callable[[Random], bytes]
+    ) -> None:
+        super().__init__(cluster, f"client {number}")
+        self._states = states
+        self._number = number
+        self._command = command
+        self.operations: list[Operation] = []
+
+    def next(self) -> None:
+        is_read = self.random.random() < READS
+        operation = Operation(self._number, self.some_node(), "own", 0, self.cluster.world.now_us)
+        self.operations.append(operation)
+        if not is_read:
+            number = NUMBER.pack(self._number, len(self.operations))
+            operation.command = number + self._command(self.random)
+        self.cluster.checks.answers.on_call(operation)
+        if is_read:
+            self._read(operation)
+        else:
+            self.send(operation.command, lambda result: self._hear(operation, result))
+
+    def _read(self, operation: Operation) -> None:
+        node = self.cluster.nodes[operation.node]
+
+        def on_answer(failure: object) -> None:
+            if failure is None:
+                machine = node.machine
+                assert isinstance(machine, InMemory)
+                is_equal = self._states.is_equal(machine)
+                self.cluster.checks.answers.on_read(operation, machine.index, is_equal, True)
+            self._go_on()
+
+        if node.is_up:
+            node.read(on_answer)
+        else:
+            self._go_on()
+
+    def _hear(self, operation: Operation, result: object) -> None:
+        answers = self.cluster.checks.answers
+        if result in NOT_DONE:
+            answers.on_not_done(operation)
+        elif _is_result(result):
+            answers.on_done(operation, result)
+        self._go_on()
+
+    def _go_on(self) -> None:
+        mean_us = self.cluster.options.workload.pause_mean_us
+        self.pause(int(self.random.expovariate(1 / mean_us)), self.next)
+
+
+def _is_result(answer: object) -> bool:
+    return not isinstance(answer, Failure) and answer != LOST
+
+
+class OwnSimulation(Phases):
+    """Both phases of one seed with a state machine of one's own."""
+
+    def __init__(
+        self,
+        seed: int,
+        machine: Callable[[], OwnMachine],
+        command: Callable[[Random], bytes],
+        oracle: Oracle | None,
+        options: Options,
+        faults: Sequence[Fault],
+        file: TextIO | None,
+    ) -> None:
+        beside = InMemory(machine)
+        self._states = states = _States(beside)
+        # No digest: the states are compared at equal indexes
+        kit = Kit(lambda: _Home(machine), lambda: beside, lambda *_: None, lambda *_: states)
+        super().__init__(Cluster(seed, options, kit=kit, file=file), faults)
+        self._command = command
+        self._oracle = oracle
+        numbers = range(1, options.workload.clients + 1)
+        self.clients = [_Client(self.cluster, states, number, command) for number in numbers]
+
+    def start_clients(self) -> None:
+        for client in self.clients:
+            client.start()
+
+    def stop_clients(self) -> None:
+        for client in self.clients:
+            client.stop()
+
+    def new_command(self, node_id: NodeId, attempt: int) -> bytes:
+        return NUMBER.pack(0, attempt << 8 | node_id) + self._command(self._random)
+
+    def is_result(self, answer: object) -> bool:
+        return _is_result(answer)
+
+    def finish(self, bound_ms: int) -> None:
+        """Nothing else goes on."""
+
+    def check_history(self) -> None:
+        if self._oracle is None:
+            return
+        commands, results = self._states.commands, self._states.results
+        expected = self._oracle(commands)
+        for command, result, wanted in zip(commands, results, expected, strict=True):
+            text = f"{command!r} gave {result!r}, the oracle says {wanted!r}"
+            require(result == wanted, "Oracle", text)
+
+
+def simulate(
+    seed: int,
+    machine: Callable[[], OwnMachine],
+    command: Callable[[Random], bytes],
+    oracle: Oracle | None = None,
+    *,
+    options: Options | None = None,
+    faults: Sequence[Fault] | None = None,
+    file: TextIO | None = None,
+) -> Report:
+    """Run one seed of the swarm with a state machine of one's own. Raises Violation, with the last events, if a property breaks.
+
+    machine: makes a new one. command: draws what a client asks for next. oracle: gets all commands in the order in which they
+    were executed, and returns what their results should have been. options, faults: others than the seed draws. file: gets the
+    trace.
+    """
+    drawn, scheduled = plan(seed)
+    simulation = OwnSimulation(
+        seed,
+        machine,
+        command,
+        oracle,
+        options or drawn,
+        scheduled if faults is None else faults,
+        file,
+    )
+    failure = simulation.try_all()
+    if failure is not None:
+        story = "\n".join(failure.story[-STORY_LINES:])
+        text = f"{failure.text}\nseed {seed}, step {failure.step}; the last events:\n{story}"
+        raise Violation(failure.invariant, text)
+    operations = sum(len(client.operations) for client in simulation.clients)
+    return simulation.report(operations, None)
