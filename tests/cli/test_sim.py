@@ -2,17 +2,21 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import typer
 from typer.testing import CliRunner, Result
 
 from raftwerk.cli.main import app
-from raftwerk.cli.sim import tell
+from raftwerk.cli.sim import make_smaller, tell
 from raftwerk.sim.campaign import Summary
 from raftwerk.sim.coverage import EXPECTED
 from raftwerk.sim.mutants.catalogue import BY_NAME
 from raftwerk.sim.mutants.mutant import applied
+from raftwerk.sim.run import Failure, plan
+from raftwerk.sim.shrink import Smaller
 
 
 def sim(*arguments: str) -> Result:
@@ -93,6 +97,25 @@ def test_a_failure_is_made_smaller_in_sight() -> None:
     assert answer.exit_code == 1
     assert "making the failure smaller, with 120 runs at most" in answer.output
     assert "this is enough to break it" in answer.output
+
+
+def test_an_interrupted_search_ends_with_the_smallest_failure_so_far(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    options, faults = plan(1)
+
+    def search(seed: int, on_attempt: Callable[[Smaller], None]) -> None:
+        for left in (3, 2):
+            failure = Failure(seed, 1, "Durability", "", [])
+            on_attempt(Smaller(options, faults[:left], failure, 10 - left))
+        raise KeyboardInterrupt
+
+    with pytest.raises(typer.Exit) as ended:
+        make_smaller(1, search)
+    assert ended.value.exit_code == 130
+    output = capsys.readouterr().out
+    assert "after 8 attempts, this is enough to break it" in output
+    assert output.count("Fault(at_ms") == 2
 
 
 @pytest.mark.parametrize(

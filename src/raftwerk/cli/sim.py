@@ -4,8 +4,8 @@ import itertools
 import multiprocessing
 import os
 import signal
-from collections.abc import Collection, Iterator
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, TextIO
@@ -19,7 +19,7 @@ from rich.table import Table
 from raftwerk.cli.given import options_given
 from raftwerk.cli.output_file import check_writable
 from raftwerk.errors import RaftwerkError, UsageError
-from raftwerk.sim.campaign import Summary, campaign, hunt
+from raftwerk.sim.campaign import Catch, Summary, campaign, hunt
 from raftwerk.sim.coverage import never_visited
 from raftwerk.sim.mutants.catalogue import BY_NAME, MUTANTS
 from raftwerk.sim.mutants.mutant import Mutant
@@ -133,12 +133,12 @@ def _one(seed: int, trace: Path | None) -> bool:
         console.print("[green]Every property held.[/green]")
         return True
     console.print(str(report.failure), markup=False)
-    _make_smaller(seed)
+    make_smaller(seed)
     return False
 
 
-def _make_smaller(seed: int) -> None:
-    """Tell what is enough to break it. Ctrl-C ends the search with what is found so far."""
+def make_smaller(seed: int, search: Callable[..., Smaller | None] = shrink) -> None:
+    """Tell what is enough to break it. Ctrl-C ends the search (see sim.shrink.shrink) with what is found so far."""
     smallest: Smaller | None = None
     console.print(
         f"\nmaking the failure smaller, with {ATTEMPTS_MAX} runs at most (Ctrl-C: the smallest so far):"
@@ -151,7 +151,7 @@ def _make_smaller(seed: int) -> None:
                 smallest = smaller
                 status.update(f"run {smaller.attempts}: {len(smaller.faults)} faults are left")
 
-            smallest = shrink(seed, on_attempt=on_attempt)
+            smallest = search(seed, on_attempt=on_attempt)
     except KeyboardInterrupt as interrupt:
         _tell_smaller(smallest)
         raise typer.Exit(INTERRUPTED) from interrupt
@@ -279,14 +279,26 @@ def _mutants(name: str | None, jobs: int) -> bool:
 
 def _hunt(mutants: list[Mutant], jobs: int) -> bool:
     """Each mutant lives in the process of its worker alone, and goes when it is done."""
+    done: list[Future[Catch]] = []
+    try:
+        with _workers(jobs) as executor, console.status("hunting") as status:
+            futures = [executor.submit(hunt, mutant, ATTEMPTS) for mutant in mutants]
+            for future in as_completed(futures):
+                done.append(future)
+                status.update(f"hunting: {len(done)} of {len(futures)} done")
+    except KeyboardInterrupt as interrupt:
+        console.print(f"[yellow]Interrupted[/yellow] after {len(done)} of {len(mutants)} mutants.")
+        _tell_catches([future.result() for future in done])
+        raise typer.Exit(INTERRUPTED) from interrupt
+    return _tell_catches([future.result() for future in futures])
+
+
+def _tell_catches(catches: list[Catch]) -> bool:
+    """Returns whether all were caught."""
     table = Table("mutant", "runs", "seed", "caught by")
-    with _workers(jobs) as executor, console.status("hunting") as status:
-        futures = [executor.submit(hunt, mutant, ATTEMPTS) for mutant in mutants]
-        for count, _ in enumerate(as_completed(futures), 1):
-            status.update(f"hunting: {count} of {len(futures)} done")
-        catches = [future.result() for future in futures]
     for catch in catches:
-        caught_by = catch.invariant or "[red]survived[/red]"
-        table.add_row(catch.mutant, str(catch.attempts), str(catch.seed or ""), caught_by)
+        caught_by = escape(catch.invariant) or "[red]survived[/red]"
+        seed = str(catch.seed) if catch.invariant else ""
+        table.add_row(catch.mutant, str(catch.attempts), seed, caught_by)
     console.print(table)
     return all(catch.invariant for catch in catches)
