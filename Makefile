@@ -25,7 +25,7 @@ PROFILED := tests/storage/test_lmdb_store.py::test_commit_replaces_current_when_
 test-compiled: $(COMPILED)/.installed
 	$(COMPILED)/bin/python -m pytest $(TWO) tests/http2 tests/fuzz tests/kv tests/storage tests/wire tests/replica tests/server \
 		tests/raft tests/paper tests/wal tests/properties tests/crash/test_kill.py \
-		tests/sim/checkers tests/sim/test_run.py tests/sim/test_own_machine.py $(PROFILED:%=--deselect=%) $(FAKED:%=--ignore=%)
+		tests/sim/checkers tests/sim/test_machines.py tests/sim/test_run.py tests/sim/test_own_machine.py $(PROFILED:%=--deselect=%) $(FAKED:%=--ignore=%)
 
 verify: $(VENV)/.dev
 	$(BIN)/ruff check .

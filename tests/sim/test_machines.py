@@ -1,8 +1,12 @@
 """Homes of state machines, and the onlooker between executor and machine."""
 
+from collections.abc import Generator, Sequence
+from typing import cast
+
 from raftwerk.kv.commands import Put, RangeQuery, encode
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import RangeResult
+from raftwerk.replica.ports import StateMachine
 from raftwerk.replica.position import Position
 from raftwerk.sim.machines import KvHome, ObservedMachine, kv_digest
 from raftwerk.storage.memory import MemoryStore
@@ -72,3 +76,28 @@ def test_onlooker_tells_what_is_applied_and_what_is_durable() -> None:
     writer.commit()
     writer.swap()
     assert durable[1:] == [(3, True)]
+
+
+class Slow:
+    """A machine that does one row in a slice; whoever holds this holds the steps of its batch."""
+
+    def __init__(self) -> None:
+        self._machine = KvMachine(MemoryStore(), slice_rows=1)
+        self.position = b""
+        self.steps: Sequence[object] | Generator[None, None, Sequence[object]] = ()
+
+    def apply(
+        self, batch: Sequence[bytes], index: int, position: bytes
+    ) -> Sequence[object] | Generator[None, None, Sequence[object]]:
+        self.steps = self._machine.apply(batch, index, position)
+        return self.steps
+
+
+def test_a_batch_that_a_snapshot_overtakes_is_given_up_whole() -> None:
+    """Before its second slice, too."""
+    slow = Slow()
+    machine = ObservedMachine(cast("StateMachine", slow), lambda *_: None, lambda *_: None)
+    applying = machine.apply([encode(Put(b"k", b"v"))] * 3, 3, POSITION)
+    assert isinstance(applying, Generator)
+    applying.close()
+    assert isinstance(machine.apply([encode(Put(b"k", b"v"))], 3, POSITION), list)

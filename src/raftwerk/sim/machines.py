@@ -6,11 +6,13 @@ of their own into the simulator with a Home of their own.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
 from typing import Final, Protocol
 
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.machine import KvMachine
+from raftwerk.kv.txn import begun
 from raftwerk.kv.watch import Hub
 from raftwerk.raft.types import Index, Term
 from raftwerk.replica.lessor import GRACE_S, Lessor
@@ -149,12 +151,14 @@ class ObservedMachine:
         self._before_apply()
         results = self.machine.apply(commands, index, position)
         if isinstance(results, Generator):
-            return self._applying(results, commands, index)
+            return begun(self._applying(results, commands, index))
         self._applied(commands, index, results)
         return results
 
     def _applying(self, steps: Applying, commands: Sequence[bytes], index: Index) -> Applying:
-        results = yield from steps
+        with closing(steps):
+            yield  # begun, so that closing this before its next step closes those too
+            results = yield from steps
         self._applied(commands, index, results)
         return results
 

@@ -68,6 +68,25 @@ def test_what_it_holds_may_be_said(message: Message) -> None:
     assert durability.log_of(1).holds(1, 1)
 
 
+@pytest.mark.parametrize(
+    ("terms", "is_held"), [((1, 2), True), ((1, 1), True), ((1,), False), ((1, 3), False)]
+)
+def test_a_reply_that_left_as_the_term_ended_is_judged_by_the_disk(
+    terms: tuple[int, ...], is_held: bool
+) -> None:
+    """In the same step the next leader's entries came, and replaced in memory what it vouches for (seed 50000935)."""
+    durability = Durability()
+    durability.on_persist(1, Persist(1, 3, 2, entries=entries(*terms)))
+    durability.on_persisted(1, 1)
+    durability.on_persist(1, Persist(2, 3, 2, truncate_from=2, entries=entries(3, first=2)))
+    reply = AppendEntriesReply(2, True, 2)
+    if is_held:
+        durability.on_send(state(), 2, reply)
+    else:
+        with pytest.raises(Violation, match="vouched for 2"):
+            durability.on_send(state(), 2, reply)
+
+
 def test_a_checkpoint_stands_in_for_entries() -> None:
     durability = checked()
     durability.on_checkpointed(1, 2)

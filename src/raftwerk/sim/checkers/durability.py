@@ -64,6 +64,12 @@ class DurableLog:
             return True
         return index <= self.last_index and self.terms[index - self.base_index - 1] == term
 
+    def holds_since(self, index: Index, term: Term) -> bool:
+        """Whether there is an entry at `index` that came in `term` or before, or its effect."""
+        if index <= max(self.base_index, self.checkpoint_index):
+            return True
+        return index <= self.last_index and self.terms[index - self.base_index - 1] <= term
+
     def copy(self) -> "DurableLog":
         return DurableLog(
             self.current_term,
@@ -152,7 +158,7 @@ class Durability:
             )
         if isinstance(message, AppendEntriesReply):
             if message.success:
-                self._check_match(state, log, message.match_index)
+                self._check_match(state, log, message)
         elif isinstance(message, InstallSnapshotReply):
             holds = max(log.checkpoint_index, state.commit_index) >= message.last_included_index
             if message.installed and not holds:
@@ -166,11 +172,17 @@ class Durability:
         elif isinstance(message, RequestVote):
             self._check_vote(node_id, log, message.term, node_id)
 
-    def _check_match(self, state: State, log: DurableLog, match_index: Index) -> None:
+    def _check_match(self, state: State, log: DurableLog, reply: AppendEntriesReply) -> None:
+        match_index = reply.match_index
         if match_index <= state.log.snapshot_index:
             return
-        is_there = match_index <= state.log.last_index
-        if not is_there or not log.holds(match_index, state.log.term_at(match_index)):
+        if reply.term < state.current_term:
+            # It was let go in the step in which the node went on to a newer term: another log may be in memory already
+            holds = log.holds_since(match_index, reply.term)
+        else:
+            is_there = match_index <= state.log.last_index
+            holds = is_there and log.holds(match_index, state.log.term_at(match_index))
+        if not holds:
             raise Violation(
                 "Durability",
                 f"node {state.node_id} vouched for {match_index}, its disk has {log.last_index}",
