@@ -16,7 +16,7 @@ class Clock:
         loop: asyncio.AbstractEventLoop,
         interval_ms: int,
         on_tick: Callable[[int], None],
-        observe_lag_s: Callable[[float, float], None] = lambda *_: None,
+        observe_lag_s: Callable[[float, float], None] | None = None,
     ) -> None:
         """observe_lag_s: gets how late each call came, and how much of that this process was at work itself, at most: for the
         rest it waited for a core, or was stopped.
@@ -41,8 +41,9 @@ class Clock:
         self._handle = self._loop.call_later(self._interval_s, self._tick)
 
     def _tick(self) -> None:
-        lag_s = max(0.0, time.monotonic() - self._due_s)
-        self._observe_lag_s(lag_s, min(lag_s, time.process_time() - self._planned_cpu_s))
+        if self._observe_lag_s is not None:
+            lag_s = max(0.0, time.monotonic() - self._due_s)
+            self._observe_lag_s(lag_s, min(lag_s, time.process_time() - self._planned_cpu_s))
         elapsed_ms = int((self._loop.time() - self._last_s) * 1000)
         self._last_s += elapsed_ms / 1000
         self._plan()
