@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 from pathlib import Path
 
@@ -78,6 +79,24 @@ def test_lock_ends_with_its_command(live_endpoint: str) -> None:
     assert raftwerk("get", "l/", "--prefix", endpoint=live_endpoint).exit_code == 1, (
         "nothing is left"
     )
+
+
+def test_command_of_a_lock_knows_its_key_and_its_fencing_token(
+    live_endpoint: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As with etcdctl."""
+    lines = []
+    for _ in range(2):
+        script = 'echo "$ETCD_LOCK_KEY $ETCD_LOCK_REV $HOME"'
+        assert (
+            raftwerk("lock", "env", "--", "sh", "-c", script, endpoint=live_endpoint).exit_code == 0
+        )
+        lines.append(capfd.readouterr().out.split())
+    (first, older, home), (second, newer, _) = lines
+    assert first != second
+    assert first.startswith("env/")
+    assert int(older) < int(newer)
+    assert home == os.environ["HOME"]
 
 
 def test_lock_is_held_until_the_interrupt(live_endpoint: str, tmp_path: Path) -> None:

@@ -93,7 +93,10 @@ def _print_event(event: Event, *, as_json: bool) -> None:
 
 @connected
 def lock(shell: Shell, name: str, command: Command = None, ttl: Ttl = TTL_S) -> None:
-    """Hold a lock: while a command runs (after --), or until Ctrl-C. Prints the key when it is held."""
+    """Hold a lock: while a command runs (after --), or until Ctrl-C. Prints the key when it is held.
+
+    The command finds it in ETCD_LOCK_KEY, and in ETCD_LOCK_REV a number that grows from holder to holder.
+    """
 
     async def action(client: Client) -> int:
         return await _hold(client.lock(os.fsencode(name), ttl), command or ())
@@ -142,7 +145,7 @@ async def _hold(contest: Contest, command: Sequence[str]) -> int:
         try:
             async with contest:
                 if command:
-                    return await _run_held(command, told)
+                    return await _run_held(contest, command, told)
                 print(text_of(contest.key), flush=True)
                 await told.wait()
                 return 0
@@ -153,10 +156,11 @@ async def _hold(contest: Contest, command: Sequence[str]) -> int:
             return SIGNALLED + heard[0]
 
 
-async def _run_held(command: Sequence[str], told: asyncio.Event) -> int:
+async def _run_held(contest: Contest, command: Sequence[str], told: asyncio.Event) -> int:
     """Until it ends; told: that it should."""
+    held = {b"ETCD_LOCK_KEY": contest.key, b"ETCD_LOCK_REV": b"%d" % contest.revision}
     try:
-        process = await asyncio.create_subprocess_exec(*command)
+        process = await asyncio.create_subprocess_exec(*command, env=os.environb | held)
     except OSError as error:
         raise UsageError(f"{command[0]} cannot be run: {error.strerror}") from error
 

@@ -209,7 +209,7 @@ class Sessions:
     def _forget(self, number: int, session: Session, first: int) -> int:
         """The results of a session before `first`. Returns how many bytes they had."""
         size_bytes = 0
-        for one in range(session.first, min(first, session.highest + 1)):
+        for one in range(session.first, min(first, session.highest + 1, session.first + WINDOW)):
             row = _NUMBER.pack(number, one)
             kept = self._store.get(Table.SESSIONS, row)
             if kept is not None:

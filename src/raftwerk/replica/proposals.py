@@ -163,6 +163,7 @@ class Proposals:
         first, last = entries[0].index, entries[-1].index
         while placed and placed[0].first_index <= last:
             batch = placed[0]
+            assert batch.first_index >= first
             start = batch.first_index - first
             count = min(len(batch.dones), last - batch.first_index + 1)
             kept = count
