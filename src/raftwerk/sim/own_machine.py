@@ -17,7 +17,6 @@ from raftwerk.replica.failure import Failure
 from raftwerk.replica.ports import StateMachine
 from raftwerk.replica.position import Position
 from raftwerk.sim.checkers import Violation, require
-from raftwerk.sim.checkers.state_machine_safety import NoChecks
 from raftwerk.sim.clients.caller import Caller
 from raftwerk.sim.cluster import Cluster, Kit
 from raftwerk.sim.faults import Fault
@@ -176,14 +175,20 @@ class _Home(Home):
         return self._machine
 
 
-class _States(NoChecks):
-    """Every node's state is the one that the same commands gave at that index elsewhere: a hash for each is kept."""
+class _States:
+    """Implements OracleChecks: every node's state is the one that the same commands gave at that index elsewhere.
+
+    A hash for each index is kept.
+    """
 
     def __init__(self, oracle: InMemory) -> None:
         self._oracle = oracle
         self._hashes = [_hash(oracle)]
         self.commands: list[bytes] = []
         self.results: list[object] = []
+
+    def may_repeat(self, command: bytes) -> bool:
+        return False
 
     def on_applied(self, entry: Entry, result: object) -> None:
         self._hashes.append(_hash(self._oracle))
