@@ -1,5 +1,7 @@
 """The checker of sessions notices a write that is executed, answered or refused otherwise than its rules say."""
 
+from typing import Any
+
 import pytest
 
 from raftwerk.kv.commands import (
@@ -51,17 +53,10 @@ class Told:
         has_changed = not isinstance(result, KvError)
         self.checker.on_applied(SessionWrite(session, number, first, write), has_changed, result)
 
-    def again(
-        self,
-        session: int,
-        number: int,
-        result: object = DONE,
-        *,
-        first: int = 1,
-        write: Write = PUT,
-    ) -> None:
-        """A write was answered, and changed nothing."""
-        self.checker.on_applied(SessionWrite(session, number, first, write), False, result)
+    def again(self, session: int, number: int, result: object = DONE, **more: Any) -> None:
+        """A write was answered, and changed nothing. more: first and write, as of `done`."""
+        command = SessionWrite(session, number, more.get("first", 1), more.get("write", PUT))
+        self.checker.on_applied(command, False, result)
 
     refused = again
 
