@@ -3,9 +3,11 @@
 import socketserver
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
+from tests.client.scripted import GREETING
 from tests.conftest import running_cluster
 from tests.interop.etcd_cluster import running_etcd
 
@@ -28,8 +30,10 @@ class _Sever(socketserver.BaseRequestHandler):
     def handle(self) -> None:
         """Take the request in, and hang up."""
         data = b""
-        while b"/etcdserverpb." not in data and (more := self.request.recv(65_536)):
-            data += more
+        with suppress(ConnectionError):
+            self.request.sendall(GREETING)
+            while b"/etcdserverpb." not in data and (more := self.request.recv(65_536)):
+                data += more
 
 
 @pytest.fixture

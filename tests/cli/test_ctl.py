@@ -208,7 +208,7 @@ def test_write_whose_outcome_is_unknown_is_3_and_says_so(severed: str) -> None:
     answer = raftwerk("put", "key", "value", endpoint=severed)
     assert (answer.exit_code, answer.stdout) == (3, "")
     assert answer.stderr == (
-        "raftwerk: connection lost: it may have happened, or may yet happen; look before you try again\n"
+        f"raftwerk: {severed} is gone: connection lost: it may have happened, or may yet happen; look before you try again\n"
     )
 
 

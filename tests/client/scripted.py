@@ -10,6 +10,8 @@ import grpc
 from raftwerk.api import rpc_pb2
 
 OK: Final = rpc_pb2.PutResponse().SerializeToString()
+GREETING: Final = bytes.fromhex("000000040000000000")
+"""A server's first word: settings, all as they are."""
 HANG: Final = "hang"
 """No answer, until the call is cancelled."""
 
@@ -85,6 +87,7 @@ class Severed:
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        writer.write(GREETING)
         await reader.readuntil(b"/etcdserverpb.")
         writer.transport.abort()
 
@@ -97,6 +100,31 @@ async def severed() -> AsyncIterator[Severed]:
     server.endpoint = f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     async with listener:
         yield server
+
+
+@asynccontextmanager
+async def mute(first_words: bytes = GREETING) -> AsyncIterator[str]:
+    """The endpoint of a server that says this, and nothing ever after; it takes in little. Without a greeting it hangs up."""
+    gone = asyncio.Event()
+    tasks = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(1)
+        writer.write(first_words)
+        if first_words == GREETING:
+            await gone.wait()
+        writer.close()
+
+    def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.create_task(serve(reader, writer)))
+
+    listener = await asyncio.start_server(accept, "127.0.0.1", 0)
+    async with listener:
+        try:
+            yield f"127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+        finally:
+            gone.set()
+            await asyncio.gather(*tasks)
 
 
 def closed_endpoint() -> str:

@@ -1,17 +1,17 @@
 """One connection to one endpoint: shared, replaced, closed."""
 
 import asyncio
-import socket
 
 import pytest
 
 from raftwerk.api import status
+from raftwerk.client import CallFailed, Client
 from raftwerk.client.channel import LIMITS, UNREAD_BYTES_MAX, Channel
 from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.http2.frames import STREAM_ID_MAX
 from raftwerk.http2.server import Limits, ServerConnection, UnaryMethod
 from raftwerk.server.methods import MethodTable
-from tests.client.scripted import HANG, OK, closed_endpoint, scripted, severed
+from tests.client.scripted import HANG, OK, closed_endpoint, mute, scripted, severed
 
 PUT = "/etcdserverpb.KV/Put"
 
@@ -39,6 +39,25 @@ def test_connect_fails_for_all_who_wait_for_it() -> None:
             *(channel.connect() for _ in range(3)), return_exceptions=True
         )
         assert [type(failure) for failure in failures] == [ConnectionRefusedError] * 3
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    "first_words",
+    [b"", bytes.fromhex("15030100020250"), b"HTTP/1.0 400 Bad Request\r\n\r\n"],
+    ids=["nothing", "TLS", "HTTP/1"],
+)
+def test_server_that_does_not_speak_as_we_do_cannot_be_reached(first_words: bytes) -> None:
+    """Nothing was sent then: a write is known not to have happened."""
+
+    async def main() -> None:
+        async with mute(first_words) as endpoint:
+            with pytest.raises(ConnectionResetError, match="HTTP/2 in plain text; perhaps"):
+                await channel_to(endpoint).connect()
+            with pytest.raises(CallFailed, match=f"^{endpoint} cannot be reached: it does not"):
+                async with Client([endpoint], timeout_s=0.2) as client:
+                    await client.put(b"key", b"value")
 
     asyncio.run(main())
 
@@ -86,7 +105,7 @@ def test_failed_attempt_that_nobody_waits_for_makes_no_noise() -> None:
 
 def test_call_without_a_connection_is_unavailable() -> None:
     answer = asyncio.run(channel_to(closed_endpoint()).call(PUT, b""))
-    assert answer == (status.UNAVAILABLE, "connection lost", b"")
+    assert answer == (status.UNAVAILABLE, "127.0.0.1:1 is gone: connection lost", b"")
 
 
 def test_connection_that_was_lost_is_made_again() -> None:
@@ -95,7 +114,8 @@ def test_connection_that_was_lost_is_made_again() -> None:
             channel = channel_to(server.endpoint)
             for connections in (1, 2):
                 await channel.connect()
-                assert (await channel.call(PUT, b"")).text == "connection lost"
+                text = f"{server.endpoint} is gone: connection lost"
+                assert (await channel.call(PUT, b"")).text == text
                 assert server.connections == connections
             channel.close()
 
@@ -160,9 +180,8 @@ def test_server_that_is_gone_without_a_word_is_noticed() -> None:
     """No caller's deadline is needed: the question of the connection itself gets no answer."""
 
     async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as silent:
-            port = silent.getsockname()[1]
-            channel = Channel(parse_endpoint(f"127.0.0.1:{port}"), keepalive_s=0.02)
+        async with mute() as endpoint:
+            channel = Channel(parse_endpoint(endpoint), keepalive_s=0.02)
             async with asyncio.timeout(30):
                 await channel.connect()
                 assert (await channel.call(PUT, b"")).status == status.UNAVAILABLE
@@ -259,8 +278,8 @@ def test_close_ends_a_call_that_waits_for_a_server_that_does_not_read() -> None:
     """Although what it has written cannot leave."""
 
     async def main() -> None:
-        with socket.create_server(("127.0.0.1", 0)) as deaf:
-            channel = channel_to(f"127.0.0.1:{deaf.getsockname()[1]}")
+        async with mute() as endpoint:
+            channel = channel_to(endpoint)
             await channel.connect()
             protocol = channel._protocol
             assert protocol is not None

@@ -172,7 +172,8 @@ def test_write_is_unknown_when_the_connection_is_reset_after_it_was_sent() -> No
         ):
             failure = await failure_of(client.put(b"key", b"value"))
             assert type(failure) is OutcomeUnknown
-            assert (failure.code, failure.text) == (status.UNAVAILABLE, "connection lost")
+            text = f"{first.endpoint} is gone: connection lost"
+            assert (failure.code, failure.text) == (status.UNAVAILABLE, text)
             assert (first.connections, second.paths) == (1, [])
 
     asyncio.run(main())

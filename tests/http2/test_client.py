@@ -177,7 +177,9 @@ def test_lost_connection_ends_all_calls() -> None:
     client = asked()
     stream = client.engine.open(CHAT, client.answers.append, client.messages.append)
     client.engine.lost()
-    assert client.answers == [Answer(grpc.UNAVAILABLE, "connection lost")] * 2
+    assert (
+        client.answers == [Answer(grpc.UNAVAILABLE, "localhost:2379 is gone: connection lost")] * 2
+    )
     assert not client.engine.can_call
     stream.send(bytes(100))
     stream.half_close()
@@ -189,7 +191,10 @@ def test_fault_of_the_server_ends_all_calls() -> None:
     client = asked()
     expect_end(client.hear(window_update(0, 0)), ErrorCode.PROTOCOL_ERROR)
     assert client.answers == [
-        Answer(grpc.UNAVAILABLE, "connection given up: PROTOCOL_ERROR: WINDOW_UPDATE of 0")
+        Answer(
+            grpc.UNAVAILABLE,
+            "localhost:2379 breaks the protocol: PROTOCOL_ERROR: WINDOW_UPDATE of 0",
+        )
     ]
 
 
@@ -360,13 +365,13 @@ def test_calls_end_with_the_numbers_of_streams() -> None:
     [
         (
             answer_headers() + data_frame(1, frame_message(bytes(20_000))[:15_000]),
-            "connection given up: ENHANCE_YOUR_CALM: too many unfinished messages",
+            "localhost:2379 breaks the protocol: ENHANCE_YOUR_CALM: too many unfinished messages",
         ),
         (
             frames.goaway(1, ErrorCode.ENHANCE_YOUR_CALM, "too_many_pings"),
-            "the server ended the connection (code 11): too_many_pings",
+            "localhost:2379 ended the connection (code 11): too_many_pings",
         ),
-        (frames.goaway(1, ErrorCode.NO_ERROR, "bye"), "connection lost"),
+        (frames.goaway(1, ErrorCode.NO_ERROR, "bye"), "localhost:2379 is gone: connection lost"),
     ],
     ids=["ours", "the server's", "none"],
 )

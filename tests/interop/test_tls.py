@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 from raftwerk.cli.cluster import Member, free_ports
+from raftwerk.client import CallFailed
+from raftwerk.sync import Client
 from tests.certificates import Authority
 from tests.conftest import FAST
 from tests.interop.etcdctl import ETCDCTLS
@@ -181,6 +183,17 @@ def test_client_without_certificate_is_refused(cluster: TlsCluster) -> None:
     port = cluster.members[0].client_port
     assert answer_to(cluster.context(), port) == b"HTTP/1.1 200"
     assert answer_to(cluster.context(name=None), port) == b""
+
+
+@pytest.mark.parametrize("scheme", ["https", "http"])
+def test_our_own_client_knows_that_nothing_was_written(cluster: TlsCluster, scheme: str) -> None:
+    """Without a certificate, or without TLS; a server of TLS 1.3 refuses after the client has finished its handshake."""
+    address = f"127.0.0.1:{cluster.members[0].client_port}"
+    tls = cluster.context(name=None)
+    with Client([f"{scheme}://{address}"], tls=tls, exactly_once=False, timeout_s=0.3) as client:
+        for act in (lambda: client.put(b"key", b"value"), lambda: client.watch(b"key").__enter__()):
+            with pytest.raises(CallFailed, match=f"^{address} cannot be reached: it .*; perhaps"):
+                act()
 
 
 @pytest.mark.parametrize("port", ["client_port", "peer_port"])

@@ -1,4 +1,8 @@
-"""One connection to one endpoint, made when it is needed and made again when it was lost."""
+"""One connection to one endpoint, made when it is needed and made again when it was lost.
+
+It is there when the server has said a word: what it does not speak with this client, such as plain text where it wants TLS, or
+a certificate that it refuses, shows before anything is sent.
+"""
 
 import asyncio
 import ssl
@@ -18,7 +22,6 @@ LIMITS = Limits(message_bytes_max=2**31 - 1, unfinished_bytes_max=2**33)
 UNREAD_BYTES_MAX: Final = 1024 * 1024
 """Messages of a stream that wait to be received; with more than that the server may still use up the stream's window, and then
 keeps the rest."""
-LOST: Final = Answer(UNAVAILABLE, "connection lost")
 
 
 class _Protocol(asyncio.Protocol):
@@ -30,6 +33,13 @@ class _Protocol(asyncio.Protocol):
         self._has_heard = self._has_asked = False
         """In this period; whether it was silent before, and was asked."""
         self._period: asyncio.TimerHandle | None = None
+        self._greeting: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
+
+    async def greeted(self) -> None:
+        """Until the server has spoken. Raises OSError when it ends the connection instead, or speaks something else."""
+        trouble = await self._greeting
+        if trouble is not None:
+            raise trouble
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
@@ -57,7 +67,11 @@ class _Protocol(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._has_heard = True
         self.engine.receive(data)
+        if self.engine.has_settings and not self._greeting.done():
+            self._greeting.set_result(None)
         self.flush()
+        if self.engine.fault is not None:
+            self.close()
 
     def flush(self) -> None:
         if self._transport is not None and self.engine.has_output:
@@ -70,6 +84,17 @@ class _Protocol(asyncio.Protocol):
         if self._period is not None:
             self._period.cancel()
         self.engine.lost()
+        if not self._greeting.done():
+            self._greeting.set_result(self._why_not_greeted(exc))
+
+    def _why_not_greeted(self, error: Exception | None) -> OSError:
+        if not self.engine.is_tls:
+            reason = "it does not speak HTTP/2 in plain text; perhaps with TLS, https://"
+        elif isinstance(error, ssl.SSLError):
+            return error
+        else:
+            reason = "it ended TLS at once; perhaps it wants a certificate, or another one"
+        return ConnectionResetError(reason)
 
     def retire(self) -> None:
         """No more calls: close it when those under way have ended."""
@@ -172,6 +197,7 @@ class Channel:
         self._keepalive_s = keepalive_s
         self._tls = tls
         self.no_answer = Answer(DEADLINE_EXCEEDED, f"{address} did not answer in time")
+        self._lost = Answer(UNAVAILABLE, f"{address} is gone: connection lost")
         self._protocol: _Protocol | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -180,11 +206,11 @@ class Channel:
         """One unary call, on the connection that `connect` made.
 
         path: like /etcdserverpb.KV/Put. metadata: encoded headers. Returns the answer, whatever its status; UNAVAILABLE with
-        "connection lost" when the connection ended before it came. Cancelling it cancels the call at the server.
+        "is gone: connection lost" when the connection ended before it came. Cancelling it cancels the call at the server.
         """
         protocol = self._protocol
         if protocol is None or not protocol.engine.can_call:
-            return LOST
+            return self._lost
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
         def settle(result: Answer) -> None:
@@ -205,7 +231,7 @@ class Channel:
         stream = Stream()
         protocol = self._protocol
         if protocol is None or not protocol.engine.can_call:
-            stream._done(LOST)
+            stream._done(self._lost)
         else:
             stream.start(protocol, path, metadata)
         return stream
@@ -240,6 +266,11 @@ class Channel:
                 ssl=self._tls,
                 server_hostname=host if self._tls else None,
             )
+            try:
+                await protocol.greeted()
+            except BaseException:
+                protocol.close()
+                raise
         if self._protocol is not None:  # it takes no more calls
             self._protocol.retire()
         self._protocol = protocol

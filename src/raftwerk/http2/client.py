@@ -174,7 +174,7 @@ class ClientConnection(Connection[ClientCall]):
     def __init__(self, authority: str, limits: Limits, *, is_tls: bool = False) -> None:
         """authority: host:port, as the server is addressed."""
         super().__init__(limits)
-        self._is_tls = is_tls
+        self.is_tls = is_tls
         self._decoder: HeaderDecoder[Headers] = HeaderDecoder(limits.header_list_bytes_max)
         self._authority = authority
         self._heads: dict[str, bytes] = {}
@@ -195,12 +195,12 @@ class ClientConnection(Connection[ClientCall]):
     def end_text(self) -> str:
         """Why the connection is closed, as far as it is known."""
         if self.fault is not None:
-            return f"connection given up: {self.fault}"
+            return f"{self._authority} breaks the protocol: {self.fault}"
         _, code, reason = self.peer_goaway or (0, ErrorCode.NO_ERROR, b"")
         if code == ErrorCode.NO_ERROR:
-            return "connection lost"
+            return f"{self._authority} is gone: connection lost"
         said = reason.decode(errors="replace") or "no reason"
-        return f"the server ended the connection (code {code}): {said}"
+        return f"{self._authority} ended the connection (code {code}): {said}"
 
     def call(
         self,
@@ -251,7 +251,7 @@ class ClientConnection(Connection[ClientCall]):
         self.streams[stream_id] = call
         head = self._heads.get(path)
         if head is None:
-            head = self._heads[path] = request_block(path, self._authority, is_tls=self._is_tls)
+            head = self._heads[path] = request_block(path, self._authority, is_tls=self.is_tls)
         block = head + metadata
         self._out.append(header_frames(stream_id, block, self._sender.frame_max, end_stream=False))
         return call

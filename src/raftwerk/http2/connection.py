@@ -41,7 +41,8 @@ class Connection(ABC, Generic[S]):
         self._sent_bytes_seen = 0
         self._taken_bytes = 0
         """Of what the sender has sent, by the shell."""
-        self._has_settings = False
+        self.has_settings = False
+        """Whether the other side has said a word of the protocol."""
         self._last_stream_id = 0
         """The highest that the other side opened."""
         self._out.append(settings.greeting(limits, is_client=self.IS_CLIENT))
@@ -120,10 +121,10 @@ class Connection(ABC, Generic[S]):
             kind != frames.CONTINUATION or stream_id != self._block.stream_id
         ):
             raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "a header block was interrupted")
-        if not self._has_settings:
+        if not self.has_settings:
             if kind != frames.SETTINGS or flags & frames.ACK:
                 raise ConnectionFault(ErrorCode.PROTOCOL_ERROR, "the first frame is not SETTINGS")
-            self._has_settings = True
+            self.has_settings = True
         if kind == frames.DATA:
             self._on_data(flags, stream_id, payload)
         elif kind == frames.HEADERS:
