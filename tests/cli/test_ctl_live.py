@@ -114,8 +114,12 @@ def test_elect_shows_the_leader(live_endpoint: str, tmp_path: Path) -> None:
         started("elect", "boss", "me", folder=tmp_path, **environment) as leading,
     ):
         key = leading.wait_for("boss/")
-        assert listening.wait_for("boss/") == f"{key} me"
-        assert leading.stop(signal.SIGTERM) == 0
+        assert listening.wait_for("boss/") == key
+        leading.wait_for("me")
+        listening.wait_for("me")
+        assert (leading.lines, listening.lines) == ([key, "me"], [key, "me"])
+        assert (leading.stop(signal.SIGTERM), listening.stop(signal.SIGINT)) == (0, 0)
+        assert (leading.lines, listening.lines) == ([key, "me"], [key, "me"])
 
 
 def test_leases(live_endpoint: str) -> None:
@@ -212,7 +216,7 @@ def wait_for_keys(name: str, count: int, endpoint: str) -> None:
         pass
 
 
-@pytest.mark.parametrize("command", ["lock", "elect"])
+@pytest.mark.parametrize("command", ["lock turn", "elect turn me"])
 @pytest.mark.parametrize(
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"]
 )
@@ -223,7 +227,7 @@ def test_whoever_waits_for_a_turn_ends_with_a_signal(
     with (
         Client([live_endpoint]) as client,
         client.lock(b"turn"),
-        started(command, "turn", folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as waiting,
+        started(*command.split(), folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as waiting,
     ):
         wait_for_keys("turn", 2, live_endpoint)
         assert waiting.stop(number) == code

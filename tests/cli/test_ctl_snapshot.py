@@ -2,6 +2,7 @@
 
 import itertools
 import json
+import os
 import threading
 from pathlib import Path
 
@@ -37,6 +38,8 @@ def test_snapshot_under_load_becomes_a_new_cluster(
     old = start_cluster(3)
     endpoint = f"127.0.0.1:{old.members[0].client_port}"
     path = tmp_path / "snapshot.db"
+    path.write_text("of yesterday")
+    path.chmod(0o644)
     stop = threading.Event()
     writer = threading.Thread(target=write_until, args=(stop, endpoint))
     with Client([endpoint]) as client:
@@ -50,6 +53,7 @@ def test_snapshot_under_load_becomes_a_new_cluster(
             stop.set()
             writer.join()
         assert saved.returncode == 0, saved.stderr
+        assert path.stat().st_mode & 0o777 == 0o600
         facts = json.loads(command("status", str(path), "--json").stdout)
         at = [
             (kv.key, kv.value, kv.create_revision, kv.mod_revision)
@@ -115,3 +119,21 @@ def test_copy_that_breaks_off_is_2_and_leaves_no_file(severed: str, tmp_path: Pa
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert answer.stderr.startswith("raftwerk: ")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_copy_is_of_one_member(severed: str, tmp_path: Path) -> None:
+    arguments = ["save", str(tmp_path / "copy"), f"--endpoints={severed},{severed}"]
+    answer = CliRunner().invoke(snapshot, arguments)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert f"of one member: choose one of {severed}, {severed}, with --endpoints" in answer.stderr
+
+
+def test_copy_replaces_nothing_but_files(severed: str, tmp_path: Path) -> None:
+    """Root would lose a device."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    for path in (pipe, tmp_path):
+        answer = CliRunner().invoke(snapshot, ["save", str(path), f"--endpoints={severed}"])
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        assert answer.stderr == f"raftwerk: {path} is there and is no file: it would be replaced\n"
+    assert list(tmp_path.iterdir()) == [pipe]

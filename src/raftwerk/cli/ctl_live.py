@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Annotated, Final
 
@@ -29,6 +29,7 @@ from raftwerk.cli.ctl_shell import (
 )
 from raftwerk.client import Client, Event, EventKind, LeaseLost
 from raftwerk.client.contest import TTL_S, Contest
+from raftwerk.client.election import Election
 from raftwerk.errors import UsageError
 
 SIGNALLED: Final = 128
@@ -95,7 +96,8 @@ def _print_event(event: Event, *, as_json: bool) -> None:
 def lock(shell: Shell, name: str, command: Command = None, ttl: Ttl = TTL_S) -> None:
     """Hold a lock: while a command runs (after --), or until Ctrl-C. Prints the key when it is held.
 
-    The command finds it in ETCD_LOCK_KEY, and in ETCD_LOCK_REV a number that grows from holder to holder.
+    The command finds it in ETCD_LOCK_KEY, and in ETCD_LOCK_REV the revision at which the key came to be: a fencing token, which
+    grows from holder to holder.
     """
 
     async def action(client: Client) -> int:
@@ -108,27 +110,54 @@ def lock(shell: Shell, name: str, command: Command = None, ttl: Ttl = TTL_S) -> 
 def elect(
     shell: Shell,
     name: str,
-    value: Annotated[str, typer.Argument(help="What the others see.")] = "",
+    value: Annotated[
+        str | None, typer.Argument(metavar="VALUE", help="What the others see.")
+    ] = None,
     listen: Annotated[
-        bool, typer.Option("--listen", help="Only print each leader, until Ctrl-C.")
+        bool, typer.Option("--listen", "-l", help="Only print each leader, until Ctrl-C.")
     ] = False,
     ttl: Ttl = TTL_S,
 ) -> None:
-    """Lead until Ctrl-C, as soon as it is this one's turn; or see who leads."""
+    """Lead until Ctrl-C, as soon as it is this one's turn; or see who leads. Prints the leader's key and value, a line each."""
+    if (value is None) != listen:
+        raise typer.BadParameter("either VALUE, to lead, or --listen, to see who does")
 
     async def action(client: Client) -> int:
         election = client.election(os.fsencode(name))
-        if not listen:
-            return await _hold(election.campaign(os.fsencode(value), ttl), ())
-        async for leader in election.observe():
-            print(f"{text_of(leader.key)} {text_of(leader.value)}", flush=True)
-        return 0
+        if value is not None:
+            proposal = os.fsencode(value)
+            return await _hold(election.campaign(proposal, ttl), (), [proposal])
+        return await _until_told(_print_leaders(election))
 
     shell.run(action)
 
 
-async def _hold(contest: Contest, command: Sequence[str]) -> int:
-    """Returns the exit code: as for a shell, 128 and the signal's number, when one comes while others hold it."""
+async def _print_leaders(election: Election) -> None:
+    async for leader in election.observe():
+        print(text_of(leader.key), text_of(leader.value), sep="\n", flush=True)
+
+
+async def _until_told(work: Coroutine[object, object, None]) -> int:
+    """Until it fails, or Ctrl-C or SIGTERM ends what was to be done until then."""
+    task = asyncio.ensure_future(work)
+    told: list[int] = []
+
+    def hear(number: int) -> None:
+        told.append(number)
+        task.cancel()
+
+    with _signals(hear):
+        await asyncio.wait([task])
+    if not told or not task.cancelled():
+        task.result()
+    return 0
+
+
+async def _hold(contest: Contest, command: Sequence[str], more: Sequence[bytes] = ()) -> int:
+    """Returns the exit code: as for a shell, 128 and the signal's number, when one comes while others hold it.
+
+    more: lines that are printed after the key.
+    """
     holder = asyncio.current_task()
     assert holder is not None
     told = asyncio.Event()
@@ -146,7 +175,7 @@ async def _hold(contest: Contest, command: Sequence[str]) -> int:
             async with contest:
                 if command:
                     return await _run_held(contest, command, told)
-                print(text_of(contest.key), flush=True)
+                print(*map(text_of, [contest.key, *more]), sep="\n", flush=True)
                 await told.wait()
                 return 0
         except asyncio.CancelledError:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
@@ -17,6 +17,8 @@ from raftwerk.client import Client
 from raftwerk.errors import CorruptData, RaftwerkError, UsageError
 from raftwerk.runtime import snapshot_file
 
+NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+"""How a file is made; for its owner alone, since all keys and the hashes of passwords are in it."""
 T = TypeVar("T")
 
 snapshot = typer.Typer(help="Copies of the state.", no_args_is_help=True)
@@ -25,12 +27,13 @@ snapshot = typer.Typer(help="Copies of the state.", no_args_is_help=True)
 @snapshot.command("save")
 @connected
 def snapshot_save(shell: Shell, path: Path) -> None:
-    """The state of the first endpoint, into a file that is there whole or not at all."""
+    """The state of one member, the endpoint, into a file that is there whole or not at all, and that others cannot read."""
 
     async def action(client: Client) -> int:
+        _check(shell, path)
         part = path.with_name(path.name + ".part")
         try:
-            with part.open("wb") as file:
+            with os.fdopen(os.open(part, NEW, 0o600), "wb") as file:
                 async for piece in client.maintenance.snapshot():
                     file.write(piece)
                 file.flush()
@@ -45,6 +48,14 @@ def snapshot_save(shell: Shell, path: Path) -> None:
         return 0
 
     shell.run(action, timeout_s=60.0)
+
+
+def _check(shell: Shell, path: Path) -> None:
+    if len(shell.addresses) > 1:
+        members = ", ".join(shell.addresses)
+        raise UsageError(f"a snapshot is of one member: choose one of {members}, with --endpoints")
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is there and is no file: it would be replaced")
 
 
 @snapshot.command("status")

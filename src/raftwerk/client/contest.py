@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from raftwerk.api import rpc_pb2
 from raftwerk.client.errors import Compacted, LeaseLost
@@ -27,8 +27,11 @@ TTL_S: Final = 10
 class Contest:
     """async with: have it, inside the block. When the lease is lost the block is cancelled, and LeaseLost raised."""
 
+    WHAT: ClassVar[str]
+
     def __init__(self, client: Client, name: bytes, value: bytes, ttl_s: int) -> None:
         self._client = client
+        self._name = name
         self._prefix = name + b"/"
         self._value = value
         self.lease = Lease(client.calls, ttl_s)
@@ -54,7 +57,7 @@ class Contest:
         except BaseException as error:
             await self._end()
             if isinstance(error, asyncio.CancelledError) and self._was_lost():
-                raise LeaseLost(f"lease {self.lease.id:x} is over") from error
+                raise self._lost() from error
             raise
         return self
 
@@ -66,7 +69,11 @@ class Contest:
     ) -> None:
         await self._end()
         if isinstance(error, asyncio.CancelledError) and self._was_lost():
-            raise LeaseLost(f"lease {self.lease.id:x} is over") from error
+            raise self._lost() from error
+
+    def _lost(self) -> LeaseLost:
+        name = self._name.decode(errors="backslashreplace")
+        return LeaseLost(f"{self.WHAT} {name} is lost: lease {self.lease.id:x} is over")
 
     def _begin_guard(self) -> None:
         owner = asyncio.current_task()
@@ -118,7 +125,7 @@ class Contest:
             await self._wait_for_end(before.kvs[0].key, before.header.revision + 1)
         response = await self._client.range(rpc_pb2.RangeRequest(key=self.key))
         if not response.kvs or response.kvs[0].create_revision != self._created:
-            raise LeaseLost(f"lease {self.lease.id:x} is over: {self.key!r} is gone")
+            raise self._lost()
         self.revision = self._created
 
     async def _wait_for_end(self, key: bytes, revision: int) -> None:
@@ -133,6 +140,8 @@ class Contest:
 class Lock(Contest):
     """One at a time, in the order in which they came."""
 
+    WHAT = "lock"
+
     def __init__(self, client: Client, name: bytes, ttl_s: int) -> None:
         super().__init__(client, name, b"", ttl_s)
 
@@ -140,9 +149,11 @@ class Lock(Contest):
 class Leadership(Contest):
     """One leader at a time; the others wait."""
 
+    WHAT = "leadership of"
+
     async def proclaim(self, value: bytes) -> None:
         """Say something else, as the leader. Raises LeaseLost when that is over."""
         transaction = self._client.transaction().when(created(self.key).equals(self.revision))
         result = await transaction.then(put(self.key, value, lease=self.lease.id)).commit()
         if not result.succeeded:
-            raise LeaseLost(f"{self.key!r} is gone: another one may lead")
+            raise self._lost()
