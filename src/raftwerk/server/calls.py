@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from types import TracebackType
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from raftwerk.api import status
 from raftwerk.api.status import Status
 from raftwerk.errors import CorruptData
 from raftwerk.http2.server import Call
+from raftwerk.kv.auth_rules import Identity
 from raftwerk.kv.commands import authorized
 from raftwerk.kv.results import KvError
 from raftwerk.replica.failure import Failure
@@ -105,48 +107,29 @@ class Waiting:
         """
         if not self._may_wait(call):
             return
-
-        def done_or_not_told(result: object) -> None:
-            with Answering(call, status.DONE_NO_ANSWER):
-                done(result)
-
-        settle = self._in_time(call, done_or_not_told)
+        settle = self._in_time(call, partial(_done_or_not_told, call, done))
         if self._guard.is_on:
-            self._guard.identify(
-                call,
-                lambda by: self._node.propose(authorized(*by, command), settle),
-                otherwise=settle,
-            )
+            self._guard.identify(call, partial(self._propose_as, command, settle), otherwise=settle)
         else:
             self._node.propose(command, settle)
+
+    def _propose_as(self, command: bytes, settle: Callable[[object], None], by: Identity) -> None:
+        self._node.propose(authorized(*by, command), settle)
 
     def read(self, call: Call, answer: Callable[[], None]) -> None:
         """Call `answer` after the linearizable barrier; refuse the call if there is none.
 
         What it reads judges whether the caller may (see `refusal`).
         """
-
-        def done(failure: object) -> None:
-            if failure is None:
-                with Answering(call):
-                    answer()
-            else:
-                fail_with(call, failure)
-
         if self._may_wait(call):
-            self._node.read(self._in_time(call, done))
+            self._node.read(self._in_time(call, partial(_read, call, answer)))
 
     def read_here(self, call: Call, answer: Callable[[], None]) -> None:
         """The same without a barrier: this member's state will do."""
-
-        def go_on(_: object = None) -> None:
-            with Answering(call):
-                answer()
-
         if self._guard.is_on:
-            self._guard.identify(call, go_on)
+            self._guard.identify(call, partial(_read_here, call, answer))
         else:
-            go_on()
+            _read_here(call, answer)
 
     def refusal(self, call: Call, what: Read) -> KvError | None:
         """Why the caller may not read that. A read that waited for its turn asks when it reads: rights may be gone by then."""
@@ -164,9 +147,30 @@ class Waiting:
         if timeout_s is None:
             return done
         deadline = self._loop.call_later(timeout_s, fail, call, status.DEADLINE)
+        return partial(_settle, deadline, done)
 
-        def settle(result: object) -> None:
-            deadline.cancel()
-            done(result)
 
-        return settle
+# What a call waits with. Partial functions, which hold nothing that holds them: compiled, a function within a function can be
+# a cycle, and one of those for each call is much garbage (tests/server/test_call_garbage.py).
+
+
+def _done_or_not_told(call: Call, done: Callable[[object], None], result: object) -> None:
+    with Answering(call, status.DONE_NO_ANSWER):
+        done(result)
+
+
+def _read(call: Call, answer: Callable[[], None], failure: object) -> None:
+    if failure is None:
+        _read_here(call, answer)
+    else:
+        fail_with(call, failure)
+
+
+def _read_here(call: Call, answer: Callable[[], None], _: object = None) -> None:
+    with Answering(call):
+        answer()
+
+
+def _settle(deadline: asyncio.TimerHandle, done: Callable[[object], None], result: object) -> None:
+    deadline.cancel()
+    done(result)

@@ -6,6 +6,7 @@ given in a callback: no task, future or timer belongs to a request, but for a de
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from raftwerk.api import rpc_pb2, status
@@ -124,27 +125,22 @@ class KvService:
             fail(call, refusal)
             return
         command = translate.txn_command(request)
-
-        def done(result: object) -> None:
-            if isinstance(result, TxnResult):
-                steps = translate.txn_steps(self.header(result.revision), result, SLICE_KVS)
-                no_answer = status.NO_ANSWER if is_read_only else status.DONE_NO_ANSWER
-                self._reply(call, steps, no_answer)
-            else:
-                fail_with(call, result)
-
-        def answer() -> None:
-            if translate.has_range(request):
-                self._slices.answer(call, self._txn_steps(call, command, done))
-            else:
-                self._slices.answer_short(call, lambda: self._txn_steps(call, command, done))
-
         if not is_read_only:
+            done = partial(self._answer_txn, call, status.DONE_NO_ANSWER)
             self._propose(call, command, done)
-        elif translate.is_serializable(request):
+            return
+        answer = partial(self._read_txn, call, command, translate.has_range(request))
+        if translate.is_serializable(request):
             self._waiting.read_here(call, answer)
         else:
             self._waiting.read(call, answer)
+
+    def _answer_txn(self, call: Call, no_answer: Status, result: object) -> None:
+        if isinstance(result, TxnResult):
+            steps = translate.txn_steps(self.header(result.revision), result, SLICE_KVS)
+            self._reply(call, steps, no_answer)
+        else:
+            fail_with(call, result)
 
     def compact(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.CompactionRequest, data)
@@ -209,13 +205,20 @@ class KvService:
         else:
             call.reply_parts(translate.range_parts(self.header(result.revision), result))
 
-    def _txn_steps(self, call: Call, command: Txn, done: Callable[[object], None]) -> Steps:
-        """A transaction that only reads."""
+    def _read_txn(self, call: Call, command: Txn, has_range: bool) -> None:
+        """A transaction that only reads; has_range: of many keys."""
+        if has_range:
+            self._slices.answer(call, self._txn_steps(call, command))
+        else:
+            self._slices.answer_short(call, partial(self._txn_steps, call, command))
 
-        def begin() -> TxnScan | KvError:
-            return self._waiting.refusal(call, command) or self._machine.txn_sliced(command)
+    def _txn_steps(self, call: Call, command: Txn) -> Steps:
+        begin = partial(self._begin_txn, call, command)
+        result = yield from read_in_slices(self._machine, begin, SLICE_ROWS)
+        self._answer_txn(call, status.NO_ANSWER, result)
 
-        done((yield from read_in_slices(self._machine, begin, SLICE_ROWS)))
+    def _begin_txn(self, call: Call, command: Txn) -> TxnScan | KvError:
+        return self._waiting.refusal(call, command) or self._machine.txn_sliced(command)
 
     def _range_steps(self, call: Call, query: RangeQuery) -> Steps:
         """A range of many keys."""
