@@ -5,17 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raftwerk.api import kv_pb2, rpc_pb2
-from raftwerk.kv import commands
 from raftwerk.kv.commands import (
-    Compare,
-    CompareResult,
-    CompareTarget,
     DeleteRange,
-    Put,
-    RangeQuery,
     SortOrder,
     SortTarget,
-    Txn,
 )
 from raftwerk.kv.results import DeleteRangeResult, PutResult, RangeResult, TxnResult
 from raftwerk.kv.rows import ROW_BYTES
@@ -89,42 +82,6 @@ def test_delete_keeps_every_field(request: rpc_pb2.DeleteRangeRequest) -> None:
     assert command == DeleteRange(request.key, request.range_end, request.prev_kv)
 
 
-@pytest.mark.parametrize(
-    ("compare", "expected"),
-    [
-        (
-            rpc_pb2.Compare(key=b"k", target=0, result=0, version=3),
-            Compare(CompareTarget.VERSION, CompareResult.EQUAL, b"k", 3),
-        ),
-        (
-            rpc_pb2.Compare(key=b"k", target=1, result=1, create_revision=4),
-            Compare(CompareTarget.CREATE, CompareResult.GREATER, b"k", 4),
-        ),
-        (
-            rpc_pb2.Compare(key=b"k", target=2, result=2, mod_revision=5),
-            Compare(CompareTarget.MOD, CompareResult.LESS, b"k", 5),
-        ),
-        (
-            rpc_pb2.Compare(key=b"k", target=3, result=3, value=b"v", range_end=b"z"),
-            Compare(CompareTarget.VALUE, CompareResult.NOT_EQUAL, b"k", b"v", b"z"),
-        ),
-        (
-            rpc_pb2.Compare(key=b"k", target=4, result=0, lease=6),
-            Compare(CompareTarget.LEASE, CompareResult.EQUAL, b"k", 6),
-        ),
-        (
-            rpc_pb2.Compare(key=b"k", target=3, result=0, version=3),
-            Compare(CompareTarget.VALUE, CompareResult.EQUAL, b"k", b""),
-        ),
-    ],
-    ids=["version", "create", "mod", "value", "lease", "operand_of_another_target"],
-)
-def test_comparison_takes_the_operand_of_its_target(
-    compare: rpc_pb2.Compare, expected: Compare
-) -> None:
-    assert translate.txn_command(rpc_pb2.TxnRequest(compare=[compare])).compares == (expected,)
-
-
 def whole(parts: translate.Parts) -> bytes:
     """What comes with the last slice."""
     while True:
@@ -133,119 +90,6 @@ def whole(parts: translate.Parts) -> bytes:
         except StopIteration as end:
             data: list[bytes] = end.value
             return b"".join(data)
-
-
-def operations(depth: int) -> st.SearchStrategy[rpc_pb2.RequestOp]:
-    kinds = [
-        st.builds(rpc_pb2.RequestOp, request_range=RANGES),
-        st.builds(rpc_pb2.RequestOp, request_put=PUTS),
-        st.builds(rpc_pb2.RequestOp, request_delete_range=DELETES),
-    ]
-    if depth:
-        lists = st.lists(operations(depth - 1), max_size=2)
-        txns = st.builds(rpc_pb2.TxnRequest, success=lists, failure=lists)
-        kinds.append(st.builds(rpc_pb2.RequestOp, request_txn=txns))
-    return st.one_of(kinds)
-
-
-@given(success=st.lists(operations(2), max_size=3), failure=st.lists(operations(1), max_size=2))
-def test_txn_survives_the_log(
-    success: list[rpc_pb2.RequestOp], failure: list[rpc_pb2.RequestOp]
-) -> None:
-    """Kinds, order and nesting are those of the request, after encoding and decoding too."""
-    request = rpc_pb2.TxnRequest(success=success, failure=failure)
-    command = translate.txn_command(request)
-    assert commands.decode(commands.encode(command)) == command
-    assert shape(command) == shape_of_request(request)
-
-
-def shape(txn: Txn) -> object:
-    def of(operation: object) -> object:
-        return shape(operation) if isinstance(operation, Txn) else (type(operation), operation.key)
-
-    return [of(operation) for operation in txn.success], [of(item) for item in txn.failure]
-
-
-def shape_of_request(request: rpc_pb2.TxnRequest) -> object:
-    types = {"request_range": RangeQuery, "request_put": Put, "request_delete_range": DeleteRange}
-
-    def of(operation: rpc_pb2.RequestOp) -> object:
-        kind = operation.WhichOneof("request")
-        if kind == "request_txn":
-            return shape_of_request(operation.request_txn)
-        return types[kind], getattr(operation, kind).key
-
-    return [of(operation) for operation in request.success], [of(item) for item in request.failure]
-
-
-RANGE = rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=b"a"))
-LOCAL = rpc_pb2.RequestOp(request_range=rpc_pb2.RangeRequest(key=b"a", serializable=True))
-WRITE = rpc_pb2.RequestOp(request_put=rpc_pb2.PutRequest(key=b"a"))
-DELETE = rpc_pb2.RequestOp(request_delete_range=rpc_pb2.DeleteRangeRequest(key=b"a"))
-
-
-def nest(*success: rpc_pb2.RequestOp) -> rpc_pb2.RequestOp:
-    return rpc_pb2.RequestOp(request_txn=rpc_pb2.TxnRequest(success=success))
-
-
-@pytest.mark.parametrize(
-    ("ops", "is_read_only"),
-    [
-        ([], True),
-        ([RANGE, LOCAL], True),
-        ([RANGE, WRITE], False),
-        ([DELETE], False),
-        ([nest(RANGE)], True),
-        ([nest(RANGE, nest(WRITE))], False),
-    ],
-    ids=["empty", "ranges", "put", "delete", "nested_range", "nested_put"],
-)
-@pytest.mark.parametrize("branch", ["success", "failure"])
-def test_only_ranges_make_a_txn_read_only(
-    branch: str, ops: list[rpc_pb2.RequestOp], is_read_only: bool
-) -> None:
-    assert translate.is_read_only(rpc_pb2.TxnRequest(**{branch: ops})) is is_read_only
-
-
-@pytest.mark.parametrize(
-    ("success", "failure", "is_serializable"),
-    [
-        ([LOCAL], [LOCAL], True),
-        ([LOCAL], [], True),
-        ([LOCAL, RANGE], [], False),
-        ([LOCAL], [RANGE], False),
-        ([nest(LOCAL)], [], True),
-        ([nest(RANGE)], [], False),
-        ([], [], False),
-        ([nest()], [], False),
-    ],
-    ids=["all", "one_branch", "one_not", "other_branch", "nested", "nested_not", "none", "empty"],
-)
-def test_txn_is_serializable_if_all_its_reads_are(
-    success: list[rpc_pb2.RequestOp], failure: list[rpc_pb2.RequestOp], is_serializable: bool
-) -> None:
-    """One of comparisons alone is not: its answer is a statement on the present."""
-    request = rpc_pb2.TxnRequest(success=success, failure=failure)
-    assert translate.is_serializable(request) is is_serializable
-
-
-@pytest.mark.parametrize(
-    ("compare", "is_known"),
-    [
-        (rpc_pb2.Compare(target=4, result=3), True),
-        (rpc_pb2.Compare(target=5), False),
-        (rpc_pb2.Compare(result=4), False),
-        (rpc_pb2.Compare(target=-1), False),
-    ],
-)
-@pytest.mark.parametrize("depth", [0, 2])
-def test_unknown_comparison_is_found_at_any_depth(
-    depth: int, compare: rpc_pb2.Compare, is_known: bool
-) -> None:
-    request = rpc_pb2.TxnRequest(compare=[compare])
-    for _ in range(depth):
-        request = rpc_pb2.TxnRequest(failure=[rpc_pb2.RequestOp(request_txn=request)])
-    assert translate.has_known_enums(request) is is_known
 
 
 # Responses

@@ -22,11 +22,12 @@ from raftwerk.kv.results import (
     TxnResult,
 )
 from raftwerk.kv.txn import TxnScan
-from raftwerk.server import translate, validate
+from raftwerk.server import translate, txn_request, validate
 from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
 from raftwerk.server.sessions import SessionService, in_session
 from raftwerk.server.slices import Slices, Steps, read_in_slices
+from raftwerk.server.txn_request import txn_command
 
 SLICE_ROWS: Final = 200
 """Rows of a range that are read in one turn of the loop: about two milliseconds."""
@@ -115,22 +116,20 @@ class KvService:
         request = parse(call, rpc_pb2.TxnRequest, data)
         if request is None:
             return
-        refusal = validate.check_txn(request, self._settings.max_txn_ops)
-        if refusal is None and not translate.has_known_enums(request):
-            refusal = status.UNKNOWN_COMPARE
-        is_read_only = refusal is None and translate.is_read_only(request)
-        if refusal is None and not is_read_only and self._is_over_quota() and _has_put(request):
-            refusal = status.NO_SPACE
-        if refusal is not None:
-            fail(call, refusal)
+        command = txn_command(request, self._settings.max_txn_ops)
+        if isinstance(command, Status):
+            fail(call, command)
             return
-        command = translate.txn_command(request)
+        is_read_only = txn_request.is_read_only(command)
+        if not is_read_only and self._is_over_quota() and txn_request.has_put(command):
+            fail(call, status.NO_SPACE)
+            return
         if not is_read_only:
             done = partial(self._answer_txn, call, status.DONE_NO_ANSWER)
             self._propose(call, command, done)
             return
-        answer = partial(self._read_txn, call, command, translate.has_range(request))
-        if translate.is_serializable(request):
+        answer = partial(self._read_txn, call, command)
+        if txn_request.is_serializable(request):
             self._waiting.read_here(call, answer)
         else:
             self._waiting.read(call, answer)
@@ -205,9 +204,9 @@ class KvService:
         else:
             call.reply_parts(translate.range_parts(self.header(result.revision), result))
 
-    def _read_txn(self, call: Call, command: Txn, has_range: bool) -> None:
-        """A transaction that only reads; has_range: of many keys."""
-        if has_range:
+    def _read_txn(self, call: Call, command: Txn) -> None:
+        """A transaction that only reads."""
+        if txn_request.has_range(command):
             self._slices.answer(call, self._txn_steps(call, command))
         else:
             self._slices.answer_short(call, partial(self._txn_steps, call, command))
@@ -256,11 +255,3 @@ class KvService:
     def _reply_steps(call: Call, parts: translate.Parts, no_answer: Status) -> Steps:
         with Answering(call, no_answer):
             call.reply_parts((yield from parts))
-
-
-def _has_put(request: rpc_pb2.TxnRequest) -> bool:
-    return any(
-        operation.HasField("request_put")
-        or (operation.HasField("request_txn") and _has_put(operation.request_txn))
-        for operation in (*request.success, *request.failure)
-    )

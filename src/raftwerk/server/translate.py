@@ -10,16 +10,11 @@ from typing import Final, Protocol, TypeAlias
 
 from raftwerk.api import rpc_pb2
 from raftwerk.kv.commands import (
-    Compare,
-    CompareResult,
-    CompareTarget,
     DeleteRange,
-    Operation,
     Put,
     RangeQuery,
     SortOrder,
     SortTarget,
-    Txn,
 )
 from raftwerk.kv.results import DeleteRangeResult, PutResult, RangeResult, TxnResult
 from raftwerk.kv.rows import ROW_BYTES, varint
@@ -58,83 +53,6 @@ def put_command(request: rpc_pb2.PutRequest) -> Put:
 
 def delete_command(request: rpc_pb2.DeleteRangeRequest) -> DeleteRange:
     return DeleteRange(request.key, request.range_end, request.prev_kv)
-
-
-def txn_command(request: rpc_pb2.TxnRequest) -> Txn:
-    return Txn(
-        tuple(_compare(item) for item in request.compare),
-        tuple(_operation(item) for item in request.success),
-        tuple(_operation(item) for item in request.failure),
-    )
-
-
-def _operation(operation: rpc_pb2.RequestOp) -> Operation:
-    kind = operation.WhichOneof("request")
-    if kind == "request_range":
-        return range_query(operation.request_range)
-    if kind == "request_put":
-        return put_command(operation.request_put)
-    if kind == "request_delete_range":
-        return delete_command(operation.request_delete_range)
-    assert kind == "request_txn", "validate.py lets nothing else through"
-    return txn_command(operation.request_txn)
-
-
-_OPERANDS = {
-    CompareTarget.VERSION: "version",
-    CompareTarget.CREATE: "create_revision",
-    CompareTarget.MOD: "mod_revision",
-    CompareTarget.VALUE: "value",
-    CompareTarget.LEASE: "lease",
-}
-
-
-def _compare(item: rpc_pb2.Compare) -> Compare:
-    target = CompareTarget(item.target)
-    operand: int | bytes = getattr(item, _OPERANDS[target])
-    return Compare(target, CompareResult(item.result), item.key, operand, item.range_end)
-
-
-def has_known_enums(request: rpc_pb2.TxnRequest) -> bool:
-    """Whether every comparison, nested ones too, uses targets and results that exist."""
-    return all(
-        0 <= item.target <= CompareTarget.LEASE and 0 <= item.result <= CompareResult.NOT_EQUAL
-        for item in request.compare
-    ) and all(
-        has_known_enums(operation.request_txn)
-        for operation in (*request.success, *request.failure)
-        if operation.HasField("request_txn")
-    )
-
-
-def is_read_only(request: rpc_pb2.TxnRequest) -> bool:
-    """Whether no operation, nested ones too, can write."""
-    return all(
-        operation.HasField("request_range")
-        or (operation.HasField("request_txn") and is_read_only(operation.request_txn))
-        for operation in (*request.success, *request.failure)
-    )
-
-
-def is_serializable(request: rpc_pb2.TxnRequest) -> bool:
-    """Whether the transaction reads, and every read is content with this member's state."""
-    operations = (*request.success, *request.failure)
-    return bool(operations) and all(
-        operation.request_range.serializable
-        if operation.HasField("request_range")
-        else is_serializable(operation.request_txn)
-        for operation in operations
-    )
-
-
-def has_range(request: rpc_pb2.TxnRequest) -> bool:
-    """Whether it looks at more than single keys, so that nothing but the store's size bounds what it reads."""
-    return any(compare.range_end for compare in request.compare) or any(
-        operation.request_range.range_end
-        if operation.HasField("request_range")
-        else has_range(operation.request_txn)
-        for operation in (*request.success, *request.failure)
-    )
 
 
 class Member(Protocol):
