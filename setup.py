@@ -19,7 +19,7 @@ COMPILED = {
     "runtime": "clock connection journal links",
     "sim": "clock cluster disk history journal kv_machine network node trace world",
     "sim/checkers": "*",
-    "server": "calls gateway_call grpc_shell kv_service translate txn_request validate watch_response watch_stream",
+    "server": "calls gateway_call grpc_shell kv_service sessions translate txn_request validate watch_response watch_stream",
     "storage": "lmdb_rows lmdb_store overlay reader",
     "wal": "log",
     "wire": "codec frame",

@@ -7,14 +7,14 @@ WINDOW_UPDATE, or a new initial window, sends it on. Those in line take turns, a
 Invariant: as long as anybody stands in line, the connection's window is used up.
 """
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 from raftwerk.http2 import frames
 from raftwerk.http2.errors import ConnectionFault, ErrorCode, StreamFault
 from raftwerk.http2.frames import frame
-from raftwerk.http2.stream import Stream
+from raftwerk.http2.stream import NO_QUEUE, Stream
 
 S = TypeVar("S", bound=Stream)
 
@@ -50,6 +50,8 @@ class Sender(Generic[S]):
 
     def send(self, stream: S, data: bytes) -> None:
         """As much as the windows allow; the rest waits."""
+        if stream.out_queue is NO_QUEUE:
+            stream.out_queue = deque()
         stream.out_queue.append(data)
         stream.queued_bytes += len(data)
         self.queued_bytes += len(data)

@@ -2,9 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections import deque
+from typing import Final
 
 from raftwerk.http2.errors import ErrorCode, StreamFault
 from raftwerk.http2.grpc import MessageFault, MessageReader
+
+NO_QUEUE: Final[deque[bytes]] = deque()
+"""Of every stream of which nothing has waited yet, most often until its end: a deque is half a kilobyte. Stays empty."""
 
 
 class Stream(ABC):
@@ -40,7 +44,7 @@ class Stream(ABC):
         self.is_remote_closed = False
         self.is_local_closed = False
         self.send_window = send_window
-        self.out_queue: deque[bytes] = deque()
+        self.out_queue = NO_QUEUE
         """Message bytes that wait for a window; the first out_offset bytes of them have left."""
         self.out_offset = 0
         self.queued_bytes = 0

@@ -109,9 +109,10 @@ def varint(number: int) -> bytes:
     if number < 0x80:
         return _SMALL[number] if number >= 0 else varint(number + (1 << 64))
     if number < 0x4000:
-        return bytes((number & 0x7F | 0x80, number >> 7))
+        return (number & 0x7F | 0x80 | number >> 7 << 8).to_bytes(2, "little")
     if number < 0x200000:
-        return bytes((number & 0x7F | 0x80, number >> 7 & 0x7F | 0x80, number >> 14))
+        low = number & 0x7F | 0x80 | (number >> 7 & 0x7F | 0x80) << 8
+        return (low | number >> 14 << 16).to_bytes(3, "little")
     parts = bytearray()
     while number >= 0x80:
         parts.append(number & 0x7F | 0x80)

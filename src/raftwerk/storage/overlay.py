@@ -33,11 +33,12 @@ class SortedTable:
 
     def put(self, key: bytes, value: bytes | None) -> None:
         rows = self.rows
-        if key not in rows:
+        count = len(rows)
+        rows[key] = value
+        if len(rows) > count:
             self._new.append(key)
             if len(self._new) >= NEW_KEYS_MAX:
                 self._bring_up_to_date()
-        rows[key] = value
         self.size_bytes += len(key) + (len(value) if value else 0) + ROW_OVERHEAD_BYTES
 
     def remove(self, key: bytes) -> None:
