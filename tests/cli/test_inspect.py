@@ -170,12 +170,27 @@ def test_lost_log_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_damaged_identity_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "identity.json").write_text("{")
     assert "the identity of the folder cannot be read" in damage_of(folder, capsys)
+    (folder / "identity.json").unlink()
+    (folder / "identity.json").mkdir()
+    assert "identity.json cannot be read: Is a directory" in damage_of(folder, capsys)
+
+
+def test_damage_among_the_peers_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "peers.json").write_text("{")
+    assert "the peers that were met cannot be read" in damage_of(folder, capsys)
 
 
 def test_damaged_store_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (database,) = (folder / "store").glob("*/data.mdb")
     database.write_bytes(b"\xff" * 8192)
     assert "data.mdb: damaged" in damage_of(folder, capsys)
+    (folder / "store" / "CURRENT").write_bytes(b"\xff")
+    assert "CURRENT: damaged" in damage_of(folder, capsys)
+
+
+def test_lost_store_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "store" / "CURRENT").unlink()
+    assert "the store was lost" in damage_of(folder, capsys)
 
 
 def test_strange_folder_is_no_data_folder(

@@ -238,6 +238,13 @@ def test_current_that_names_nothing_is_refused(tmp_path: Path, content: str) -> 
         LmdbStore(tmp_path)
 
 
+def test_current_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    LmdbStore(tmp_path).close()
+    (tmp_path / CURRENT).write_bytes(b"data-\xe10001 2\n")
+    with pytest.raises(CorruptData, match="damaged at byte 5: this is no text"):
+        LmdbStore(tmp_path)
+
+
 @pytest.mark.parametrize("version", ["", " 1", " 3"], ids=["none", "older", "newer"])
 def test_store_of_another_format_is_refused(tmp_path: Path, version: str) -> None:
     """Rows that mean something else must not be read as if they did not."""

@@ -11,7 +11,8 @@ from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.store import Table
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.position import Position
-from raftwerk.storage.lmdb_store import LmdbStore
+from raftwerk.runtime.lives import Lives
+from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
 from raftwerk.wal.identity import IDENTITY, Identity, read_identity
 from raftwerk.wal.inspect import SegmentReport, find_contradiction, inspect_log
 
@@ -32,9 +33,13 @@ def run(folder: Path, *, entries_max: int) -> int:
     if not any((folder / part).exists() for part in (IDENTITY, "wal", "store")):
         console.print(f"{folder} is no data folder: {_where_to_look(folder)}")
         return 1
-    identity = _identity(console, folder, problems)
-    _log(console, folder / "wal", identity, problems, entries_max)
-    _store(console, folder / "store", problems)
+    try:
+        identity = _identity(console, folder, problems)
+        _peers(folder, problems)
+        _log(console, folder / "wal", identity, problems, entries_max)
+        _store(console, folder / "store", identity, problems)
+    except OSError as error:
+        problems.append(f"{error.filename or folder} cannot be read: {error.strerror}")
     if problems:
         console.print("\nDamaged:", style="red")
         for problem in problems:
@@ -73,6 +78,13 @@ def _identity(console: Console, folder: Path, problems: list[str]) -> Identity |
         f"Member {identity.name} ({identity.node_id:x}) of cluster {identity.cluster_id:x}"
     )
     return identity
+
+
+def _peers(folder: Path, problems: list[str]) -> None:
+    try:
+        Lives(folder)
+    except CorruptData as error:
+        problems.append(str(error))
 
 
 def _log(
@@ -141,9 +153,12 @@ def _describe(entry: Entry) -> str:
     )
 
 
-def _store(console: Console, folder: Path, problems: list[str]) -> None:
-    if not folder.is_dir():
-        console.print("Store: none yet")
+def _store(console: Console, folder: Path, identity: Identity | None, problems: list[str]) -> None:
+    if not (folder / CURRENT).exists():
+        if identity is not None and identity.life:
+            problems.append(f"{folder / CURRENT} is missing: the store was lost")
+        else:
+            console.print("Store: none yet")
         return
     try:
         store = LmdbStore(folder, read_only=True)

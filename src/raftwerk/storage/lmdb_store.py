@@ -71,6 +71,8 @@ class LmdbStore:
             name, _, version = path.read_text().strip().partition(" ")
         except OSError as error:
             raise DataDirError(f"{path} cannot be read: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise CorruptData(path, error.start, "this is no text") from error
         if not name.startswith("data-") or not (self._folder / name).is_dir():
             raise CorruptData(path, 0, f"it names {name!r}, which is not there")
         if version != FORMAT:
