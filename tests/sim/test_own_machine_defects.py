@@ -1,37 +1,34 @@
 """What `simulate` notices of a state machine of one's own; and its durable form."""
 
-import itertools
-
 import pytest
 
 from raftwerk.errors import CorruptData
 from raftwerk.raft.membership import Membership
 from raftwerk.replica.position import Position
 from raftwerk.sim.checkers import Violation
-from raftwerk.sim.own_machine import NUMBER, InMemory, simulate
+from raftwerk.sim.own_machine import NUMBER, InMemory, Oracle, simulate
 from raftwerk.sim.run import plan
 from tests.sim.test_own_machine import Tickets, workload
-
-LIVES = itertools.count()
 
 
 class Whimsical(Tickets):
     """Its answers are right; its state has something of its own."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.life = next(LIVES)
-
-    def dump(self) -> bytes:
-        return super().dump() + b"%d" % self.life
+    def apply(self, command: bytes) -> object:
+        return super().apply(command + b"%d" % id(self))
 
 
 class Forgetful(Tickets):
-    """Comes back from its durable state without its last name."""
+    """Counts beside what it dumps."""
 
-    def load(self, data: bytes) -> None:
-        super().load(data)
-        self.names = self.names[:-1]
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def apply(self, command: bytes) -> object:
+        super().apply(command)
+        self.count += 1
+        return self.count
 
 
 class Failing(Tickets):
@@ -41,22 +38,96 @@ class Failing(Tickets):
         raise ValueError(command)
 
 
+class WrongAfterALoad(Tickets):
+    """The third command after a load is not like the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.until_wrong = 0
+
+    def load(self, data: bytes) -> None:
+        super().load(data)
+        self.until_wrong = 3
+
+    def apply(self, command: bytes) -> object:
+        self.until_wrong -= 1
+        return self.wrong(command) if self.until_wrong == 0 else super().apply(command)
+
+    def wrong(self, command: bytes) -> object:
+        return super().apply(command + b"!")
+
+
+class WrongAnswer(WrongAfterALoad):
+    """The state is right."""
+
+    def wrong(self, command: bytes) -> object:
+        return -super().apply(command)  # type: ignore[operator]
+
+
+class WrongForAMoment(WrongAfterALoad):
+    """The command after that makes the state right again."""
+
+    flaw = b""
+
+    def apply(self, command: bytes) -> object:
+        self.flaw = b""
+        return super().apply(command)
+
+    def wrong(self, command: bytes) -> object:
+        self.flaw = b"!"
+        return Tickets.apply(self, command)
+
+    def dump(self) -> bytes:
+        return super().dump() + self.flaw
+
+
+class AllNames(Tickets):
+    """Its results cannot be hashed."""
+
+    def apply(self, command: bytes) -> object:
+        super().apply(command)
+        return list(self.names)
+
+
+REBORN = "Equal state machines: b'...' gave .*; a machine that had loaded the dump"
+
+
 @pytest.mark.parametrize(
-    ("machine", "invariant"),
+    ("machine", "seed", "says"),
     [
-        (Whimsical, "Equal state machines: node . has another state"),
-        (Forgetful, "Equal state machines"),
-        (Failing, "ValueError"),
+        (Whimsical, 2, f"{REBORN}.*came to another dump"),
+        (Forgetful, 2, f"{REBORN}.*dump and load leave out"),
+        (Failing, 2, "Apply never raises: apply raised for b'...'(?s:.)*raise ValueError"),
+        (WrongAfterALoad, 1, "Equal state machines: node . has another state at"),
+        (WrongForAMoment, 5, "Equal state machines: node . has another state at"),
+        (WrongAnswer, 1, "Equal state machines: node . at .* gave -"),
     ],
 )
-def test_defect_is_caught(machine: type[Tickets], invariant: str) -> None:
-    with pytest.raises(Violation, match=invariant):
-        simulate(1, machine, workload)
+def test_defect_is_caught(machine: type[Tickets], seed: int, says: str) -> None:
+    with pytest.raises(Violation, match=says):
+        simulate(seed, machine, workload)
 
 
-def test_what_is_wrong_everywhere_is_the_oracle_s_to_say() -> None:
-    with pytest.raises(Violation, match=r"Oracle: b'...' gave 2, the oracle says 1(?s:.)*seed 1,"):
-        simulate(1, Tickets, workload, oracle=lambda names: [1 for _ in names])
+def test_result_may_be_of_any_type() -> None:
+    simulate(
+        2,
+        AllNames,
+        workload,
+        lambda names: [list(names[:count]) for count in range(1, len(names) + 1)],
+    )
+
+
+@pytest.mark.parametrize(
+    ("oracle", "says"),
+    [
+        (lambda names: [1 for _ in names], "command 2 of .*, b'...', gave 2, the oracle says 1"),
+        (lambda names: range(1, len(names)), "a result for each of .* commands, it says"),
+    ],
+    ids=["wrong", "short"],
+)
+def test_what_is_wrong_everywhere_is_the_oracle_s_to_say(oracle: Oracle, says: str) -> None:
+    with pytest.raises(Violation, match=rf"Oracle: .*{says}(?s:.)*seed 2,"):
+        simulate(2, Tickets, workload, oracle)
 
 
 def test_run_is_the_same_again_and_full_of_faults() -> None:

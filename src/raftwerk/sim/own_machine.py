@@ -7,6 +7,7 @@ A machine that is built for production (replica.ports.StateMachine) goes into a 
 
 import hashlib
 import struct
+import traceback
 from collections.abc import Callable, Sequence
 from random import Random
 from typing import Final, Protocol, TextIO
@@ -41,13 +42,13 @@ class OwnMachine(Protocol):
     """What a user writes. Deterministic: the same commands in the same order give the same results and the same dump."""
 
     def apply(self, command: bytes) -> object:
-        """Execute one command, and return its result. Never raises for a bad command."""
+        """Execute one command, and return its result: a value that nothing changes later. Never raises for a bad command."""
 
     def dump(self) -> bytes:
         """The whole state; equal states give equal bytes."""
 
     def load(self, data: bytes) -> None:
-        """Take on, in a new machine, the state that was dumped."""
+        """Take on, in a new machine, the whole state that was dumped."""
 
 
 class InMemory:
@@ -71,7 +72,7 @@ class InMemory:
             self.own.load(self.durable[start:])
 
     def apply(self, commands: Sequence[bytes], index: Index, position: bytes) -> list[object]:
-        results = [self.own.apply(command[NUMBER.size :]) for command in commands]
+        results = [_apply(self.own, command[NUMBER.size :]) for command in commands]
         self.position = position
         self.pending_bytes += sum(map(len, commands))
         return results
@@ -103,6 +104,15 @@ class InMemory:
 
     def begin_restore(self) -> "_Writer":
         return _Writer(self)
+
+
+def _apply(machine: OwnMachine, command: bytes) -> object:
+    try:
+        return machine.apply(command)
+    except Exception as error:
+        text = f"apply raised for {command!r}; to a bad command the result must say so, or no node can go on:\n"
+        where = "".join(traceback.format_exception(error)[-2:])
+        raise Violation("Apply never raises", text + where) from error
 
 
 class _Checkpoint:
@@ -178,12 +188,14 @@ class _Home(Home):
 class _States:
     """Implements OracleChecks: every node's state is the one that the same commands gave at that index elsewhere.
 
-    A hash for each index is kept.
+    A hash for each index is kept. And a machine that was dumped and loaded goes on as one that was not, at every index.
     """
 
-    def __init__(self, oracle: InMemory) -> None:
+    def __init__(self, make: Callable[[], OwnMachine], oracle: InMemory) -> None:
+        self._make = make
         self._oracle = oracle
-        self._hashes = [_hash(oracle)]
+        self._dump = oracle.own.dump()
+        self._hashes = [_hash(self._dump)]
         self.commands: list[bytes] = []
         self.results: list[object] = []
 
@@ -191,25 +203,37 @@ class _States:
         return False
 
     def on_applied(self, entry: Entry, result: object) -> None:
-        self._hashes.append(_hash(self._oracle))
+        before, self._dump = self._dump, self._oracle.own.dump()
+        self._hashes.append(_hash(self._dump))
         if entry.kind is EntryKind.COMMAND:
-            self.commands.append(entry.command[NUMBER.size :])
+            command = entry.command[NUMBER.size :]
+            self._check_reborn(command, before, result)
+            self.commands.append(command)
             self.results.append(result)
 
-    def is_equal(self, machine: InMemory) -> bool:
-        return _hash(machine) == self._hashes[machine.index]
+    def _check_reborn(self, command: bytes, before: bytes, result: object) -> None:
+        reborn = self._make()
+        reborn.load(before)
+        again = _apply(reborn, command)
+        is_equal = again == result and reborn.dump() == self._dump
+        require(
+            is_equal,
+            "Equal state machines",
+            f"{command!r} gave {result!r}; a machine that had loaded the dump of the same state gave {again!r}, or came to "
+            "another dump: apply is not deterministic, or dump and load leave out what it goes by",
+        )
 
     def check_state(self, node_id: NodeId, machine: StateMachine) -> None:
         assert isinstance(machine, InMemory)
         require(
-            self.is_equal(machine),
+            _hash(machine.own.dump()) == self._hashes[machine.index],
             "Equal state machines",
             f"node {node_id} has another state at {machine.index} than the same commands gave elsewhere",
         )
 
 
-def _hash(machine: InMemory) -> bytes:
-    return hashlib.blake2b(machine.own.dump(), digest_size=16).digest()
+def _hash(dump: bytes) -> bytes:
+    return hashlib.blake2b(dump, digest_size=16).digest()
 
 
 class _Client(Caller):
@@ -244,8 +268,8 @@ class _Client(Caller):
             if failure is None:
                 machine = node.machine
                 assert isinstance(machine, InMemory)
-                is_equal = self._states.is_equal(machine)
-                self.cluster.checks.answers.on_read(operation, machine.index, is_equal, True)
+                self._states.check_state(operation.node, machine)
+                self.cluster.checks.answers.on_read(operation, machine.index, None, None)
             self._go_on()
 
         if node.is_up:
@@ -255,10 +279,10 @@ class _Client(Caller):
 
     def _hear(self, operation: Operation, result: object) -> None:
         answers = self.cluster.checks.answers
-        if result in NOT_DONE:
-            answers.on_not_done(operation)
-        elif _is_result(result):
+        if _is_result(result):
             answers.on_done(operation, result)
+        elif result in NOT_DONE:
+            answers.on_not_done(operation)
         self._go_on()
 
     def _go_on(self) -> None:
@@ -284,7 +308,7 @@ class OwnSimulation(Phases):
         file: TextIO | None,
     ) -> None:
         beside = InMemory(machine)
-        self._states = states = _States(beside)
+        self._states = states = _States(machine, beside)
         # No digest: the states are compared at equal indexes
         kit = Kit(lambda: _Home(machine), lambda: beside, lambda *_: None, lambda *_: states)
         super().__init__(Cluster(seed, options, kit=kit, file=file), faults)
@@ -314,9 +338,12 @@ class OwnSimulation(Phases):
         if self._oracle is None:
             return
         commands, results = self._states.commands, self._states.results
-        expected = self._oracle(commands)
-        for command, result, wanted in zip(commands, results, expected, strict=True):
-            text = f"{command!r} gave {result!r}, the oracle says {wanted!r}"
+        expected = list(self._oracle(tuple(commands)))
+        text = f"it must say a result for each of {len(commands)} commands, it says {len(expected)}"
+        require(len(expected) == len(commands), "Oracle", text)
+        told = zip(commands, results, expected, strict=True)
+        for place, (command, result, wanted) in enumerate(told, 1):
+            text = f"command {place} of {len(commands)}, {command!r}, gave {result!r}, the oracle says {wanted!r}"
             require(result == wanted, "Oracle", text)
 
 
