@@ -92,10 +92,12 @@ class Sessions:
         *,
         sessions_max: int = SESSIONS_MAX,
         idle_writes: int = IDLE_WRITES,
+        window: int = WINDOW,
     ) -> None:
         self._store = store
         self._sessions_max = sessions_max
         self._idle_writes = idle_writes
+        self._window = window
         self.load()
 
     def load(self) -> None:
@@ -149,7 +151,7 @@ class Sessions:
         if session is None:
             return KvError.SESSION_EXPIRED
         first = max(session.first, command.first)
-        if not first <= command.number < first + WINDOW:
+        if not first <= command.number < first + self._window:
             return KvError.OUTSIDE_WINDOW
         kept_bytes = session.kept_bytes
         if first > session.first:
@@ -209,7 +211,9 @@ class Sessions:
     def _forget(self, number: int, session: Session, first: int) -> int:
         """The results of a session before `first`. Returns how many bytes they had."""
         size_bytes = 0
-        for one in range(session.first, min(first, session.highest + 1, session.first + WINDOW)):
+        for one in range(
+            session.first, min(first, session.highest + 1, session.first + self._window)
+        ):
             row = _NUMBER.pack(number, one)
             kept = self._store.get(Table.SESSIONS, row)
             if kept is not None:

@@ -8,6 +8,7 @@ from raftwerk.storage.memory import MemoryStore
 
 SESSIONS_MAX: Final = 4
 IDLE_WRITES: Final = 60
+WINDOW: Final = 5
 ALL_ROWS: Final = 10**9
 
 
@@ -17,7 +18,9 @@ class SimKvMachine(KvMachine):
     def __init__(self, store: MemoryStore, slice_rows: int = ALL_ROWS) -> None:
         self.store = store
         super().__init__(store, slice_rows=slice_rows)
-        self.sessions = Sessions(store, sessions_max=SESSIONS_MAX, idle_writes=IDLE_WRITES)
+        self.sessions = Sessions(
+            store, sessions_max=SESSIONS_MAX, idle_writes=IDLE_WRITES, window=WINDOW
+        )
 
     @property
     def is_mid_command(self) -> bool:

@@ -14,11 +14,12 @@ from raftwerk.kv.commands import (
     Write,
 )
 from raftwerk.kv.results import KvError, PutResult, SessionResult
-from raftwerk.kv.sessions import KEPT_BYTES_MAX, WINDOW
+from raftwerk.kv.sessions import KEPT_BYTES_MAX
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.sessions import ExactlyOnce
 from raftwerk.sim.coverage import Coverage
 
+WINDOW = 100
 PUT = Put(b"k", b"v")
 DONE = PutResult(2, None)
 TOO_LARGE = PutResult(2, bytes(KEPT_BYTES_MAX))
@@ -30,7 +31,7 @@ class Told:
 
     def __init__(self, *sessions: int) -> None:
         self.coverage = Coverage()
-        self.checker = ExactlyOnce(self.coverage, sessions_max=3, idle_writes=10)
+        self.checker = ExactlyOnce(self.coverage, sessions_max=3, idle_writes=10, window=WINDOW)
         for session in sessions:
             self.open(session)
 
@@ -124,6 +125,7 @@ def test_without_a_session_nothing_is_done() -> None:
 def test_outside_the_window_nothing_is_done(first: int, number: int) -> None:
     log = Told(7)
     log.refused(7, number, KvError.OUTSIDE_WINDOW, first=first)
+    assert log.coverage.counts["session: number beyond its window"] == (number > first)
     with pytest.raises(Violation, match="must be answered with 'number outside the window"):
         log.done(7, number, first=first)
 

@@ -44,3 +44,10 @@ def test_many_sessions_push_each_other_out() -> None:
     counts = cluster.coverage.counts
     assert counts["session: session expired"]
     assert counts["session: answered again"]
+
+
+def test_sessions_are_left_open_and_their_windows_become_full() -> None:
+    cluster, _ = at_work(5_000, clients=6, sessions=2, leases=0, pause_mean_us=10_000)
+    counts = cluster.coverage.counts
+    assert counts["session: ended idle"]
+    assert counts["session: number beyond its window"]

@@ -16,7 +16,7 @@ from raftwerk.sim.checkers.events import Event, WatchedEvents
 from raftwerk.sim.checkers.leases import LeaseSafety
 from raftwerk.sim.checkers.sessions import ExactlyOnce
 from raftwerk.sim.coverage import Coverage
-from raftwerk.sim.kv_machine import IDLE_WRITES, SESSIONS_MAX, SimKvMachine
+from raftwerk.sim.kv_machine import IDLE_WRITES, SESSIONS_MAX, WINDOW, SimKvMachine
 from raftwerk.sim.world import World
 
 TABLES: Final = (Table.LEASES, Table.LEASE_KEYS, Table.SESSIONS, Table.AUTH, Table.MEMBERS)
@@ -27,7 +27,9 @@ class KvChecks:
 
     def __init__(self, world: World, coverage: Coverage, oracle: SimKvMachine) -> None:
         self.oracle = oracle
-        self.sessions = ExactlyOnce(coverage, sessions_max=SESSIONS_MAX, idle_writes=IDLE_WRITES)
+        self.sessions = ExactlyOnce(
+            coverage, sessions_max=SESSIONS_MAX, idle_writes=IDLE_WRITES, window=WINDOW
+        )
         self.leases = LeaseSafety(world, oracle.leases, coverage)
         self.events = WatchedEvents(oracle)
         self._revision = oracle.revision

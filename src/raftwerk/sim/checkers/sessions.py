@@ -21,7 +21,7 @@ from raftwerk.kv.commands import (
     SessionWrite,
 )
 from raftwerk.kv.results import KvError, PutResult, SessionResult
-from raftwerk.kv.sessions import KEPT_BYTES_MAX, WINDOW
+from raftwerk.kv.sessions import KEPT_BYTES_MAX
 from raftwerk.sim.checkers import Violation, require
 from raftwerk.sim.coverage import Coverage
 
@@ -56,11 +56,17 @@ class _Session:
 class ExactlyOnce:
     """Sees every committed command of a session, with what it did to the oracle."""
 
-    def __init__(self, coverage: Coverage, *, sessions_max: int, idle_writes: int) -> None:
-        """sessions_max: that live at once; idle_writes: of others, after which a session ends; as the machine has them."""
+    def __init__(
+        self, coverage: Coverage, *, sessions_max: int, idle_writes: int, window: int
+    ) -> None:
+        """As the machine has them. sessions_max: that live at once; idle_writes: of others, after which a session ends.
+
+        window: so many numbers, from the first that is not over.
+        """
         self._coverage = coverage
         self._sessions_max = sessions_max
         self._idle_writes = idle_writes
+        self._window = window
         self._uses = 0
         self._living: dict[int, _Session] = {}
         self._opened: set[int] = set()
@@ -125,7 +131,9 @@ class ExactlyOnce:
         if session is None:
             return _plain(KvError.SESSION_EXPIRED)
         first = max(session.first, command.first)
-        if command.number < first or command.number >= first + WINDOW:
+        if command.number >= first + self._window:
+            self._coverage.mark("session: number beyond its window")
+        if command.number < first or command.number >= first + self._window:
             return _plain(KvError.OUTSIDE_WINDOW)
         self._uses += 1
         session.used = self._uses

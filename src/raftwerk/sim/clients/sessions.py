@@ -11,12 +11,15 @@ from raftwerk.kv.results import KvError, SessionResult
 from raftwerk.replica.failure import Failure
 from raftwerk.sim.clients.caller import Caller
 from raftwerk.sim.cluster import Cluster
+from raftwerk.sim.kv_machine import WINDOW
 from raftwerk.sim.node import LOST
 
 ATTEMPTS_MAX: Final = 12
 PATIENCE_US: Final = (100_000, 1_500_000)
 """Until a write is sent again although the earlier one may be answered yet."""
 LATE_COPIES: Final = 0.2
+_LAGS: Final = (0, 0, 2, *[WINDOW] * 3)
+"""How many numbers stay open, if so many are."""
 _OVER: Final = (KvError.SESSION_EXPIRED, KvError.OUTSIDE_WINDOW, KvError.RESULT_NOT_KEPT)
 
 
@@ -46,9 +49,9 @@ class SessionChannel(Caller):
         self.send(encode(SessionOpen(lot)), opened)
 
     def wrap(self, command: bytes) -> bytes:
-        """The next write of the session. Some that came before may stay open for a while."""
+        """The next write of the session. Some that came before may stay open, until the window is full and longer."""
         self._number += 1
-        self._first = max(self._first, self._number - self.random.choice((0, 0, 2)))
+        self._first = max(self._first, self._number - self.random.choice(_LAGS))
         write = cast("Write", decode(command))
         return encode(SessionWrite(self._session, self._number, self._first, write))
 
@@ -59,9 +62,10 @@ class SessionChannel(Caller):
     def is_over(self, result: object) -> bool:
         """Whether an answer says that nobody will say more."""
         if result is KvError.SESSION_EXPIRED or (
-            result not in _OVER and self.random.random() < 0.01
+            result not in _OVER and self.random.random() < 0.02
         ):
-            if self.is_open and result is not KvError.SESSION_EXPIRED:
+            is_left_open = self.random.random() < 0.5  # to end because it is idle
+            if self.is_open and result is not KvError.SESSION_EXPIRED and not is_left_open:
                 self.send(encode(SessionClose(self._session)), lambda _: None)
             self._session = 0
         return result in _OVER

@@ -16,7 +16,7 @@ KEY_VALUE: Final = (
     Mutant(
         "closed-number-executed-again",
         "kv.sessions:Sessions._write",
-        "if not first <= command.number < first + WINDOW:",
+        "if not first <= command.number < first + self._window:",
         "if False:",
         scenario="ClientsAtWork",
     ),
@@ -72,8 +72,8 @@ KEY_VALUE: Final = (
     Mutant(
         "window-ends-early",
         "kv.sessions:Sessions._write",
-        "command.number < first + WINDOW",
-        "command.number < first + WINDOW - 1",
+        "command.number < first + self._window",
+        "command.number < first + self._window - 1",
         scenario="AnswersOfASession",
     ),
     # Leases

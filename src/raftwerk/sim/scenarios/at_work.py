@@ -15,8 +15,8 @@ from raftwerk.kv.commands import (
     encode,
 )
 from raftwerk.kv.results import KvError, SessionResult
-from raftwerk.kv.sessions import KEPT_BYTES_MAX, WINDOW
-from raftwerk.sim.kv_machine import IDLE_WRITES, SESSIONS_MAX
+from raftwerk.kv.sessions import KEPT_BYTES_MAX
+from raftwerk.sim.kv_machine import IDLE_WRITES, SESSIONS_MAX, WINDOW
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
 from raftwerk.sim.workload import Workload
 
