@@ -114,7 +114,9 @@ def _search(
     search = Search(bounds, has_symmetry=has_symmetry)
     text = TextColumn("{task.description}")
     try:
-        with Progress(SpinnerColumn(), text, TimeElapsedColumn(), console=console) as progress:
+        with Progress(
+            SpinnerColumn(), text, TimeElapsedColumn(), console=console, transient=True
+        ) as progress:
             task = progress.add_task("level 0", total=None)
             search.run(
                 states_max=states_max,

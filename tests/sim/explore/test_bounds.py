@@ -7,11 +7,11 @@ from raftwerk.sim.explore.bounds import Bounds
 
 
 def test_logs_are_typed_in_as_the_paper_prints_them() -> None:
-    bounds = Bounds(terms=3, start="1 2 / 1 / 1 3")
+    bounds = Bounds(terms=4, start="1 2 / 1 / 1 3")
     assert bounds.start_logs == [(1, 2), (1,), (1, 3)]
     assert bounds.start_term == 3
     assert Bounds().start_logs == [(), (), ()]
-    assert Bounds(start="1 2 / 2 / 1", committed=1).start_committed == (1,)
+    assert Bounds(terms=3, start="1 2 / 2 / 1", committed=1).start_committed == (1,)
 
 
 @pytest.mark.parametrize(
@@ -23,9 +23,11 @@ def test_logs_are_typed_in_as_the_paper_prints_them() -> None:
         ({"start": "1 / 1"}, "logs of 2 nodes"),
         ({"start": "1 / x / 1"}, "not a list of terms"),
         ({"start": "2 1 / 1 / 1"}, "terms fall"),
-        ({"start": "1 / 1 2 / 2", "committed": 2}, "not on a majority"),
+        ({"start": "0 / 1 / 1"}, "terms begin with 1"),
+        ({"committed": -1}, "-1 entries cannot be committed"),
+        ({"terms": 3, "start": "1 / 1 2 / 2", "committed": 2}, "not on a majority"),
         ({"start": "1 / 1 / 1", "committed": 2}, "not on a majority"),
-        ({"terms": 1, "start": "2 / 1 / 1"}, "after term 1"),
+        ({"terms": 1, "start": "1 / 1 / 1"}, "no election beyond term 1"),
     ],
 )
 def test_what_cannot_be_is_refused(wrong: dict[str, int], says: str) -> None:

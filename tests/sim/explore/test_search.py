@@ -94,8 +94,8 @@ def test_a_search_can_be_stopped_and_says_what_it_covered() -> None:
 
 
 def test_a_start_that_is_given() -> None:
-    report = explore(Bounds(terms=2, proposals=0, start="1 2 / 1 2 / 1 2", is_disk_instant=True))
-    assert (report.is_complete, report.states) == (True, 1), "no election is left in these bounds"
+    report = explore(Bounds(nodes=2, terms=2, proposals=0, start="1 / 1", is_disk_instant=True))
+    assert (report.is_complete, report.states) == (True, 32), "one election is left in these bounds"
 
 
 def test_a_stale_read_is_found() -> None:

@@ -48,14 +48,22 @@ class Bounds:
         if min(self.proposals, self.reads, self.crashes) < 0:
             raise UsageError("proposals, reads and crashes: not less than 0")
         logs = self.start_logs
+        if min(min(log, default=1) for log in logs) < 1:
+            raise UsageError(f"terms begin with 1: {self.start!r}")
         if any(list(log) != sorted(log) for log in logs):
             raise UsageError(f"terms fall along a log: {self.start!r}")
-        if self.start_term > self.terms:
-            raise UsageError(f"the start is in term {self.start_term}, after term {self.terms}")
+        if self.start_term >= self.terms:
+            raise UsageError(
+                f"the start is in term {self.start_term}, and there is no election beyond term {self.terms}: nothing can happen"
+            )
+        if self.committed < 0:
+            raise UsageError(f"{self.committed} entries cannot be committed: not less than 0")
         holders = [log for log in logs if log[: self.committed] == self.start_committed]
         is_on_quorum = 2 * len(holders) > self.nodes
         if len(self.start_committed) != self.committed or not is_on_quorum:
-            raise UsageError(f"{self.committed} entries are not on a majority: {self.start!r}")
+            raise UsageError(
+                f"{self.committed} entries are not on a majority of the start {self.start!r}"
+            )
 
     @property
     def start_logs(self) -> list[tuple[Term, ...]]:
