@@ -110,9 +110,10 @@ def _kv(
     is_lossy: bool = False,
     groups: int = 3,
     sessions: int = 0,
+    pause_mean_us: int = 20_000,
 ) -> Scenario:
     workload = WorkloadOptions(
-        clients=clients, groups=groups, pause_mean_us=20_000, sessions=sessions
+        clients=clients, groups=groups, pause_mean_us=pause_mean_us, sessions=sessions
     )
     options = _options(nodes, config, LOSSY if is_lossy else None, workload)
     play = partial(course_kv.play, course=course)
@@ -160,7 +161,7 @@ def _key_value() -> list[Scenario]:
         Scenario("SnapshotSize", course_kv.snapshot_size, _options(3, short)),
         Scenario("SnapshotSpeed", course_kv.speed, _options(3, short), amid="snapshots"),
         _kv("SnapshotRecover", crashes, config=short),
-        _kv("SnapshotRecoverManyClients", crashes, clients=20, config=short),
+        _kv("SnapshotRecoverManyClients", crashes, clients=20, config=short, pause_mean_us=80_000),
         _kv("SnapshotUnreliable", quiet, clients=5, is_lossy=True, config=short),
         _kv("SnapshotUnreliableRecover", crashes, clients=5, is_lossy=True, config=short),
         _kv(
