@@ -5,6 +5,8 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 COMPILED := .venv-compiled
+# Else each server that the tests start would compile the whole package again
+export PYTHONDONTWRITEBYTECODE :=
 # Processes of pytest; tests of one file share their servers
 TWO := --numprocesses=2 --dist=loadfile
 

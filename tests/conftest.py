@@ -15,7 +15,7 @@ from raftwerk.cli.cluster import LocalCluster, free_ports
 settings.register_profile("suite", derandomize=True, deadline=None)
 settings.load_profile("suite")
 
-FAST = ["--heartbeat-interval=50", "--election-timeout=400"]
+FAST = ["--heartbeat-interval=50", "--election-timeout=400", "--bcrypt-cost=4"]
 
 StartCluster = Callable[..., LocalCluster]
 

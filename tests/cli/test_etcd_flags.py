@@ -2,8 +2,6 @@
 
 import re
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
@@ -11,8 +9,8 @@ from raftwerk.cli.etcd_flags import ETCD_FLAGS, EtcdFlag
 from raftwerk.cli.flags import FLAGS, parse
 from raftwerk.errors import UsageError
 from raftwerk.runtime.settings import Settings
+from tests.interop.etcd_cluster import ETCD
 
-ETCD = Path(sys.executable).parent / "etcd"
 WORKING = {flag.name for flag in FLAGS}
 
 

@@ -64,7 +64,7 @@ def main() -> int:
         cluster.start_all()
         try:
             cluster.wait_ready()
-            with running_etcd(folder, 1, CHEAP) as (etcd,):
+            with running_etcd(folder, 1) as (etcd,):
 
                 async def connect() -> list[Site]:
                     members = (etcd, cluster.members[0])

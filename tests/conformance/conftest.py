@@ -13,19 +13,17 @@ from tests.conformance.target import Target
 from tests.conftest import running_cluster
 from tests.interop.etcd_cluster import running_etcd
 
-CHEAP = "--bcrypt-cost=4"
-
 
 @pytest.fixture(scope="session")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
-    with running_etcd(tmp_path_factory.mktemp("etcd"), 1, CHEAP) as (member,):
+    with running_etcd(tmp_path_factory.mktemp("etcd"), 1) as (member,):
         yield member
 
 
 @pytest.fixture(scope="session")
 def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Member]]:
     """Of raftwerk."""
-    with running_cluster(tmp_path_factory.mktemp("raftwerk"), 3, CHEAP) as cluster:
+    with running_cluster(tmp_path_factory.mktemp("raftwerk"), 3) as cluster:
         yield cluster.members
 
 

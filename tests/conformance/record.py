@@ -31,7 +31,7 @@ async def record(address: str, areas: list[str]) -> None:
 def main() -> None:
     with (
         tempfile.TemporaryDirectory() as folder,
-        running_etcd(Path(folder), 1, "--bcrypt-cost=4") as (member,),
+        running_etcd(Path(folder), 1) as (member,),
     ):
         asyncio.run(record(member.client_url, sys.argv[1:] or list(AREAS)))
 

@@ -3,15 +3,15 @@
 import re
 import shlex
 import subprocess
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, Self
 
 from raftwerk.cli.cluster import Member
+from tests.interop.etcd_cluster import PROGRAMS
 from tests.interop.grpc_client import GrpcClient
 
-_CANDIDATES = {"3.5": Path(sys.executable).parent / "etcdctl", "3.4": Path("/usr/bin/etcdctl")}
+_CANDIDATES = {"3.5": PROGRAMS / "etcdctl", "3.4": Path("/usr/bin/etcdctl")}
 ETCDCTLS = {version: path for version, path in _CANDIDATES.items() if path.exists()}
 """Version to path: 3.5 comes with the development dependencies, 3.4 is Debian's."""
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import grpc
 
-from raftwerk.api import health_pb2, rpc_pb2
+from raftwerk.api import auth_rpc_pb2, health_pb2, rpc_pb2
 
 Stub = Callable[..., Any]
 
@@ -33,6 +33,11 @@ class GrpcClient:
         self.status = self._stub("/etcdserverpb.Maintenance/Status", rpc_pb2.StatusResponse)
         self.hash_kv = self._stub("/etcdserverpb.Maintenance/HashKV", rpc_pb2.HashKVResponse)
         self.alarm = self._stub("/etcdserverpb.Maintenance/Alarm", rpc_pb2.AlarmResponse)
+        auth = auth_rpc_pb2
+        self.user_list = self._stub("/etcdserverpb.Auth/UserList", auth.AuthUserListResponse)
+        self.user_delete = self._stub("/etcdserverpb.Auth/UserDelete", auth.AuthUserDeleteResponse)
+        self.role_list = self._stub("/etcdserverpb.Auth/RoleList", auth.AuthRoleListResponse)
+        self.role_delete = self._stub("/etcdserverpb.Auth/RoleDelete", auth.AuthRoleDeleteResponse)
         self.health_check = self._stub(
             "/grpc.health.v1.Health/Check", health_pb2.HealthCheckResponse
         )

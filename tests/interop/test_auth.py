@@ -14,7 +14,6 @@ from raftwerk.cli.cluster import LocalCluster, Member
 from tests.conftest import StartCluster
 
 AUTH = "/etcdserverpb.Auth/"
-CHEAP = "--bcrypt-cost=4"
 
 
 class Client:
@@ -91,7 +90,7 @@ def at_each(cluster: LocalCluster, token: str = "") -> list[Client]:
 @pytest.fixture
 def three(start_cluster: StartCluster) -> Iterator[tuple[LocalCluster, list[Client]]]:
     """A cluster with auth enabled, and a client of user u at each member."""
-    cluster = start_cluster(3, CHEAP)
+    cluster = start_cluster(3)
     clients = at_each(cluster)
     enable(clients[0])
     clients[0].log_in("u", "upw")
@@ -233,7 +232,7 @@ def test_signed_token_works_at_every_member_and_ends_with_a_change(
         )
     )
     flag = f"--auth-token=jwt,priv-key={tmp_path}/key.pem,sign-method=ES256,ttl=10m"
-    cluster = start_cluster(3, CHEAP, flag)
+    cluster = start_cluster(3, flag)
     clients = at_each(cluster)
     enable(clients[0])
     clients[0].log_in("u", "upw")
