@@ -6,7 +6,7 @@ import re
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from raftwerk.client import Client
 from raftwerk.wal.disk import OsDisk
 from raftwerk.wal.recovery import scan
 from raftwerk.wal.segment import name_of
-from tests.conftest import StartCluster
+from tests.crash.killed import KEYS, copy_of, killed_cluster, read_keys
 
 FIRST = name_of(1)
 
@@ -63,19 +63,50 @@ def start_alone(
     return run("serve", *texts, prefix=prefix)
 
 
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with killed_cluster(tmp_path_factory.mktemp("written"), 1) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def settled(
+    written: LocalCluster, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[LocalCluster]:
+    with copy_of(written, tmp_path_factory.mktemp("settled")) as cluster:
+        (member,) = cluster.members
+        cluster.start(member)
+        cluster.wait_ready()
+        asyncio.run(_until_checkpoint(member))
+        cluster.kill(member)
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def three(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalCluster]:
+    with killed_cluster(tmp_path_factory.mktemp("three"), 3) as cluster:
+        yield cluster
+
+
 @pytest.fixture
-def cluster(start_cluster: StartCluster) -> LocalCluster:
+def cluster(written: LocalCluster, tmp_path: Path) -> Iterator[LocalCluster]:
     """A single node that wrote ten keys, one after the other, and was killed."""
-    cluster = start_cluster(1)
+    with copy_of(written, tmp_path) as cluster:
+        yield cluster
 
-    async def write() -> None:
-        async with Client([cluster.members[0].client_url]) as client:
-            for number in range(10):
-                await client.put(b"key%d" % number, b"value")
 
-    asyncio.run(write())
-    cluster.kill(cluster.members[0])
-    return cluster
+@pytest.fixture
+def settled_cluster(settled: LocalCluster, tmp_path: Path) -> Iterator[LocalCluster]:
+    """The same, killed after its store had a checkpoint."""
+    with copy_of(settled, tmp_path) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster_of_three(three: LocalCluster, tmp_path: Path) -> Iterator[LocalCluster]:
+    """Killed; and members that can be taken for each other."""
+    with copy_of(three, tmp_path) as cluster:
+        yield cluster
 
 
 @pytest.fixture
@@ -106,14 +137,6 @@ def flip_bit(path: Path, offset: int) -> None:
     change_file(path, offset, bytes([byte ^ 1]))
 
 
-async def read_keys(member: Member) -> set[bytes]:
-    async with Client([member.client_url]) as client:
-        return {b"key%d" % n for n in range(10) if await client.get(b"key%d" % n) == b"value"}
-
-
-ALL_KEYS = {b"key%d" % number for number in range(10)}
-
-
 @pytest.mark.parametrize("kept", [1, 23, 24, 40], ids=lambda kept: f"{kept} bytes written")
 def test_torn_tail_is_cut_off(cluster: LocalCluster, member: Member, kept: int) -> None:
     """The last write before a power cut got so far: nobody had been told of it."""
@@ -124,7 +147,7 @@ def test_torn_tail_is_cut_off(cluster: LocalCluster, member: Member, kept: int) 
     change_file(segment_file(member), last, torn.ljust(stop - last, b"\0"))
     cluster.start(member)
     cluster.wait_ready()
-    assert asyncio.run(read_keys(member)) >= ALL_KEYS - {b"key9"}
+    assert asyncio.run(read_keys(member)) >= KEYS - {b"key9"}
 
 
 def test_garbage_behind_the_log_is_cut_off(cluster: LocalCluster, member: Member) -> None:
@@ -136,7 +159,7 @@ def test_garbage_behind_the_log_is_cut_off(cluster: LocalCluster, member: Member
     assert "a torn tail of" in inspected.text
     cluster.start(member)
     cluster.wait_ready()
-    assert asyncio.run(read_keys(member)) == ALL_KEYS
+    assert asyncio.run(read_keys(member)) == KEYS
 
 
 def test_flipped_bit_in_the_log_is_refused_with_file_offset_and_advice(
@@ -219,24 +242,16 @@ DAMAGES = {
 
 @pytest.mark.parametrize(("damage", "file"), DAMAGES.values(), ids=DAMAGES)
 def test_other_damage_is_refused_and_inspect_names_the_file(
-    cluster: LocalCluster, member: Member, damage: Callable[[Member], None], file: str
+    settled_cluster: LocalCluster, damage: Callable[[Member], None], file: str
 ) -> None:
-    settle(cluster, member)
+    (member,) = settled_cluster.members
     damage(member)
     inspected = run("inspect", str(member.folder))
-    ended = start_alone(cluster, member)
+    ended = start_alone(settled_cluster, member)
     assert ended.code == 1
     assert file in ended.text
     assert inspected.code == 1
     assert file in inspected.text.split("Damaged:")[1]
-
-
-def settle(cluster: LocalCluster, member: Member) -> None:
-    """Let the store have a checkpoint: stopped after one, not killed before it."""
-    cluster.start(member)
-    cluster.wait_ready()
-    asyncio.run(_until_checkpoint(member))
-    cluster.kill(member)
 
 
 async def _until_checkpoint(member: Member) -> None:
@@ -245,12 +260,12 @@ async def _until_checkpoint(member: Member) -> None:
             await client.put(b"more", b"")
 
 
-def test_lost_log_is_refused(cluster: LocalCluster, member: Member) -> None:
+def test_lost_log_is_refused(settled_cluster: LocalCluster) -> None:
     """A member that forgot its votes must not vote again."""
-    settle(cluster, member)
+    (member,) = settled_cluster.members
     for path in (member.folder / "wal").iterdir():
         path.unlink()
-    for attempt in (start_alone(cluster, member), start_alone(cluster, member)):
+    for attempt in (start_alone(settled_cluster, member), start_alone(settled_cluster, member)):
         assert attempt.code == 1
         assert "is empty, but this member was complete before: the log was lost" in attempt.text
 
@@ -262,12 +277,9 @@ def test_folder_of_another_cluster_is_refused(cluster: LocalCluster, member: Mem
     assert "--initial-cluster-token" in ended.text
 
 
-def test_folder_of_another_member_is_refused(start_cluster: StartCluster) -> None:
-    cluster = start_cluster(3)
-    first, second, _ = cluster.members
-    cluster.kill(first)
-    cluster.kill(second)
-    ended = start_alone(cluster, second, data_dir=str(first.folder))
+def test_folder_of_another_member_is_refused(cluster_of_three: LocalCluster) -> None:
+    first, second, _ = cluster_of_three.members
+    ended = start_alone(cluster_of_three, second, data_dir=str(first.folder))
     assert ended.code == 1
     assert f"is the data folder of another member of this cluster: {identity(first)}" in ended.text
     assert "Each member needs a --data-dir of its own" in ended.text
@@ -279,21 +291,18 @@ def identity(member: Member) -> str:
     return found[1]
 
 
-def test_log_of_another_member_is_refused(start_cluster: StartCluster) -> None:
+def test_log_of_another_member_is_refused(cluster_of_three: LocalCluster) -> None:
     """Folders that somebody put together by hand."""
-    cluster = start_cluster(3)
-    first, second, _ = cluster.members
-    cluster.kill(first)
-    cluster.kill(second)
+    first, second, _ = cluster_of_three.members
     segment_file(first).write_bytes(segment_file(second).read_bytes())
-    ended = start_alone(cluster, first)
+    ended = start_alone(cluster_of_three, first)
     assert ended.code == 1
     assert f"{segment_file(first)} belongs to member {identity(second)}" in ended.text
 
 
-def test_folder_in_use_is_refused_with_the_process(start_cluster: StartCluster) -> None:
-    cluster = start_cluster(1)
-    member = cluster.members[0]
+def test_folder_in_use_is_refused_with_the_process(cluster: LocalCluster, member: Member) -> None:
+    cluster.start(member)
+    cluster.wait_ready()
     assert member.process is not None
     ((client_port, peer_port),) = free_ports(1)
     ended = start_alone(
@@ -305,7 +314,7 @@ def test_folder_in_use_is_refused_with_the_process(start_cluster: StartCluster) 
     )
     assert ended.code == 1
     assert f"{member.folder} is in use by another process (pid {member.process.pid})" in ended.text
-    assert asyncio.run(read_keys(member)) == set(), "and that process goes on"
+    assert asyncio.run(read_keys(member)) == KEYS, "and that process goes on"
 
 
 @pytest.mark.parametrize("which", ["client", "peer"])
@@ -369,12 +378,9 @@ def test_etcd_folder_is_refused_with_a_way_to_move_the_data(
     assert "make-mirror" in ended.text
 
 
-def test_inspect_finds_a_log_that_is_not_this_member_s(start_cluster: StartCluster) -> None:
+def test_inspect_finds_a_log_that_is_not_this_member_s(cluster_of_three: LocalCluster) -> None:
     """Every checksum is right, and yet it would be refused."""
-    cluster = start_cluster(3)
-    first, second, _ = cluster.members
-    cluster.kill(first)
-    cluster.kill(second)
+    first, second, _ = cluster_of_three.members
     segment_file(first).write_bytes(segment_file(second).read_bytes())
     inspected = run("inspect", str(first.folder))
     assert inspected.code == 1
