@@ -6,9 +6,12 @@ docs/performance.md says what compiling brings.
 
 import os
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from setuptools import setup
+from setuptools.command.build_ext import build_ext
 
 COMPILED = {
     ".": "durations",
@@ -33,6 +36,21 @@ LEFT_OUT = {"raft/messages.py", "raft/types.py", "raft/__init__.py", "http2/__in
 """msgspec reads the first two as they are declared."""
 
 
+class BuildOnAllProcessors(build_ext):
+    """The C compiler works on several files at once."""
+
+    def build_extensions(self) -> None:
+        compile_all = self.compiler.compile
+        with ThreadPoolExecutor(os.cpu_count()) as executor:
+
+            def compile_each(sources: list[str], **options: Any) -> list[str]:
+                objects = executor.map(lambda source: compile_all([source], **options), sources)
+                return [path for paths in objects for path in paths]
+
+            self.compiler.compile = compile_each
+            super().build_extensions()
+
+
 def sources() -> list[str]:
     return [
         str(path)
@@ -51,6 +69,7 @@ def extensions() -> list[object]:
     # The types of other packages are not installed where pip builds; `make verify` has checked with them
     flags = [
         "--config-file=",
+        "--cache-dir=build/mypy",
         "--ignore-missing-imports",
         "--follow-imports=silent",
         "--python-version=3.11",
@@ -67,6 +86,10 @@ def extensions() -> list[object]:
 
 
 if os.environ.get("RAFTWERK_COMPILE") == "1":
-    setup(setup_requires=["mypy>=1.14"], ext_modules=extensions())
+    setup(
+        setup_requires=["mypy>=1.14"],
+        ext_modules=extensions(),
+        cmdclass={"build_ext": BuildOnAllProcessors},
+    )
 else:
     setup()
