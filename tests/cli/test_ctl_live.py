@@ -15,6 +15,7 @@ from raftwerk.cli.main import app
 from raftwerk.sync import Client
 from tests.cli.commands import started
 from tests.client.scripted import scripted
+from tests.waiting import until
 
 
 def raftwerk(*arguments: str, endpoint: str) -> Result:
@@ -212,8 +213,7 @@ def test_lock_for_a_program_that_is_not_there(live_endpoint: str) -> None:
 
 def wait_for_keys(name: str, count: int, endpoint: str) -> None:
     arguments = ("get", f"{name}/", "--prefix", "--count-only")
-    while raftwerk(*arguments, endpoint=endpoint).stdout != f"{count}\n":
-        pass
+    until(lambda: raftwerk(*arguments, endpoint=endpoint).stdout == f"{count}\n")
 
 
 @pytest.mark.parametrize("command", ["lock turn", "elect turn me"])

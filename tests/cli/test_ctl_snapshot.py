@@ -13,6 +13,7 @@ from raftwerk.cli.ctl_snapshot import snapshot
 from raftwerk.sync import Client
 from tests.cli.commands import run
 from tests.conftest import FAST, StartCluster
+from tests.waiting import until
 
 Row = tuple[bytes, bytes, int, int]
 
@@ -46,8 +47,7 @@ def test_snapshot_under_load_becomes_a_new_cluster(
         client.put(b"k-first", b"1")
         writer.start()
         try:
-            while client.count(b"k", prefix=True) < 100:
-                pass
+            until(lambda: client.count(b"k", prefix=True) >= 100)
             saved = run("snapshot", "save", str(path), f"--endpoints={endpoint}", folder=tmp_path)
         finally:
             stop.set()

@@ -17,6 +17,7 @@ from raftwerk.client.lease import Lease
 from tests.client.lossy import lossy
 from tests.client.scripted import HANG, closed_endpoint, scripted
 from tests.conftest import StartCluster
+from tests.waiting import pause
 
 
 def run(member: Member, main: Callable[[Client], Awaitable[None]]) -> None:
@@ -50,6 +51,7 @@ def test_a_lease_is_renewed(member: Member) -> None:
             left = lambda: asyncio.get_running_loop().time() - granted_s  # noqa: E731
             while left() < 1.5 * lease.ttl_s:
                 assert (await client.lease_time_to_live(lease.id)).TTL >= 0
+                await asyncio.to_thread(pause)
             assert not lease.is_lost
 
     run(member, main)
@@ -160,6 +162,7 @@ def test_a_lease_outlives_its_server(start_cluster: StartCluster) -> None:
             while loop.time() < end_s:
                 assert not lease.is_lost
                 await client.lease_time_to_live(lease.id)
+                await asyncio.to_thread(pause)
 
     asyncio.run(main())
 

@@ -14,26 +14,26 @@ from tests.conftest import running_cluster
 from tests.interop.etcd_cluster import running_etcd
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def etcd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Member]:
     with running_etcd(tmp_path_factory.mktemp("etcd"), 1) as (member,):
         yield member
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def members(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sequence[Member]]:
     """Of raftwerk."""
     with running_cluster(tmp_path_factory.mktemp("raftwerk"), 3) as cluster:
         yield cluster.members
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def runner() -> Iterator[asyncio.Runner]:
     with asyncio.Runner() as runner:
         yield runner
 
 
-@pytest.fixture(scope="session", params=["etcd", "raftwerk", "raftwerk_by_grpcio"])
+@pytest.fixture(scope="package", params=["etcd", "raftwerk", "raftwerk_by_grpcio"])
 def target(
     request: pytest.FixtureRequest,
     etcd: Member,

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-from collections.abc import Sequence
 
 import pytest
 
@@ -12,6 +11,7 @@ from raftwerk.cli.cluster import LocalCluster, Member, metric
 from raftwerk.client import CallFailed, Client, OutcomeUnknown
 from tests.conftest import StartCluster
 from tests.crash.load import Load, check_equal
+from tests.waiting import until
 
 
 def restart(cluster: LocalCluster) -> None:
@@ -38,19 +38,12 @@ def test_killed_node_catches_up_by_snapshot(start_cluster: StartCluster) -> None
     load = Load(rest)
     asyncio.run(load.run_during(lambda: cluster.kill(victim), before=100, after=3000))
     cluster.wait_leader()
-    asyncio.run(_until_compacted(rest))
+    # All but a few entries of the log: a checkpoint is made every two seconds
+    until(lambda: all(_entries_kept(member) <= 10 for member in rest))
     cluster.start(victim)
     cluster.wait_ready()
     asyncio.run(load.check(cluster.members))
     assert "installed snapshot" in victim.log.read_text()
-
-
-async def _until_compacted(members: Sequence[Member]) -> None:
-    """Until each member has compacted all but a few entries of its log: a checkpoint is made every two seconds."""
-    async with asyncio.timeout(20):
-        for member in members:
-            while await asyncio.to_thread(_entries_kept, member) > 10:
-                await asyncio.sleep(0)
 
 
 def _entries_kept(member: Member) -> float:

@@ -22,6 +22,7 @@ from raftwerk.cli.cluster import LocalCluster, Member, metric
 from tests.conftest import StartCluster
 from tests.interop.grpc_client import GrpcClient
 from tests.interop.leases import ask, keep_alive
+from tests.waiting import pause, until
 
 TTL_S = 5
 """Long beside an election, even on a busy machine."""
@@ -116,10 +117,12 @@ def test_kept_leases_outlive_leaders_and_abandoned_ones_do_not(start_cluster: St
                 restart(cluster)
             while (there := keys(clients)) & set(ABANDONED):
                 assert set(KEPT) <= there
+                pause()
             assert time.monotonic() - granted_at >= TTL_S
             ended_at = time.monotonic()
             while time.monotonic() < ended_at + TTL_S:  # and each outlives a whole time of its own
                 assert keys(clients) == set(KEPT)
+                pause()
         assert not keeper.lost
 
 
@@ -132,11 +135,9 @@ def test_no_lease_ends_early_when_a_leader_is_killed(start_cluster: StartCluster
         assert {one.TTL for one in keep_alive(clients[0], ABANDONED)} == {TTL_S}
         cluster.kill(cluster.wait_leader())
         cluster.wait_leader()
-        while set(ABANDONED) <= keys(clients):
-            pass
+        until(lambda: not set(ABANDONED) <= keys(clients))
         assert time.monotonic() - renewed_at >= TTL_S
-        while keys(clients):
-            pass
+        until(lambda: not keys(clients))
 
 
 def test_paused_leader_ends_nothing(start_cluster: StartCluster) -> None:
@@ -154,11 +155,13 @@ def test_paused_leader_ends_nothing(start_cluster: StartCluster) -> None:
                 stopped_at = time.monotonic()
                 while time.monotonic() < stopped_at + 1.5 * TTL_S:
                     assert keys(awake) == set(KEPT)
+                    pause()
             finally:
                 os.kill(leader.process.pid, signal.SIGCONT)
             woken_at = time.monotonic()
             while time.monotonic() < woken_at + TTL_S:
                 assert keys(clients) == set(KEPT)
+                pause()
         assert not keeper.lost
 
 
@@ -176,8 +179,7 @@ def test_time_goes_on_over_a_restart_of_all(start_cluster: StartCluster) -> None
         answer = ask(clients[1], LeaseTimeToLiveRequest(ID=ABANDONED[0], keys=True))
         assert 0 <= answer.TTL <= answer.grantedTTL == TTL_S
         assert list(answer.keys) == [b"k/%d" % ABANDONED[0]]
-        while keys(clients):
-            pass
+        until(lambda: not keys(clients))
         assert time.monotonic() - restarted_at >= TTL_S
 
 
@@ -200,9 +202,8 @@ def test_member_that_caught_up_by_a_snapshot_knows_the_leases(start_cluster: Sta
             ask(at_leader, LeaseGrantRequest(ID=lease_id, TTL=600))
             ask(at_leader, PutRequest(key=b"k/%d" % lease_id, lease=lease_id))
         ask(at_leader, LeaseRevokeRequest(ID=KEPT[0]))
-        for member in cluster.members:
-            while member is not victim and entries_kept(member) > 10:
-                pass
+        rest = [member for member in cluster.members if member is not victim]
+        until(lambda: all(entries_kept(member) <= 10 for member in rest))
     cluster.start(victim)
     cluster.wait_ready()
     assert "installed snapshot" in victim.log.read_text()
@@ -276,12 +277,8 @@ def acquisitions(workers: Sequence[Worker]) -> int:
 
 
 def wait_for_more(workers: Sequence[Worker], count: int) -> None:
-    """Raises TimeoutError."""
-    target, deadline = acquisitions(workers) + count, time.monotonic() + 60
-    wait = threading.Event()
-    while acquisitions(workers) < target:
-        if wait.wait(0.02) or time.monotonic() > deadline:
-            raise TimeoutError(f"{acquisitions(workers)} of {target}")
+    target = acquisitions(workers) + count
+    until(lambda: acquisitions(workers) >= target)
 
 
 def test_one_holds_the_lock_whoever_dies(start_cluster: StartCluster) -> None:

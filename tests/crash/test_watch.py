@@ -17,6 +17,7 @@ from tests.conftest import StartCluster
 from tests.crash.load import WRITERS, Load
 from tests.crash.test_kill import restart
 from tests.interop.grpc_client import GrpcClient
+from tests.waiting import until
 
 PREFIX, PREFIX_END = b"w/", b"w0"
 PATIENCE_S = 30.0
@@ -157,5 +158,4 @@ def wait_compacted(leader: Member) -> None:
     sent = (
         last_index + Config().window_messages_max * WRITERS
     )  # each waits for an answer before its next write
-    while (metric(leader, "raftwerk_raft_snapshot_index") or 0) <= sent:
-        pass
+    until(lambda: (metric(leader, "raftwerk_raft_snapshot_index") or 0) > sent)

@@ -20,6 +20,7 @@ from raftwerk.cli.cluster import LocalCluster, Member
 from tests.interop.etcdctl import ETCDCTLS, Etcdctl, Outcome
 from tests.interop.grpc_client import GrpcClient, start_alike
 from tests.interop.leases import answer_of, ask, grant, keep_alive, revoke_all
+from tests.waiting import pause, until
 
 Pair = tuple[Etcdctl, Etcdctl]
 A, B = 0x1234567890ABCDEF, 0x1234567890ABCDE0
@@ -123,8 +124,7 @@ def test_etcdctl_keeps_a_lease_alive(both: Pair, cluster: LocalCluster) -> None:
         process.stdout.close()  # type: ignore[union-attr]
     assert lines == [f"lease {A:016x} keepalived with TTL(1)\n"] * 6
     assert ask(client, RangeRequest(key=b"k")).count == 1
-    while ask(client, RangeRequest(key=b"k")).count:
-        pass
+    until(lambda: not ask(client, RangeRequest(key=b"k")).count)
     assert answer_of(client, LeaseRevokeRequest(ID=A))[1] == (  # type: ignore[index]
         "etcdserver: requested lease not found"
     )
@@ -145,7 +145,7 @@ def test_lease_ends_with_its_keys(clients: list[GrpcClient]) -> None:
     written = ask(ours, PutRequest(key=b"b", lease=A)).header.revision
     assert [lease.ID for lease in ask(ours, LeaseLeasesRequest()).leases] == [A]
     while (answer := ask(ours, RangeRequest(key=b"a", range_end=b"c"))).count == 2:
-        pass
+        pause()
     assert answer.count == 0
     assert answer.header.revision == written + 1
     assert ask(ours, LeaseTimeToLiveRequest(ID=A)).TTL == -1

@@ -18,6 +18,7 @@ from raftwerk.cli.cluster import LocalCluster, Member
 from tests.interop.etcdctl import ETCDCTLS, Etcdctl
 from tests.interop.grpc_client import GrpcClient, start_alike
 from tests.interop.leases import ask, grant, revoke_all, start
+from tests.waiting import until
 
 Pair = list[GrpcClient]
 A, B, C = 0x77, -3, 0x79
@@ -76,12 +77,10 @@ def test_lock_call_that_is_given_up_leaves_no_key(clients: Pair, way: str) -> No
     for client in clients:
         ask(client, LockRequest(name=NAME, lease=A))
         call = start(client, LockRequest(name=NAME, lease=B), 1 if way == "deadline" else 20)
-        while ask(client, EVERYTHING).count < 2:
-            pass
+        until(lambda client=client: ask(client, EVERYTHING).count >= 2)  # type: ignore[misc]
         if way == "cancelled":
             call.cancel()
-        while ask(client, EVERYTHING).count > 1:
-            pass
+        until(lambda client=client: ask(client, EVERYTHING).count <= 1)  # type: ignore[misc]
         assert call.done()
         third = start(client, LockRequest(name=NAME, lease=C))
         ask(client, UnlockRequest(key=b"n/77"))
@@ -93,8 +92,7 @@ def test_lock_is_not_given_to_who_has_lost_its_lease(clients: Pair) -> None:
     for client in clients:
         ask(client, LockRequest(name=NAME, lease=A))
         call = start(client, LockRequest(name=NAME, lease=B))
-        while ask(client, EVERYTHING).count < 2:
-            pass
+        until(lambda client=client: ask(client, EVERYTHING).count >= 2)  # type: ignore[misc]
         ask(client, LeaseRevokeRequest(ID=B))
         if client is clients[1]:
             ask(client, UnlockRequest(key=b"n/77"))
@@ -130,11 +128,9 @@ def test_etcdctl_waits_for_a_lock_that_the_service_gave(etcdctl: Etcdctl) -> Non
         etcdctl.arguments("lock mine echo mine"), stdout=subprocess.PIPE, text=True
     )
     try:
-        while ask(client, EVERYTHING).count < 2:
-            pass
+        until(lambda client=client: ask(client, EVERYTHING).count >= 2)  # type: ignore[misc]
         call = start(client, LockRequest(name=b"mine", lease=B))
-        while ask(client, EVERYTHING).count < 3:
-            pass
+        until(lambda client=client: ask(client, EVERYTHING).count >= 3)  # type: ignore[misc]
         assert process.poll() is None
         assert not call.done()
         ask(client, UnlockRequest(key=key))

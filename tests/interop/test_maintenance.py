@@ -5,10 +5,8 @@ import json
 import os
 import signal
 import subprocess
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from raftwerk.storage.lmdb_store import LmdbStore
 from tests.conftest import StartCluster
 from tests.interop.etcdctl import ETCDCTLS
 from tests.interop.gateway_client import ask
+from tests.waiting import until
 
 
 def post(member: Member, path: str, body: str = "{}") -> tuple[int, Any]:
@@ -51,12 +50,6 @@ def test_etcdctl_saves_a_snapshot(cluster: LocalCluster, version: str, tmp_path:
     data = file.read_bytes()
     assert len(data) > 200 * 900
     assert hashlib.sha256(data[:-32]).digest() == data[-32:]
-
-
-def until(condition: Callable[[], bool], what: str) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, what
 
 
 def change_a_value(folder: Path) -> None:

@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ from raftwerk.sync import Client
 from tests.certificates import Authority
 from tests.conftest import FAST
 from tests.interop.etcdctl import ETCDCTLS
+from tests.waiting import until
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes.fromhex("000000040000000000")
 
@@ -77,9 +77,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TlsCluster]:
     try:
         for member in members:
             start(cluster, member, crl)
-        deadline = time.monotonic() + 30
-        while not all(map(cluster.is_ready, range(3))):
-            assert time.monotonic() < deadline, members[0].last_log_lines(20)
+        until(lambda: all(map(cluster.is_ready, range(3))), "the members are not ready")
         yield cluster
     finally:
         for member in members:

@@ -6,7 +6,6 @@ import re
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from raftwerk.cli.cluster import free_ports
 from tests.certificates import Authority
 from tests.interop.etcd_cluster import ETCD
 from tests.interop.etcdctl import ETCDCTLS
+from tests.waiting import until
 
 PEOPLE = ("server", "root", "u", "stranger")
 SETTING_UP = (
@@ -116,9 +116,7 @@ class TlsMember:
             connection.close()
 
     def wait_ready(self) -> None:
-        deadline = time.monotonic() + 30
-        while self.run("root", "endpoint health")[0]:
-            assert time.monotonic() < deadline, Path(self._log.name).read_text()[-2000:]
+        until(lambda: self.run("root", "endpoint health")[0] == 0, "it is not ready")
 
     def stop(self) -> None:
         self.process.kill()
