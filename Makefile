@@ -7,10 +7,11 @@ BIN    := $(VENV)/bin
 COMPILED := .venv-compiled
 # Else each server that the tests start would compile the whole package again
 export PYTHONDONTWRITEBYTECODE :=
-# Processes of pytest; tests of one file share their servers
-TWO := --numprocesses=2 --dist=loadfile
+# Processes of pytest: each begins with half of the tests, in order, for neighbours share servers (the first half waits for them,
+# the second one computes); who is through takes from the other. A third process costs clusters their leaders on two processors
+TWO := --numprocesses=2 --dist=worksteal
 
-.PHONY: node proto run test test-compiled verify fix bench limits sim differential setup clean
+.PHONY: node proto run test test-compiled compiled verify fix bench limits sim differential setup clean
 
 run: $(VENV)/.installed
 	$(BIN)/raftwerk dev
@@ -62,7 +63,10 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
 	touch $@
 
-$(COMPILED)/.installed: pyproject.toml constraints.txt setup.py $(shell find src -name '*.py')
+compiled: $(COMPILED)/.installed
+
+# After the other one: both write src/raftwerk.egg-info
+$(COMPILED)/.installed: pyproject.toml constraints.txt setup.py $(shell find src -name '*.py') | $(VENV)/.installed
 	rm -rf build $(COMPILED)
 	$(PYTHON) -m venv $(COMPILED)
 	$(COMPILED)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'

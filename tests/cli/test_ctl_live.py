@@ -147,7 +147,7 @@ def test_leases(live_endpoint: str) -> None:
 
 
 def test_lease_is_kept_alive_until_it_is_revoked(live_endpoint: str, tmp_path: Path) -> None:
-    lease = raftwerk("lease", "grant", "1", endpoint=live_endpoint).stdout.split()[1]
+    lease = raftwerk("lease", "grant", "30", endpoint=live_endpoint).stdout.split()[1]
     arguments = ("lease", "keep-alive", lease)
     with started(*arguments, folder=tmp_path, RAFTWERK_ENDPOINTS=live_endpoint) as process:
         process.wait_for(f"lease {lease} is kept alive")
