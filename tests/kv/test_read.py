@@ -1,5 +1,7 @@
 """Range: every option, in one go and in slices; a slice never sees what was written after the range began."""
 
+import gc
+
 import pytest
 
 from raftwerk.kv.commands import Compact, DeleteRange, Put, RangeQuery, SortOrder, SortTarget
@@ -228,3 +230,14 @@ def test_complete_range_holds_nothing_back(rig: Rig) -> None:
     rig.execute(Compact(9))
     rig.remove_all()
     assert rig.machine.removed_revision == 9
+
+
+def test_rows_of_a_long_range_are_no_work_for_the_garbage_collector() -> None:
+    rig = Rig()
+    rig.execute_all(*(Put(b"%04d" % number) for number in range(2_000)))
+    scan = rig.machine.range_sliced(RangeQuery(*ALL))
+    assert isinstance(scan, RangeScan)
+    gc.collect()
+    before = len(gc.get_objects())
+    assert scan.step(1_900) is None
+    assert len(gc.get_objects()) - before < 100

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raftwerk.raft.append_entries import SHORT_LOGS_TOLD
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.messages import AppendEntries, AppendEntriesReply
@@ -235,6 +236,26 @@ def test_refusal_within_the_match_is_late(conflict_index: Index) -> None:
     built.ack(2, 4)
     built.receive(2, refusal(conflict_index))
     assert built.leader.progress[2].mode is Mode.REPLICATE
+
+
+def test_follower_that_lost_what_it_acknowledged_is_told_of_once() -> None:
+    built = leader()
+    built.ack(2, 4)
+    told = [built.receive(2, refusal(3)).notices for _ in range(2 * SHORT_LOGS_TOLD)]
+    (told_of,) = [one for notices in told for one in notices]
+    assert told.index([told_of]) == SHORT_LOGS_TOLD - 1
+    assert (told_of.facts["peer"], told_of.facts["last_index"], told_of.facts["acknowledged"]) == (
+        2,
+        2,
+        4,
+    )
+
+
+def test_follower_whose_refusals_were_overtaken_lost_nothing() -> None:
+    built = leader()
+    for _ in range(SHORT_LOGS_TOLD):
+        built.ack(2, 4)
+        assert not built.receive(2, refusal(3)).notices
 
 
 def test_conflicting_term_may_begin_within_the_match() -> None:

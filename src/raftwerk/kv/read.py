@@ -12,6 +12,8 @@ from typing import Any, Final
 from raftwerk.kv.commands import RangeQuery, SortOrder, SortTarget
 from raftwerk.kv.results import RangeResult
 from raftwerk.kv.rows import (
+    KEY_ROW,
+    LINK_BYTES,
     NO_VERSION,
     ROW_BYTES,
     VERSION_FROM,
@@ -51,7 +53,8 @@ def read_key(
         return RangeResult(header_revision, (), False, 0)
     if query.count_only or (_has_filters(query) and not _passes(query, row)):
         return RangeResult(header_revision, (), False, 1)
-    return RangeResult(header_revision, (_render(versions, query, query.key, row),), False, 1)
+    found = KEY_ROW.pack(*row) + query.key
+    return RangeResult(header_revision, (_render(versions, query, found),), False, 1)
 
 
 class RangeScan:
@@ -76,7 +79,8 @@ class RangeScan:
         self._start, self._stop = bounds(query.key, query.range_end)
         self._next_key = self._start
         self._count = 0
-        self._rows: list[tuple[bytes, KeyRow]] = []
+        self._rows: list[bytes] = []
+        """Of each key: its encoded KeyRow, then the key. (A tuple for each would be work for the garbage collector.)"""
         self._values: dict[bytes, bytes] = {}
         """Of these rows, if they are to be ordered by value: gathered slice by slice, too."""
         self._kvs: list[bytes] = []
@@ -105,8 +109,8 @@ class RangeScan:
         while self._rows:
             if max_rows <= 0:
                 return None
-            key, row = self._rows.pop()  # to free them takes its time too: not all at once
-            kv = _render(self._versions, self._query, key, row)
+            row = self._rows.pop()  # to free them takes its time too: not all at once
+            kv = _render(self._versions, self._query, row)
             self._kvs.append(kv)
             max_rows -= 1 + len(kv) // ROW_BYTES
         self.close()
@@ -132,18 +136,23 @@ class RangeScan:
                 self._next_key = key
                 return -1
             max_rows -= 1
-            if is_full and data < bound:
-                self._count += (
-                    data[VERSION_FROM:VERSION_TO] != NO_VERSION
-                )  # as `at`, but only counted
-            elif (row := at(data, bound)) is not None:
-                self._count += 1
-                if not is_full:
-                    rows.append((key, row))
-                    if is_ordered_by_value:
-                        value = decode_key_value(self._versions.key_value(row)).value
-                        values[key] = value
-                        max_rows -= len(value) // ROW_BYTES
+            if data < bound:  # as `at`, without a look at what the row says
+                is_there = data[VERSION_FROM:VERSION_TO] != NO_VERSION
+            else:
+                older = at(data, bound)
+                is_there = older is not None
+                if older is not None:
+                    data = KEY_ROW.pack(*older)
+            if not is_there:
+                continue
+            self._count += 1
+            if not is_full:
+                row = data[: KEY_ROW.size] + key
+                rows.append(row)
+                if is_ordered_by_value:
+                    value = decode_key_value(_key_value(self._versions, row)).value
+                    values[key] = value
+                    max_rows -= len(value) // ROW_BYTES
         self._is_counted = True
         self._keep_count()
         return max(0, max_rows)
@@ -156,9 +165,9 @@ class RangeScan:
             return
         rows, count = self._rows, self._count
         keep = partial(self._counts.keep, self._bound, self._stop)
-        keep(self._start, rows[0][0] if rows else self._start, count)
+        keep(self._start, _key_of(rows[0]) if rows else self._start, count)
         if self._limit < len(rows) == self._keep_max:
-            (last, _), (following, _) = rows[-2:]
+            last, following = map(_key_of, rows[-2:])
             keep(last, last, count - self._limit + 1)
             keep(last + b"\0", following, count - self._limit)
 
@@ -167,22 +176,30 @@ class RangeScan:
         query = self._query
         rows = self._rows
         if self._has_filters:
-            rows = [item for item in rows if _passes(query, item[1])]
+            rows = [row for row in rows if _passes(query, KeyRow.decode(row))]
         if query.sort_order is SortOrder.DESCEND or query.sort_target is not SortTarget.KEY:
             rows.sort(key=self._sort_key(), reverse=query.sort_order is SortOrder.DESCEND)
         self._has_more = len(rows) > self._limit
         self._rows = rows[: self._limit]
         self._rows.reverse()
 
-    def _sort_key(self) -> Callable[[tuple[bytes, KeyRow]], Any]:
+    def _sort_key(self) -> Callable[[bytes], Any]:
         target = self._query.sort_target
         if target is SortTarget.KEY:
-            return lambda item: item[0]
+            return _key_of
         if target is SortTarget.VALUE:
             values = self._values
-            return lambda item: values[item[0]]
+            return lambda row: values[_key_of(row)]
         field = attrgetter(_SORT_FIELDS[target])
-        return lambda item: field(item[1])
+        return lambda row: field(KeyRow.decode(row))
+
+
+def _key_of(row: bytes) -> bytes:
+    return row[KEY_ROW.size :]
+
+
+def _key_value(versions: Versions, row: bytes) -> bytes:
+    return versions.key_value_at(row[:LINK_BYTES])
 
 
 def _has_filters(query: RangeQuery) -> bool:
@@ -204,10 +221,11 @@ def _passes(query: RangeQuery, row: KeyRow) -> bool:
     )
 
 
-def _render(versions: Versions, query: RangeQuery, key: bytes, row: KeyRow) -> bytes:
+def _render(versions: Versions, query: RangeQuery, found: bytes) -> bytes:
     """The serialized KeyValue that the answer holds."""
     if query.keys_only:
+        row = KeyRow.decode(found)
         return encode_key_value(
-            key, row.create_revision, row.mod_revision, row.version, b"", row.lease
+            _key_of(found), row.create_revision, row.mod_revision, row.version, b"", row.lease
         )
-    return versions.key_value(row)
+    return _key_value(versions, found)

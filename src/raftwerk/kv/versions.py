@@ -100,8 +100,12 @@ class Versions:
 
     def key_value(self, row: KeyRow) -> bytes:
         """The serialized KeyValue of a version."""
-        data = self.store.get(_REVISIONS, REVISION.pack(row.mod_revision, row.sub))
-        assert data is not None, f"revision {row.mod_revision}.{row.sub} is missing"
+        return self.key_value_at(REVISION.pack(row.mod_revision, row.sub))
+
+    def key_value_at(self, link: bytes) -> bytes:
+        """The same, by the link to it."""
+        data = self.store.get(_REVISIONS, link)
+        assert data is not None, f"revision {REVISION.unpack(link)} is missing"
         return data[KEY_VALUE_FROM:]
 
     def decoded(self, row: KeyRow) -> KeyValue:

@@ -1,13 +1,18 @@
 """The box "AppendEntries RPC" of Figure 2: the receiver, and the leader's handling of the reply."""
 
+from typing import Final
+
 from raftwerk.raft import commit, read_index, reconfigure, stable
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.messages import AppendEntries, AppendEntriesReply
 from raftwerk.raft.progress import Mode
 from raftwerk.raft.roles import Leader
-from raftwerk.raft.state import State
+from raftwerk.raft.state import State, notice
 from raftwerk.raft.transitions import become_follower
 from raftwerk.raft.types import Index, NodeId, Term
+
+SHORT_LOGS_TOLD: Final = 10
+"""Refusals in a row, of heartbeats most often: a second of them."""
 
 
 def receive(state: State, sender: NodeId, rpc: AppendEntries, out: Effects) -> None:
@@ -114,14 +119,17 @@ def on_reply(state: State, sender: NodeId, reply: AppendEntriesReply, out: Effec
     if reply.success:
         _on_match(state, leader, sender, reply.match_index, out)
     elif reply.conflict_term or reply.conflict_index > progress.match_index:
-        # A log that ends within the match was refused long ago; a conflicting term may well begin there
+        # A conflicting term may well begin within the match, but no log ends there
         _on_conflict(state, leader, sender, reply)
+    else:
+        _on_short_log(state, leader, sender, reply, out)
 
 
 def _on_match(
     state: State, leader: Leader, sender: NodeId, match_index: Index, out: Effects
 ) -> None:
     progress = leader.progress[sender]
+    progress.short_logs = 0
     # F2.LEA.3a: if successful: update next_index and match_index for follower (5.3)
     is_news = progress.on_match(min(match_index, state.log.last_index))
     if progress.mode is Mode.PROBE:
@@ -132,6 +140,27 @@ def _on_match(
     elif progress.mode is Mode.SNAPSHOT and progress.match_index >= state.log.snapshot_index:
         out.close_snapshots.append(sender)  # it got there another way
         progress.become_replicate()
+
+
+def _on_short_log(
+    state: State, leader: Leader, sender: NodeId, reply: AppendEntriesReply, out: Effects
+) -> None:
+    """One such refusal was overtaken. If nothing else comes, the follower has lost what it acknowledged as durable.
+
+    That is outside of what Raft can repair: a majority may have counted on those entries. It gets nothing more.
+    """
+    progress = leader.progress[sender]
+    progress.short_logs += 1
+    if progress.short_logs == SHORT_LOGS_TOLD:
+        notice(
+            state,
+            out,
+            "follower has lost entries that it had acknowledged",
+            peer=sender,
+            last_index=reply.conflict_index - 1,
+            acknowledged=progress.match_index,
+            remedy="start it with the data folder that it had last",
+        )
 
 
 def _on_conflict(state: State, leader: Leader, sender: NodeId, reply: AppendEntriesReply) -> None:

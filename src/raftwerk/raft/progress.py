@@ -35,6 +35,8 @@ class Progress:
     """Since the last message of any kind from it in this term (check-quorum, thesis 6.2)."""
     read_round: int = 0
     """The newest round of leadership confirmation that it answered (thesis 6.4)."""
+    short_logs: int = 0
+    """Refusals since the last match that say that its log ends within the match."""
     told_commit_index: Index = 0
     """The newest leader_commit sent to it."""
     awaited_index: Index = 0
