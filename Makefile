@@ -41,6 +41,7 @@ fix: $(VENV)/.dev
 	$(BIN)/ruff format .
 
 bench: $(COMPILED)/.installed $(VENV)/.dev
+	$(COMPILED)/bin/python -m pip install --quiet --constraint constraints.txt --group dev
 	$(COMPILED)/bin/python -m benchmarks.compare
 
 # A million keys, 10,000 watchers, 1,000 connections and the other limits, on three real nodes
@@ -70,7 +71,7 @@ $(COMPILED)/.installed: pyproject.toml constraints.txt setup.py $(shell find src
 	rm -rf build $(COMPILED)
 	$(PYTHON) -m venv $(COMPILED)
 	$(COMPILED)/bin/python -m pip install --quiet --upgrade 'pip>=25.1'
-	RAFTWERK_COMPILE=1 $(COMPILED)/bin/python -m pip install --quiet --constraint constraints.txt --group dev .
+	RAFTWERK_COMPILE=1 $(COMPILED)/bin/python -m pip install --quiet --constraint constraints.txt --group test .
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.installed
