@@ -53,7 +53,10 @@ class Compaction:
     @property
     def has_garbage(self) -> bool:
         """Whether maintain has something to do."""
-        return self.removed_revision < self._removable_revision()
+        removed = self.removed_revision
+        return (
+            removed < self.revision and removed < self._removable_revision()
+        )  # asked at each tick
 
     def maintain(self, max_rows: int) -> bool:
         """Remove what is compacted, one slice. Returns whether there is more. A crash repeats at most some of it."""
