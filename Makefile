@@ -8,7 +8,8 @@ COMPILED := .venv-compiled
 # Else each server that the tests start would compile the whole package again
 export PYTHONDONTWRITEBYTECODE :=
 # Processes of pytest: each begins with half of the tests, in order, for neighbours share servers (the first half waits for them,
-# the second one computes); who is through takes from the other. A third process costs clusters their leaders on two processors
+# the second one computes); who is through takes from the other. More of them on two
+# processors could cost the clusters of tests their leaders
 TWO := --numprocesses=2 --dist=worksteal
 
 .PHONY: node proto run test test-compiled compiled verify fix bench limits sim differential setup clean
