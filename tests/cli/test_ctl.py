@@ -74,6 +74,8 @@ def test_value_from_standard_input(endpoint: str) -> None:
 def test_value_that_is_no_text_is_printed_in_base64(endpoint: str) -> None:
     output_of("put", "binary", "-", endpoint=endpoint, stdin=b"\xff\x00\xfe")
     assert output_of("get", "binary", endpoint=endpoint) == "base64:/wD+\n"
+    raw = raftwerk("get", "binary", "--print-value-only", endpoint=endpoint)
+    assert raw.stdout_bytes == b"\xff\x00\xfe\n"
 
 
 def test_key_that_is_no_text_arrives_as_it_was_typed(endpoint: str) -> None:

@@ -87,7 +87,8 @@ def get(
     sort_by: Annotated[SortBy, typer.Option(case_sensitive=False)] = SortBy.KEY,
     keys_only: Annotated[bool, typer.Option("--keys-only", help="No values.")] = False,
     print_value_only: Annotated[
-        bool, typer.Option("--print-value-only", help="No keys, of a range either.")
+        bool,
+        typer.Option("--print-value-only", help="No keys, of a range either; each byte as it is."),
     ] = False,
     count_only: Annotated[bool, typer.Option("--count-only", help="Only how many.")] = False,
     serializable: Annotated[
@@ -122,9 +123,10 @@ def get(
             print_json(response)
         elif count_only:
             print(response.count)
+        elif print_value_only:
+            sys.stdout.buffer.writelines(kv.value + b"\n" for kv in response.kvs)
         else:
-            keys = keys_only or (bool(range_end) and not print_value_only)
-            _print_kvs(response.kvs, keys=keys, values=not keys_only)
+            _print_kvs(response.kvs, keys=keys_only or bool(range_end), values=not keys_only)
         return 0 if response.count else 1
 
     shell.run(action)
