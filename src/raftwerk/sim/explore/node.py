@@ -239,6 +239,7 @@ class Node:
             role.heartbeat_elapsed_ms = 0
             for progress in role.progress.values():
                 progress.silent_ms = 0
+                progress.short_logs = 0  # for the operator alone
         else:
             role.elapsed_ms = 0
             role.election_timeout_ms = WAIT_MS
