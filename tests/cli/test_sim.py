@@ -51,6 +51,16 @@ def test_a_mutant_is_hunted() -> None:
     assert "Durability" in answer.output
 
 
+def test_story_of_a_mutant_in_its_scenario(tmp_path: Path) -> None:
+    trace = tmp_path / "trace.jsonl"
+    scenario = ("--scenario", "AFormerLeaderIsHeardLate", "--trace", str(trace))
+    answer = sim("--mutant", "append-of-an-older-term", *scenario)
+    assert answer.exit_code == 1
+    assert "broken  AFormerLeaderIsHeardLate" in answer.output
+    assert trace.stat().st_size
+    assert sim(*scenario).exit_code == 0, "the defect is gone with the command"
+
+
 def test_mutants_are_listed() -> None:
     answer = sim("--mutant", "list")
     assert answer.exit_code == 0

@@ -6,7 +6,7 @@ import os
 import signal
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -22,7 +22,7 @@ from raftwerk.errors import RaftwerkError, UsageError
 from raftwerk.sim.campaign import Catch, Summary, campaign, hunt
 from raftwerk.sim.coverage import never_visited
 from raftwerk.sim.mutants.catalogue import BY_NAME, MUTANTS
-from raftwerk.sim.mutants.mutant import Mutant
+from raftwerk.sim.mutants.mutant import Mutant, applied
 from raftwerk.sim.names import chosen
 from raftwerk.sim.run import Failure, Report, plan, run
 from raftwerk.sim.scenarios.catalogue import SCENARIOS, find
@@ -38,9 +38,9 @@ INTERRUPTED = 130
 
 MODES = {
     "--mutants": ("--jobs",),
+    "--scenario": ("--seed", "--trace", "--mutant"),
+    "--seed": ("--trace", "--mutant"),
     "--mutant": ("--jobs",),
-    "--scenario": ("--seed", "--trace"),
-    "--seed": ("--trace",),
     "": ("--runs", "--minutes", "--first", "--jobs"),
 }
 """What can be done, by the option that asks for it ("": many seeds), and which options say more about it."""
@@ -68,7 +68,9 @@ def sim(
     ] = None,
     mutant: Annotated[
         str | None,
-        typer.Option(help="Put this defect into the code, and look who notices; or 'list'."),
+        typer.Option(
+            help="Put this defect into the code, and look who notices, or what --seed or --scenario says; or 'list'."
+        ),
     ] = None,
     mutants: Annotated[
         bool, typer.Option("--mutants", help="The same for all defects, one at a time.")
@@ -88,12 +90,14 @@ def sim(
             raise UsageError(f"--minutes {minutes}: must be more than 0")
         check_writable("--trace", trace)
         jobs = jobs or os.cpu_count() or 1
-        if mutants or mutant is not None:
-            is_well = _mutants(mutant, jobs)
-        elif scenario is not None:
-            is_well = _scenarios(scenario, 1 if seed is None else seed, trace)
+        if scenario is not None:
+            with _defect(mutant):
+                is_well = _scenarios(scenario, 1 if seed is None else seed, trace)
         elif seed is not None:
-            is_well = _one(seed, trace)
+            with _defect(mutant):
+                is_well = _one(seed, trace)
+        elif mutants or mutant is not None:
+            is_well = _mutants(mutant, jobs)
         else:
             is_well = _swarm(1 if first is None else first, runs, minutes, jobs)
     except (RaftwerkError, OSError) as error:
@@ -112,6 +116,13 @@ def _check(given: Collection[str], name: str | None) -> None:
             raise UsageError(f"{option} does not go with {which}, which takes {takes}")
     if "--trace" in given and name in ("all", "list"):
         raise UsageError("--trace is of one run: name one scenario")
+
+
+def _defect(mutant: str | None) -> AbstractContextManager[None]:
+    if mutant is None:
+        return nullcontext()
+    console.print(f"with --mutant {mutant}:", highlight=False)
+    return applied(chosen("mutant", mutant, BY_NAME))
 
 
 def _file(trace: Path | None) -> "nullcontext[TextIO | None] | TextIO":
