@@ -1,6 +1,7 @@
 """A write that is sent again is done once, where the servers know sessions; elsewhere its fate is told as it is."""
 
 import asyncio
+import socket
 from collections.abc import Awaitable, Callable
 from typing import cast
 
@@ -191,6 +192,22 @@ def test_a_silent_endpoint_is_left_by_a_read_and_by_those_after_it() -> None:
             await silent.cancelled.wait()
             assert await client.get(b"key") == b"value"
             assert (len(silent.paths), len(other.paths)) == (1, 2)
+
+    asyncio.run(main())
+
+
+def test_an_endpoint_that_takes_connections_and_says_nothing_costs_a_share() -> None:
+    """As a process that was stopped: the kernel answers for it."""
+
+    async def main() -> None:
+        with socket.create_server(("127.0.0.1", 0)) as stopped:
+            port: int = stopped.getsockname()[1]
+            async with (
+                scripted(RANGE, RANGE) as other,
+                Client([f"127.0.0.1:{port}", other.endpoint], timeout_s=1.5) as client,
+            ):
+                assert await client.get(b"key") == b"value"
+                assert await client.get(b"key") == b"value"
 
     asyncio.run(main())
 

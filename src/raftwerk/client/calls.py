@@ -141,7 +141,7 @@ class Calls:
         metadata = b"" if path == AUTHENTICATE else await self.token.metadata()
         channel = self._channels[self._current]
         try:
-            await channel.connect()
+            await channel.connect(fate.dial_patience_s)
         except (OSError, TimeoutError) as error:
             text = channel.unreachable_text(error)
             self._trouble = Answer(status.UNAVAILABLE, text)
@@ -203,13 +203,15 @@ class Calls:
         """A streaming call to an endpoint that can be reached. Raises CallFailed when there is none for a while."""
         self.check_open()
         troubles: dict[Address, str] = {}
+        others = len(self._channels) - 1
+        share_s = self.timeout_s / (others + 2) if others else None
         try:
             async with asyncio.timeout(self.timeout_s):
                 while not self._is_closed:
                     metadata = await self.token.metadata()
                     channel = self._channels[self._current]
                     try:
-                        await channel.connect()
+                        await channel.connect(share_s)
                     except (OSError, TimeoutError) as error:
                         troubles[channel.address] = channel.unreachable_text(error)
                         self._leave(channel)

@@ -236,10 +236,10 @@ class Channel:
             stream.start(protocol, path, metadata)
         return stream
 
-    async def connect(self) -> None:
+    async def connect(self, patience_s: float | None = None) -> None:
         """Have a connection. Raises OSError or TimeoutError when there is none to be had; nothing was sent then.
 
-        All who ask at the same time share one attempt.
+        All who ask at the same time share one attempt, which goes on when one of them waits no longer than patience_s.
         """
         if self._protocol is not None and self._protocol.engine.can_call:
             return
@@ -249,7 +249,9 @@ class Channel:
             self._dialling = asyncio.get_running_loop().create_task(self._dial())
             self._dialling.add_done_callback(self._on_dialled)
         dialling = self._dialling
-        await asyncio.wait([dialling])
+        done, _ = await asyncio.wait([dialling], timeout=patience_s)
+        if not done:
+            raise TimeoutError
         if dialling.cancelled():
             raise OSError("the client was closed")
         dialling.result()

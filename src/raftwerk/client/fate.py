@@ -92,6 +92,11 @@ class Fate:
         return self._is_harmless or self.ticket is not None
 
     @property
+    def dial_patience_s(self) -> float | None:
+        """How long a connection is waited for; None: until the end. To give that up is safe: nothing was sent."""
+        return self._share_s if self._others else None
+
+    @property
     def patience_s(self) -> float | None:
         """How long the next answer is waited for; None: until the end."""
         return self._share_s if self._others and self.is_repeatable else None
