@@ -17,7 +17,7 @@ from raftwerk.client import Client
 from raftwerk.errors import CorruptData, RaftwerkError, UsageError
 from raftwerk.runtime import snapshot_file
 
-NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
 """How a file is made; for its owner alone, since all keys and the hashes of passwords are in it."""
 T = TypeVar("T")
 
@@ -33,6 +33,7 @@ def snapshot_save(shell: Shell, path: Path) -> None:
         _check(shell, path)
         part = path.with_name(path.name + ".part")
         try:
+            part.unlink(missing_ok=True)  # of a save that was killed; its mode may be another
             with os.fdopen(os.open(part, NEW, 0o600), "wb") as file:
                 async for piece in client.maintenance.snapshot():
                     file.write(piece)
