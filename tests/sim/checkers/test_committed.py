@@ -4,6 +4,7 @@ import pytest
 
 from raftwerk.raft.effects import Persist
 from raftwerk.raft.membership import Membership
+from raftwerk.raft.types import Snapshot
 from raftwerk.sim.checkers import Violation, is_quorum
 from raftwerk.sim.checkers.committed import Committed
 from raftwerk.sim.checkers.durability import Durability
@@ -74,12 +75,37 @@ def test_joint_configurations_need_both_majorities(nodes: set[int], is_enough: b
     assert is_quorum(membership, nodes) == is_enough
 
 
-def test_a_committed_entry_that_is_taken_from_a_disk() -> None:
+def test_a_committed_entry_that_a_node_takes_from_its_log() -> None:
+    """Judged when it is decided: a disk that stalls, or a node that stops, hides nothing."""
     durability = on_disks(n1="1 1", n2="1 1")
     checker = committed(durability)
     checker.on_commit(node(1, term=1, log="1 1", commit=1).state)
     durability.on_persist(2, Persist(2, 2, 0, truncate_from=2, entries=entries("2", first=2)))
-    durability.on_persisted(2, 2)
-    durability.on_persist(2, Persist(3, 2, 0, truncate_from=1, entries=entries("2")))
     with pytest.raises(Violation, match="node 2 removed"):
-        durability.on_persisted(2, 3)
+        durability.on_persist(2, Persist(3, 2, 0, truncate_from=1, entries=entries("2")))
+
+
+@pytest.mark.parametrize(
+    "removing",
+    [Persist(2, 2, 0, truncate_from=1), Persist(2, 2, 0, reset_to=Snapshot(0, 0, b""))],
+    ids=["truncated", "reset"],
+)
+def test_a_disk_that_is_about_to_lose_an_entry_does_not_count(removing: Persist) -> None:
+    durability = on_disks(n1="1", n2="1")
+    checker = committed(durability)
+    durability.on_persist(2, removing)
+    with pytest.raises(Violation, match=r"on the disks of \[1\]"):
+        checker.on_commit(node(1, term=1, log="1", commit=1).state)
+
+
+def test_a_slow_disk_may_lose_what_was_committed_after_it_was_told_to() -> None:
+    """Seed 72003276: the leader of term 3 put back what one of term 2 had taken away, and did not wait for this disk."""
+    durability = on_disks(n1="1", n2="1", n3="1")
+    checker = committed(durability)
+    durability.on_persist(3, Persist(2, 2, 0, truncate_from=1, entries=entries("2")))
+    durability.on_persist(3, Persist(3, 3, 0, truncate_from=1, entries=entries("1 3")))
+    checker.on_commit(node(1, term=3, log="1 3", commit=1).state)
+    durability.on_persisted(3, 2)
+    assert durability.holders(1, 1) == {1, 2}
+    durability.on_persisted(3, 3)
+    assert durability.holders(1, 1) == {1, 2, 3}

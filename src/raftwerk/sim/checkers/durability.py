@@ -5,7 +5,7 @@ stable storage before responding to RPCs".
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from raftwerk.raft.effects import Persist
@@ -58,6 +58,13 @@ class DurableLog:
             for index in range(start, self.last_index + 1)
         ]
 
+    def after(self, persists: Iterable[Persist]) -> "DurableLog":
+        """As this log will be when these are carried out."""
+        log = self.copy()
+        for persist in persists:
+            log.take(persist)
+        return log
+
     def holds(self, index: Index, term: Term) -> bool:
         """Whether the entry at `index` is of `term`, or its effect is in the state machine's checkpoint."""
         if index <= max(self.base_index, self.checkpoint_index):
@@ -96,31 +103,50 @@ class DurableLog:
         return ""
 
 
+def _removes(persist: Persist, index: Index) -> bool:
+    """Whether a Persist takes the entry at `index` away, if there is one."""
+    if persist.reset_to is not None:
+        return index > persist.reset_to.last_included_index
+    return 0 < persist.truncate_from <= index
+
+
 class Durability:
-    """The durable logs of all nodes."""
+    """The durable logs of all nodes.
+
+    waiting: what was handed over to each journal and not reported durable yet, oldest first.
+    """
 
     def __init__(self) -> None:
         self.logs: dict[NodeId, DurableLog] = {}
-        self._waiting: dict[NodeId, deque[Persist]] = {}
+        self.waiting: dict[NodeId, deque[Persist]] = {}
         self.on_removed: Callable[[NodeId, Index, Term], None] | None = None
-        """Told of each entry that a disk loses on purpose."""
+        """Told of each entry that a node takes from its log on purpose, as it decides that: its disk may be slow."""
 
     def log_of(self, node_id: NodeId) -> DurableLog:
         return self.logs.setdefault(node_id, DurableLog())
 
+    def holders(self, index: Index, term: Term) -> set[NodeId]:
+        """The nodes on whose disks the entry is, and from whose disks nothing under way takes it."""
+        return {
+            node_id
+            for node_id, log in self.logs.items()
+            if log.holds(index, term)
+            and not any(_removes(persist, index) for persist in self.waiting.get(node_id, ()))
+        }
+
     def on_persist(self, node_id: NodeId, persist: Persist) -> None:
         """Handed over to the journal."""
-        self._waiting.setdefault(node_id, deque()).append(persist)
+        waiting = self.waiting.setdefault(node_id, deque())
+        if self.on_removed is not None and (persist.truncate_from or persist.reset_to is not None):
+            for index, term in self.log_of(node_id).after(waiting).removed_by(persist):
+                self.on_removed(node_id, index, term)
+        waiting.append(persist)
 
     def on_persisted(self, node_id: NodeId, ticket: int) -> None:
         """Reported durable."""
-        log, waiting = self.log_of(node_id), self._waiting.setdefault(node_id, deque())
+        log, waiting = self.log_of(node_id), self.waiting.setdefault(node_id, deque())
         while waiting and waiting[0].ticket <= ticket:
-            persist = waiting.popleft()
-            for index, term in log.removed_by(persist):
-                if self.on_removed is not None:
-                    self.on_removed(node_id, index, term)
-            log.take(persist)
+            log.take(waiting.popleft())
 
     def on_checkpointed(self, node_id: NodeId, index: Index) -> None:
         log = self.log_of(node_id)
@@ -129,7 +155,7 @@ class Durability:
     def on_recovered(self, node_id: NodeId, recovered: Recovered) -> None:
         """A node starts: its log is what was promised, and perhaps some of what was under way, in order."""
         log = self.log_of(node_id)
-        waiting = self._waiting.pop(node_id, deque())
+        waiting = self.waiting.pop(node_id, deque())
         first_difference = log.difference(recovered)
         while log.difference(recovered):
             if not waiting:

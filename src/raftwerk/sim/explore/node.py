@@ -76,20 +76,18 @@ class LifeRandom(Random):
 
 @dataclass(slots=True)
 class Disk:
-    """Stable storage: the hard state and the log. removed: what the last persist took away."""
+    """Stable storage: the hard state and the log."""
 
     durable: DurableLog = field(default_factory=DurableLog)
     entries: list[Entry] = field(default_factory=list)
 
-    def take(self, persist: Persist) -> list[tuple[Index, Term]]:
-        """Carry out one persist. Returns (index, term) of the entries that it removed."""
+    def take(self, persist: Persist) -> None:
+        """Carry out one persist."""
         assert persist.reset_to is None, "no snapshots in this model"
-        removed = self.durable.removed_by(persist)
         self.durable.take(persist)
         if persist.truncate_from:
             del self.entries[persist.truncate_from - 1 :]
         self.entries.extend(persist.entries)
-        return removed
 
 
 @dataclass(slots=True)
@@ -198,13 +196,15 @@ class Node:
 
     def _complete(self, done: Done) -> None:
         persist = self.pending.popleft()
-        done.removed += self.disk.take(persist)
+        self.disk.take(persist)
         self._step(Persisted(persist.ticket), done)
 
     def _step(self, event: Event, done: Done) -> None:
         effects = self.raft.step([event])
         assert not effects.has_more
         if effects.persist is not None:
+            if effects.persist.truncate_from:
+                done.removed += self.disk.durable.after(self.pending).removed_by(effects.persist)
             self.pending.append(effects.persist)
         durability = Durability()
         durability.logs[self.node_id] = self.disk.durable

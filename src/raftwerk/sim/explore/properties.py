@@ -85,7 +85,7 @@ class Properties:
         history: History,
         gone: Sequence[tuple[Index, Term]],
     ) -> None:
-        """A disk lost entries on purpose: none of what was committed."""
+        """A node took entries from its log on purpose: none of what was committed."""
         durability = Durability()
         committed = self._committed(nodes, history, durability)
         assert durability.on_removed == committed.on_removed
@@ -111,11 +111,7 @@ class Properties:
 
     def _check_quorums(self, durability: Durability, history: History) -> None:
         for entry, _ in history.committed:
-            holders = {
-                node_id
-                for node_id, log in durability.logs.items()
-                if log.holds(entry.index, entry.term)
-            }
+            holders = durability.holders(entry.index, entry.term)
             require(
                 is_quorum(self._membership, holders),
                 "Committed on a quorum",
@@ -127,6 +123,7 @@ class Properties:
     ) -> Committed:
         durability = durability or Durability()
         durability.logs = {node.node_id: node.disk.durable for node in nodes}
+        durability.waiting = {node.node_id: node.pending for node in nodes}
         committed = Committed(self._membership, durability)
         committed.entries = [entry for entry, _ in history.committed]
         committed.terms = [term for _, term in history.committed]
