@@ -16,7 +16,7 @@ from raftwerk.raft.membership import Membership
 from raftwerk.replica.position import Position
 from raftwerk.runtime.data_dir import DataDir, open_data_dir
 from raftwerk.runtime.settings import Settings
-from tests.runtime.nodes import open_files_in
+from tests.runtime.nodes import open_files_in, settings_of
 
 
 @pytest.fixture
@@ -48,6 +48,7 @@ def test_new_folder_is_made_with_all_its_parts(settings: Settings) -> None:
     assert {path.name for path in settings.data_dir.iterdir()} == {
         "LOCK",
         "identity.json",
+        "peers.json",
         "wal",
         "store",
     }
@@ -150,7 +151,23 @@ def test_a_folder_of_which_parts_are_lost_is_refused_and_left_alone(
         with pytest.raises(DataDirError, match="missing") as caught:
             open_data_dir(settings)
         assert lost[0] in str(caught.value)
-    assert {path.name for path in settings.data_dir.iterdir()} == {"LOCK", *PARTS} - set(lost)
+    assert {path.name for path in settings.data_dir.iterdir()} == {
+        "LOCK",
+        "peers.json",
+        *PARTS,
+    } - set(lost)
+
+
+def test_who_forgot_whom_it_met_is_refused(tmp_path: Path) -> None:
+    """It would let in a member that lost its folder. A member without peers has nobody to remember."""
+    alone = settings_of(tmp_path / "alone")
+    cluster = settings_of(tmp_path / "cluster", 2)
+    for each in (*alone, *cluster):
+        close(open_data_dir(each))
+        (each.data_dir / "peers.json").unlink()
+    close(open_data_dir(alone[0]))
+    with pytest.raises(DataDirError, match=r"peers\.json missing"):
+        open_data_dir(cluster[0])
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,11 @@ def test_ids_never_change() -> None:
     assert identifiers.cluster_id(default) == 0x65DB9A21B8CAF2C7
 
 
+def test_what_a_cluster_began_with_is_part_of_its_id() -> None:
+    ids = {identifiers.cluster_id(settings(), origin) for origin in ("", "one", "another")}
+    assert len(ids) == 3
+
+
 def test_members_have_different_ids() -> None:
     assert len(set(identifiers.node_ids(settings()).values())) == len(CLUSTER)
 

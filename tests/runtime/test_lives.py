@@ -19,6 +19,14 @@ def test_the_first_life_is_remembered_across_a_restart(tmp_path: Path) -> None:
         assert each.meet(3, 0xB)
 
 
+def test_the_file_is_there_before_anybody_is_met(tmp_path: Path) -> None:
+    Lives(tmp_path).begin()
+    assert json.loads((tmp_path / PEERS).read_bytes()) == {}
+    Lives(tmp_path).meet(2, 0xA)
+    Lives(tmp_path).begin()
+    assert json.loads((tmp_path / PEERS).read_bytes()) == {"2": "a"}
+
+
 def test_it_is_on_the_disk_before_it_is_welcome(tmp_path: Path) -> None:
     (tmp_path / f"{PEERS}.new").mkdir()
     lives = Lives(tmp_path)

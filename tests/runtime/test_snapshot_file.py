@@ -135,6 +135,25 @@ def test_member_goes_on_with_all_history(snapshot: Path, tmp_path: Path) -> None
     assert not machine.alarms.raised
 
 
+def test_only_members_with_the_same_data_are_one_cluster(snapshot: Path, tmp_path: Path) -> None:
+    """Neither one that begins empty, nor one that was restored otherwise: they would apply the same log to other data."""
+    empty, same, twin, later, cut = settings_of(tmp_path, 5)
+    restore(snapshot, same, bump_revision=0, mark_compacted=False)
+    restore(snapshot, twin, bump_revision=0, mark_compacted=False)
+    restore(snapshot, later, bump_revision=9, mark_compacted=False)
+    restore(snapshot, cut, bump_revision=0, mark_compacted=True)
+    ids = []
+    for each in (empty, same, twin, later, cut):
+        for _ in range(2):  # a restart finds the same again
+            folder = open_data_dir(each)
+            folder.wal.close()
+            folder.close()
+            ids.append(folder.cluster_id)
+    assert ids[::2] == ids[1::2]
+    assert len(set(ids)) == 4
+    assert ids[2] == ids[4]
+
+
 def test_revision_goes_on_later(snapshot: Path, tmp_path: Path) -> None:
     (settings,) = settings_of(tmp_path)
     machine = restored(snapshot, settings, 1000, compacted=True)

@@ -45,6 +45,7 @@ def test_identity_is_readable_by_people(tmp_path: Path) -> None:
         "name": "node1",
         "format": 1,
         "life": "0",
+        "origin": "",
     }
 
 

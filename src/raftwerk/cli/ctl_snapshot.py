@@ -80,7 +80,7 @@ def snapshot_restore(
         str, typer.Option(help="All members of the new cluster: NAME=URL,NAME=URL,...")
     ] = "",
     initial_cluster_token: Annotated[
-        str, typer.Option(help="Another one than the old cluster's, if that may still run.")
+        str, typer.Option(help="Another one for each cluster made from the same file.")
     ] = "etcd-cluster",
     initial_advertise_peer_urls: Annotated[
         str, typer.Option(help="Where the other members find this one.")

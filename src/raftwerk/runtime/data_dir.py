@@ -21,7 +21,7 @@ from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import NodeId
 from raftwerk.replica.recovery import DurableState, start_core
 from raftwerk.runtime import identifiers
-from raftwerk.runtime.lives import Lives
+from raftwerk.runtime.lives import PEERS, Lives
 from raftwerk.runtime.settings import Settings
 from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
 from raftwerk.wal.disk import OsDisk
@@ -62,11 +62,9 @@ def open_data_dir(settings: Settings) -> DataDir:
 
     Raises DataDirError (in use, another's, parts missing, not there for an existing cluster), CorruptData (damaged).
     """
-    node_id = identifiers.node_ids(settings)[settings.name]
-    identity = Identity(identifiers.cluster_id(settings), node_id, settings.name)
     folder = settings.data_dir
     try:
-        return _open(folder, identity, must_exist=settings.initial_cluster_state == "existing")
+        return _open(folder, settings)
     except OSError as error:
         raise DataDirError(
             f"{folder} cannot be used as data folder: {error}. See to it that this user may write there and that the disk has "
@@ -74,7 +72,8 @@ def open_data_dir(settings: Settings) -> DataDir:
         ) from error
 
 
-def _open(folder: Path, identity: Identity, *, must_exist: bool) -> DataDir:
+def _open(folder: Path, settings: Settings) -> DataDir:
+    must_exist = settings.initial_cluster_state == "existing"
     with ExitStack() as undo:
         if must_exist and read_identity(folder) is None:  # before the lock, which would make it
             raise DataDirError(
@@ -83,8 +82,9 @@ def _open(folder: Path, identity: Identity, *, must_exist: bool) -> DataDir:
             )
         lock_fd = lock(folder)
         undo.callback(os.close, lock_fd)
+        identity = _wanted(folder, settings)
         found = claim(folder, identity)
-        _check_complete(folder, found)
+        _check_complete(folder, found, has_peers=len(settings.initial_cluster) > 1)
         store = LmdbStore(folder / "store")
         undo.callback(store.close)
         machine = KvMachine(store)
@@ -97,20 +97,31 @@ def _open(folder: Path, identity: Identity, *, must_exist: bool) -> DataDir:
             must_exist=bool(found.life or machine.position),
         )
         undo.callback(wal.close)
+        lives = Lives(folder)
+        lives.begin()
         sync_directory(folder)
         life = complete(folder, found).life
-        lives = Lives(folder)
         undo.pop_all()
     return DataDir(
         identity.cluster_id, identity.node_id, life, lives, wal, recovered, store, machine, lock_fd
     )
 
 
-def _check_complete(folder: Path, found: Identity) -> None:
+def _wanted(folder: Path, settings: Settings) -> Identity:
+    """Whose folder it must be; only the folder itself knows what its cluster began with."""
+    found = read_identity(folder)
+    origin = found.origin if found else ""
+    node_id = identifiers.node_ids(settings)[settings.name]
+    return Identity(identifiers.cluster_id(settings, origin), node_id, settings.name, origin=origin)
+
+
+def _check_complete(folder: Path, found: Identity, *, has_peers: bool) -> None:
     """Before anything is made anew: a part that was there once must still be there."""
     if not found.life:
         return
-    parts = (folder / "store" / CURRENT, folder / "wal")
+    parts = [folder / "store" / CURRENT, folder / "wal"]
+    if has_peers:  # alone there is nobody to be remembered, and earlier versions wrote no file then
+        parts.append(folder / PEERS)
     missing = [str(part) for part in parts if not part.exists()]
     if missing:
         raise DataDirError(

@@ -1,7 +1,9 @@
 """The ids of a cluster and its members, from the settings that all members share.
 
 As in etcd, a member is named by its peer URLs and the cluster's token, and the cluster by its first members: nodes that
-were started with different settings have different cluster ids, and refuse to talk to each other.
+were started with different settings have different cluster ids, and refuse to talk to each other. So do nodes that did not
+begin with the same data: one of a cluster that was restored from a snapshot, and one of the old cluster, of another restore, or
+with an empty folder.
 """
 
 import hashlib
@@ -22,10 +24,11 @@ def node_ids(settings: Settings) -> dict[str, NodeId]:
     return {name: node_id(urls, token) for name, urls in settings.initial_cluster.items()}
 
 
-def cluster_id(settings: Settings) -> int:
-    """The id of the cluster that these settings begin: 1 .. 2**63 - 1."""
+def cluster_id(settings: Settings, origin: str = "") -> int:
+    """The id of the cluster that these settings begin: 1 .. 2**63 - 1. origin: what it began with (Identity.origin)."""
     ids = sorted(node_ids(settings).values())
-    return _hash([*(f"{number:016x}" for number in ids), settings.initial_cluster_token])
+    parts = [*(f"{number:016x}" for number in ids), settings.initial_cluster_token]
+    return _hash([*parts, origin] if origin else parts)
 
 
 def _hash(parts: list[str]) -> int:

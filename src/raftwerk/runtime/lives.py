@@ -33,10 +33,15 @@ class Lives:
                 path, 0, f"the peers that were met cannot be read ({error})"
             ) from error
 
+    def begin(self) -> None:
+        """Have the file there before the folder's own life begins: from then on it may not be missing. Raises OSError."""
+        if not (self._folder / PEERS).exists():
+            self._write({})
+
     def meet(self, peer: NodeId, life: int) -> bool:
         """Whether it is the life that was met before, or the first. Durable when this returns. Raises OSError.
 
-        The file is written once for each peer, when it is first met. life 0: an earlier version, which does not tell.
+        The file is written for each peer once, when it is first met. life 0: an earlier version, which does not tell.
         """
         if not life:
             return True

@@ -1,7 +1,8 @@
 """The file of `snapshot save` (docs/snapshot-format.md): looked at, and made into the data folder of a new cluster's member.
 
 Every member of the new cluster is made from the same file. It starts where the snapshot ends, as if it had been installed by
-a leader: with the same index and term, but a membership of its own.
+a leader: with the same index and term, but a membership of its own. The id of the new cluster is made of the snapshot too: who
+has other data, an old member or one that begins empty, is refused.
 """
 
 import hashlib
@@ -109,7 +110,9 @@ def _fill(
     mark_compacted: bool,
 ) -> None:
     ids = identifiers.node_ids(settings)
-    identity = Identity(identifiers.cluster_id(settings), ids[settings.name], settings.name)
+    origin = f"{facts.digest} +{bump_revision}{' compacted' if mark_compacted else ''}"
+    cluster_id = identifiers.cluster_id(settings, origin)
+    identity = Identity(cluster_id, ids[settings.name], settings.name, origin=origin)
     claim(folder, identity)
     wal_folder = folder / "wal"
     wal, _ = Wal.open(OsDisk(wal_folder), wal_folder, identity.cluster_id, identity.node_id)

@@ -28,6 +28,8 @@ _random: Final = SystemRandom()
 class Identity:
     """format: of the folder as a whole.
 
+    origin: names the snapshot that the cluster was restored from, and how; "" where it began empty.
+
     life: drawn by lot when all parts of the folder are there (see `complete`), and told to the peers; a member that lost its
     folder begins another one. 0: not complete yet, or written by an earlier version.
     """
@@ -37,6 +39,7 @@ class Identity:
     name: str
     format: int = FORMAT
     life: int = 0
+    origin: str = ""
 
 
 def read_identity(folder: Path) -> Identity | None:
@@ -50,6 +53,7 @@ def read_identity(folder: Path) -> Identity | None:
             str(fields["name"]),
             int(fields["format"]),
             int(fields.get("life", "0"), 16),
+            str(fields.get("origin", "")),
         )
     except FileNotFoundError:
         return None
