@@ -1,6 +1,5 @@
 """The command itself: what it is called, and when it refuses to run."""
 
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,22 +78,6 @@ def test_end_of_the_input_where_something_is_asked_for() -> None:
     answer = CliRunner().invoke(app, ["user", "add", "ada"], input="")
     assert answer.exit_code == 2
     assert answer.stderr.endswith("raftwerk: the input ended before the answer\n")
-
-
-def test_answer_that_cannot_be_printed(tmp_path: Path) -> None:
-    """A full disk is told of, and has an exit code of its own; a reader that has gone away is nobody to talk to."""
-    command = [sys.executable, "-m", "raftwerk", "version"]
-    gone, pipe = os.pipe()
-    os.close(gone)
-    with Path("/dev/full").open("w") as full, os.fdopen(pipe, "w") as closed:
-        for stdout, code, said in (
-            (full, 4, "raftwerk: the answer cannot be printed: No space left on device\n"),
-            (closed, 141, ""),
-        ):
-            done = subprocess.run(
-                command, stdout=stdout, stderr=subprocess.PIPE, text=True, check=False
-            )
-            assert (done.returncode, done.stderr) == (code, said)
 
 
 def test_help_tells_the_exit_codes() -> None:

@@ -26,6 +26,7 @@ from raftwerk.cli.ctl_shell import (
     lease_id,
     print_json,
     print_table,
+    standard_input,
     text_of,
 )
 from raftwerk.client import CallError, Client
@@ -57,7 +58,7 @@ def put(
 ) -> None:
     """Set a key. Exit code 2: it was not set; 3: nobody knows."""
     lease_number = lease_id(lease)
-    data = sys.stdin.buffer.read() if value == "-" else os.fsencode(value)
+    data = standard_input() if value == "-" else os.fsencode(value)
 
     async def action(client: Client) -> int:
         response = await client.put(os.fsencode(key), data, lease=lease_number, prev_kv=prev_kv)

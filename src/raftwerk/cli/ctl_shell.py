@@ -223,6 +223,13 @@ async def check_running(endpoints: Sequence[str]) -> None:
         )
 
 
+def standard_input() -> bytes:
+    """All of it. Raises BadParameter when it was closed from the beginning: nothing is meant by that."""
+    if sys.__stdin__ is None:
+        raise typer.BadParameter("standard input is closed")
+    return sys.stdin.buffer.read()
+
+
 def key_range(
     key: str, end: str | None = None, *, prefix: bool = False, from_key: bool = False
 ) -> tuple[bytes, bytes]:

@@ -13,11 +13,10 @@ hold, an empty line, and what is done when not.
 import os
 import re
 import shlex
-import sys
 from typing import Final
 
 from raftwerk.api.rpc_pb2 import Compare, RequestOp
-from raftwerk.cli.ctl_shell import AsJson, Shell, connected, print_json, text_of
+from raftwerk.cli.ctl_shell import AsJson, Shell, connected, print_json, standard_input, text_of
 from raftwerk.client import Client
 from raftwerk.client.txn import (
     Operand,
@@ -116,7 +115,7 @@ def txn(shell: Shell, as_json: AsJson = False) -> None:
 
     Exit code 1: the comparisons did not hold.
     """
-    text = os.fsdecode(sys.stdin.buffer.read())
+    text = os.fsdecode(standard_input())
 
     async def action(client: Client) -> int:
         compares, success, failure = parse_blocks(text)

@@ -3,10 +3,17 @@
 import signal
 import sys
 
+from raftwerk.cli.streams import standard_streams
+
 
 def main() -> None:
     """Entry point. Until everything is loaded, Ctrl-C ends the process as it ends one in C: at once, and without a word."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    with standard_streams():
+        _run()
+
+
+def _run() -> None:
     if not __debug__:
         print(
             "raftwerk: refuses to run without assertions (python -O, PYTHONOPTIMIZE): they guard the data",

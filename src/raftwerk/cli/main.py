@@ -1,7 +1,5 @@
 """The command `raftwerk`."""
 
-import io
-import os
 import signal
 import sys
 from collections import UserDict
@@ -14,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from raftwerk import __version__
+from raftwerk.cli.streams import NOBODY_READS, UNPRINTED
 
 PLACES: Final = {
     "sim": "sim:sim",
@@ -43,9 +42,6 @@ PLACES: Final = {
 
 
 INTERRUPTED: Final = 130
-UNPRINTED: Final = 4
-NOBODY_READS: Final = 141
-"""As of whom SIGPIPE has ended."""
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the answer is no (no such key); 2 an error, and nothing happened; 3 a write whose outcome is unknown; "
     f"{UNPRINTED} the answer cannot be printed (a full disk), whatever was done; {NOBODY_READS} nobody reads it to its end; "
@@ -89,8 +85,6 @@ class OnDemand(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt as error:
             raise typer.Exit(INTERRUPTED) from error
-        except BrokenPipeError as error:
-            raise typer.Exit(NOBODY_READS) from error
         except typer.Abort as error:
             if isinstance(error.__context__, KeyboardInterrupt):
                 raise typer.Exit(INTERRUPTED) from error
@@ -188,28 +182,4 @@ def main() -> None:
     signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # commands for people end what they began
-    if isinstance(
-        sys.stdout, io.TextIOWrapper
-    ):  # names that are no text come out as they were typed
-        sys.stdout.reconfigure(errors="surrogateescape")
-    try:
-        try:
-            app(prog_name="raftwerk")
-        finally:
-            print(end="", flush=True)
-    except OSError as error:
-        sys.exit(_unprinted(error))
-
-
-def _unprinted(error: OSError) -> int:
-    """The exit code when standard output takes nothing more; if the error is of something else, it is raised again."""
-    try:
-        print(end="", flush=True)  # what could not be written is still there
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # where Python tries once more, at its end
-    else:
-        raise error
-    if isinstance(error, BrokenPipeError):
-        return NOBODY_READS
-    print(f"raftwerk: the answer cannot be printed: {error.strerror}", file=sys.stderr)
-    return UNPRINTED
+    app(prog_name="raftwerk")

@@ -183,13 +183,13 @@ def _seeds(first: int, runs: int | None) -> Iterator[int]:
 
 @contextmanager
 def _workers(jobs: int) -> Iterator[Executor]:
-    """Processes that leave Ctrl-C to this one, and end at once when it is told."""
+    """Processes that leave Ctrl-C to this one, and end at once when it is told, or when nobody reads any more."""
     with ProcessPoolExecutor(
         jobs, initializer=signal.signal, initargs=(signal.SIGINT, signal.SIG_IGN)
     ) as executor:
         try:
             yield executor
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             executor.shutdown(wait=False, cancel_futures=True)
             for worker in multiprocessing.active_children():
                 worker.terminate()
