@@ -57,6 +57,8 @@ def test_story_of_a_mutant_in_its_scenario(tmp_path: Path) -> None:
     answer = sim("--mutant", "append-of-an-older-term", *scenario)
     assert answer.exit_code == 1
     assert "broken  AFormerLeaderIsHeardLate" in answer.output
+    again = "--scenario AFormerLeaderIsHeardLate --mutant append-of-an-older-term --seed 1 --trace"
+    assert f"\nagain: raftwerk sim {again} trace.jsonl\n" in answer.output
     assert trace.stat().st_size
     assert sim(*scenario).exit_code == 0, "the defect is gone with the command"
 
@@ -75,6 +77,9 @@ REFUSALS = {
     "--seed 1 --jobs 2": "--jobs does not go with --seed, which takes --trace",
     "--trace t.jsonl": "--trace does not go with a run of many seeds",
     "--scenario all --trace t.jsonl": "--trace is of one run",
+    "--mutant list --seed 4": "--mutant list only prints what there is: nothing else goes with it",
+    "--scenario list --mutant term-not-persisted": "--scenario list only prints what there is",
+    "--scenario Backup --mutant list": "--mutant list only prints what there is",
     "--seed 1 --trace /nowhere/t.jsonl": "--trace /nowhere/t.jsonl cannot be written: No such file",
     "--runs 0": "--runs",
     "--jobs -1": "--jobs",
@@ -102,9 +107,10 @@ def test_seed_0_is_a_seed() -> None:
 
 def test_a_failure_is_made_smaller_in_sight() -> None:
     seed = BY_NAME["term-not-persisted"].seed
-    with applied(BY_NAME["term-not-persisted"]):
-        answer = sim("--seed", str(seed))
+    answer = sim("--seed", str(seed), "--mutant", "term-not-persisted")
     assert answer.exit_code == 1
+    again = f"again: raftwerk sim --mutant term-not-persisted --seed {seed} --trace"
+    assert again in answer.output
     assert "making the failure smaller, with 120 runs at most" in answer.output
     assert "this is enough to break it" in answer.output
 

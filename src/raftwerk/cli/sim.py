@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, TextIO
 
@@ -85,17 +86,17 @@ def sim(
     Exit code 0: every property held, every mutant was caught; 1: not so; 2: wrong usage; 130: interrupted.
     """
     try:
-        _check(options_given(context), scenario or mutant)
+        _check(options_given(context), scenario, mutant)
         if minutes is not None and not minutes > 0:
             raise UsageError(f"--minutes {minutes}: must be more than 0")
         check_writable("--trace", trace)
         jobs = jobs or os.cpu_count() or 1
         if scenario is not None:
             with _defect(mutant):
-                is_well = _scenarios(scenario, 1 if seed is None else seed, trace)
+                is_well = _scenarios(scenario, 1 if seed is None else seed, trace, mutant or "")
         elif seed is not None:
             with _defect(mutant):
-                is_well = _one(seed, trace)
+                is_well = _one(seed, trace, mutant or "")
         elif mutants or mutant is not None:
             is_well = _mutants(mutant, jobs)
         else:
@@ -106,15 +107,18 @@ def sim(
     raise typer.Exit(0 if is_well else 1)
 
 
-def _check(given: Collection[str], name: str | None) -> None:
-    """Raises UsageError for an option that says nothing about what is to be done. name: of a scenario or mutant."""
+def _check(given: Collection[str], scenario: str | None, mutant: str | None) -> None:
+    """Raises UsageError for an option that says nothing about what is to be done."""
+    for option, name in (("--scenario", scenario), ("--mutant", mutant)):
+        if name == "list" and len(given) > 1:
+            raise UsageError(f"{option} list only prints what there is: nothing else goes with it")
     mode = next(mode for mode in MODES if mode in given or not mode)
     for option in given:
         if option != mode and option not in MODES[mode]:
             which = mode or "a run of many seeds"
             takes = " and ".join(MODES[mode])
             raise UsageError(f"{option} does not go with {which}, which takes {takes}")
-    if "--trace" in given and name in ("all", "list"):
+    if "--trace" in given and scenario == "all":
         raise UsageError("--trace is of one run: name one scenario")
 
 
@@ -129,7 +133,7 @@ def _file(trace: Path | None) -> "nullcontext[TextIO | None] | TextIO":
     return nullcontext(None) if trace is None else trace.open("w")
 
 
-def _one(seed: int, trace: Path | None) -> bool:
+def _one(seed: int, trace: Path | None, mutant: str) -> bool:
     options, faults = plan(seed)
     console.print(options)
     for fault in faults:
@@ -143,9 +147,13 @@ def _one(seed: int, trace: Path | None) -> bool:
     if report.failure is None:
         console.print("[green]Every property held.[/green]")
         return True
-    console.print(str(report.failure), markup=False)
+    _tell_failure(replace(report.failure, mutant=mutant))
     make_smaller(seed)
     return False
+
+
+def _tell_failure(failure: Failure) -> None:
+    console.print(str(failure), markup=False, soft_wrap=True)  # its last line is to be copied
 
 
 def make_smaller(seed: int, search: Callable[..., Smaller | None] = shrink) -> None:
@@ -245,7 +253,7 @@ def tell(summary: Summary) -> bool:
     if missing:
         console.print(f"[yellow]never visited:[/yellow] {', '.join(missing)}")
     for failure in summary.failures:
-        console.print(str(failure), markup=False)
+        _tell_failure(failure)
     if summary.failures:
         console.print(f"[red]A property broke in {len(summary.failures)} runs.[/red]")
     elif missing and must_visit:
@@ -258,7 +266,7 @@ def tell(summary: Summary) -> bool:
     return not summary.failures and not (must_visit and missing)
 
 
-def _scenarios(name: str, seed: int, trace: Path | None) -> bool:
+def _scenarios(name: str, seed: int, trace: Path | None, mutant: str) -> bool:
     if name == "list":
         for scenario in SCENARIOS.values():
             console.print(f"[bold]{scenario.name}[/bold]  {escape(scenario.text)}", soft_wrap=True)
@@ -271,9 +279,9 @@ def _scenarios(name: str, seed: int, trace: Path | None) -> bool:
         word = "[green]ok[/green]" if failure is None else "[red]broken[/red]"
         console.print(f"{word}  {scenario.name}")
         if failure is not None:
-            failures.append(failure)
+            failures.append(replace(failure, mutant=mutant))
     for failure in failures:
-        console.print(str(failure), markup=False)
+        _tell_failure(failure)
     return not failures
 
 

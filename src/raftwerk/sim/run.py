@@ -32,7 +32,7 @@ STORY_LINES: Final = 40
 class Failure:
     """What broke. invariant: its name; story: the last events; step: of the world.
 
-    scenario: its name, "" for a run of the swarm.
+    scenario: its name, "" for a run of the swarm. mutant: the defect that was put into the code for it, "" for none.
     """
 
     seed: int
@@ -41,16 +41,18 @@ class Failure:
     text: str
     story: list[str]
     scenario: str = ""
+    mutant: str = ""
 
     def __str__(self) -> str:
-        which = f"--scenario {self.scenario} --seed" if self.scenario else "--seed"
+        scenario = f"--scenario {self.scenario} " if self.scenario else ""
+        mutant = f"--mutant {self.mutant} " if self.mutant else ""
         return "\n".join(
             (
                 f"seed {self.seed}, step {self.step}: {self.invariant}",
                 self.text,
                 "the last events:",
                 *self.story[-STORY_LINES:],
-                f"again: raftwerk sim {which} {self.seed} --trace trace.jsonl",
+                f"again: raftwerk sim {scenario}{mutant}--seed {self.seed} --trace trace.jsonl",
             )
         )
 
