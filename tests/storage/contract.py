@@ -310,6 +310,7 @@ class StoreContract:
         receive(writer, stream)
         writer.swap()
         assert setting.keys() == [b"theirs"]
+        assert setting.store.get(KEYS, b"ours") is None
         setting.put(b"later")
         setting.checkpoint()
         setting.crash()

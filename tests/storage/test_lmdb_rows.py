@@ -60,7 +60,7 @@ def test_rows_are_those_of_a_sorted_dictionary(
     model: dict[bytes, bytes] = {}
     with written(environment, tables) as rows:
         for key, value in steps:
-            rows.write(Table.KEYS, key, value)
+            rows.write(Table.KEYS, [(key, value)])
             if value is None:
                 model.pop(key, None)
             else:
@@ -81,11 +81,11 @@ def test_rows_are_those_of_a_sorted_dictionary(
 def test_bucket_goes_with_its_last_key(environment: Any, tables: Tables) -> None:
     with written(environment, tables) as rows:
         _, before = rows.size_bytes
-        rows.write(Table.KEYS, EDGE + b"1", b"x")
-        rows.write(Table.KEYS, EDGE + b"2", b"y")
+        rows.write(Table.KEYS, [(EDGE + b"1", b"x")])
+        rows.write(Table.KEYS, [(EDGE + b"2", b"y")])
         assert rows.size_bytes[1] > before
-        rows.write(Table.KEYS, EDGE + b"1", None)
-        rows.write(Table.KEYS, EDGE + b"2", None)
+        rows.write(Table.KEYS, [(EDGE + b"1", None)])
+        rows.write(Table.KEYS, [(EDGE + b"2", None)])
         assert rows.size_bytes[1] == before
 
 
@@ -101,7 +101,7 @@ def test_reader_sees_a_commit_only_after_renew(tmp_path: Path) -> None:
     tables = open_tables(environment)
     rows = LmdbRows(environment, tables)
     with environment.begin(write=True) as transaction:
-        LmdbRows(environment, tables, transaction).write(Table.KEYS, b"k", b"v")
+        LmdbRows(environment, tables, transaction).write(Table.KEYS, [(b"k", b"v")])
     assert rows.get(Table.KEYS, b"k") is None
     rows.renew()
     assert rows.get(Table.KEYS, b"k") == b"v"
@@ -123,7 +123,7 @@ class OnDisk:
         self.tables = tables
         rows = LmdbRows(self._environment, tables, self.transaction)
         for key in (b"a", b"b", b"c", EDGE + b"1", EDGE + b"2"):
-            rows.write(Table.KEYS, key, b"value of " + key[-1:])
+            rows.write(Table.KEYS, [(key, b"value of " + key[-1:])])
         self.transaction.commit()
         self.transaction = self._environment.begin(write=True)
         self.rows = LmdbRows(self._environment, tables, self.transaction)
@@ -163,7 +163,7 @@ MEETINGS: dict[str, tuple[bytes, int, str, Callable[[LmdbRows], Any]]] = {
         b"value of 2",
         9,
         LONG,
-        lambda rows: rows.write(Table.KEYS, EDGE + b"3", b""),
+        lambda rows: rows.write(Table.KEYS, [(EDGE + b"3", b"")]),
     ),
 }
 """(what stands in the file, which of its bytes is damaged, the key that is named, who meets it)."""
@@ -236,7 +236,7 @@ class Tree:
         with self._environment.begin(write=True) as transaction:
             writer = LmdbRows(self._environment, tables, transaction)
             for number in range(200):
-                writer.write(Table.KEYS, b"%04d" % number, b"x" * 100)
+                writer.write(Table.KEYS, [(b"%04d" % number, b"x" * 100)])
         size = self._environment.stat()["psize"]
         self._file = folder / DATA
         pages = self._file.read_bytes()
@@ -301,6 +301,8 @@ def test_first_row_of_a_page_is_not_taken_for_none_when_the_page_before_was_sear
     tree: Tree,
 ) -> None:
     at = tree.node(1) + 8
+    first = tree.branch[at : at + 4]
     tree.damage(at, b"\x7f")
     with pytest.raises(CorruptData, match="table keys: key"):
-        tree.rows.get(Table.KEYS, tree.branch[at : at + 4])
+        tree.rows.get(Table.KEYS, b"%04d" % (int(first) + 1))
+    assert tree.rows.get(Table.KEYS, first) == b"x" * 100, "what follows the page before"

@@ -12,7 +12,8 @@ from raftwerk.durability import SnapshotWriter
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
-from raftwerk.storage.lmdb_store import CURRENT, SLICE_ROWS, LmdbStore
+from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
+from raftwerk.storage.overlay import SLICE_ROWS
 from tests.fakes.damage import flip_bit_in
 from tests.fakes.system_calls import calls_during
 from tests.storage.contract import KEYS, Setting, StoreContract, clean, read_all

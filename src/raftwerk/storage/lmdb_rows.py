@@ -10,7 +10,7 @@ one, is found out.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,7 +32,9 @@ CRC_RESIDUE: Final = 0x48674BC7
 DAMAGES: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
 """What LMDB may say of its own pages, which have no checksum, when it comes to a place that cannot be."""
 
-Bucket = list[tuple[bytes, bytes]]
+Item = tuple[bytes, bytes]
+"""Key and value."""
+Bucket = list[Item]
 
 _decode_bucket: Final = msgspec.msgpack.Decoder(Bucket).decode
 _encode_bucket: Final = msgspec.msgpack.Encoder().encode
@@ -99,6 +101,14 @@ class LmdbRows:
         self._environment = environment
         self._tables = tables
         self._transaction = environment.begin() if transaction is None else transaction
+        self._cursors: list[Any] = [None] * len(tables)
+        """To look for one row at a time: by number of the table, made when they are needed."""
+
+    def _cursor(self, table: Table) -> Any:
+        cursor = self._cursors[table]
+        if cursor is None:
+            cursor = self._cursors[table] = self._transaction.cursor(self._tables[table].handle)
+        return cursor
 
     def get(self, table: Table, key: bytes) -> bytes | None:
         """The value of a key."""
@@ -116,33 +126,17 @@ class LmdbRows:
 
     def _stored(self, table: Table, key: bytes) -> bytes | None:
         """The value of LMDB's row."""
-        stored = self._tables[table]
+        stored, cursor = self._tables[table], self._cursor(table)
+        following: Item | None = None
         try:
-            sealed = self._transaction.get(key, db=stored.handle)
-            if sealed is None:
-                self._check_place(stored, key, is_empty=True)
-                return None
+            if cursor.set_range(key):
+                found, sealed = following = cursor.item()
+                if found == key:
+                    return stored.unsealed(key, sealed)
+            _check_place(stored, cursor, key, following)
         except DAMAGES as error:
             raise stored.damaged(f"LMDB says: {error}") from error
-        return stored.unsealed(key, sealed)
-
-    def _check_place(self, stored: StoredTable, key: bytes, *, is_empty: bool = False) -> None:
-        """The rows on both sides of a key's place are whole, and belong there: else its own could be one of them, or elsewhere.
-
-        is_empty: the row of that key must not be there.
-        """
-        cursor = self._transaction.cursor(stored.handle)
-        has_next = cursor.set_range(key)
-        if has_next:
-            following, sealed = cursor.item()
-            stored.unsealed(following, sealed)
-            if following < key or (is_empty and following == key):
-                raise stored.damaged(f"key {following!r} stands behind the place of {key!r}")
-        if cursor.prev() if has_next else cursor.last():
-            previous, sealed = cursor.item()
-            stored.unsealed(previous, sealed)
-            if previous >= key:
-                raise stored.damaged(f"key {previous!r} stands before the place of {key!r}")
+        return None
 
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
@@ -174,9 +168,10 @@ class LmdbRows:
         stored = self._tables[table]
         unsealed = stored.unsealed
         edge = last if reverse else first
-        if edge:
-            self._check_place(stored, edge)
         cursor = self._transaction.cursor(stored.handle)
+        if edge:
+            following = cursor.item() if cursor.set_range(edge) else None
+            _check_place(stored, cursor, edge, following)
         if not reverse:
             if cursor.set_range(first) if first else cursor.first():
                 for key, sealed in cursor:
@@ -195,15 +190,23 @@ class LmdbRows:
             if last is None or key <= last:
                 yield key, value
 
-    def write(self, table: Table, key: bytes, value: bytes | None) -> None:
-        """Set a key, or remove it (None). In a write transaction."""
+    def write(self, table: Table, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
+        """Set keys, or remove them (None): each once. In a write transaction."""
         stored = self._tables[table]
-        if len(key) > SHORT_BYTES:
-            key, value = self._bucket_with(table, key, value)
-        if value is None:
-            self._transaction.delete(key, db=stored.handle)
-        else:
-            self._transaction.put(key, stored.sealed(key, value), db=stored.handle)
+        sealed = stored.sealed
+        items: list[Item] = []
+        for key, value in rows:
+            if len(key) > SHORT_BYTES:
+                key, value = self._bucket_with(table, key, value)
+                if value is not None:  # at once: the next key may be of the same bucket
+                    self._transaction.put(key, sealed(key, value), db=stored.handle)
+                    continue
+            if value is None:
+                self._transaction.delete(key, db=stored.handle)
+            else:
+                items.append((key, sealed(key, value)))
+        if items:
+            self._cursor(table).putmulti(items)
 
     def _bucket_with(
         self, table: Table, key: bytes, value: bytes | None
@@ -217,7 +220,8 @@ class LmdbRows:
 
     def renew(self) -> None:
         """See what was committed meanwhile."""
-        self._transaction.abort()
+        self._transaction.abort()  # and with it its cursors
+        self._cursors = [None] * len(self._tables)
         self._transaction = self._environment.begin()
 
     @property
@@ -235,6 +239,24 @@ class LmdbRows:
     def close(self) -> None:
         """End the read transaction."""
         self._transaction.abort()
+        self._cursors.clear()
         self._transaction = (
             None  # as long as somebody has it, it takes one of LMDB's 126 places for readers
         )
+
+
+def _check_place(stored: StoredTable, cursor: Any, key: bytes, following: Item | None) -> None:
+    """The rows on both sides of the place of a key that is not there are whole, and belong there.
+
+    Else its own could be one of them, or elsewhere. following: what LMDB's cursor found when it looked for the key.
+    """
+    if following is not None:
+        name, sealed = following
+        stored.unsealed(name, sealed)
+        if name < key:
+            raise stored.damaged(f"key {name!r} stands behind the place of {key!r}")
+    if cursor.prev() if following is not None else cursor.last():
+        name, sealed = cursor.item()
+        stored.unsealed(name, sealed)
+        if name >= key:
+            raise stored.damaged(f"key {name!r} stands before the place of {key!r}")

@@ -12,6 +12,8 @@ and takes its place by replacing CURRENT.
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,7 +21,6 @@ import lmdb
 
 from raftwerk.directories import make_directory, sync_directory
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed
-from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_environment import (
     DATA,
@@ -29,12 +30,11 @@ from raftwerk.storage.lmdb_environment import (
     translated,
 )
 from raftwerk.storage.lmdb_rows import LmdbRows, Tables, open_tables
-from raftwerk.storage.overlay import Overlay, SortedTable
+from raftwerk.storage.overlay import Overlay, merged
 from raftwerk.storage.reader import StreamReader
+from raftwerk.storage.recent import Recent
 from raftwerk.storage.stream import Row, StreamDecoder
 
-SLICE_ROWS: Final = 300
-"""Written while the loop waits: about a millisecond. Large ones count for more."""
 CURRENT: Final = "CURRENT"
 FORMAT: Final = "2"
 """Of all that stands in the folder, the machine's rows included: another one with any change to docs/store-format.md."""
@@ -108,6 +108,8 @@ class LmdbStore:
         for table in tables:
             table.on_damage = self._tell_damage
         self._base = LmdbRows(environment, tables)
+        self._recent = Recent()
+        """Of KEYS, as a read sees it: each write of a key begins with its row."""
         self._overlay = Overlay()
         self._frozen: Overlay | None = None
 
@@ -118,6 +120,16 @@ class LmdbStore:
     # Rows
 
     def get(self, table: Table, key: bytes) -> bytes | None:
+        if table is not Table.KEYS:
+            return self._read(table, key)
+        row = self._recent.get(key)
+        if row is None:
+            row = self._read(table, key)
+            if row is not None:
+                self._recent.put(key, row)
+        return row
+
+    def _read(self, table: Table, key: bytes) -> bytes | None:
         rows = self._overlay.tables[table].rows
         if key in rows:
             return rows[key]
@@ -129,9 +141,13 @@ class LmdbStore:
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         self._overlay.tables[table].put(key, value)
+        if table is Table.KEYS:
+            self._recent.put(key, value)
 
     def delete(self, table: Table, key: bytes) -> None:
         self._overlay.tables[table].put(key, None)
+        if table is Table.KEYS:
+            self._recent.forget(key)
 
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
@@ -139,7 +155,7 @@ class LmdbStore:
         base = self._base.scan(table, start, stop, reverse=reverse)
         overlays = [layer for layer in (self._frozen, self._overlay) if layer is not None]
         newer = [layer.tables[table] for layer in overlays if layer.tables[table].rows]
-        return _merged(base, newer, start, stop, reverse=reverse) if newer else base
+        return merged(base, newer, start, stop, reverse=reverse) if newer else base
 
     # Checkpoints and snapshots
 
@@ -227,48 +243,6 @@ def _opened(path: Path, *, read_only: bool = False) -> tuple[Any, Tables]:
         raise CorruptData(path / DATA, 0, f"LMDB says: {error}") from error
 
 
-def _merged(
-    base: Iterator[tuple[bytes, bytes]],
-    newer: list[SortedTable],
-    start: bytes,
-    stop: bytes | None,
-    *,
-    reverse: bool,
-) -> Iterator[tuple[bytes, bytes]]:
-    """The base under the newer tables, the newest last."""
-    rows: Iterator[tuple[bytes, bytes | None]] = base
-    for table in newer:
-        rows = _merge(table.items(start, stop, reverse=reverse), rows, reverse=reverse)
-    for key, value in rows:
-        if value is not None:
-            yield key, value
-
-
-def _merge(
-    newer: Iterator[tuple[bytes, bytes | None]],
-    older: Iterator[tuple[bytes, bytes | None]],
-    *,
-    reverse: bool,
-) -> Iterator[tuple[bytes, bytes | None]]:
-    """Both in order; of equal keys, the newer one's row."""
-    ours, theirs = next(newer, None), next(older, None)
-    while ours is not None and theirs is not None:
-        if ours[0] == theirs[0]:
-            theirs = next(older, None)
-        elif (ours[0] < theirs[0]) is not reverse:
-            yield ours
-            ours = next(newer, None)
-        else:
-            yield theirs
-            theirs = next(older, None)
-    if ours is not None:
-        yield ours
-        yield from newer
-    elif theirs is not None:
-        yield theirs
-        yield from older
-
-
 class LmdbCheckpoint:
     """Implements durability.Checkpoint. The write transaction belongs to the thread that calls write and commit."""
 
@@ -286,34 +260,25 @@ class LmdbCheckpoint:
         self._environment = environment
         self._tables = tables
         self._path = path
-        self._frozen = frozen
-        self._rows = self._all_rows()
+        self._slices = frozen.slices()
         self._transaction: Any = None
         self._writer: LmdbRows
-
-    def _all_rows(self) -> Iterator[tuple[Table, bytes, bytes | None]]:
-        for table in Table:
-            for key, value in self._frozen.tables[table].items(b"", None):
-                yield table, key, value
 
     def write(self) -> bool:
         try:
             if self._transaction is None:
                 self._transaction = self._environment.begin(write=True)
                 self._writer = LmdbRows(self._environment, self._tables, self._transaction)
-            left = SLICE_ROWS
-            for table, key, value in self._rows:
-                self._writer.write(table, key, value)
-                left -= 1 + len(value or b"") // ROW_BYTES
-                if left <= 0:
-                    return False
+            parts, is_last = next(self._slices)
+            for table, rows in parts:
+                self._writer.write(table, rows)
         except lmdb.Error as error:
             self.abort()
             raise translated(error, self._path) from error
         except CorruptData:  # in a bucket that a row is added to
             self.abort()
             raise
-        return True
+        return is_last
 
     def commit(self) -> None:
         try:
@@ -350,8 +315,8 @@ class LmdbRestore:
                 self._tables = open_tables(self._environment)
             with self._environment.begin(write=True) as transaction:
                 writer = LmdbRows(self._environment, self._tables, transaction)
-                for table, key, value in rows:
-                    writer.write(Table(table), key, value)
+                for table, group in groupby(rows, itemgetter(0)):
+                    writer.write(Table(table), [(key, value) for _, key, value in group])
         except lmdb.Error as error:
             raise translated(error, self._path) from error
 

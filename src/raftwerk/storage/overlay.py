@@ -1,6 +1,6 @@
 """Sorted tables in memory: for the memory store, and for what the LMDB store has not written yet.
 
-A dictionary for each table, and its sorted keys in short runs. New keys get their places a few at a time, so that no
+A dictionary for each table, and its sorted keys in short runs. New keys get their places some thousands at a time, so that no
 write and no scan takes long, however large the table is. None as a value is a deletion, as far as the owner wants one.
 """
 
@@ -8,12 +8,20 @@ from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from typing import Final
 
+from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
 
 ROW_OVERHEAD_BYTES: Final = 64
-NEW_KEYS_MAX: Final = 256
-"""Keys that wait for their places."""
+NEW_KEYS_MAX: Final = 4096
+"""Keys that wait for their places: two milliseconds of work, and the more there are the less for each."""
 RUN_KEYS_MAX: Final = 1024
+FEW_KEYS: Final = 8
+"""Put into a run one by one; more are sorted with it."""
+SLICE_ROWS: Final = 300
+"""Written while the loop waits: about a millisecond. Large ones count for more."""
+
+Row = tuple[bytes, bytes | None]
+"""A key, and its value; None: it is deleted."""
 
 
 class SortedTable:
@@ -51,9 +59,7 @@ class SortedTable:
             if not run and place:
                 del self._runs[place], self._floors[place]
 
-    def items(
-        self, start: bytes, stop: bytes | None, *, reverse: bool = False
-    ) -> Iterator[tuple[bytes, bytes | None]]:
+    def items(self, start: bytes, stop: bytes | None, *, reverse: bool = False) -> Iterator[Row]:
         """Rows with start <= key < stop, in order."""
         self._bring_up_to_date()
         rows = self.rows
@@ -67,6 +73,11 @@ class SortedTable:
                 key = run[place]
                 yield key, rows[key]
 
+    def runs(self) -> list[list[bytes]]:
+        """All keys in order, in pieces: until the next write, and only to read."""
+        self._bring_up_to_date()
+        return self._runs
+
     def _bring_up_to_date(self) -> None:
         new = self._new
         if not new:
@@ -75,30 +86,42 @@ class SortedTable:
         last = self._runs[-1]
         if not last or new[0] > last[-1]:  # behind all others, as revisions are
             self._append(new)
-            self._new = []
-            return
-        for key in new:
-            place = bisect_right(self._floors, key) - 1
-            run = self._runs[place]
-            insort(run, key)
-            if len(run) > RUN_KEYS_MAX:
-                self._split(place)
-        new.clear()
+        else:
+            end = len(new)
+            while end:  # from behind: a run that is split moves those after it
+                place = bisect_right(self._floors, new[end - 1]) - 1
+                begin = bisect_left(new, self._floors[place], 0, end)
+                self._merge(place, new[begin:end])
+                end = begin
+        self._new = []
 
     def _append(self, keys: list[bytes]) -> None:
         last = self._runs[-1]
         if len(last) + len(keys) > RUN_KEYS_MAX:
             self._runs.append(keys)
             self._floors.append(keys[0])
+            self._split(len(self._runs) - 1)
         else:
             last += keys
 
-    def _split(self, place: int) -> None:
+    def _merge(self, place: int, keys: list[bytes]) -> None:
+        """Sorted keys into the run that they belong to."""
         run = self._runs[place]
-        upper = run[RUN_KEYS_MAX // 2 :]
-        del run[RUN_KEYS_MAX // 2 :]
-        self._runs.insert(place + 1, upper)
-        self._floors.insert(place + 1, upper[0])
+        if len(keys) <= FEW_KEYS:
+            for key in keys:
+                insort(run, key)
+        else:
+            run += keys
+            run.sort()  # two sorted pieces are merged
+        self._split(place)
+
+    def _split(self, place: int) -> None:
+        """Into halves, if a run has grown too long."""
+        run, half = self._runs[place], RUN_KEYS_MAX // 2
+        if len(run) > RUN_KEYS_MAX:
+            pieces = [run[start : start + half] for start in range(0, len(run), half)]
+            self._runs[place : place + 1] = pieces
+            self._floors[place + 1 : place + 1] = [piece[0] for piece in pieces[1:]]
 
 
 class Overlay:
@@ -119,3 +142,63 @@ class Overlay:
         for mine, theirs in zip(self.tables, newer.tables, strict=True):
             for key, value in theirs.rows.items():
                 mine.put(key, value)
+
+    def slices(self) -> Iterator[tuple[list[tuple[Table, list[Row]]], bool]]:
+        """All rows, by table and in order, in slices: (what is written in one, whether it is the last)."""
+        parts: list[tuple[Table, list[Row]]] = []
+        left = SLICE_ROWS
+        for table in Table:
+            rows = self.tables[table].rows
+            part: list[Row] = []
+            for keys in self.tables[table].runs():
+                for key in keys:
+                    value = rows[key]
+                    part.append((key, value))
+                    left -= 1 + (len(value) // ROW_BYTES if value else 0)
+                    if left <= 0:
+                        yield [*parts, (table, part)], False
+                        parts, part, left = [], [], SLICE_ROWS
+            parts.append((table, part))
+        yield parts, True
+
+
+def merged(
+    base: Iterator[tuple[bytes, bytes]],
+    newer: list[SortedTable],
+    start: bytes,
+    stop: bytes | None,
+    *,
+    reverse: bool,
+) -> Iterator[tuple[bytes, bytes]]:
+    """The base under the newer tables, the newest last."""
+    rows: Iterator[Row] = base
+    for table in newer:
+        rows = _merge(table.items(start, stop, reverse=reverse), rows, reverse=reverse)
+    for key, value in rows:
+        if value is not None:
+            yield key, value
+
+
+def _merge(
+    newer: Iterator[Row],
+    older: Iterator[Row],
+    *,
+    reverse: bool,
+) -> Iterator[Row]:
+    """Both in order; of equal keys, the newer one's row."""
+    ours, theirs = next(newer, None), next(older, None)
+    while ours is not None and theirs is not None:
+        if ours[0] == theirs[0]:
+            theirs = next(older, None)
+        elif (ours[0] < theirs[0]) is not reverse:
+            yield ours
+            ours = next(newer, None)
+        else:
+            yield theirs
+            theirs = next(older, None)
+    if ours is not None:
+        yield ours
+        yield from newer
+    elif theirs is not None:
+        yield theirs
+        yield from older
