@@ -4,6 +4,7 @@ import ssl
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from raftwerk.errors import UsageError
 from raftwerk.runtime.tls import TlsFiles, client_context, server_context
@@ -144,9 +145,18 @@ def test_broken_change_leaves_what_there_was(authority: Authority, change: bytes
         Path(files.cert_file).unlink()
     else:
         Path(files.cert_file).write_bytes(change)
-    assert serial_of(server, trusting(authority)) == 7
+    with capture_logs() as logs:
+        for _ in range(3):
+            assert serial_of(server, trusting(authority)) == 7
+    (told,) = logs  # once, not at each connection
+    assert told["log_level"] == "warning"
+    assert files.cert_file in told["files"]
     authority.issue("server", 8)
     assert serial_of(server, trusting(authority)) == 8
+    Path(files.cert_file).write_bytes(b"nonsense")
+    with capture_logs() as logs:
+        assert serial_of(server, trusting(authority)) == 8
+    assert logs  # after a good one it is news again
 
 
 @pytest.mark.parametrize(("least", "most"), [("TLS1.3", ""), ("TLS1.2", "TLS1.2")])

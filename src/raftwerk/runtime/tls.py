@@ -1,7 +1,7 @@
 """TLS of the client port and between the members: from files to contexts, read again whenever the files change.
 
 A connection that is open keeps what it began with; each new one gets what the files hold by then. If they cannot be read at
-that moment (one is replaced before the other, say), the last good ones stay in use, and the log says so.
+that moment (one is replaced before the other, say), the last good ones stay in use, and the log says so, once for each reason.
 """
 
 import ssl
@@ -72,6 +72,8 @@ class ReloadedContext(ssl.SSLContext):
     _files: tuple[str, ...]
     _stamp: Stamp
     _newest: ssl.SSLContext
+    _trouble: str
+    """Why the files cannot be used now; said once, not at each connection."""
 
     @classmethod
     def of(cls, build: Callable[[], ssl.SSLContext], files: Sequence[str]) -> "ReloadedContext":
@@ -82,6 +84,7 @@ class ReloadedContext(ssl.SSLContext):
         try:
             context._stamp = context._look()
             context._newest = build()
+            context._trouble = ""
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise UsageError(
                 f"the TLS files {', '.join(context._files)} cannot be used: {error}"
@@ -102,8 +105,15 @@ class ReloadedContext(ssl.SSLContext):
                 self._newest = self._build()
                 self._stamp = stamp
                 log.info("TLS files were read again", files=",".join(self._files))
+            self._trouble = ""
         except (OSError, ValueError) as error:
-            log.warning("TLS files changed and cannot be used: the old ones stay", error=str(error))
+            if str(error) != self._trouble:
+                self._trouble = str(error)
+                log.warning(
+                    "TLS files changed and cannot be used: the old ones stay",
+                    files=",".join(self._files),
+                    error=self._trouble,
+                )
         return self._newest
 
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
