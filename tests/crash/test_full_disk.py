@@ -218,24 +218,23 @@ def test_first_start_on_a_full_disk_is_refused_and_leaves_a_usable_folder(
 def test_cluster_goes_on_without_the_member_whose_disk_is_full(
     mount_disk: MountDisk, start_cluster: StartCluster, tmp_path: Path
 ) -> None:
-    """It refuses its own clients, falls behind, and catches up when there is space."""
-    disk = mount_disk(128)
-    (disk.folder / "node1").mkdir()
-    (tmp_path / "node1").symlink_to(disk.folder / "node1")
+    """The leader: it hands over, refuses its own clients, falls behind, and catches up when there is space."""
+    disks = {}
+    for name in ("node1", "node2", "node3"):
+        disks[name] = mount_disk(128)
+        (disks[name].folder / name).mkdir()
+        (tmp_path / name).symlink_to(disks[name].folder / name)
     cluster = start_cluster(3)
-    full, *others = cluster.members
-    if cluster.wait_leader() is full:
-        cluster.kill(full)
-        cluster.wait_leader()
-        cluster.start(full)
-        cluster.wait_ready()
+    full = cluster.wait_leader()
+    others = [member for member in cluster.members if member is not full]
+    disk = disks[full.name]
     disk.fill()
 
     async def scenario() -> list[bytes]:
         keys = [b"key%d" % number for number in range(WRITES_THAT_FILL)]
         async with Client([member.client_url for member in others]) as client:
             for key in keys:
-                await client.put(key, VALUE + key)
+                await write_when_there_is_space(client, key)
             await check_all_there(client, keys)
         async with Client([full.client_url]) as client:
             with pytest.raises(CallFailed) as caught:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from raftwerk.raft.progress import Progress
-from raftwerk.raft.types import Index, NodeId
+from raftwerk.raft.types import NOBODY, Index, NodeId
 
 
 @dataclass(slots=True)
@@ -65,6 +65,10 @@ class Leader:
     """Rounds in flight, oldest first."""
     waiting_reads: list[int] = field(default_factory=list)
     waiting_remote_reads: list[tuple[NodeId, int]] = field(default_factory=list)
+    transfer_target: NodeId = NOBODY
+    """Asked last to take over, since there is no room on this node's disk."""
+    transfer_wait_ms: int = 0
+    """Until another one is asked."""
     forwarded: dict[tuple[NodeId, int], int] = field(default_factory=dict)
     """The last request id taken in from each (follower, life of it), see forward.py."""
 

@@ -1,6 +1,6 @@
 """What time does: Figure 2, "Rules for Servers", as far as a clock starts them. Time enters only as Tick.elapsed_ms."""
 
-from raftwerk.raft import install_snapshot, quorum, remote, replicate, request_vote
+from raftwerk.raft import install_snapshot, quorum, remote, replicate, request_vote, transfer
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.progress import Mode
 from raftwerk.raft.roles import Candidate, Follower, Leader, PreCandidate
@@ -48,6 +48,7 @@ def _tick_leader(state: State, leader: Leader, elapsed_ms: int, out: Effects) ->
     # F2.LEA.1b: repeat heartbeats during idle periods to prevent election timeouts (5.2)
     if leader.heartbeat_elapsed_ms >= config.heartbeat_interval_ms:
         replicate.heartbeat(state, leader)
+    transfer.tick(state, leader, elapsed_ms, out)
 
 
 def _heard(state: State, leader: Leader) -> set[NodeId]:

@@ -17,6 +17,7 @@ EXPECTED: Final = (
     "notice: installed snapshot",
     "notice: leader's connection closed",
     "notice: lost contact with a majority",
+    "notice: no room on the disk: handing over",
     "notice: receiving snapshot",
     "notice: sending snapshot",
     "notice: stepped down",

@@ -236,7 +236,7 @@ class Node:
         state = self.state
         role = state.role
         if isinstance(role, Leader):
-            role.heartbeat_elapsed_ms = 0
+            role.heartbeat_elapsed_ms = role.transfer_wait_ms = 0
             for progress in role.progress.values():
                 progress.silent_ms = 0
                 progress.short_logs = 0  # for the operator alone

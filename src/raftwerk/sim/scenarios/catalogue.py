@@ -318,6 +318,7 @@ def _disks() -> list[Scenario]:
         ),
         Scenario("AWriteFails", disks.a_write_fails, _options(3)),
         Scenario("ManySegments", disks.many_segments, small),
+        Scenario("AFullDisk", disks.a_full_disk, small),
         Scenario("ATruncationOvertakesTheLog", disks.a_truncation_overtakes_the_log, _options(3)),
         Scenario("AFlippedBit", disks.a_flipped_bit, _options(3)),
         Scenario("ASnapshotOvertakesTheLog", disks.a_snapshot_overtakes_the_log, _options(3)),

@@ -1,5 +1,6 @@
 """What a disk holds when a node starts again: its vote, a torn write, a flipped bit, a snapshot ahead of the log."""
 
+from collections.abc import Callable
 from typing import Final
 
 from raftwerk.raft.messages import AppendEntriesReply, InstallSnapshot, RequestVote
@@ -112,6 +113,38 @@ def many_segments(stage: Stage) -> None:
         stage.restart(*stage.nodes)
         stage.agree(nodes=3)
     assert stage.cluster.coverage.counts["wal: segments removed"] > 3
+
+
+def a_full_disk(stage: Stage) -> None:
+    """The leader's disk is full: it hands over (thesis 3.10), and writes go on. When all are full, one leads on, for reads."""
+    nodes = stage.cluster.nodes
+    stage.agree(nodes=3)
+    full = stage.one_leader()
+    nodes[full].disk.is_full = True
+    _write_until(stage, lambda: stage.one_leader() != full)
+    for _ in range(10):
+        stage.agree(nodes=2, size=500)
+    for node in nodes.values():
+        node.disk.is_full = True
+    _write_until(stage, lambda: not any(node.state.has_room for node in nodes.values()))
+    leader, term = stage.one_leader(), stage.term(stage.one_leader())
+    stage.run_timeouts(6)
+    assert (stage.one_leader(), stage.term(leader)) == (leader, term)
+    answers = stage.read(leader)
+    stage.cluster.wait(lambda: bool(answers), PATIENCE_MS, "an answer")
+    assert answers == [None]
+    for node in nodes.values():
+        node.disk.is_full = False
+    stage.agree(nodes=3)
+
+
+def _write_until(stage: Stage, is_reached: Callable[[], bool]) -> None:
+    for _ in range(200):
+        if is_reached():
+            return
+        stage.propose(stage.one_leader(), size=100)
+        stage.run_ms(20)
+    raise AssertionError("two hundred writes were not enough")
 
 
 def _deposed_with_writes_under_way(stage: Stage) -> NodeId:
