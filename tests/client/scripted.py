@@ -64,10 +64,11 @@ class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
 
 
 @asynccontextmanager
-async def scripted(*steps: Step) -> AsyncIterator[Scripted]:
-    """A server on a port of its own."""
+async def scripted(*steps: Step, calls_max: int = 100) -> AsyncIterator[Scripted]:
+    """A server on a port of its own, that takes so many calls at once on each connection."""
     handler = Scripted(steps)
-    server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])
+    options = [("grpc.so_reuseport", 0), ("grpc.max_concurrent_streams", calls_max)]
+    server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers([handler])
     port = server.add_insecure_port("127.0.0.1:0")
     handler.endpoint = f"127.0.0.1:{port}"

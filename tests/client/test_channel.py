@@ -8,10 +8,11 @@ from raftwerk.api import status
 from raftwerk.client import CallFailed, Client
 from raftwerk.client.channel import LIMITS, UNREAD_BYTES_MAX, Channel
 from raftwerk.client.endpoints import parse_endpoint
-from raftwerk.http2.frames import STREAM_ID_MAX
+from raftwerk.http2.errors import ErrorCode
+from raftwerk.http2.frames import MAX_CONCURRENT_STREAMS, STREAM_ID_MAX, goaway, settings
 from raftwerk.http2.server import Limits, ServerConnection, UnaryMethod
 from raftwerk.server.methods import MethodTable
-from tests.client.scripted import HANG, OK, closed_endpoint, mute, scripted, severed
+from tests.client.scripted import GREETING, HANG, OK, closed_endpoint, mute, scripted, severed
 
 PUT = "/etcdserverpb.KV/Put"
 
@@ -44,18 +45,29 @@ def test_connect_fails_for_all_who_wait_for_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "first_words",
-    [b"", bytes.fromhex("15030100020250"), b"HTTP/1.0 400 Bad Request\r\n\r\n"],
-    ids=["nothing", "TLS", "HTTP/1"],
+    ("first_words", "told"),
+    [
+        (b"", "it ended the connection before it spoke HTTP/2; perhaps it wants TLS"),
+        (
+            bytes.fromhex("15030100020250"),
+            "it ended the connection before it spoke HTTP/2; perhaps",
+        ),
+        (b"HTTP/1.0 400 Bad Request\r\n\r\n", "it does not speak HTTP/2 in plain text; perhaps"),
+        (settings({MAX_CONCURRENT_STREAMS: 0}), "it takes no calls"),
+        (GREETING + goaway(0, ErrorCode.NO_ERROR), "it takes no calls"),
+    ],
+    ids=["nothing", "TLS", "HTTP/1", "no room", "it goes away"],
 )
-def test_server_that_does_not_speak_as_we_do_cannot_be_reached(first_words: bytes) -> None:
+def test_server_that_does_not_speak_as_we_do_cannot_be_reached(
+    first_words: bytes, told: str
+) -> None:
     """Nothing was sent then: a write is known not to have happened."""
 
     async def main() -> None:
         async with mute(first_words) as endpoint:
-            with pytest.raises(ConnectionResetError, match="HTTP/2 in plain text; perhaps"):
+            with pytest.raises(ConnectionResetError, match=f"^{told}"):
                 await channel_to(endpoint).connect()
-            with pytest.raises(CallFailed, match=f"^{endpoint} cannot be reached: it does not"):
+            with pytest.raises(CallFailed, match=f"^{endpoint} cannot be reached: {told}"):
                 async with Client([endpoint], timeout_s=0.2) as client:
                     await client.put(b"key", b"value")
 
@@ -155,6 +167,18 @@ def test_connection_that_takes_no_more_calls_is_replaced_and_ends_with_its_last_
                 await hanging
             assert first._transport is None or first._transport.is_closing()
             channel.close()
+
+    asyncio.run(main())
+
+
+def test_more_calls_at_once_than_a_connection_takes_get_connections_of_their_own() -> None:
+    """A write that had no room was not sent, and is not told as one that may have happened."""
+
+    async def main() -> None:
+        async with scripted(OK, calls_max=2) as server:
+            async with Client([server.endpoint], exactly_once=False) as client:
+                await asyncio.gather(*(client.put(b"key", b"value") for _ in range(7)))
+            assert len(server.paths) == 7
 
     asyncio.run(main())
 

@@ -3,7 +3,7 @@
 from raftwerk.api import status
 from raftwerk.client import CallFailed, OutcomeUnknown
 from raftwerk.client.fate import Fate, Kind
-from raftwerk.http2.client import Answer
+from raftwerk.http2.client import NOT_LOOKED_AT, Answer
 from raftwerk.runtime.addresses import Address
 
 ONE, OTHER = Address("one", 1), Address("other", 2)
@@ -51,3 +51,12 @@ def test_a_write_in_doubt_names_every_endpoint_too() -> None:
     error = fate.error()
     assert isinstance(error, OutcomeUnknown)
     assert error.text == "one:1 cannot be reached: no answer; other:2: connection lost"
+
+
+def test_a_write_that_was_turned_away_without_a_look_has_not_happened() -> None:
+    """For want of room for one call more, or by a server that goes away."""
+    fate = Fate(Kind.WRITE, 1.0, 0)
+    fate.begin_attempt()
+    fate.is_sent = True
+    fate.meet(ONE, unavailable(NOT_LOOKED_AT))
+    assert type(fate.error()) is CallFailed

@@ -4,7 +4,7 @@ import hpack
 import pytest
 
 from raftwerk.http2 import frames, grpc
-from raftwerk.http2.client import Answer, request_block
+from raftwerk.http2.client import NOT_LOOKED_AT, Answer, request_block
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import frame, rst_stream, window_update
 from raftwerk.http2.grpc import frame_message, status_block
@@ -130,7 +130,12 @@ def test_status_of_a_failed_call(data: bytes) -> None:
         (headers_frame(1, [(b":status", b"503")], end=True), grpc.UNAVAILABLE, "HTTP status"),
         (headers_frame(1, [(b":status", b"401")]), grpc.UNAUTHENTICATED, "HTTP status"),
         (headers_frame(1, [(b":status", b"418")]), grpc.UNKNOWN, "HTTP status"),
-        (rst_stream(1, ErrorCode.REFUSED_STREAM), grpc.UNAVAILABLE, "ended the call (code 7)"),
+        (rst_stream(1, ErrorCode.REFUSED_STREAM), grpc.UNAVAILABLE, NOT_LOOKED_AT),
+        (
+            answer_headers() + rst_stream(1, ErrorCode.REFUSED_STREAM),
+            grpc.UNAVAILABLE,
+            "ended the call (code 7)",
+        ),
         (headers_frame(1, [(b"a", b"b")]), grpc.UNAVAILABLE, "ended the call (code 1)"),
         (answer_headers() * 2, grpc.UNAVAILABLE, "ended the call (code 1)"),
     ],
@@ -147,7 +152,8 @@ def test_status_of_a_failed_call(data: bytes) -> None:
         "HTTP 503",
         "HTTP 401",
         "HTTP 418",
-        "reset",
+        "refused",
+        "refused too late",
         "no :status",
         "headers twice",
     ],
@@ -219,7 +225,7 @@ def test_goaway_ends_the_calls_that_the_server_will_not_look_at() -> None:
     client = asked()
     client.engine.call(ECHO, b"", client.answers.append)
     client.hear(frames.goaway(1, ErrorCode.NO_ERROR))
-    assert [answer.status for answer in client.answers] == [grpc.UNAVAILABLE]
+    assert client.answers == [Answer(grpc.UNAVAILABLE, NOT_LOOKED_AT)]
     assert not client.engine.can_call
     client.hear(whole_answer(b"first"))
     assert client.answers[-1] == Answer(grpc.OK, "", b"first")

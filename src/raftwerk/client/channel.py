@@ -88,12 +88,14 @@ class _Protocol(asyncio.Protocol):
             self._greeting.set_result(self._why_not_greeted(exc))
 
     def _why_not_greeted(self, error: Exception | None) -> OSError:
-        if not self.engine.is_tls:
-            reason = "it does not speak HTTP/2 in plain text; perhaps with TLS, https://"
-        elif isinstance(error, ssl.SSLError):
+        if isinstance(error, ssl.SSLError):
             return error
+        if self.engine.is_tls:
+            reason = "it ended TLS at once; perhaps it wants a certificate, or another one, or is stopping"
+        elif self.engine.fault is not None:
+            reason = "it does not speak HTTP/2 in plain text; perhaps with TLS, https://"
         else:
-            reason = "it ended TLS at once; perhaps it wants a certificate, or another one"
+            reason = "it ended the connection before it spoke HTTP/2; perhaps it wants TLS, https://, or is stopping"
         return ConnectionResetError(reason)
 
     def retire(self) -> None:
@@ -241,20 +243,32 @@ class Channel:
 
         All who ask at the same time share one attempt, which goes on when one of them waits no longer than patience_s.
         """
-        if self._protocol is not None and self._protocol.engine.can_call:
+        if self._can_call:
             return
+        async with asyncio.timeout(patience_s):
+            while (
+                not self._can_call
+            ):  # the others may have filled a connection that takes few calls
+                await self._take_part_in_dialling()
+
+    @property
+    def _can_call(self) -> bool:
+        return self._protocol is not None and self._protocol.engine.can_call
+
+    async def _take_part_in_dialling(self) -> None:
         if self._is_closed:
             raise OSError("the client was closed")
         if self._dialling is None:
             self._dialling = asyncio.get_running_loop().create_task(self._dial())
             self._dialling.add_done_callback(self._on_dialled)
         dialling = self._dialling
-        done, _ = await asyncio.wait([dialling], timeout=patience_s)
-        if not done:
-            raise TimeoutError
+        await asyncio.wait([dialling])
         if dialling.cancelled():
             raise OSError("the client was closed")
         dialling.result()
+        assert self._protocol is not None
+        if self._protocol.engine.is_ending:
+            raise ConnectionResetError("it ended the connection at once")
 
     async def _dial(self) -> None:
         host, port = self.address
@@ -270,6 +284,8 @@ class Channel:
             )
             try:
                 await protocol.greeted()
+                if not protocol.engine.can_call:
+                    raise ConnectionResetError("it takes no calls")
             except BaseException:
                 protocol.close()
                 raise

@@ -7,12 +7,12 @@ from typing import Final
 from raftwerk.api import status
 from raftwerk.client.errors import CallError, CallFailed, OutcomeUnknown
 from raftwerk.client.numbers import Ticket
-from raftwerk.http2.client import Answer
+from raftwerk.http2.client import NOT_LOOKED_AT, Answer
 from raftwerk.http2.grpc import UNAUTHENTICATED
 from raftwerk.runtime.addresses import Address
 
 NOBODY: Final = "no endpoint could be reached in time"
-NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text))
+NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text, NOT_LOOKED_AT))
 """Texts of UNAVAILABLE that say that nothing happened: the request may be tried again.
 
 LEADER_CHANGED: raftwerk says it of an entry that another leader's has replaced, etcd of reads only. STOPPED is not one of

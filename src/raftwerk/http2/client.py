@@ -28,6 +28,8 @@ _STATUS_OF_HTTP: Final = {
     b"503": grpc.UNAVAILABLE,
     b"504": grpc.UNAVAILABLE,
 }
+NOT_LOOKED_AT: Final = "the server has turned the call away without a look at it"
+"""For want of room, or because it goes away: the call has not happened (RFC 9113, section 8.7)."""
 
 
 class Answer(NamedTuple):
@@ -116,6 +118,9 @@ class ClientCall(Stream):
             on_done(Answer(status, text))
 
     def on_reset(self, code: int) -> None:
+        if code == ErrorCode.REFUSED_STREAM and not self._has_headers:
+            self._end(Answer(grpc.UNAVAILABLE, NOT_LOOKED_AT))
+            return
         connection = self._connection
         is_alone = not connection.is_closed
         text = f"the server ended the call (code {code})" if is_alone else connection.end_text
@@ -182,11 +187,15 @@ class ClientConnection(Connection[ClientCall]):
         self._next_stream_id = 1
 
     @property
+    def is_ending(self) -> bool:
+        """Closed, or told to go away."""
+        return self.is_closed or self.peer_goaway is not None
+
+    @property
     def can_call(self) -> bool:
-        """Whether a new call may be made: not closed, not told to go away, and room among the streams and their numbers."""
+        """Whether a new call may be made: it is not ending, and there is room among the streams and their numbers."""
         return (
-            not self.is_closed
-            and self.peer_goaway is None
+            not self.is_ending
             and len(self.streams) < self._peer_streams_max
             and self._next_stream_id <= frames.STREAM_ID_MAX
         )
