@@ -308,6 +308,30 @@ def test_unknown_comparison_is_found_at_any_depth(
 
 
 @pytest.mark.parametrize(
+    ("compares", "success", "refused"),
+    [
+        ([CompareRequest()], [], status.EMPTY_KEY),
+        ([], [put(b"")], status.EMPTY_KEY),
+        ([], [RequestOp()], status.KEY_NOT_FOUND),
+        ([], [put(b"a"), put(b"a")], status.DUPLICATE_KEY),
+        ([], [nested([get(b"a")] * 128)], status.TOO_MANY_OPS),
+    ],
+    ids=["later comparison", "operation", "empty operation", "duplicate", "too many"],
+)
+@pytest.mark.parametrize("is_nested", [False, True])
+def test_what_etcd_refuses_is_said_before_what_only_we_do(
+    is_nested: bool, compares: list[CompareRequest], success: list[RequestOp], refused: Status
+) -> None:
+    """etcd 3.5 refuses no comparison for its kind, and so comes to whatever else is wrong, before or after it."""
+    unknown = CompareRequest(key=b"a", target=9)
+    request = TxnRequest(compare=[unknown, *compares], success=success)
+    if is_nested:
+        inner = RequestOp(request_txn=TxnRequest(compare=[unknown]))
+        request = TxnRequest(compare=compares, success=[inner, *success])
+    assert refusal(request) == refused
+
+
+@pytest.mark.parametrize(
     ("ops", "has_put"),
     [([RANGE, DELETE], False), ([RANGE, WRITE], True), ([nested([RANGE]), nested([WRITE])], True)],
     ids=["none", "put", "nested_put"],

@@ -37,7 +37,7 @@ INVALID_SORT_OPTION: Final = Status(INVALID_ARGUMENT, "etcdserver: invalid sort 
 UNKNOWN_COMPARE: Final = Status(
     INVALID_ARGUMENT, "etcdserver: unknown compare target or result in txn request"
 )
-"""Not one of etcd's: it takes such a comparison for true."""
+"""Not one of etcd's: it takes an unknown result for true, and an unknown target for equal."""
 REQUEST_TOO_LARGE: Final = Status(INVALID_ARGUMENT, "etcdserver: request is too large")
 COMPACTED: Final = Status(OUT_OF_RANGE, "etcdserver: mvcc: required revision has been compacted")
 FUTURE_REVISION: Final = Status(

@@ -38,6 +38,9 @@ def txn_command(request: rpc_pb2.TxnRequest, ops_max: int) -> Txn | Status:
     ops_max: of comparisons, or operations of a branch; nested transactions share what those around them leave.
     """
     txn = _txn(request, ops_max)
+    if txn is status.UNKNOWN_COMPARE:  # not etcd's: what etcd refuses is said first
+        refused = txn_command(_with_known_comparisons(request), ops_max)
+        return refused if isinstance(refused, Status) else txn
     if isinstance(txn, Txn):
         for branch in (txn.success, txn.failure):
             if _Writes().collect(branch) is None:
@@ -67,13 +70,31 @@ def _txn(request: rpc_pb2.TxnRequest, ops_max: int) -> Txn | Status:
 def _compare(item: rpc_pb2.Compare) -> Compare | Status:
     if not item.key:
         return status.EMPTY_KEY
-    if not (
-        0 <= item.target <= CompareTarget.LEASE and 0 <= item.result <= CompareResult.NOT_EQUAL
-    ):
+    if not _is_known(item):
         return status.UNKNOWN_COMPARE
     target = CompareTarget(item.target)
     operand: int | bytes = getattr(item, _OPERANDS[target])
     return Compare(target, CompareResult(item.result), item.key, operand, item.range_end)
+
+
+def _is_known(item: rpc_pb2.Compare) -> bool:
+    return 0 <= item.target <= CompareTarget.LEASE and 0 <= item.result <= CompareResult.NOT_EQUAL
+
+
+def _with_known_comparisons(request: rpc_pb2.TxnRequest) -> rpc_pb2.TxnRequest:
+    """The same, but for comparisons that are not known, nested ones included: of those, others."""
+    known = rpc_pb2.TxnRequest()
+    known.CopyFrom(request)
+    waiting = [known]
+    while waiting:
+        txn = waiting.pop()
+        for item in txn.compare:
+            if not _is_known(item):
+                item.target = rpc_pb2.Compare.VERSION
+                item.result = rpc_pb2.Compare.EQUAL
+        operations = (*txn.success, *txn.failure)
+        waiting += [one.request_txn for one in operations if one.HasField("request_txn")]
+    return known
 
 
 def _branch(operations: Sequence[rpc_pb2.RequestOp], ops_max: int) -> list[Operation] | Status:
