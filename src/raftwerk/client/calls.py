@@ -173,6 +173,8 @@ class Calls:
             return True
         if fate.ticket is not None and answer.text == status.SESSION_EXPIRED.text:
             return await self._take_another_session(fate)
+        if answer.text == status.NO_SPACE.text:
+            return self._turn_to_another(fate)
         if answer.status != status.UNAVAILABLE:
             return False
         is_done = fate.is_sent and answer.text not in NOT_DONE
@@ -198,6 +200,14 @@ class Calls:
         """Turn to the next endpoint, unless another call did so already."""
         if self._channels[self._current] is channel:
             self._current = (self._current + 1) % len(self._channels)
+
+    def _turn_to_another(self, fate: Fate) -> bool:
+        """To an endpoint that this call has not met yet: a disk is full at one member, as a rule; an alarm is raised at all."""
+        for number, channel in enumerate(self._channels):
+            if channel.address not in fate.troubles:
+                self._current = number
+                return True
+        return False
 
     async def open(self, path: str) -> "OpenStream":
         """A streaming call to an endpoint that can be reached. Raises CallFailed when there is none for a while."""
