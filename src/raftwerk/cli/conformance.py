@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from raftwerk.cli.completion import one_of
 from raftwerk.cli.ctl_shell import (
     AsJson,
     Shell,
@@ -26,7 +27,10 @@ def conformance(
     shell: Shell,
     case: Annotated[
         list[str] | None,
-        typer.Option(help="Only cases with such a name: keys/*, */put*. May be given again."),
+        typer.Option(
+            help="Only cases with such a name: keys/*, */put*. May be given again.",
+            autocompletion=one_of([case.name for area in AREAS.values() for case in area]),
+        ),
     ] = None,
     disturb: Annotated[
         bool,

@@ -3,11 +3,12 @@
 import json
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, TypeVar
+from typing import Annotated, Final, TypeVar
 
 import typer
 
 from raftwerk.api import auth_pb2, rpc_pb2
+from raftwerk.cli.completion import one_of
 from raftwerk.cli.ctl_shell import (
     INT64_MAX,
     AsJson,
@@ -40,6 +41,8 @@ NewPassword = Annotated[
         help="Asked for, if it is not given.",
     ),
 ]
+KINDS: Final = ("read", "write", "readwrite")
+"""Of permissions."""
 T = TypeVar("T")
 
 
@@ -300,12 +303,14 @@ def _kind(one: auth_pb2.Permission) -> str:
 def role_grant(
     shell: Shell,
     name: str,
-    kind: Annotated[str, typer.Argument(help="read, write or readwrite")],
+    kind: Annotated[
+        str, typer.Argument(help="read, write or readwrite", autocompletion=one_of(KINDS))
+    ],
     key: str,
     prefix: Prefix = False,
 ) -> None:
     """Let a role read or write a key, or all with a prefix."""
-    if kind.lower() not in ("read", "write", "readwrite"):
+    if kind.lower() not in KINDS:
         raise typer.BadParameter(f"{kind!r} is none of read, write, readwrite")
     _do(
         shell,

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from raftwerk.cli.completion import one_of
 from raftwerk.cli.given import options_given
 from raftwerk.cli.output_file import check_writable
 from raftwerk.errors import RaftwerkError, UsageError
@@ -24,6 +25,11 @@ from raftwerk.sim.names import chosen
 console = Console(highlight=False)
 
 INTERRUPTED = 130
+
+
+Defect = Annotated[
+    str, typer.Option(help="Put this defect into the code first.", autocompletion=one_of(BY_NAME))
+]
 
 
 def explore(
@@ -50,7 +56,7 @@ def explore(
     followers: Annotated[bool, typer.Option(help="Clients ask followers too.")] = False,
     symmetry: Annotated[bool, typer.Option(help="States alike but for names are one.")] = True,
     states: Annotated[int | None, typer.Option(min=1, help="Stop after about so many.")] = None,
-    mutant: Annotated[str, typer.Option(help="Put this defect into the code first.")] = "",
+    mutant: Defect = "",
     write_to: Annotated[
         Path | None, typer.Option("--write", help="Keep the counter-example here.")
     ] = None,

@@ -120,13 +120,17 @@ def is_duration(flag: Flag) -> bool:
     return flag.parse in (_interval_ms, go_duration.seconds)
 
 
-def _choice(*choices: str) -> Callable[[str], str]:
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise UsageError(f"{text!r} is none of {', '.join(choices)}")
-        return text
+class Choice:
+    """Parses one of a few names."""
 
-    return parse
+    def __init__(self, *names: str) -> None:
+        self.names = names
+
+    def __call__(self, text: str) -> str:
+        """Raises UsageError."""
+        if text not in self.names:
+            raise UsageError(f"{text!r} is none of {', '.join(self.names)}")
+        return text
 
 
 FLAGS: Final[tuple[Flag, ...]] = (
@@ -152,7 +156,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag(
         "initial-cluster-state",
         "initial_cluster_state",
-        _choice("new", "existing"),
+        Choice("new", "existing"),
         "new or existing.",
     ),
     Flag("initial-cluster-token", "initial_cluster_token", str, "Tells clusters apart."),
@@ -202,8 +206,8 @@ FLAGS: Final[tuple[Flag, ...]] = (
     ),
     *_tls_flags("", "client_tls", "client port"),
     *_tls_flags("peer-", "peer_tls", "peer port"),
-    Flag("tls-min-version", "min_version", _choice(*VERSIONS), "Oldest TLS that is spoken."),
-    Flag("tls-max-version", "max_version", _choice("", *VERSIONS), "Newest TLS that is spoken."),
+    Flag("tls-min-version", "min_version", Choice(*VERSIONS), "Oldest TLS that is spoken."),
+    Flag("tls-max-version", "max_version", Choice("", *VERSIONS), "Newest TLS that is spoken."),
     Flag(
         "self-signed-cert-validity",
         "self_signed_years",
@@ -222,7 +226,7 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag(
         "auto-compaction-mode",
         "auto_compaction_mode",
-        _choice("periodic", "revision"),
+        Choice("periodic", "revision"),
         "periodic: by age; revision: by number of revisions.",
     ),
     Flag(
@@ -234,10 +238,10 @@ FLAGS: Final[tuple[Flag, ...]] = (
     Flag(
         "log-level",
         "log_level",
-        _choice("debug", "info", "warn", "error", "panic", "fatal"),
+        Choice("debug", "info", "warn", "error", "panic", "fatal"),
         "Least level that is logged.",
     ),
-    Flag("log-format", "log_format", _choice("console", "json"), "console (key=value) or json."),
+    Flag("log-format", "log_format", Choice("console", "json"), "console (key=value) or json."),
 )
 
 

@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from raftwerk import __version__
+from raftwerk.cli.completion import ServeCommand
 from raftwerk.cli.streams import NOBODY_READS, UNPRINTED
 
 PLACES: Final = {
@@ -122,6 +123,7 @@ def options(
 
 @app.command(
     "serve",
+    cls=ServeCommand,
     context_settings={
         "ignore_unknown_options": True,
         "allow_extra_args": True,

@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from raftwerk.cli.completion import one_of
 from raftwerk.cli.given import options_given
 from raftwerk.cli.output_file import check_writable
 from raftwerk.errors import RaftwerkError, UsageError
@@ -65,12 +66,16 @@ def sim(
     ] = None,
     scenario: Annotated[
         str | None,
-        typer.Option(help="Play this scenario, with --seed or seed 1; 'all', or 'list'."),
+        typer.Option(
+            help="Play this scenario, with --seed or seed 1; 'all', or 'list'.",
+            autocompletion=one_of(["all", "list", *SCENARIOS]),
+        ),
     ] = None,
     mutant: Annotated[
         str | None,
         typer.Option(
-            help="Put this defect into the code, and look who notices, or what --seed or --scenario says; or 'list'."
+            help="Put this defect into the code, and look who notices, or what --seed or --scenario says; or 'list'.",
+            autocompletion=one_of(["list", *BY_NAME]),
         ),
     ] = None,
     mutants: Annotated[

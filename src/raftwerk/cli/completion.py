@@ -1,0 +1,54 @@
+"""What shells complete beyond commands and options: values of a fixed choice, and the flags of `raftwerk serve`."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+from typer.main import get_command
+
+if TYPE_CHECKING:
+    from raftwerk.cli.flags import Flag
+
+
+def one_of(names: Iterable[str]) -> Callable[[str], list[str]]:
+    """For the `autocompletion` of an option or argument."""
+
+    def complete(incomplete: str) -> list[str]:
+        return [name for name in names if name.startswith(incomplete)]
+
+    return complete
+
+
+class ServeCommand(TyperCommand):
+    """`raftwerk serve` as shells see it. What it is given, cli/flags.py takes apart, as etcd does."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The flags, where something is to be completed."""
+        return _serve_params() if ctx.resilient_parsing else super().get_params(ctx)
+
+
+def _serve_params() -> list[Any]:
+    from raftwerk.cli.flags import FLAGS  # not for every command
+
+    def serve(**_: object) -> None: ...
+
+    parameters = [
+        inspect.Parameter(
+            flag.name.replace("-", "_"),
+            inspect.Parameter.KEYWORD_ONLY,
+            default=None,
+            annotation=Annotated[bool if flag.is_switch else str, _option(flag)],
+        )
+        for flag in FLAGS
+    ]
+    serve.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    alone = typer.Typer(add_completion=False)
+    alone.command()(serve)
+    return get_command(alone).params
+
+
+def _option(flag: "Flag") -> Any:
+    names = getattr(flag.parse, "names", ())
+    return typer.Option(f"--{flag.name}", help=flag.help, autocompletion=one_of(names))
