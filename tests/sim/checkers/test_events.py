@@ -77,3 +77,17 @@ def test_an_end_without_a_reason() -> None:
     setting = Setting()
     with pytest.raises(Violation, match="was ended at 2"):
         setting.checker.check_compacted("it", 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("interest", "first", "revision"),
+    [
+        (ALL, 3, 3),
+        (Interest(b"b"), 0, 3),
+        (Interest(b"b"), 4, 5),
+        (ALL._replace(has_puts=False), 2, 4),
+        (ALL, 9, 9),
+    ],
+)
+def test_next_event_that_a_watch_should_get(interest: Interest, first: int, revision: int) -> None:
+    assert Setting().checker.next_wanted(interest, first) == revision

@@ -60,6 +60,13 @@ class WatchedEvents:
         found = (self._events.get(revision, ()) for revision in range(first, last + 1))
         return [event for events in found for event in events if event.is_wanted(interest)]
 
+    def next_wanted(self, interest: Interest, first: int) -> int:
+        """The first revision, from `first` on, of an event that a watch must get; if none has one, the first not yet there."""
+        for revision in range(first, self.revision + 1):
+            if any(event.is_wanted(interest) for event in self._events.get(revision, ())):
+                return revision
+        return max(first, self.revision + 1)
+
     def check_delivery(
         self, who: str, interest: Interest, first: int, data: bytes, compacted_revision: int
     ) -> int:

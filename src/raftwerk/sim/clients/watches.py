@@ -20,12 +20,16 @@ WATCHES_MAX: Final = 4
 
 @dataclass(slots=True)
 class Watch:
-    """One watch of a client, over all streams. next_revision: it has everything before that."""
+    """One watch of a client, over all streams. next_revision: it has everything before that.
+
+    next_wanted: the next event that it should get is not before that.
+    """
 
     name: str
     interest: Interest
     next_revision: int
     watcher: Watcher | None = None
+    next_wanted: int = 0
 
 
 class WatchClient(Caller):
@@ -151,13 +155,13 @@ class WatchClient(Caller):
         return [watch.next_revision for watch in self._watches]
 
     def lacks(self) -> str:
-        """What a watch should have got by now; "": nothing."""
+        """What a watch should have got by now; "": nothing. Asked often: it goes on from where it was asked last."""
         events = self.cluster.kv.events
         for watch in self._watches:
-            lacking = events.wanted(watch.interest, watch.next_revision, events.revision)
-            if lacking:
-                revisions = [event.revision for event in lacking]
-                return f"{watch.name} at node {self._node_id} lacks {revisions}"
+            first = max(watch.next_revision, watch.next_wanted)
+            watch.next_wanted = events.next_wanted(watch.interest, first)
+            if watch.next_wanted <= events.revision:
+                return f"{watch.name} at node {self._node_id} lacks revision {watch.next_wanted}"
         return ""
 
     # For the hub (kv.watch.Listener)
