@@ -1,5 +1,6 @@
 """Descriptors are kept back for the log and the store."""
 
+import os
 import resource
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import NamedTuple
 
 import pytest
 
-from raftwerk.runtime.descriptors import RESERVED, allow_many, are_scarce
+from raftwerk.runtime.descriptors import RESERVED, allow_many, are_scarce, are_used_up
 
 
 class Socket(NamedTuple):
@@ -55,6 +56,26 @@ def test_limit_counts_as_it_is_now(limits: tuple[int, int]) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (high, limits[1]))
     assert are_scarce(Connected(high - RESERVED))  # type: ignore[arg-type]
     assert not are_scarce(Connected(high - RESERVED - 1))  # type: ignore[arg-type]
+
+
+def test_before_a_handshake_all_that_are_open_count(limits: tuple[int, int]) -> None:
+    """Whatever is free below: a connection of the same burst that was refused has just given it back."""
+    held = [os.open(os.devnull, os.O_RDONLY) for _ in range(RESERVED)]
+    while len(held) > RESERVED // 2:
+        os.close(held.pop(0))
+    count = len(list(Path("/proc/self/fd").iterdir())) - 1
+    for limit, is_used_up in ((count + RESERVED, True), (count + RESERVED + 1, False)):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limits[1]))
+        assert are_used_up() is is_used_up
+    for descriptor in held:
+        os.close(descriptor)
+
+
+def test_before_a_handshake_without_any_descriptor(limits: tuple[int, int]) -> None:
+    with Path("/dev/null").open("rb") as file:
+        lowest = file.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    assert are_used_up()
 
 
 def test_server_allows_itself_what_the_system_does(limits: tuple[int, int]) -> None:

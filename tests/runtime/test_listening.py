@@ -1,15 +1,19 @@
 """Listening, and trying whether it is possible."""
 
 import asyncio
+import contextlib
 import socket
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from raftwerk.errors import UsageError
-from raftwerk.runtime.addresses import Address
+from raftwerk.runtime.addresses import Address, TlsAddress
 from raftwerk.runtime.listening import check_ports, close, listen
 from raftwerk.runtime.settings import Settings
+from raftwerk.runtime.tls import TlsFiles, server_context
+from tests.certificates import Authority
 from tests.cli.commands import taken_port
 
 ANY = Address("127.0.0.1", 0)
@@ -47,6 +51,24 @@ def test_one_that_is_taken_is_named_and_the_others_are_given_back() -> None:
         free = once.getsockname()[1]
     with taken_port() as taken:
         asyncio.run(scenario(free, taken))
+
+
+def test_handshake_that_stalls_is_ended(tmp_path: Path) -> None:
+    certificate, key = Authority(tmp_path).issue("server", 7)
+    context = server_context(TlsFiles("", str(certificate), str(key)))
+
+    async def scenario() -> None:
+        address = TlsAddress("127.0.0.1", 0)
+        servers = await listen("peer", [address], asyncio.Protocol, context, 0.05)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port_of(servers[0]))
+        writer.write(b"\x16\x03\x01")
+        async with asyncio.timeout(5):
+            with contextlib.suppress(ConnectionResetError):
+                assert await reader.read() == b""
+        writer.close()
+        close(servers)
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize("which", ["listen_client", "listen_metrics", "listen_peer"])

@@ -1,5 +1,6 @@
 """Contexts from files: handshakes in memory."""
 
+import resource
 import ssl
 from pathlib import Path
 
@@ -116,6 +117,24 @@ class TestClientCertificates:
         authority.revoke(8)
         with pytest.raises(ssl.SSLError, match="revoked"):
             shake(server, client_context(files))
+
+
+def test_no_handshake_begins_with_one_of_the_last_descriptors(authority: Authority) -> None:
+    """Its connection is closed, and that is told once. Who dials is not kept from it."""
+    server, client = server_context(files_of(authority)), trusting(authority)
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with Path("/dev/null").open("rb") as file:
+        lowest = file.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest + 20, before[1]))
+    try:
+        with capture_logs() as logs:
+            for _ in range(3):
+                with pytest.raises(OSError, match="too many connections"):
+                    shake(server, client)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    assert [entry["log_level"] for entry in logs] == ["warning"]
+    assert shake(server, client)
 
 
 def test_changed_certificate_is_read_again(authority: Authority) -> None:

@@ -5,9 +5,11 @@ then, which is the end of a node. So the last descriptors are kept back.
 """
 
 import asyncio
+import os
 import sys
 from typing import Final
 
+OPEN_FILES: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 RESERVED: Final = 64
 """For segments, snapshots, the store, and files that are read while running."""
 
@@ -24,6 +26,29 @@ def are_scarce(transport: asyncio.BaseTransport) -> bool:
         return False
     is_scarce: bool = sock.fileno() >= limit - RESERVED
     return is_scarce
+
+
+def are_used_up() -> bool:
+    """Whether only the last descriptors are free. For TLS: before its handshake a connection is known to no protocol.
+
+    Those of the same burst have theirs already, and who was refused has just given his back: near the limit all are counted.
+    """
+    if sys.platform == "win32":
+        return False
+    import resource
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limit == resource.RLIM_INFINITY:
+        return False
+    try:
+        lowest = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return True
+    os.close(lowest)
+    if lowest < limit - 2 * RESERVED:
+        return False
+    with os.scandir(OPEN_FILES) as files:
+        return sum(1 for _ in files) > limit - RESERVED
 
 
 def allow_many() -> None:

@@ -12,6 +12,8 @@ from raftwerk.runtime.settings import Settings
 
 BACKLOG: Final = 1024
 """Connections that wait to be accepted."""
+HANDSHAKE_TIMEOUT_S: Final = 10.0
+"""Of TLS: a connection that stalls before holds a descriptor no longer."""
 KEEPALIVE_S: Final = 30
 """The kernel asks a silent client after so long whether it is there,"""
 KEEPALIVE_INTERVAL_S: Final = 10
@@ -25,6 +27,7 @@ async def listen(
     addresses: Iterable[Address],
     protocol: Callable[[], asyncio.BaseProtocol],
     tls: ssl.SSLContext | None = None,
+    handshake_timeout_s: float = HANDSHAKE_TIMEOUT_S,
 ) -> list[asyncio.Server]:
     """Accept connections on all addresses. whom: client, peer or metrics. tls: for the addresses that have https.
 
@@ -33,13 +36,15 @@ async def listen(
     loop = asyncio.get_running_loop()
     servers: list[asyncio.Server] = []
     for address in addresses:
+        context = tls if address.is_tls else None
         try:
             server = await loop.create_server(
                 protocol,
                 address.host,
                 address.port,
                 backlog=BACKLOG,
-                ssl=tls if address.is_tls else None,
+                ssl=context,
+                ssl_handshake_timeout=handshake_timeout_s if context else None,
             )
         except OSError as error:
             close(servers)
