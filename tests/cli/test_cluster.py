@@ -3,12 +3,12 @@
 import os
 import signal
 import socket
-import threading
 from pathlib import Path
 
 import pytest
 
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports, is_healthy, metric
+from raftwerk.cli.stopping import Stopping
 from raftwerk.errors import UsageError
 from tests.cli.commands import is_alive, taken_port
 from tests.conftest import FAST, StartCluster, running_cluster
@@ -48,6 +48,7 @@ def test_killed_member_can_be_started_again(start_cluster: StartCluster) -> None
     cluster.start(member)
     cluster.wait_ready()
     assert member.log.read_text().count("node started") == 2, "its log goes on where it ended"
+    assert member.last_log_lines(100).count("node started") == 1
 
 
 def test_member_that_ends_at_its_start_is_reported_with_its_log(tmp_path: Path) -> None:
@@ -74,8 +75,8 @@ def test_member_that_is_late_is_reported(start_cluster: StartCluster) -> None:
 def test_wait_ends_when_somebody_wants_to_stop(tmp_path: Path) -> None:
     """Not ready yet: it returns False instead of waiting on."""
     cluster = LocalCluster(tmp_path, free_ports(3), FAST)
-    stopping = threading.Event()
-    stopping.set()
+    stopping = Stopping()
+    stopping.tell()
     cluster.start(cluster.members[0])  # alone it has no majority
     try:
         assert not cluster.wait_ready(stopping=stopping)
@@ -101,6 +102,8 @@ def test_last_log_lines(tmp_path: Path) -> None:
     member = nobody(tmp_path)
     member.log.write_bytes(b"one\ntwo\n\xff\nfour\n")
     assert member.last_log_lines(2) == "\N{REPLACEMENT CHARACTER}\nfour"
+    member.log_from = len(b"one\n")  # said by a process before
+    assert member.last_log_lines() == "two\n\N{REPLACEMENT CHARACTER}\nfour"
 
 
 def test_taken_port_is_reported_before_anything_starts(tmp_path: Path) -> None:

@@ -77,13 +77,14 @@ def test_it_starts_tells_and_stops_all(tmp_path: Path, nodes: int, number: signa
         )
         assert "  etcdctl put greeting hello" in running.output
         endpoints = ",".join(f"127.0.0.1:{client}" for client, _ in ports_of(base, nodes))
-        assert f"  raftwerk status --endpoints {endpoints}" in running.output
+        assert f"  export ETCDCTL_ENDPOINTS={endpoints}\n" in running.output
         assert running.stop(number) == 0
-        assert running.lines[-1] == "Stopped. The next start finds the data again."
+        assert running.lines[-1].startswith("Stopped. The next start finds the data in data again;")
     assert [pid for pid in pids if is_alive(pid)] == []
 
 
 def test_next_start_finds_the_data(tmp_path: Path) -> None:
+    """And how many nodes they are of, and where; another cluster does not fit into the folder."""
     base = free_base_port(3)
 
     async def put() -> None:
@@ -98,9 +99,14 @@ def test_next_start_finds_the_data(tmp_path: Path) -> None:
         running.wait_for(LAST_LINE)
         asyncio.run(put())
         running.stop(signal.SIGINT)
-    with dev(tmp_path, 3, base) as running:
+    with started("dev", "--data-dir=data", folder=tmp_path, stdin=subprocess.DEVNULL) as running:
         running.wait_for(LAST_LINE)
         assert asyncio.run(get()) == b"hello"
+        running.stop(signal.SIGINT)
+    for other in ("--nodes=5", "--base-port=3000"):
+        answer = run("dev", other, "--data-dir=data", folder=tmp_path)
+        assert answer.returncode == 1
+        assert f"data holds a cluster with --nodes 3 --base-port {base}, which" in answer.stdout
 
 
 def test_killed_nodes_are_told_of_and_started_again_with_enter(tmp_path: Path) -> None:
@@ -112,11 +118,13 @@ def test_killed_nodes_are_told_of_and_started_again_with_enter(tmp_path: Path) -
             os.write(keyboard, b"too early\n")
             victim, *rest = pids_of(running)
             os.kill(victim, signal.SIGKILL)
-            assert "node1 was killed. The others go on" in running.wait_for("killed")
+            killed = "node1 was killed. The others go on: 2 of 3 are a majority."
+            assert running.wait_for("killed") == killed
             assert all(is_alive(pid) for pid in rest)
             running.wait_for("Press Enter to start it again.")
-            for victim in rest:
-                os.kill(victim, signal.SIGKILL)
+            os.kill(rest[0], signal.SIGKILL)
+            running.wait_for("node2 was killed. 1 of 3 are no majority: nothing is written until")
+            os.kill(rest[1], signal.SIGKILL)
             running.wait_for("node3 was killed. No node is left.")
             running.wait_for("Press Enter to start them again.")
             assert "is started again" not in running.output
@@ -124,6 +132,7 @@ def test_killed_nodes_are_told_of_and_started_again_with_enter(tmp_path: Path) -
             told = [running.wait_for(f"node{number} is started again") for number in (1, 2, 3)]
             again = {int(line.split()[-1]) for line in told}
             assert again == set(children_of(running.process.pid))
+            running.wait_for(" leads now.")
             assert running.stop(signal.SIGINT) == 0
             assert [pid for pid in again if is_alive(pid)] == []
     finally:
@@ -189,7 +198,7 @@ def test_taken_port_is_reported_and_nothing_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", base + 20_000)):
         answer = run("dev", f"--base-port={base}", "--data-dir=data", folder=tmp_path)
     assert answer.returncode == 1
-    assert f"port {base + 20_000} on 127.0.0.1 is taken" in answer.stdout
+    assert f"port {base + 20_000} on 127.0.0.1 is taken (Address already" in answer.stdout
     assert list(tmp_path.iterdir()) == []
 
 

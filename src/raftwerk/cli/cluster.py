@@ -6,7 +6,6 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from raftwerk.cli.stopping import Stopping
 from raftwerk.errors import UsageError
 
 STOP_S: Final = 10.0
@@ -31,6 +31,8 @@ class Member:
     folder: Path
     log: Path
     process: subprocess.Popen[bytes] | None = None
+    log_from: int = 0
+    """Where this process's part of the log begins."""
 
     @property
     def client_url(self) -> str:
@@ -41,9 +43,10 @@ class Member:
         return self.process is not None and self.process.poll() is None
 
     def last_log_lines(self, count: int = 5) -> str:
-        """The end of its log."""
+        """The end of its log, without what processes before this one have said."""
         try:
-            return "\n".join(self.log.read_text(errors="replace").splitlines()[-count:])
+            text = self.log.read_bytes()[self.log_from :].decode(errors="replace")
+            return "\n".join(text.splitlines()[-count:])
         except OSError:
             return ""
 
@@ -78,8 +81,8 @@ class LocalCluster:
                         probe.bind(("127.0.0.1", port))
                     except OSError as error:
                         raise UsageError(
-                            f"port {port} on 127.0.0.1 is taken ({error.strerror}): stop what uses it, or choose others with "
-                            "--base-port"
+                            f"port {port} on 127.0.0.1 is taken ({error.strerror}): stop what uses it, perhaps another "
+                            "'raftwerk dev', or choose another --base-port and another --data-dir"
                         ) from error
 
     def start(self, member: Member) -> None:
@@ -107,6 +110,7 @@ class LocalCluster:
             key: value for key, value in os.environ.items() if not key.startswith("ETCD_")
         }
         with member.log.open("ab") as log:
+            member.log_from = log.tell()
             # In a session of its own: Ctrl-C goes to the parent, which stops all members in order
             member.process = subprocess.Popen(
                 command, stdout=log, stderr=log, env=environment, start_new_session=True
@@ -116,13 +120,12 @@ class LocalCluster:
         for member in self.members:
             self.start(member)
 
-    def wait_ready(self, timeout_s: float = 30.0, stopping: threading.Event | None = None) -> bool:
+    def wait_ready(self, timeout_s: float = 30.0, stopping: Stopping | None = None) -> bool:
         """Wait until every member answers linearizable reads. Raises UsageError when one ends or is late.
 
-        Returns whether they do: False when `stopping` was set before.
+        Returns whether they do: False when `stopping` was told before.
         """
         deadline = time.monotonic() + timeout_s
-        stopping = stopping or threading.Event()
         for member in self.members:
             while not is_healthy(member):
                 if not member.is_running:
@@ -133,7 +136,9 @@ class LocalCluster:
                     raise UsageError(
                         f"{member.name} is not ready after {timeout_s:.0f} s. Its log says:\n{member.last_log_lines()}"
                     )
-                if stopping.wait(POLL_S):
+                if stopping is None:
+                    time.sleep(POLL_S)
+                elif stopping.wait(POLL_S):
                     return False
         return True
 

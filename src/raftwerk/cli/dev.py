@@ -1,23 +1,33 @@
 """`raftwerk dev`: a cluster on this machine, for development."""
 
+import json
 import os
 import select
 import shutil
 import signal
 import sys
 import termios
-import threading
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from rich.console import Console
 from rich.markup import escape
 
 from raftwerk.cli.cluster import LocalCluster, Member
+from raftwerk.cli.stopping import Stopping
 from raftwerk.errors import RaftwerkError, UsageError
 
 NODES_MAX = 7
 STDIN: Final = 0
+SHAPE: Final = "dev.json"
+"""In the data folder: what cluster it is of."""
+
+
+class Shape(NamedTuple):
+    """Of a cluster: its members cannot be others, nor be found elsewhere, later on."""
+
+    nodes: int
+    base_port: int
 
 
 def ports_of(base_port: int, nodes: int) -> list[tuple[int, int]]:
@@ -35,34 +45,55 @@ def ports_of(base_port: int, nodes: int) -> list[tuple[int, int]]:
     return [(port, port + 1) for port in clients]
 
 
-def run(nodes: int, data_dir: Path, base_port: int) -> int:
+def run(nodes: int | None, data_dir: Path, base_port: int | None) -> int:
     """Start, tell, wait for Ctrl-C, stop. Returns the exit code: 0 after Ctrl-C, 1 when the cluster could not start or ended.
 
-    nodes: 1 to 7. data_dir: one folder and one log file for each node are in it. base_port: see ports_of.
+    nodes: 1 to 7. data_dir: one folder and one log file for each node are in it. base_port: see ports_of. None: as in data_dir.
     """
     console = Console(highlight=False, soft_wrap=True)
-    stopping = threading.Event()
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # a closed terminal too
-        signal.signal(number, lambda *_: stopping.set())
+    stopping = Stopping((signal.SIGINT, signal.SIGTERM, signal.SIGHUP))  # a closed terminal too
     cluster: LocalCluster | None = None
     try:
-        cluster = LocalCluster(data_dir.absolute(), ports_of(base_port, nodes))
+        shape = _shape(data_dir, nodes, base_port)
+        cluster = LocalCluster(data_dir.absolute(), ports_of(shape.base_port, shape.nodes))
         cluster.check_ports()
         console.print(
-            f"Starting {nodes} node{'s' if nodes > 1 else ''}; data and logs are in {escape(str(data_dir))} ..."
+            f"Starting {shape.nodes} node{'s' if shape.nodes > 1 else ''}; data and logs are in {escape(str(data_dir))} ..."
         )
         cluster.start_all()
-        if cluster.wait_ready(stopping=stopping):
-            _tell(console, cluster, cluster.wait_leader())
-            _watch(console, cluster, stopping)
-    except RaftwerkError as error:
+        is_ready = cluster.wait_ready(stopping=stopping)
+        (data_dir / SHAPE).write_text(json.dumps(shape._asdict()))
+        if is_ready:
+            leader = cluster.wait_leader()
+            _tell(console, cluster, leader)
+            _watch(console, cluster, leader, stopping)
+    except (RaftwerkError, OSError) as error:
         console.print(f"[red]raftwerk dev:[/red] {escape(str(error))}")
         return 1
     finally:
         if cluster is not None:
             cluster.stop_all()
-    console.print("Stopped. The next start finds the data again.")
+    kept = escape(str(data_dir))
+    console.print(
+        f"Stopped. The next start finds the data in {kept} again; without it, it begins anew."
+    )
     return 0
+
+
+def _shape(data_dir: Path, nodes: int | None, base_port: int | None) -> Shape:
+    """What is asked for, or is there. Raises UsageError when these are two things."""
+    try:
+        made = Shape(**json.loads((data_dir / SHAPE).read_text()))
+    except (OSError, ValueError, TypeError):
+        made = None
+    default = made or Shape(nodes=3, base_port=2379)
+    asked = Shape(default.nodes if nodes is None else nodes, base_port or default.base_port)
+    if made is not None and asked != made:
+        raise UsageError(
+            f"{data_dir} holds a cluster with --nodes {made.nodes} --base-port {made.base_port}, which cannot change: leave both "
+            "out, or choose another --data-dir"
+        )
+    return asked
 
 
 def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:
@@ -78,21 +109,24 @@ def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:
     console.print(f"\n[green]{leader.name} leads.[/green] In another terminal, type:\n")
     if shutil.which("raftwerk") is None:
         console.print(f"  source {escape(str(Path(sys.prefix) / 'bin' / 'activate'))}")
+    console.print(f"  export ETCDCTL_ENDPOINTS={endpoints}")
     console.print("  raftwerk put greeting hello")
     console.print(f"  raftwerk get greeting --endpoints 127.0.0.1:{other}")
-    console.print(f"  raftwerk status --endpoints {endpoints}")
+    console.print("  raftwerk status")
     console.print("or with etcd's own client:")
     console.print("  export ETCDCTL_API=3")
     console.print("  etcdctl put greeting hello")
-    console.print(f"  etcdctl --endpoints {endpoints} endpoint status -w table")
+    console.print("  etcdctl endpoint status -w table")
     assert leader.process is not None
     console.print("and see what happens when the leader dies:")
     console.print(f"  kill -9 {leader.process.pid}")
-    console.print(f"  raftwerk put greeting again --endpoints {endpoints}")
+    console.print("  raftwerk put greeting again")
     console.print("\nCtrl-C stops everything.")
 
 
-def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -> None:
+def _watch(
+    console: Console, cluster: LocalCluster, leader: Member | None, stopping: Stopping
+) -> None:
     """Until told to stop: report members that end, and start them again when the user presses Enter at a terminal.
 
     Raises UsageError when all have ended, and nobody is there to press it.
@@ -100,11 +134,11 @@ def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -
     gone: list[Member] = []
     while not stopping.wait(0.2):
         new = [each for each in cluster.members if not each.is_running and each not in gone]
-        gone += new
-        is_last = len(gone) == len(cluster.members)
         for member in new:
-            _tell_end(console, member, is_last=is_last)
-        if is_last and not _has_keyboard():
+            gone.append(member)
+            _tell_end(console, member, len(gone), len(cluster.members))
+        leader = None if leader in gone else leader
+        if len(gone) == len(cluster.members) and not _has_keyboard():
             raise UsageError("all nodes have ended")
         if new:
             _offer(console, gone)
@@ -116,19 +150,35 @@ def _watch(console: Console, cluster: LocalCluster, stopping: threading.Event) -
                     f"[green]{member.name} is started again[/green], pid {member.process.pid}"
                 )
             gone.clear()
+        if leader is None and _is_majority(len(gone), len(cluster.members)):
+            leader = cluster.leader()
+            if leader is not None:
+                console.print(f"[green]{leader.name} leads now.[/green]")
 
 
-def _tell_end(console: Console, member: Member, *, is_last: bool) -> None:
+def _is_majority(gone: int, nodes: int) -> bool:
+    """Whether those are one that are not gone."""
+    return nodes - gone > nodes // 2
+
+
+def _tell_end(console: Console, member: Member, gone: int, nodes: int) -> None:
     assert member.process is not None
     code = member.process.returncode
     if code == -signal.SIGKILL:
-        rest = "No node is left." if is_last else "The others go on while they are a majority."
-        console.print(f"[yellow]{member.name} was killed.[/yellow] {rest}")
+        console.print(f"[yellow]{member.name} was killed.[/yellow] {_what_is_left(gone, nodes)}")
     else:
         console.print(
-            f"[yellow]{member.name} ended (exit code {code}).[/yellow] Its log ends with:"
+            f"[yellow]{member.name} ended (exit code {code}).[/yellow] {_what_is_left(gone, nodes)} Its log ends with:"
         )
         console.print(member.last_log_lines(), markup=False)
+
+
+def _what_is_left(gone: int, nodes: int) -> str:
+    if gone == nodes:
+        return "No node is left."
+    if _is_majority(gone, nodes):
+        return f"The others go on: {nodes - gone} of {nodes} are a majority."
+    return f"{nodes - gone} of {nodes} are no majority: nothing is written until more are there."
 
 
 def _offer(console: Console, gone: list[Member]) -> None:

@@ -140,13 +140,18 @@ def serve_command(context: typer.Context) -> None:
 
 @app.command("dev")
 def dev_command(
-    nodes: Annotated[int, typer.Option(help="How many nodes.")] = 3,
+    nodes: Annotated[
+        int | None, typer.Option(help="How many nodes; 3, or as many as the data are of.")
+    ] = None,
     data_dir: Annotated[Path, typer.Option(help="Data and logs; kept for the next start.")] = Path(
         "raftwerk-data"
     ),
     base_port: Annotated[
-        int, typer.Option(help="Client port of the first node; the others: +20000, +30000, ...")
-    ] = 2379,
+        int | None,
+        typer.Option(
+            help="Client port of the first node; 2379, or as it was. The others: +20000, +30000, ..."
+        ),
+    ] = None,
 ) -> None:
     """Run a cluster of real processes on this machine, until Ctrl-C."""
     from raftwerk.cli import dev

@@ -1,0 +1,48 @@
+"""Signals, at any moment."""
+
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from raftwerk.cli.stopping import Stopping
+
+SIGNALS_AT_ANY_MOMENT = """
+import signal
+from raftwerk.cli.stopping import Stopping
+heard = []
+class Counting(Stopping):
+    def _hear(self, number, frame):
+        heard.append(number)
+        super()._hear(number, frame)
+stopping = Counting([signal.SIGALRM])
+signal.setitimer(signal.ITIMER_REAL, 0.001, 0.0003)
+while len(heard) < 500:
+    stopping.wait(0.00005)
+signal.setitimer(signal.ITIMER_REAL, 0)
+"""
+
+
+@contextmanager
+def handlers_kept(number: signal.Signals) -> Iterator[None]:
+    before = signal.getsignal(number)
+    try:
+        yield
+    finally:
+        signal.signal(number, before)
+
+
+def test_it_waits_until_a_signal_comes_and_not_after_that() -> None:
+    with handlers_kept(signal.SIGUSR1):
+        stopping = Stopping([signal.SIGUSR1])
+        assert not stopping.wait(0.001)
+        signal.raise_signal(signal.SIGUSR1)
+        assert stopping.wait(60.0)
+        signal.raise_signal(signal.SIGUSR1)
+        assert stopping.wait(60.0)
+
+
+def test_signal_at_any_moment_of_a_wait() -> None:
+    """It never waits for itself."""
+    subprocess.run([sys.executable, "-c", SIGNALS_AT_ANY_MOMENT], timeout=20.0, check=True)
