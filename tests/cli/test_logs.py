@@ -21,6 +21,8 @@ try:
 except ZeroDivisionError as error:
     log.critical("critical", exc_info=error)
 logging.getLogger("library").warning("of a library")
+logging.getLogger("uvicorn.error").warning("of a client")
+logging.getLogger("uvicorn.error").error("of the server")
 """
 
 
@@ -84,3 +86,10 @@ def test_exception_is_within_its_line() -> None:
 
 def test_warnings_of_libraries_are_shown() -> None:
     assert any("of a library" in line for line in lines("error"))
+
+
+def test_mistakes_of_http_clients_are_not() -> None:
+    """They are answered; there may be any number of them."""
+    shown = lines("info")
+    assert any("of the server" in line for line in shown)
+    assert not any("of a client" in line for line in shown)

@@ -10,6 +10,7 @@ import uvloop
 
 from raftwerk.raft.messages import Message
 from raftwerk.raft.types import NodeId
+from raftwerk.runtime.complaints import Complaints
 from raftwerk.runtime.connection import Inbound, Outbound
 from raftwerk.wire.frame import encode_frame
 from raftwerk.wire.handshake import AnswerReader, Refused, Stream, Welcome, encode_hello
@@ -74,6 +75,7 @@ class Owner:
         self.received: list[tuple[NodeId, list[Message]]] = []
         self.closed: list[tuple[NodeId | None, bool]] = []
         self.judged: list[tuple[NodeId, str]] = []
+        self.complaints = Complaints()
 
     def meet(self, peer: NodeId, life: int) -> bool:
         if life == FULL_DISK:

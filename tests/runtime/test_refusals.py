@@ -1,6 +1,7 @@
 """What the log tells of peers that are not welcome."""
 
 import asyncio
+import contextlib
 
 from structlog.testing import capture_logs
 
@@ -42,6 +43,23 @@ def test_who_comes_and_is_refused_is_logged_once_until_that_changes() -> None:
                 told.append([log["reason"][:7] for log in logs if log["event"] == "refused a peer"])
         cluster, receiver = ["cluster"], ["the pee"]
         assert told == [cluster, [], cluster, [], receiver, [], [], receiver]
+
+    run(body)
+
+
+def test_who_speaks_another_protocol_is_told_of_once_in_a_while() -> None:
+    async def body() -> None:
+        here = free_address()
+        async with links_to([NOWHERE]) as (links, _):
+            await links.listen([here])
+            with capture_logs() as logs:
+                for noise in (b"GET / HTTP/1.1\r\n\r\n", b"\x16\x03\x01" + bytes(20), bytes(9)):
+                    reader, writer = await asyncio.open_connection(*here)
+                    writer.write(noise)
+                    with contextlib.suppress(ConnectionResetError):
+                        assert await reader.read() == b""
+                    writer.close()
+        assert [log["event"] for log in logs] == ["peer connection ended"]
 
     run(body)
 

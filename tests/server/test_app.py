@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
+from structlog.testing import capture_logs
 
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
@@ -214,6 +215,22 @@ class Unread:
 
     def abort(self) -> None:
         self.is_aborted = True
+
+
+def test_client_that_wants_tls_is_told_of_once_in_a_while() -> None:
+    async def test(port: Port) -> None:
+        with capture_logs() as logs:
+            for data in (b"\x16\x03\x01\x02\x00", b"\x16\x03\x01", b"GET / HTTP/1.1\r\n"):
+                sniffer = Sniffer(port.server, port.server.choose)
+                transport = FakeTransport()
+                sniffer.connection_made(transport)
+                sniffer.data_received(data)
+                transport.protocol.connection_lost(None)
+        assert [log["event"] for log in logs if "TLS" in log["event"]] == [
+            "a client wants TLS on a port without it: see --listen-client-urls"
+        ]
+
+    serve(test)
 
 
 def test_what_clients_do_not_read_is_bounded_over_all_connections() -> None:

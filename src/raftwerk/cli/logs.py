@@ -30,3 +30,5 @@ def configure(level: str, log_format: str) -> None:
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+    # What clients send wrongly is answered to them: one could fill the disk with it
+    logging.getLogger("uvicorn.error").setLevel(logging.ERROR)

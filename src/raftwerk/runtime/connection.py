@@ -10,6 +10,7 @@ import structlog
 from raftwerk.errors import PeerProtocolError
 from raftwerk.raft.messages import Message
 from raftwerk.raft.types import NodeId
+from raftwerk.runtime.complaints import Complaints
 from raftwerk.runtime.descriptors import are_scarce
 from raftwerk.wire.codec import decode
 from raftwerk.wire.frame import FrameDecoder
@@ -122,6 +123,7 @@ class InboundOwner(Protocol):
 
     cluster_id: int
     node_id: NodeId
+    complaints: Complaints
 
     def meet(self, peer: NodeId, life: int) -> bool:
         """Whether it is the life that was met before, or the first; remembered from now on. Raises OSError."""
@@ -170,7 +172,9 @@ class Inbound(asyncio.Protocol):
                 if messages or data:
                     self._owner.on_messages(self._hello.sender, messages, len(data))
         except PeerProtocolError as error:
-            log.warning("peer connection ended", reason=str(error), peer=self._peer_name())
+            self._owner.complaints.warn(
+                "peer connection ended", reason=str(error), peer=self._peer_name()
+            )
             self.close()
 
     def _greet(self, reader: HelloReader, data: bytes) -> None:

@@ -9,6 +9,8 @@ import os
 import sys
 from typing import Final
 
+TOO_MANY: Final = "too many connections: the process may open no more files (ulimit -n)"
+"""What the operator is told of connections that are closed for it."""
 OPEN_FILES: Final = "/proc/self/fd" if sys.platform == "linux" else "/dev/fd"
 RESERVED: Final = 64
 """For segments, snapshots, the store, and files that are read while running."""

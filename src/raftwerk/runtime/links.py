@@ -17,6 +17,7 @@ from raftwerk.raft.messages import InstallSnapshot, Message
 from raftwerk.raft.types import NodeId
 from raftwerk.runtime import listening
 from raftwerk.runtime.addresses import Address
+from raftwerk.runtime.complaints import Complaints
 from raftwerk.runtime.connection import Inbound, Outbound
 from raftwerk.runtime.tls_setup import PeerTls
 from raftwerk.wire.codec import encode
@@ -189,6 +190,7 @@ class Links:
         life, meet: of this node's data folder; whether the one that a peer tells is welcome (see lives.py).
         on_failed: a link ended for a reason that is none (a bug of ours): the node must not go on without it.
         """
+        self.complaints = Complaints()
         self.tls = tls
         self.life = life
         self.meet = meet

@@ -5,7 +5,6 @@ that moment (one is replaced before the other, say), the last good ones stay in 
 """
 
 import ssl
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,13 +13,11 @@ from typing import Any, Final
 import structlog
 
 from raftwerk.errors import UsageError
-from raftwerk.runtime.descriptors import are_used_up
+from raftwerk.runtime.complaints import Complaints
+from raftwerk.runtime.descriptors import TOO_MANY, are_used_up
 
 log = structlog.get_logger()
 
-TOO_MANY: Final = "too many connections: the process may open no more files (ulimit -n)"
-WARNING_S: Final = 10.0
-"""At most so often it is said that there are too many connections."""
 VERSIONS: Final = {"TLS1.2": ssl.TLSVersion.TLSv1_2, "TLS1.3": ssl.TLSVersion.TLSv1_3}
 
 Stamp = tuple[tuple[int, int, int], ...]
@@ -77,7 +74,7 @@ class ReloadedContext(ssl.SSLContext):
     _files: tuple[str, ...]
     _stamp: Stamp
     _newest: ssl.SSLContext
-    _warned_at: float
+    _complaints: Complaints
     _trouble: str
     """Why the files cannot be used now; said once, not at each connection."""
 
@@ -91,7 +88,7 @@ class ReloadedContext(ssl.SSLContext):
             context._stamp = context._look()
             context._newest = build()
             context._trouble = ""
-            context._warned_at = -WARNING_S
+            context._complaints = Complaints()
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
             raise UsageError(
                 f"the TLS files {', '.join(context._files)} cannot be used: {error}"
@@ -126,15 +123,9 @@ class ReloadedContext(ssl.SSLContext):
     def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
         """Begin a handshake. Raises OSError, which closes the connection, when descriptors for connections are used up."""
         if kwargs.get("server_side") and are_used_up():
-            self._warn_of_many()
+            self._complaints.warn(TOO_MANY)
             raise OSError(TOO_MANY)
         return self._current().wrap_bio(*args, **kwargs)
-
-    def _warn_of_many(self) -> None:
-        now = time.monotonic()
-        if now >= self._warned_at + WARNING_S:
-            self._warned_at = now
-            log.warning(TOO_MANY)
 
 
 def server_context(files: TlsFiles, protocols: Sequence[str] = ()) -> ssl.SSLContext:

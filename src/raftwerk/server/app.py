@@ -10,13 +10,12 @@ import time
 from collections.abc import Callable
 from typing import Final, cast
 
-import structlog
-
 from raftwerk.http2.frames import PREFACE
 from raftwerk.http2.server import Limits
 from raftwerk.runtime import listening
 from raftwerk.runtime.background import BackgroundThread
-from raftwerk.runtime.descriptors import are_scarce
+from raftwerk.runtime.complaints import Complaints
+from raftwerk.runtime.descriptors import TOO_MANY, are_scarce
 from raftwerk.runtime.tls_setup import client_port
 from raftwerk.server.alarms import Alarms
 from raftwerk.server.auth_guard import Guard
@@ -45,14 +44,12 @@ from raftwerk.server.port import Node
 from raftwerk.server.slices import Slices
 from raftwerk.server.watch_service import WatchService
 
-log = structlog.get_logger()
-
 SNIFF_BYTES: Final = 4
 """Of the preface: the method PRI is HTTP/2's alone (RFC 9113, section 3.4)."""
 SNIFF_TIMEOUT_S: Final = 10.0
 """A connection that has not said what it speaks by then is closed."""
-WARNING_S: Final = 10.0
-"""Between two warnings."""
+TLS_RECORD: Final = b"\x16\x03"
+"""With which a TLS client begins."""
 DRAIN_S: Final = 1.0
 GRPC_OVERHEAD_BYTES: Final = 512 * 1024
 """A received message may be larger than the request it carries by so much (etcd's allowance)."""
@@ -69,7 +66,7 @@ class Server:
         self._backlog = Backlog()
         self._intake = Intake(self._loop)
         self._servers: list[asyncio.Server] = []
-        self._warned_at = -WARNING_S
+        self._complaints = Complaints()
         slices = Slices(self._loop)
         alarms = Alarms(node, self._loop)
         kv = KvService(node, self._loop, slices, alarms.refuse_growth)
@@ -184,18 +181,17 @@ class Server:
 
     def on_refused(self) -> None:
         """A connection was closed for want of descriptors."""
-        self._warn("too many connections: the process may open no more files (ulimit -n)")
+        self._complaints.warn(TOO_MANY)
+
+    def on_tls(self) -> None:
+        """A client spoke TLS where it is not spoken."""
+        self._complaints.warn("a client wants TLS on a port without it: see --listen-client-urls")
 
     def on_waiting(self, connection: Holder, waiting_bytes: int) -> None:
         if self._backlog.tell(connection, waiting_bytes):
-            self._warn(
+            self._complaints.warn(
                 "clients do not read their answers: the connection with most of them is closed"
             )
-
-    def _warn(self, text: str) -> None:
-        if self._loop.time() >= self._warned_at + WARNING_S:
-            self._warned_at = self._loop.time()
-            log.warning(text)
 
     def on_bytes(self, received: int, sent: int) -> None:
         self._traffic.received_bytes += received
@@ -231,6 +227,8 @@ class Sniffer(asyncio.Protocol):
         is_http2 = self._data[:size] == PREFACE[:size]
         if is_http2 and size < SNIFF_BYTES:
             return  # it might still become something else
+        if self._data.startswith(TLS_RECORD):
+            self._server.on_tls()
         transport = self._transport
         assert self._timeout is not None
         self._timeout.cancel()
