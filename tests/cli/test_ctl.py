@@ -9,6 +9,8 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
+from raftwerk.api.rpc_pb2 import ResponseHeader, StatusResponse
+from raftwerk.cli.ctl import _status_row
 from raftwerk.cli.main import app
 from tests.cli.commands import run
 from tests.conftest import running_cluster
@@ -230,6 +232,17 @@ def test_status_shows_every_endpoint_and_is_1_if_one_does_not_answer(endpoint: s
     assert [endpoint in rows[0], "leader" in rows[0]] == [True, True]
     assert NOBODY in rows[1]
     assert "cannot be reached" in rows[1]
+
+
+def test_status_tells_learners_from_followers_and_that_nobody_leads() -> None:
+    header = ResponseHeader(member_id=255)
+    learner = StatusResponse(header=header, version="3.5.1", leader=2, isLearner=True)
+    assert _status_row("a:1", learner)[:4] == ("a:1", "ff", "3.5.1", "learner")
+    follower = StatusResponse(header=header)
+    assert (_status_row("a:1", follower)[3], _status_row("a:1", follower)[-1]) == (
+        "follower",
+        "no leader",
+    )
 
 
 def test_table_in_a_pipe_is_whole(endpoint: str, tmp_path: Path) -> None:

@@ -32,6 +32,7 @@ def test_compact(live_endpoint: str) -> None:
 def test_members(etcd_endpoint: str) -> None:
     added = output_of("member add http://127.0.0.1:1 --learner", endpoint=etcd_endpoint)
     member = added.split()[1]
+    assert added.endswith(",NAME=http://127.0.0.1:1\n")
     assert raftwerk(f"member promote {member}", endpoint=etcd_endpoint).exit_code == 2
     shown = output_of("member list", endpoint=etcd_endpoint)
     assert {member, "learner", "http://127.0.0.1:1", "voter"} <= set(shown.split())
@@ -84,7 +85,11 @@ def test_users_and_roles(etcd_endpoint: str) -> None:
     assert output_of("auth status", endpoint=etcd_endpoint, user=root) == "enabled\n"
     assert output_of("user list", endpoint=etcd_endpoint, user=root).split() == ["guest", "root"]
     assert output_of("user get guest", endpoint=etcd_endpoint, user=root) == "reader\n"
-    assert output_of("role get reader", endpoint=etcd_endpoint, user=root) == "READ open/ open0\n"
+    assert (
+        output_of("role get reader", endpoint=etcd_endpoint, user=root) == "READ open/ --prefix\n"
+    )
+    detail = output_of("user get guest --detail", endpoint=etcd_endpoint, user=root)
+    assert detail == "reader\n  READ open/ --prefix\n"
     permissions = output_of("role get reader --json", endpoint=etcd_endpoint, user=root)
     assert json.loads(permissions) == [
         {"permType": "READ", "key": "b3Blbi8=", "range_end": "b3BlbjA="}
@@ -101,6 +106,10 @@ def test_users_and_roles(etcd_endpoint: str) -> None:
     for command in (
         "user passwd guest --new-user-password=other",
         "role revoke-permission reader open/ --prefix",
+        "role grant-permission reader write a --from-key",
+        "role revoke-permission reader a --from-key",
+        "role grant-permission reader write a b",
+        "role revoke-permission reader a b",
         "user revoke-role guest reader",
         "role delete reader",
         "user delete guest",

@@ -4,6 +4,7 @@ import asyncio
 import socket
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import typer
@@ -17,6 +18,7 @@ from raftwerk.cli.ctl_shell import (
     key_range,
     lease_id,
     member_id,
+    range_text,
 )
 from raftwerk.cli.main import app
 from raftwerk.client import CallFailed, Client
@@ -230,3 +232,18 @@ def test_nothing_that_listens_is_told_at_once_with_what_to_do() -> None:
         assert "'raftwerk serve'" in str(caught.value)
         server.listen()
         asyncio.run(check_running([nobody, f"http://{somebody}"]))
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ({"key": "a"}, "a"),
+        ({"key": "a", "end": "c"}, "a c"),
+        ({"key": "job/", "prefix": True}, "job/ --prefix"),
+        ({"key": "a", "from_key": True}, "a --from-key"),
+        ({"key": "", "prefix": True}, '"" --prefix'),
+        ({"key": "", "from_key": True}, '"" --prefix'),
+    ],
+)
+def test_range_is_told_as_it_is_asked_for(said: dict[str, Any], told: str) -> None:
+    assert range_text(*key_range(**said)) == told

@@ -184,8 +184,11 @@ def status(shell: Shell, as_json: AsJson = False) -> None:
                 told = {"error": str(answer)} if isinstance(answer, CallError) else as_dict(answer)
                 print(json.dumps({"endpoint": endpoint, **told}))
         else:
-            columns = ("endpoint", "member", "role", "term", "index", "applied", "store", "problem")
-            print_table(columns, [_status_row(endpoint, answer) for endpoint, answer in answers])
+            columns = ("endpoint", "member", "version", "role", "term", "index", "applied", "store")
+            print_table(
+                (*columns, "problem"),
+                [_status_row(endpoint, answer) for endpoint, answer in answers],
+            )
         return int(any(isinstance(answer, CallError) for _, answer in answers))
 
     def run() -> int:
@@ -199,14 +202,17 @@ def _status_row(
     endpoint: str, answer: rpc_pb2.StatusResponse | CallError
 ) -> tuple[str | tuple[str, str], ...]:
     if isinstance(answer, CallError):
-        return (endpoint, *[""] * 6, (str(answer), "red"))
+        return (endpoint, *[""] * 7, (str(answer), "red"))
+    is_leader = answer.leader == answer.header.member_id
+    problems = [] if answer.leader or answer.errors else ["no leader"]
     return (
         endpoint,
         f"{answer.header.member_id:x}",
-        "leader" if answer.leader == answer.header.member_id else "follower",
+        answer.version,
+        "learner" if answer.isLearner else "leader" if is_leader else "follower",
         str(answer.raftTerm),
         str(answer.raftIndex),
         str(answer.raftAppliedIndex),
         f"{answer.dbSize / 1e6:.1f} MB",
-        ", ".join(answer.errors),
+        ", ".join([*answer.errors, *problems]),
     )

@@ -1,7 +1,6 @@
 """Commands for people who look after a cluster: compact, snapshot, member, alarm, user, role, auth."""
 
 import json
-import os
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Annotated, Final, TypeVar
 
@@ -12,14 +11,17 @@ from raftwerk.cli.completion import one_of
 from raftwerk.cli.ctl_shell import (
     INT64_MAX,
     AsJson,
+    End,
+    FromKey,
     Prefix,
     Shell,
     as_dict,
     connected,
+    key_range,
     member_id,
     print_json_list,
     print_table,
-    text_of,
+    range_text,
 )
 from raftwerk.client import Client
 
@@ -131,7 +133,10 @@ def member_add(
 
     async def action(client: Client) -> int:
         response = await client.members.add(peer_urls.split(","), is_learner=learner)
-        print(f"member {response.member.ID:x} added")
+        print(f"member {response.member.ID:x} added; start it with")
+        urls = [f"{one.name or 'NAME'}={url}" for one in response.members for url in one.peerURLs]
+        print(f"  --name=NAME --initial-advertise-peer-urls={peer_urls}")
+        print(f"  --initial-cluster-state=existing --initial-cluster={','.join(urls)}")
         return 0
 
     shell.run(action)
@@ -221,9 +226,28 @@ def user_list(shell: Shell, as_json: AsJson = False) -> None:
 
 @user.command("get")
 @connected
-def user_get(shell: Shell, name: str, as_json: AsJson = False) -> None:
+def user_get(
+    shell: Shell,
+    name: str,
+    detail: Annotated[bool, typer.Option("--detail", help="What they may do, too.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """The roles of a user."""
-    _show(shell, lambda client: client.auth.user_roles(name), as_json)
+    if detail and as_json:
+        raise typer.BadParameter("--detail is not for --json")
+
+    async def action(client: Client) -> int:
+        roles = await client.auth.user_roles(name)
+        if as_json:
+            print_json_list(roles)
+            return 0
+        for role in roles:
+            print(role)
+            for one in await client.auth.role_permissions(role) if detail else ():
+                print(f"  {_permission_text(one)}")
+        return 0
+
+    shell.run(action)
 
 
 @user.command("passwd")
@@ -280,7 +304,7 @@ def role_list(shell: Shell, as_json: AsJson = False) -> None:
 @role.command("get")
 @connected
 def role_get(shell: Shell, name: str, as_json: AsJson = False) -> None:
-    """What a role may do: kind, key, end of the range."""
+    """What a role may do: kind, and keys as they are granted."""
 
     async def action(client: Client) -> int:
         found = await client.auth.role_permissions(name)
@@ -288,7 +312,7 @@ def role_get(shell: Shell, name: str, as_json: AsJson = False) -> None:
             print(json.dumps([{"permType": _kind(one), **as_dict(one)} for one in found]))
         else:
             for one in found:
-                print(f"{_kind(one)} {text_of(one.key)} {text_of(one.range_end)}".rstrip())
+                print(_permission_text(one))
         return 0
 
     shell.run(action)
@@ -296,6 +320,10 @@ def role_get(shell: Shell, name: str, as_json: AsJson = False) -> None:
 
 def _kind(one: auth_pb2.Permission) -> str:
     return auth_pb2.Permission.Type.Name(one.permType)
+
+
+def _permission_text(one: auth_pb2.Permission) -> str:
+    return f"{_kind(one)} {range_text(one.key, one.range_end)}"
 
 
 @role.command("grant-permission")
@@ -307,26 +335,37 @@ def role_grant(
         str, typer.Argument(help="read, write or readwrite", autocompletion=one_of(KINDS))
     ],
     key: str,
+    end: End = None,
     prefix: Prefix = False,
+    from_key: FromKey = False,
 ) -> None:
-    """Let a role read or write a key, or all with a prefix."""
+    """Let a role read or write a key, or a range."""
     if kind.lower() not in KINDS:
-        raise typer.BadParameter(f"{kind!r} is none of read, write, readwrite")
+        raise typer.BadParameter(f"{kind!r} is none of {', '.join(KINDS)}")
+    keys = key_range(key, end, prefix=prefix, from_key=from_key)
     _do(
         shell,
-        f"role {name} may {kind} {key}",
-        lambda client: client.auth.role_grant(name, kind.upper(), os.fsencode(key), prefix=prefix),
+        f"role {name} may {kind} {range_text(*keys)}",
+        lambda client: client.auth.role_grant(name, kind.upper(), *keys),
     )
 
 
 @role.command("revoke-permission")
 @connected
-def role_revoke(shell: Shell, name: str, key: str, prefix: Prefix = False) -> None:
-    """Not any more."""
+def role_revoke(
+    shell: Shell,
+    name: str,
+    key: str,
+    end: End = None,
+    prefix: Prefix = False,
+    from_key: FromKey = False,
+) -> None:
+    """Not any more. The range has to be the one that was granted."""
+    keys = key_range(key, end, prefix=prefix, from_key=from_key)
     _do(
         shell,
-        f"role {name} may not use {key} any more",
-        lambda client: client.auth.role_revoke(name, os.fsencode(key), prefix=prefix),
+        f"role {name} may not use {range_text(*keys)} any more",
+        lambda client: client.auth.role_revoke(name, *keys),
     )
 
 

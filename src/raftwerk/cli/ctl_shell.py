@@ -26,7 +26,7 @@ from raftwerk.cli import go_duration
 from raftwerk.client import Client, OutcomeUnknown
 from raftwerk.client.channel import CONNECT_TIMEOUT_S
 from raftwerk.client.endpoints import parse_endpoint
-from raftwerk.client.ranges import FROM_KEY, bounds
+from raftwerk.client.ranges import FROM_KEY, bounds, prefix_end
 from raftwerk.errors import RaftwerkError, UsageError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
@@ -240,6 +240,17 @@ def key_range(
     if from_key:
         return start or FROM_KEY, FROM_KEY
     return bounds(start, os.fsencode(end or ""), prefix=prefix)
+
+
+def range_text(key: bytes, range_end: bytes) -> str:
+    """As it is asked for: KEY, KEY END, KEY --prefix or KEY --from-key."""
+    if (key, range_end) == (FROM_KEY, FROM_KEY):
+        return '"" --prefix'
+    if range_end == FROM_KEY:
+        return f"{text_of(key)} --from-key"
+    if range_end and range_end == prefix_end(key):
+        return f"{text_of(key)} --prefix"
+    return f"{text_of(key)} {text_of(range_end)}".rstrip()
 
 
 def as_dict(message: Message) -> dict[str, Any]:
