@@ -138,6 +138,8 @@ class SimJournal:
         self._jobs.popleft()
         self._is_busy = False
         self._stage()
+        if self._wal.is_spare_taken:  # under load no tick finds the journal idle
+            self._add(self._wal.reserve())
         self._work()
         if job.last_ticket:
             self._on_persisted(job.last_ticket)

@@ -1,4 +1,4 @@
-"""Mutants of comparisons of terms and of what is durable that have no famous name."""
+"""Mutants of comparisons of terms, of what is durable, and of who has room that have no famous name."""
 
 from typing import Final
 
@@ -126,5 +126,20 @@ COMPARISONS: Final = (
         "while state.memberships[-1][0] >= index and len(state.memberships) > 1:",
         "while False:",
         scenario="ConfigurationRolledBack",
+    ),
+    # Room on the disk
+    Mutant(
+        "leader-stays-on-a-full-disk",
+        "raft.transfer:tick",
+        "if state.has_room:",
+        "if True:",
+        scenario="AFullDisk",
+    ),
+    Mutant(
+        "leadership-taken-on-a-full-disk",
+        "raft.transfer:receive",
+        "state.has_room and request_vote.may_campaign(state)",
+        "request_vote.may_campaign(state)",
+        scenario="AFullDisk",
     ),
 )

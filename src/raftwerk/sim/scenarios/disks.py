@@ -116,14 +116,9 @@ def many_segments(stage: Stage) -> None:
 
 
 def a_full_disk(stage: Stage) -> None:
-    """The leader's disk is full: it hands over (thesis 3.10), and writes go on. When all are full, one leads on, for reads."""
+    """When all disks are full, one leads on, for reads. When the leader's is, it hands over (thesis 3.10), and writes go on."""
     nodes = stage.cluster.nodes
     stage.agree(nodes=3)
-    full = stage.one_leader()
-    nodes[full].disk.is_full = True
-    _write_until(stage, lambda: stage.one_leader() != full)
-    for _ in range(10):
-        stage.agree(nodes=2, size=500)
     for node in nodes.values():
         node.disk.is_full = True
     _write_until(stage, lambda: not any(node.state.has_room for node in nodes.values()))
@@ -135,6 +130,13 @@ def a_full_disk(stage: Stage) -> None:
     assert answers == [None]
     for node in nodes.values():
         node.disk.is_full = False
+    stage.agree(nodes=3)
+    full = stage.one_leader()
+    nodes[full].disk.is_full = True
+    _write_until(stage, lambda: stage.one_leader() != full)
+    for _ in range(10):
+        stage.agree(nodes=2, size=500)
+    nodes[full].disk.is_full = False
     stage.agree(nodes=3)
 
 
