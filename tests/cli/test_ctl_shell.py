@@ -1,7 +1,9 @@
 """What commands share: who asks, and numbers in hex."""
 
 import asyncio
+import signal
 import socket
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,7 @@ from raftwerk.client import CallFailed, Client
 from raftwerk.errors import UsageError
 from tests.certificates import Authority
 from tests.cli.commands import at_terminal
+from tests.client.scripted import GREETING
 
 SMALL = ["--connections=1", "--clients=1", "--requests=2", "--keys=1"]
 
@@ -247,3 +250,33 @@ def test_nothing_that_listens_is_told_at_once_with_what_to_do() -> None:
 )
 def test_range_is_told_as_it_is_asked_for(said: dict[str, Any], told: str) -> None:
     assert range_text(*key_range(**said)) == told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (
+            ["put", "a", "the value"],
+            "raftwerk: interrupted: it may have happened, or may yet happen",
+        ),
+        (["get", "the value"], ""),
+    ],
+    ids=["write", "read"],
+)
+def test_ctrl_c_tells_of_a_write_that_may_have_happened(arguments: list[str], told: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = f"--endpoints=127.0.0.1:{server.getsockname()[1]}"
+        command = [sys.executable, "-m", "raftwerk", *arguments, there]
+        with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+            server.accept()[0].close()  # it only looks whether somebody listens
+            connection, _ = server.accept()
+            with connection:
+                connection.sendall(GREETING)
+                said = b""
+                while b"the value" not in said:
+                    said += connection.recv(65_536)
+                process.send_signal(signal.SIGINT)
+                _, words = process.communicate(timeout=30)
+        assert process.returncode == 130
+        assert words.startswith(told)
+        assert bool(words) == bool(told)

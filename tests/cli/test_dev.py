@@ -18,6 +18,7 @@ import pytest
 from raftwerk.cli.dev import NODES_MAX, ports_of
 from raftwerk.client import Client
 from raftwerk.errors import UsageError
+from raftwerk.wal.identity import lock
 from tests.cli.commands import Running, at_terminal, children_of, is_alive, run, started
 
 LAST_LINE = "Ctrl-C stops everything."
@@ -200,6 +201,19 @@ def test_taken_port_is_reported_and_nothing_starts(tmp_path: Path) -> None:
     assert answer.returncode == 1
     assert f"port {base + 20_000} on 127.0.0.1 is taken (Address already" in answer.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_nodes_of_an_earlier_start_are_named(tmp_path: Path) -> None:
+    """As they are left when `raftwerk dev` itself is killed."""
+    fd = lock(tmp_path / "data" / "node2")
+    base = free_base_port(3)
+    answer = run("dev", f"--base-port={base}", "--data-dir=data", folder=tmp_path)
+    os.close(fd)
+    assert answer.returncode == 1
+    assert (
+        f"run in data: end it with Ctrl-C, or, if only they are left: kill {os.getpid()}\n"
+        in answer.stdout
+    )
 
 
 def test_node_that_cannot_start_is_reported_with_its_log(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -317,6 +318,31 @@ def test_closed_client_takes_no_more_calls() -> None:
             pass
         with pytest.raises(UsageError, match="closed"):
             await client.get(b"key")
+
+    asyncio.run(main())
+
+
+def test_client_of_another_event_loop_is_refused() -> None:
+    async def main() -> None:
+        async with scripted(OK) as server:
+            client = Client([server.endpoint], exactly_once=False)
+            await client.put(b"key", b"value")
+            with ThreadPoolExecutor() as elsewhere:
+                call = elsewhere.submit(asyncio.run, client.put(b"key", b"value"))
+                with pytest.raises(UsageError, match="in another event loop"):
+                    await asyncio.wrap_future(call)
+            client.close()
+
+    asyncio.run(main())
+
+
+def test_none_is_no_value() -> None:
+    async def main() -> None:
+        async with Client([closed_endpoint()], exactly_once=False) as client:
+            with pytest.raises(TypeError, match="the value of a key is bytes, not None"):
+                await client.put(b"key", None)  # type: ignore[arg-type]
+            with pytest.raises(TypeError, match="the name of a lock is bytes, not 'text'"):
+                client.lock("text")  # type: ignore[arg-type]
 
     asyncio.run(main())
 

@@ -143,6 +143,21 @@ def test_a_watch_that_is_not_read_waits_at_the_server(member: Member) -> None:
     run(member, main)
 
 
+def test_a_watch_is_read_inside_its_block_alone(member: Member) -> None:
+    async def main(client: Client) -> None:
+        watch = client.watch(b"block")
+        with pytest.raises(UsageError, match="a watch is read inside its block: async with"):
+            await anext(watch)
+        async with watch as events:
+            await client.put(b"block", b"")
+            await client.put(b"block", b"")
+            await take(events, 1)
+        with pytest.raises(UsageError, match="inside its block"):
+            await anext(events)
+
+    run(member, main)
+
+
 def test_a_closed_client_ends_its_watch(member: Member) -> None:
     async def main(client: Client) -> None:
         async with client.watch(b"closed") as events:

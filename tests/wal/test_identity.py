@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from raftwerk.errors import CorruptData, DataDirError
-from raftwerk.wal.identity import IDENTITY, LOCK, Identity, claim, complete, lock, read_identity
+from raftwerk.wal.identity import (
+    IDENTITY,
+    LOCK,
+    Identity,
+    claim,
+    complete,
+    holder,
+    lock,
+    read_identity,
+)
 
 OURS = Identity(0xC1, 0xA1, "node1")
 
@@ -138,6 +147,14 @@ def test_lock_makes_the_folder_and_names_its_owner(tmp_path: Path) -> None:
     with pytest.raises(DataDirError, match=rf"in use by another process \(pid {os.getpid()}\)"):
         lock(folder)
     os.close(fd)
+
+
+def test_holder_of_a_folder_is_a_process_that_lives(tmp_path: Path) -> None:
+    assert holder(tmp_path) == ""
+    fd = lock(tmp_path)
+    assert holder(tmp_path) == str(os.getpid())
+    os.close(fd)
+    assert holder(tmp_path) == ""
 
 
 def test_lock_is_free_when_its_owner_is_gone(tmp_path: Path) -> None:

@@ -41,6 +41,7 @@ INT64_MAX: Final = 2**63 - 1
 """Of revisions, times and leases; ids of members have a bit more."""
 UINT64_MAX: Final = 2**64 - 1
 COMMAND_TIMEOUT_S: Final = 10.0
+IN_DOUBT: Final = "it may have happened, or may yet happen; look before you try again"
 
 P = ParamSpec("P")
 
@@ -148,7 +149,12 @@ class Shell:
         def check_and_run() -> int:
             asyncio.run(check_running(self.addresses))
             client = self.connect(timeout_s=timeout_s)  # outside of a loop, which would hear Ctrl-C
-            return asyncio.run(with_client(client))
+            try:
+                return asyncio.run(with_client(client))
+            except KeyboardInterrupt:
+                if client.calls.was_left_in_doubt:
+                    print(f"raftwerk: interrupted: {IN_DOUBT}", file=sys.stderr)
+                raise
 
         end_with(check_and_run)
 
@@ -158,10 +164,7 @@ def end_with(action: Callable[[], int]) -> NoReturn:
     try:
         raise typer.Exit(action())
     except OutcomeUnknown as error:
-        print(
-            f"raftwerk: {error}: it may have happened, or may yet happen; look before you try again",
-            file=sys.stderr,
-        )
+        print(f"raftwerk: {error}: {IN_DOUBT}", file=sys.stderr)
         raise typer.Exit(3) from error
     except RaftwerkError as error:
         text = str(error).removeprefix("raftwerk: ")

@@ -16,6 +16,7 @@ from rich.markup import escape
 from raftwerk.cli.cluster import LocalCluster, Member
 from raftwerk.cli.stopping import Stopping
 from raftwerk.errors import RaftwerkError, UsageError
+from raftwerk.wal.identity import holder
 
 NODES_MAX = 7
 STDIN: Final = 0
@@ -56,6 +57,7 @@ def run(nodes: int | None, data_dir: Path, base_port: int | None) -> int:
     try:
         shape = _shape(data_dir, nodes, base_port)
         cluster = LocalCluster(data_dir.absolute(), ports_of(shape.base_port, shape.nodes))
+        _check_free(data_dir, cluster)
         cluster.check_ports()
         console.print(
             f"Starting {shape.nodes} node{'s' if shape.nodes > 1 else ''}; data and logs are in {escape(str(data_dir))} ..."
@@ -87,13 +89,25 @@ def _shape(data_dir: Path, nodes: int | None, base_port: int | None) -> Shape:
     except (OSError, ValueError, TypeError):
         made = None
     default = made or Shape(nodes=3, base_port=2379)
-    asked = Shape(default.nodes if nodes is None else nodes, base_port or default.base_port)
+    asked = Shape(
+        default.nodes if nodes is None else nodes,
+        default.base_port if base_port is None else base_port,
+    )
     if made is not None and asked != made:
         raise UsageError(
             f"{data_dir} holds a cluster with --nodes {made.nodes} --base-port {made.base_port}, which cannot change: leave both "
             "out, or choose another --data-dir"
         )
     return asked
+
+
+def _check_free(data_dir: Path, cluster: LocalCluster) -> None:
+    """Raises UsageError when nodes of another start run in the folder."""
+    pids = [pid for member in cluster.members if (pid := holder(member.folder))]
+    if pids:
+        raise UsageError(
+            f"nodes of another start run in {data_dir}: end it with Ctrl-C, or, if only they are left: kill {' '.join(pids)}"
+        )
 
 
 def _tell(console: Console, cluster: LocalCluster, leader: Member) -> None:

@@ -255,8 +255,10 @@ def tell(summary: Summary) -> bool:
     )
     missing = never_visited(summary.coverage)
     must_visit = summary.runs >= MARKS_AFTER_RUNS
-    if missing:
+    if missing and must_visit:
         console.print(f"[yellow]never visited:[/yellow] {', '.join(missing)}")
+    elif missing:
+        console.print(f"Marks that these few runs did not meet: {', '.join(missing)}")
     for failure in summary.failures:
         _tell_failure(failure)
     if summary.failures:

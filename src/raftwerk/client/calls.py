@@ -63,6 +63,10 @@ class Calls:
         self.timeout_s = timeout_s
         self._current = _random.randrange(len(endpoints)) if spread else 0
         self._is_closed = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+        """That of the first call: the connections are its."""
+        self.was_left_in_doubt = False
+        """A call was cancelled whose write may have happened, or may yet."""
         self._trouble: Answer | None = None
         """What the last attempt of any call met with."""
         self._credentials = credentials
@@ -74,9 +78,16 @@ class Calls:
         return self.session is not None and self.session.number != 0
 
     def check_open(self) -> None:
-        """Raises UsageError after `close`."""
+        """Raises UsageError after `close`, and in another event loop than the first call was made in."""
         if self._is_closed:
             raise UsageError("the client is closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        elif self._loop is not loop:
+            raise UsageError(
+                "this client was used in another event loop, where its connections are: make one in each asyncio.run"
+            )
 
     def close(self) -> None:
         """Close all connections, for good."""
@@ -128,6 +139,9 @@ class Calls:
             fate.answer = Answer(status.INTERNAL, text)
         except CallError as failure:  # of what comes before an attempt: a token, a session
             fate.answer = Answer(failure.code, failure.text)
+        except asyncio.CancelledError:
+            self.was_left_in_doubt |= fate.is_in_doubt
+            raise
         except TimeoutError:
             if not fate.attempts and self._trouble is not None:  # with opening a session
                 fate.answer = self._trouble

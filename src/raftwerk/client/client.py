@@ -100,8 +100,10 @@ class Client:
     ) -> rpc_pb2.PutResponse:
         """Set a key. Returns the header (its revision is the write's), with prev_kv also what was there before.
 
-        lease: the id of the one that the key lives with.
+        lease: the id of the one that the key lives with. Raises TypeError for what are no bytes, None too.
         """
+        if value is None:  # protobuf would take it for b""
+            raise TypeError("the value of a key is bytes, not None")
         request = rpc_pb2.PutRequest(key=key, value=value, lease=lease, prev_kv=prev_kv)
         return await self._write("/etcdserverpb.KV/Put", request, rpc_pb2.PutResponse)
 

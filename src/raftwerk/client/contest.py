@@ -30,6 +30,8 @@ class Contest:
     WHAT: ClassVar[str]
 
     def __init__(self, client: Client, name: bytes, value: bytes, ttl_s: int) -> None:
+        if not isinstance(name, bytes):
+            raise TypeError(f"the name of a {self.WHAT} is bytes, not {name!r}")
         self._client = client
         self._name = name
         self._prefix = name + b"/"

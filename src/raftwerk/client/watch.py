@@ -21,6 +21,7 @@ from raftwerk.api import kv_pb2, status, watch_pb2
 from raftwerk.client.calls import REFRESHES_MAX, RETRY_S, Calls, OpenStream
 from raftwerk.client.credentials import REFUSALS
 from raftwerk.client.errors import CallFailed, Compacted
+from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
 
 PATH: Final = "/etcdserverpb.Watch/Watch"
@@ -66,6 +67,7 @@ class Watch:
         self._events: deque[Event] = deque()
         self._refreshes = 0
         """New tokens in a row that were of no use."""
+        self._is_entered = False
         self.next_revision = request.start_revision
         """Everything before it has come (0: not known yet)."""
 
@@ -77,6 +79,7 @@ class Watch:
         except BaseException:
             self._close()
             raise
+        self._is_entered = True
         return self
 
     async def __aexit__(
@@ -85,13 +88,21 @@ class Watch:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        self._is_entered = False
         self._close()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event:
-        """The next event. Raises Compacted, CallFailed when watching is refused, UsageError when the client is closed."""
+        """The next event. Raises Compacted, CallFailed when watching is refused.
+
+        Raises UsageError outside of the block, and when the client is closed.
+        """
+        if not self._is_entered:
+            raise UsageError(
+                "a watch is read inside its block: async with client.watch(...) as events (without async in raftwerk.sync)"
+            )
         while not self._events:
             await self._advance()
         return self._events.popleft()

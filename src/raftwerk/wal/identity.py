@@ -150,7 +150,7 @@ def lock(folder: Path) -> int:
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        owner = os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
+        owner = _written(fd)
         os.close(fd)
         raise DataDirError(
             f"{folder} is in use by another process (pid {owner}). Stop it first, or choose another --data-dir."
@@ -158,3 +158,22 @@ def lock(folder: Path) -> int:
     with contextlib.suppress(OSError):  # a full disk: it is only for the text above
         os.pwrite(fd, f"{os.getpid():<31}\n".encode(), 0)
     return fd
+
+
+def holder(folder: Path) -> str:
+    """The pid of the live process that has the folder; "" if none has it."""
+    try:
+        fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return ""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return _written(fd)
+    finally:
+        os.close(fd)
+    return ""
+
+
+def _written(fd: int) -> str:
+    return os.pread(fd, 32, 0).decode(errors="replace").strip() or "unknown"
