@@ -303,6 +303,6 @@ def test_first_row_of_a_page_is_not_taken_for_none_when_the_page_before_was_sear
     at = tree.node(1) + 8
     first = tree.branch[at : at + 4]
     tree.damage(at, b"\x7f")
-    with pytest.raises(CorruptData, match="table keys: key"):
-        tree.rows.get(Table.KEYS, b"%04d" % (int(first) + 1))
-    assert tree.rows.get(Table.KEYS, first) == b"x" * 100, "what follows the page before"
+    for key in (first, b"%04d" % (int(first) + 1), first):
+        with pytest.raises(CorruptData, match="table keys: key"):
+            tree.rows.get(Table.KEYS, key)

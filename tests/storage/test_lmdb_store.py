@@ -1,5 +1,6 @@
 """The store on disk keeps the contract of all stores, and says clearly what is wrong with a folder."""
 
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -260,16 +261,42 @@ def test_missing_folder_is_refused_when_only_read(tmp_path: Path) -> None:
         LmdbStore(tmp_path / "nothing", read_only=True)
 
 
-def test_file_that_is_cut_off_is_refused(setting: LmdbSetting) -> None:
+@pytest.mark.parametrize("read_only", [False, True], ids=["start", "inspect"])
+@pytest.mark.parametrize("part", [0.5, 0.8], ids=["half", "more"])
+def test_file_that_is_cut_off_is_refused(
+    setting: LmdbSetting, part: float, read_only: bool
+) -> None:
     """LMDB maps the file: a page beyond its end would end the process."""
     setting.put(*(b"%04d" % number for number in range(1000)), value=b"x" * 100)
     setting.checkpoint()
     setting.close()
     file = setting.folder / "data-000001" / "data.mdb"
-    with file.open("r+b") as data:
-        data.truncate(file.stat().st_size // 2)
+    size = int(file.stat().st_size * part)
+    os.truncate(file, size)
     with pytest.raises(CorruptData, match="the file ends here"):
-        LmdbStore(setting.folder)
+        LmdbStore(setting.folder, read_only=read_only)
+    assert file.stat().st_size == size
+
+
+@pytest.mark.parametrize("read_only", [False, True], ids=["start", "inspect"])
+def test_file_that_ends_before_pages_that_hold_nothing_is_whole(
+    setting: LmdbSetting, read_only: bool
+) -> None:
+    """A transaction takes pages at the end and gives them back, as buckets of long keys grow: LMDB does not write these."""
+    keys = [b"k" * 500 + b"%0200d" % number for number in range(100)]
+    for some in (keys[:20], keys[20:]):
+        setting.put(*some, value=b"v" * 45)
+        setting.checkpoint()
+    setting.close()
+    file = setting.folder / "data-000001" / "data.mdb"
+    end = file.read_bytes().rstrip(b"\0")
+    whole = file.stat().st_size
+    os.truncate(file, -(-len(end) // 4096) * 4096)
+    assert file.stat().st_size < whole, "as it is without what a checkpoint does for it"
+    store = LmdbStore(setting.folder, read_only=read_only)
+    assert [key for key, _ in store.scan(Table.KEYS, b"", None)] == keys
+    store.close()
+    assert (file.stat().st_size == whole) is not read_only
 
 
 def test_file_that_is_no_environment_is_refused(tmp_path: Path) -> None:

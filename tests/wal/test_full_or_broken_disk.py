@@ -1,5 +1,7 @@
 """A disk that is full: nothing is lost, and later it goes on. A disk that fails: nothing is tried again."""
 
+from collections.abc import Callable
+
 import pytest
 
 from raftwerk.errors import DiskFailed, DiskFull
@@ -7,7 +9,7 @@ from raftwerk.raft.effects import Persist
 from raftwerk.wal.log import ROOM_BYTES
 from raftwerk.wal.recovery import scan
 from raftwerk.wal.segment import HEADER_BYTES, name_of
-from tests.fakes.disk import FakeDisk
+from tests.fakes.disk import FakeDisk, FakeFile
 from tests.wal.logs import (
     SEGMENT_BYTES,
     Writer,
@@ -63,6 +65,29 @@ def test_spare_that_is_not_made_yet_is_no_lack_of_space(disk: FakeDisk) -> None:
     while scan(disk, "wal", 2, is_last=True).stop < SEGMENT_BYTES - 300:
         writer.append(1, size=100)
         assert writer.wal.has_room
+
+
+class SlowDisk(FakeDisk):
+    """Others look on while a file is made."""
+
+    look: Callable[[], None] = staticmethod(lambda: None)
+
+    def create(self, name: str, size: int) -> FakeFile:
+        self.look()
+        return super().create(name, size)
+
+
+def test_spare_that_is_being_made_is_no_lack_of_space() -> None:
+    """A leader without room hands over."""
+    disk = SlowDisk()
+    writer = Writer(disk)
+    begin_segment(writer, 2)
+    while scan(disk, "wal", 2, is_last=True).stop < SEGMENT_BYTES - 300:
+        writer.append(1, size=100)
+    room: list[bool] = []
+    disk.look = lambda: room.append(writer.wal.has_room)
+    writer.wal.reserve().run()
+    assert room == [True]
 
 
 def test_room_is_four_megabytes_in_a_large_segment(disk: FakeDisk) -> None:

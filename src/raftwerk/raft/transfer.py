@@ -32,6 +32,7 @@ def tick(state: State, leader: Leader, elapsed_ms: int, out: Effects) -> None:
 
 
 def _ready(state: State, leader: Leader) -> list[NodeId]:
+    # Of a joint configuration those that stay: who is on the way out is not to lead
     # T3.10.5: the target's log matches the leader's, by normal replication, before it is asked
     return [
         peer

@@ -64,13 +64,24 @@ def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = Fa
         raise CorruptData(path / DATA, 0, f"LMDB says: {error}") from error
     if not read_only:
         sync_directory(path)  # LMDB does not see to the names of its files
-    # LMDB maps the file: a page beyond its end would end the process, so that a cut-off file is refused here
-    size = (path / DATA).stat().st_size
-    needed = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
-    if size < needed and environment.stat()["entries"]:
-        environment.close()
-        raise CorruptData(path / DATA, size, f"the file ends here, {needed} bytes are needed")
     return environment
+
+
+def missing_bytes(environment: Any, path: Path) -> int:
+    """How much shorter the file is than its pages are many.
+
+    LMDB maps it: a page beyond its end would end the process. Of a whole file only pages are missing that the last transaction
+    took at the end and gave back: LMDB does not write them. In a file that was cut off, others are missing too.
+    """
+    needed: int = (environment.info()["last_pgno"] + 1) * environment.stat()["psize"]
+    return max(0, needed - (path / DATA).stat().st_size)
+
+
+def lengthen(environment: Any, path: Path) -> None:
+    """Let the file have all its pages, those that hold nothing too."""
+    missing = missing_bytes(environment, path)
+    if missing:
+        os.truncate(path / DATA, (path / DATA).stat().st_size + missing)
 
 
 def remove_piece(path: Path) -> bool:

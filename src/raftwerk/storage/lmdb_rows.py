@@ -126,17 +126,16 @@ class LmdbRows:
 
     def _stored(self, table: Table, key: bytes) -> bytes | None:
         """The value of LMDB's row."""
-        stored, cursor = self._tables[table], self._cursor(table)
-        following: Item | None = None
+        stored = self._tables[table]
         try:
-            if cursor.set_range(key):
-                found, sealed = following = cursor.item()
-                if found == key:
-                    return stored.unsealed(key, sealed)
-            _check_place(stored, cursor, key, following)
+            # From the root down, as a write goes: a cursor would step over a branch that leads to the page before
+            sealed = self._transaction.get(key, db=stored.handle)
+            if sealed is None:
+                _check_place(stored, self._cursor(table), key, is_empty=True)
+                return None
         except DAMAGES as error:
             raise stored.damaged(f"LMDB says: {error}") from error
-        return None
+        return stored.unsealed(key, sealed)
 
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
@@ -170,8 +169,7 @@ class LmdbRows:
         edge = last if reverse else first
         cursor = self._transaction.cursor(stored.handle)
         if edge:
-            following = cursor.item() if cursor.set_range(edge) else None
-            _check_place(stored, cursor, edge, following)
+            _check_place(stored, cursor, edge)
         if not reverse:
             if cursor.set_range(first) if first else cursor.first():
                 for key, sealed in cursor:
@@ -220,8 +218,7 @@ class LmdbRows:
 
     def renew(self) -> None:
         """See what was committed meanwhile."""
-        self._transaction.abort()  # and with it its cursors
-        self._cursors = [None] * len(self._tables)
+        self._abort()
         self._transaction = self._environment.begin()
 
     @property
@@ -238,25 +235,30 @@ class LmdbRows:
 
     def close(self) -> None:
         """End the read transaction."""
-        self._transaction.abort()
-        self._cursors.clear()
+        self._abort()
         self._transaction = (
             None  # as long as somebody has it, it takes one of LMDB's 126 places for readers
         )
 
+    def _abort(self) -> None:
+        """End the transaction, and with it its cursors."""
+        self._transaction.abort()
+        self._cursors = [None] * len(self._tables)
 
-def _check_place(stored: StoredTable, cursor: Any, key: bytes, following: Item | None) -> None:
-    """The rows on both sides of the place of a key that is not there are whole, and belong there.
 
-    Else its own could be one of them, or elsewhere. following: what LMDB's cursor found when it looked for the key.
+def _check_place(stored: StoredTable, cursor: Any, key: bytes, *, is_empty: bool = False) -> None:
+    """The rows on both sides of a key's place are whole, and belong there: else its own could be one of them, or elsewhere.
+
+    is_empty: the row of that key must not be there.
     """
-    if following is not None:
-        name, sealed = following
-        stored.unsealed(name, sealed)
-        if name < key:
-            raise stored.damaged(f"key {name!r} stands behind the place of {key!r}")
-    if cursor.prev() if following is not None else cursor.last():
-        name, sealed = cursor.item()
-        stored.unsealed(name, sealed)
-        if name >= key:
-            raise stored.damaged(f"key {name!r} stands before the place of {key!r}")
+    has_next = cursor.set_range(key)
+    if has_next:
+        following, sealed = cursor.item()
+        stored.unsealed(following, sealed)
+        if following < key or (is_empty and following == key):
+            raise stored.damaged(f"key {following!r} stands behind the place of {key!r}")
+    if cursor.prev() if has_next else cursor.last():
+        previous, sealed = cursor.item()
+        stored.unsealed(previous, sealed)
+        if previous >= key:
+            raise stored.damaged(f"key {previous!r} stands before the place of {key!r}")

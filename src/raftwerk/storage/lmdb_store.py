@@ -11,6 +11,8 @@ and takes its place by replacing CURRENT.
 
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -25,6 +27,8 @@ from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_environment import (
     DATA,
     is_out_of_space,
+    lengthen,
+    missing_bytes,
     open_environment,
     remove_piece,
     translated,
@@ -235,12 +239,40 @@ class LmdbStore:
 def _opened(path: Path, *, read_only: bool = False) -> tuple[Any, Tables]:
     environment = open_environment(path, read_only=read_only)
     try:
+        missing = missing_bytes(environment, path)
+        if missing:
+            if not _can_be_read(path):
+                size = (path / DATA).stat().st_size
+                text = f"the file ends here, {size + missing} bytes are needed"
+                raise CorruptData(path / DATA, size, text)
+            if not read_only:
+                lengthen(environment, path)
         return environment, open_tables(environment)
+    except CorruptData:
+        environment.close()
+        raise
     except lmdb.Error as error:
         environment.close()
         if is_out_of_space(str(error), path):
             raise translated(error, path) from error
         raise CorruptData(path / DATA, 0, f"LMDB says: {error}") from error
+
+
+def _can_be_read(path: Path) -> bool:
+    """Whether all rows are there: asked in a process of its own, for LMDB ends the one that comes to a page that is not."""
+    code = f"from {__name__} import read_all; read_all({str(path)!r})"
+    return not subprocess.run([sys.executable, "-c", code], capture_output=True).returncode
+
+
+def read_all(path: str) -> None:
+    """Read each row of an environment. Raises whatever is wrong, or does not return."""
+    environment = open_environment(Path(path), read_only=True)
+    rows = LmdbRows(environment, open_tables(environment))
+    for table in Table:
+        for _ in rows.scan(table, b"", None):
+            pass
+    rows.close()
+    environment.close()
 
 
 class LmdbCheckpoint:
@@ -283,7 +315,8 @@ class LmdbCheckpoint:
     def commit(self) -> None:
         try:
             self._transaction.commit()
-        except lmdb.Error as error:
+            lengthen(self._environment, self._path)  # for who opens it before the next start
+        except (lmdb.Error, OSError) as error:
             raise translated(error, self._path) from error
 
     def abort(self) -> None:

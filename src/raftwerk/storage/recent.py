@@ -1,4 +1,4 @@
-"""The rows of one table that were read or written last: most writes are of keys that are in use."""
+"""The rows of one table that were written, or first read, last: most writes are of keys that are in use."""
 
 from typing import Final
 
@@ -8,7 +8,7 @@ GENERATION_BYTES: Final = 8 * 1024 * 1024
 
 
 class Recent:
-    """Bounded memory of rows as they are now. Two generations: when the young one is full, the old one goes."""
+    """Rows as they are now, in memory of about a bound. Two generations: when the young one is full, the old one goes."""
 
     __slots__ = ("_old", "_young", "_young_bytes")
 

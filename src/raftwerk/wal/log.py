@@ -75,8 +75,11 @@ class _Files:
     def make_spare(self) -> None:
         """Raises DiskFull."""
         if not self.has_spare:
-            self.is_disk_full = True  # unless this succeeds
-            self.disk.create(SPARE, self.segment_bytes).close()
+            try:
+                self.disk.create(SPARE, self.segment_bytes).close()
+            except DiskFull:
+                self.is_disk_full = True
+                raise
             self.has_spare = True
         self.is_disk_full = False
 
