@@ -7,7 +7,10 @@ import pytest
 from benchmarks import limits
 from benchmarks.clusters import Node, running
 
-KEYS = 30_000
+KEYS = 200_000
+SLICED = 30
+"""Puts beside a range of them: a put takes some turns of the loop, each with one slice of 1,000 rows, which makes 50 and more
+however fast the machine is. Read in one piece, it was 5 to 20."""
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +28,7 @@ def filled(nodes: list[Node]) -> list[Node]:
 
 def test_huge_range_is_answered_while_others_are_served(filled: list[Node]) -> None:
     trial = limits.huge_range(filled, KEYS)
-    assert trial.others >= 10, "it is read in slices"
+    assert trial.others >= SLICED, "it is read in slices"
 
 
 def test_pages_are_complete_and_cost_no_memory(filled: list[Node]) -> None:
