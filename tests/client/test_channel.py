@@ -310,7 +310,8 @@ def test_close_ends_a_call_that_waits_for_a_server_that_does_not_read() -> None:
             protocol.engine._sender.widen(2**30)
             protocol.engine._sender.stream_window = 2**30
             call = asyncio.create_task(channel.call(PUT, bytes(64 * 1024 * 1024)))
-            await asyncio.sleep(0)
+            await asyncio.sleep(0)  # it calls
+            await asyncio.sleep(0)  # what was called is written at the end of a turn
             channel.close()
             async with asyncio.timeout(30):
                 assert (await call).status == status.UNAVAILABLE

@@ -14,7 +14,7 @@ def unavailable(text: str) -> Answer:
 
 
 def test_every_endpoint_is_named_with_its_own_last_trouble() -> None:
-    fate = Fate(Kind.READ, 1.0, 1)
+    fate = Fate(Kind.READ, 9.0, 1.0, 1)
     fate.meet(ONE, unavailable("connection lost"))
     fate.meet(OTHER, unavailable("other:2 cannot be reached: nothing listens there"))
     fate.meet(ONE, unavailable("etcdserver: no leader"))
@@ -27,14 +27,14 @@ def test_every_endpoint_is_named_with_its_own_last_trouble() -> None:
 
 
 def test_one_endpoint_is_not_named() -> None:
-    fate = Fate(Kind.READ, 1.0, 0)
+    fate = Fate(Kind.READ, 9.0, 1.0, 0)
     fate.meet(ONE, unavailable("connection lost"))
     assert fate.error().text == "connection lost"
 
 
 def test_a_refusal_stands_alone() -> None:
     """It is about the request, not about an endpoint."""
-    fate = Fate(Kind.WRITE, 1.0, 1)
+    fate = Fate(Kind.WRITE, 9.0, 1.0, 1)
     fate.meet(ONE, unavailable("one:1 cannot be reached"))
     fate.begin_attempt()
     fate.meet(OTHER, Answer(*status.EMPTY_KEY))
@@ -42,7 +42,7 @@ def test_a_refusal_stands_alone() -> None:
 
 
 def test_a_write_in_doubt_names_every_endpoint_too() -> None:
-    fate = Fate(Kind.WRITE, 1.0, 1)
+    fate = Fate(Kind.WRITE, 9.0, 1.0, 1)
     fate.begin_attempt()
     fate.meet(ONE, unavailable("one:1 cannot be reached: no answer"))
     fate.begin_attempt()
@@ -55,7 +55,7 @@ def test_a_write_in_doubt_names_every_endpoint_too() -> None:
 
 def test_a_write_that_was_turned_away_without_a_look_has_not_happened() -> None:
     """For want of room for one call more, or by a server that goes away."""
-    fate = Fate(Kind.WRITE, 1.0, 0)
+    fate = Fate(Kind.WRITE, 9.0, 1.0, 0)
     fate.begin_attempt()
     fate.is_sent = True
     fate.meet(ONE, unavailable(NOT_LOOKED_AT))

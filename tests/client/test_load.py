@@ -140,7 +140,7 @@ def test_metadata_goes_along() -> None:
     seen: set[bytes | None] = set()
 
     def handle(call: Call, message: bytes) -> None:
-        seen.add(dict(call.request.headers).get(b"token"))
+        seen.add(dict(call.headers).get(b"token"))
         call.reply(b"")
 
     load = Load(Operation.PUT, requests=2, metadata=literal(b"token", b"secret"))

@@ -15,7 +15,7 @@ def test_the_window_is_that_of_the_servers() -> None:
 def test_numbers_go_up_and_the_first_is_the_oldest_open() -> None:
     async def main() -> None:
         numbers = Numbers(7)
-        tickets = [await numbers.draw() for _ in range(3)]
+        tickets = [numbers.draw() for _ in range(3)]
         assert [ticket.number for ticket in tickets] == [1, 2, 3]
         tickets[1].release()
         assert numbers.first == 1
@@ -30,14 +30,15 @@ def test_numbers_go_up_and_the_first_is_the_oldest_open() -> None:
 def test_a_number_outside_the_window_waits_for_the_first_open() -> None:
     async def main() -> None:
         numbers = Numbers(7)
-        tickets = [await numbers.draw() for _ in range(WINDOW)]
-        waiting = asyncio.create_task(numbers.draw())
+        tickets = [numbers.draw() for _ in range(WINDOW)]
+        waiting = asyncio.create_task(numbers.wait_for_room())
         tickets[1].release()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert not waiting.done()
         tickets[0].release()
-        assert (await waiting).number == WINDOW + 1
+        await waiting
+        assert numbers.draw().number == WINDOW + 1
 
     asyncio.run(main())
 
@@ -52,7 +53,7 @@ def test_a_session_is_opened_once_by_all_who_ask() -> None:
 
     async def main() -> None:
         session = Session(open_)
-        await asyncio.gather(session.ticket(), session.ticket())
+        await asyncio.gather(session.wait_for_room(), session.wait_for_room())
         assert opened == [7]
         assert session.number == 7
 
@@ -68,9 +69,9 @@ def test_only_the_session_in_use_expires(expired: int, is_new: bool) -> None:
 
     async def main() -> None:
         session = Session(open_)
-        await session.ticket()
+        await session.wait_for_room()
         session.expired(expired)
-        await session.ticket()
+        await session.wait_for_room()
         assert session.number == (8 if is_new else 7)
 
     asyncio.run(main())
@@ -85,7 +86,9 @@ def test_servers_that_know_no_sessions_are_asked_once() -> None:
 
     async def main() -> None:
         session = Session(open_)
-        assert [await session.ticket(), await session.ticket()] == [None, None]
+        for _ in range(2):
+            await session.wait_for_room()
+            assert session.ticket() is None
         assert asked == [1]
 
     asyncio.run(main())

@@ -191,7 +191,7 @@ fields = st.sampled_from(
         literal_indexed_name(31, b"application/grpc"),
         literal(b"te", b"trailers"),
         literal(b"grpc-timeout", b"1S"),
-        literal(b"raftwerk-sequence", b"5"),
+        literal(b"raftwerk-session", b"7/5/3"),
         literal(b"long", b"v" * 300),
         b"\x10\x01n\x01v",  # never indexed
         b"\x40\x01i\x01v",  # indexed from now on
@@ -206,6 +206,14 @@ fields = st.sampled_from(
 @given(st.lists(fields, max_size=8).map(b"".join) | st.binary(max_size=60))
 def test_block_in_two_parts_means_the_same(block: bytes) -> None:
     assert outcome(block, is_split=True) == outcome(block, is_split=False)
+
+
+@given(*[st.lists(fields, max_size=6).map(b"".join)] * 3)
+def test_block_is_split_alike_when_the_head_of_another_is_known(
+    common: bytes, rest: bytes, others_rest: bytes
+) -> None:
+    known, _ = split(common + others_rest)
+    assert split(common + rest, known) == split(common + rest)
 
 
 @pytest.mark.parametrize(

@@ -80,9 +80,9 @@ def test_metadata_that_is_new_with_each_call_is_its_own() -> None:
         block = request_block(HOLD, "a") + literal(b"n", value)
         head = frame(frames.HEADERS, frames.END_HEADERS, stream_id, block)
         server.say(head, data_frame(stream_id, frame_message(b""), end=True))
-    requests = [call.request for call in server.methods.calls]
-    assert [dict(asked.headers)[b"n"] for asked in requests] == [b"1", b"22", b""]
-    assert len({id(asked.headers[0]) for asked in requests}) == 1
+    calls = server.methods.calls
+    assert [dict(call.headers)[b"n"] for call in calls] == [b"1", b"22", b""]
+    assert len({id(call.request) for call in calls}) == 1
 
 
 @pytest.mark.parametrize("field", [(b"Upper", b"x"), (b"a", b"x\ny"), (b"connection", b"close")])

@@ -13,7 +13,7 @@ from raftwerk.api.rpc_pb2 import (
     RequestOp,
     TxnRequest,
 )
-from raftwerk.server.sessions import CLOSE, FIRST, OPEN, SEQUENCE, SESSION
+from raftwerk.server.sessions import CLOSE, OPEN, SESSION
 from tests.server.kv_rig import COMPACT, DELETE, PUT, TXN, KvRig
 
 ANY = b""
@@ -24,7 +24,7 @@ def open_session(rig: KvRig) -> int:
 
 
 def metadata(session: int, number: int = 1, first: int = 1) -> dict[bytes, bytes]:
-    return {SESSION: b"%d" % session, SEQUENCE: b"%d" % number, FIRST: b"%d" % first}
+    return {SESSION: b"%d/%d/%d" % (session, number, first)}
 
 
 @pytest.fixture
@@ -76,15 +76,17 @@ def test_a_write_of_a_closed_session_is_refused(rig: KvRig) -> None:
     assert (outcome.status, outcome.text) == status.SESSION_EXPIRED
 
 
-@pytest.mark.parametrize("name", [SESSION, SEQUENCE, FIRST])
+@pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("value", [b"", b"-1", b"x", b"9223372036854775808", b"1" * 5000])
-def test_metadata_that_is_no_number_is_refused(rig: KvRig, name: bytes, value: bytes) -> None:
-    headers = metadata(open_session(rig)) | {name: value}
-    outcome = rig.call(PUT, PutRequest(key=b"a"), headers=headers)
+def test_metadata_that_is_no_number_is_refused(rig: KvRig, place: int, value: bytes) -> None:
+    numbers = [b"%d" % open_session(rig), b"1", b"1"]
+    numbers[place] = value
+    outcome = rig.call(PUT, PutRequest(key=b"a"), headers={SESSION: b"/".join(numbers)})
     assert (outcome.status, outcome.text) == status.SESSION_UNREADABLE
     assert rig.node.machine.revision == 1
 
 
-def test_metadata_without_a_number_is_refused(rig: KvRig) -> None:
-    outcome = rig.call(PUT, PutRequest(key=b"a"), headers={SESSION: b"1"})
+@pytest.mark.parametrize("value", [b"", b"1", b"1/2", b"1/2/3/4", b"1//2", b"1/2/3/", b"1 2 3"])
+def test_metadata_without_three_numbers_is_refused(rig: KvRig, value: bytes) -> None:
+    outcome = rig.call(PUT, PutRequest(key=b"a"), headers={SESSION: value})
     assert (outcome.status, outcome.text) == status.SESSION_UNREADABLE

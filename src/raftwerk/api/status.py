@@ -118,5 +118,5 @@ ANOTHER_WRITE: Final = Status(
     INVALID_ARGUMENT, "etcdserver: the number of the session was used for another write"
 )
 SESSION_UNREADABLE: Final = Status(
-    INVALID_ARGUMENT, "etcdserver: raftwerk-session, -sequence and -first must be numbers"
+    INVALID_ARGUMENT, "etcdserver: raftwerk-session must be three numbers, like 7/5/3"
 )

@@ -22,7 +22,7 @@ from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed
 from raftwerk.client.fate import NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
-from raftwerk.client.numbers import Session
+from raftwerk.client.numbers import Session, Ticket
 from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
 from raftwerk.http2.headers import literal
@@ -77,8 +77,8 @@ class Calls:
     def has_session(self) -> bool:
         return self.session is not None and self.session.number != 0
 
-    def check_open(self) -> None:
-        """Raises UsageError after `close`, and in another event loop than the first call was made in."""
+    def check_open(self) -> asyncio.AbstractEventLoop:
+        """The running loop. Raises UsageError after `close`, and in another one than the first call was made in."""
         if self._is_closed:
             raise UsageError("the client is closed")
         loop = asyncio.get_running_loop()
@@ -88,6 +88,7 @@ class Calls:
             raise UsageError(
                 "this client was used in another event loop, where its connections are: make one in each asyncio.run"
             )
+        return loop
 
     def close(self) -> None:
         """Close all connections, for good."""
@@ -120,20 +121,20 @@ class Calls:
 
         Raises CallFailed, OutcomeUnknown, and UsageError after `close`.
         """
-        self.check_open()
+        loop = self.check_open()
         message = request.SerializeToString()
         timeout_s = timeout_s or self.timeout_s
-        fate = Fate(kind, timeout_s / (len(self._channels) + 1), len(self._channels) - 1)
+        share_s = self._share_s(timeout_s)
+        fate = Fate(kind, loop.time() + timeout_s, share_s, len(self._channels) - 1)
         try:
-            async with asyncio.timeout(timeout_s):
-                if in_session and self.session is not None:
-                    fate.ticket = await self.session.ticket()
-                while True:
-                    answer = await self._attempt(path, message, fate)
-                    if answer.status == status.OK:
-                        return response_type.FromString(answer.message)
-                    if not await self._may_try_again(fate):
-                        break
+            if in_session and self.session is not None:
+                fate.ticket = await self._ticket(self.session, fate)
+            while True:
+                answer = await self._attempt(path, message, fate, loop)
+                if answer.status == status.OK:
+                    return response_type.FromString(answer.message)
+                if not await self._may_try_again(fate):
+                    break
         except DecodeError:
             text = f"{self._channels[self._current].address} gave an answer that cannot be read"
             fate.answer = Answer(status.INTERNAL, text)
@@ -150,13 +151,36 @@ class Calls:
                 fate.ticket.release()
         raise fate.error()
 
-    async def _attempt(self, path: str, message: bytes, fate: Fate) -> Answer:
+    def _share_s(self, timeout_s: float) -> float:
+        """Of each endpoint but the last one, which has two."""
+        return timeout_s / (len(self._channels) + 1)
+
+    async def _ticket(self, session: Session, fate: Fate) -> Ticket | None:
+        if not session.has_room:
+            async with asyncio.timeout_at(fate.until_s):
+                await session.wait_for_room()
+        return session.ticket()
+
+    async def _metadata(self, path: str, fate: Fate) -> bytes:
+        metadata = b"" if path == AUTHENTICATE else self.token.known
+        if metadata is None:
+            async with asyncio.timeout_at(fate.until_s):
+                metadata = await self.token.metadata()
+        return metadata
+
+    async def _attempt(
+        self, path: str, message: bytes, fate: Fate, loop: asyncio.AbstractEventLoop
+    ) -> Answer:
+        """Timers are set where something is waited for: as a rule, for the answer alone. Raises TimeoutError at the end."""
         fate.begin_attempt()
-        metadata = b"" if path == AUTHENTICATE else await self.token.metadata()
+        metadata = await self._metadata(path, fate)
         channel = self._channels[self._current]
         try:
-            await channel.connect(fate.dial_patience_s)
+            if not channel.can_call:
+                await channel.connect(fate.dial_until_s(loop.time()))
         except (OSError, TimeoutError) as error:
+            if loop.time() >= fate.until_s:
+                raise TimeoutError from error
             text = channel.unreachable_text(error)
             self._trouble = Answer(status.UNAVAILABLE, text)
             fate.meet(channel.address, self._trouble)
@@ -166,10 +190,12 @@ class Calls:
             fate.meet(channel.address, channel.no_answer)
             place = b"" if fate.ticket is None else fate.ticket.metadata()
             try:
-                async with asyncio.timeout(fate.patience_s):
-                    answer = await channel.call(path, message, metadata + place)
+                until_s = fate.answer_until_s(loop.time())
+                answer = await channel.call(path, message, metadata + place, until_s)
                 fate.meet(channel.address, answer)
             except TimeoutError:
+                if until_s == fate.until_s:
+                    raise
                 silence = Answer(status.UNAVAILABLE, channel.no_answer.text)
                 fate.give_up(channel.address, silence)
             self._trouble = fate.answer if fate.answer.status == status.UNAVAILABLE else None
@@ -194,7 +220,8 @@ class Calls:
         is_done = fate.is_sent and answer.text not in NOT_DONE
         if is_done and not fate.is_repeatable:
             return False
-        await asyncio.sleep(RETRY_S)
+        async with asyncio.timeout_at(fate.until_s):
+            await asyncio.sleep(RETRY_S)
         return True
 
     async def _take_another_session(self, fate: Fate) -> bool:
@@ -207,7 +234,7 @@ class Calls:
             return False
         fate.ticket.release()
         fate.ticket = None
-        fate.ticket = await self.session.ticket()
+        fate.ticket = await self._ticket(self.session, fate)
         return True
 
     def _leave(self, channel: Channel) -> None:
@@ -225,17 +252,16 @@ class Calls:
 
     async def open(self, path: str) -> "OpenStream":
         """A streaming call to an endpoint that can be reached. Raises CallFailed when there is none for a while."""
-        self.check_open()
+        loop = self.check_open()
         troubles: dict[Address, str] = {}
-        others = len(self._channels) - 1
-        share_s = self.timeout_s / (others + 2) if others else None
+        share_s = self._share_s(self.timeout_s) if len(self._channels) > 1 else self.timeout_s
         try:
             async with asyncio.timeout(self.timeout_s):
                 while not self._is_closed:
                     metadata = await self.token.metadata()
                     channel = self._channels[self._current]
                     try:
-                        await channel.connect(share_s)
+                        await channel.connect(loop.time() + share_s)
                     except (OSError, TimeoutError) as error:
                         troubles[channel.address] = channel.unreachable_text(error)
                         self._leave(channel)

@@ -9,6 +9,7 @@ import ssl
 from collections import deque
 from typing import Final, cast
 
+from raftwerk.client.deadlines import Deadlines
 from raftwerk.http2.client import Answer, ClientCall, ClientConnection
 from raftwerk.http2.grpc import DEADLINE_EXCEEDED, PREFIX_BYTES, UNAVAILABLE
 from raftwerk.http2.limits import Limits
@@ -29,6 +30,7 @@ class _Protocol(asyncio.Protocol):
         self.engine = ClientConnection(authority, LIMITS, is_tls=is_tls)
         self._transport: asyncio.Transport | None = None
         self._is_retired = False
+        self._will_flush = False
         self._keepalive_s = keepalive_s
         self._has_heard = self._has_asked = False
         """In this period; whether it was silent before, and was asked."""
@@ -73,7 +75,14 @@ class _Protocol(asyncio.Protocol):
         if self.engine.fault is not None:
             self.close()
 
+    def flush_soon(self) -> None:
+        """At the end of this turn of the loop, all that comes until then at once."""
+        if not self._will_flush:
+            self._will_flush = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
     def flush(self) -> None:
+        self._will_flush = False
         if self._transport is not None and self.engine.has_output:
             self._transport.write(self.engine.take_output())
         if self._is_retired and not self.engine.streams:
@@ -203,15 +212,19 @@ class Channel:
         self._protocol: _Protocol | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._is_closed = False
+        self._deadlines = Deadlines()
 
-    async def call(self, path: str, message: bytes, metadata: bytes = b"") -> Answer:
+    async def call(
+        self, path: str, message: bytes, metadata: bytes = b"", until_s: float | None = None
+    ) -> Answer:
         """One unary call, on the connection that `connect` made.
 
         path: like /etcdserverpb.KV/Put. metadata: encoded headers. Returns the answer, whatever its status; UNAVAILABLE with
-        "is gone: connection lost" when the connection ended before it came. Cancelling it cancels the call at the server.
+        "is gone: connection lost" when the connection ended before it came. Raises TimeoutError when it has not come until
+        until_s, in the loop's time. That, and cancelling it, cancels the call at the server.
         """
         protocol = self._protocol
-        if protocol is None or not protocol.engine.can_call:
+        if protocol is None or not self.can_call:
             return self._lost
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
 
@@ -220,10 +233,12 @@ class Channel:
                 answer.set_result(result)
 
         call = protocol.engine.call(path, message, settle, metadata=metadata)
-        protocol.flush()
+        protocol.flush_soon()
+        if until_s is not None:
+            self._deadlines.add(answer, until_s)
         try:
             return await answer
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TimeoutError):
             call.cancel()
             protocol.flush()
             raise
@@ -232,27 +247,25 @@ class Channel:
         """A streaming call, on the connection that `connect` made."""
         stream = Stream()
         protocol = self._protocol
-        if protocol is None or not protocol.engine.can_call:
+        if protocol is None or not self.can_call:
             stream._done(self._lost)
         else:
             stream.start(protocol, path, metadata)
         return stream
 
-    async def connect(self, patience_s: float | None = None) -> None:
+    async def connect(self, until_s: float | None = None) -> None:
         """Have a connection. Raises OSError or TimeoutError when there is none to be had; nothing was sent then.
 
-        All who ask at the same time share one attempt, which goes on when one of them waits no longer than patience_s.
+        All who ask at the same time share one attempt, which goes on when one of them waits no longer than until_s,
+        in the loop's time.
         """
-        if self._can_call:
-            return
-        async with asyncio.timeout(patience_s):
-            while (
-                not self._can_call
-            ):  # the others may have filled a connection that takes few calls
+        async with asyncio.timeout_at(until_s):
+            while not self.can_call:  # the others may have filled a connection that takes few calls
                 await self._take_part_in_dialling()
 
     @property
-    def _can_call(self) -> bool:
+    def can_call(self) -> bool:
+        """Whether there is a connection, with room for one more call."""
         return self._protocol is not None and self._protocol.engine.can_call
 
     async def _take_part_in_dialling(self) -> None:

@@ -25,6 +25,11 @@ class Token:
         self._metadata: bytes | None = None
         self._fetching = asyncio.Lock()
 
+    @property
+    def known(self) -> bytes | None:
+        """To send with a call; None: it must be fetched."""
+        return b"" if self._authenticate is None else self._metadata
+
     async def metadata(self) -> bytes:
         """To send with a call. Raises as authenticate."""
         if self._authenticate is None:

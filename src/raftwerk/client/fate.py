@@ -18,6 +18,7 @@ NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text, 
 LEADER_CHANGED: raftwerk says it of an entry that another leader's has replaced, etcd of reads only. STOPPED is not one of
 them: etcd says it of writes that it has proposed already.
 """
+_NOT_REACHED: Final = Answer(status.DEADLINE_EXCEEDED, NOBODY)
 _TROUBLES: Final = frozenset((status.UNAVAILABLE, status.DEADLINE_EXCEEDED))
 """Codes that say nothing about the request: another endpoint may do better."""
 REFUSAL_CODES: Final = frozenset(
@@ -57,15 +58,33 @@ class Kind(Enum):
 class Fate:
     """What is known of one call."""
 
-    def __init__(self, kind: Kind, share_s: float, others: int) -> None:
-        """others: endpoints that may be turned to when one has not answered for `share_s`."""
+    __slots__ = (
+        "_is_harmless",
+        "_others",
+        "_share_s",
+        "_was_in_doubt",
+        "answer",
+        "attempts",
+        "is_sent",
+        "is_write",
+        "refreshes",
+        "ticket",
+        "troubles",
+        "until_s",
+    )
+
+    def __init__(self, kind: Kind, until_s: float, share_s: float, others: int) -> None:
+        """until_s: all attempts together, in the loop's time. others: endpoints that may be turned to when one has not
+        answered for `share_s`.
+        """
+        self.until_s = until_s
         self.is_write = kind is not Kind.READ
         self._is_harmless = kind is not Kind.WRITE
         """To be done twice."""
         self.ticket: Ticket | None = None
         self._share_s = share_s
         self._others = others
-        self.answer = Answer(status.DEADLINE_EXCEEDED, NOBODY)
+        self.answer = _NOT_REACHED
         self.troubles: dict[Address, str] = {}
         """What each endpoint answered last, or why it did not."""
         self.attempts = 0
@@ -91,15 +110,13 @@ class Fate:
         """Whether it may be tried again, whatever became of the last attempt."""
         return self._is_harmless or self.ticket is not None
 
-    @property
-    def dial_patience_s(self) -> float | None:
-        """How long a connection is waited for; None: until the end. To give that up is safe: nothing was sent."""
-        return self._share_s if self._others else None
+    def dial_until_s(self, now_s: float) -> float:
+        """How long a connection is waited for. To give that up is safe: nothing was sent."""
+        return min(now_s + self._share_s, self.until_s) if self._others else self.until_s
 
-    @property
-    def patience_s(self) -> float | None:
-        """How long the next answer is waited for; None: until the end."""
-        return self._share_s if self._others and self.is_repeatable else None
+    def answer_until_s(self, now_s: float) -> float:
+        """How long the next answer is waited for."""
+        return self.dial_until_s(now_s) if self.is_repeatable else self.until_s
 
     def meet(self, address: Address, answer: Answer) -> None:
         """What an endpoint answered, or why it did not."""

@@ -62,7 +62,10 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """headers: without the pseudo-headers. method: None exactly when there is a refusal."""
+    """What the head of a header block asks for.
+
+    headers: without the pseudo-headers. method: None exactly when there is a refusal.
+    """
 
     path: str
     headers: Headers
@@ -119,6 +122,7 @@ class Call(Stream):
         "_has_ended",
         "_message",
         "has_answered",
+        "metadata",
         "on_cancel",
         "on_drain",
         "on_half_close",
@@ -128,8 +132,14 @@ class Call(Stream):
     )
 
     def __init__(
-        self, connection: Carrier, stream_id: int, send_window: int, request: Request
+        self,
+        connection: Carrier,
+        stream_id: int,
+        send_window: int,
+        request: Request,
+        metadata: Headers | None = None,
     ) -> None:
+        """metadata: headers of this call alone, beside those of the request, which others may share."""
         bytes_max = connection.limits.message_bytes_max
         super().__init__(stream_id, send_window, MessageReader(bytes_max, is_gzip=request.is_gzip))
         self.body_bytes_left = request.content_length
@@ -141,6 +151,7 @@ class Call(Stream):
         self.has_answered = False
         """Response headers were sent."""
         self.request = request
+        self.metadata = metadata
         self.on_message: Callable[[bytes], None] | None = None
         """Streaming: gets each message."""
         self.on_half_close: Callable[[], None] | None = None
@@ -152,6 +163,12 @@ class Call(Stream):
             request.method.tally.started += 1
         self.on_drain: Callable[[], None] | None = None
         """Everything that was sent has left, or at least does not clog the call any more."""
+
+    @property
+    def headers(self) -> Headers:
+        """All, but for the pseudo-headers."""
+        headers = self.request.headers
+        return headers if self.metadata is None else headers + self.metadata
 
     @property
     def is_over(self) -> bool:

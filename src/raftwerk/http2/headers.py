@@ -75,13 +75,15 @@ def changes_table(block: bytes) -> bool:
     return offset != len(block)
 
 
-def split(block: bytes) -> tuple[bytes, Headers]:
+def split(block: bytes, known: bytes = b"") -> tuple[bytes, Headers]:
     """The head of a block, and the custom metadata at its end: literals without indexing or Huffman code.
 
     Decoding the head and adding the metadata is the same as decoding the block. All of a broken one is head.
+
+    known: the head of another block. One that begins with it is taken apart from there on: it ends where a field does.
     """
     metadata: Headers = []
-    head_bytes = offset = 0
+    head_bytes = offset = len(known) if block.startswith(known) else 0
     if len(block) > SPLIT_BLOCK_BYTES_MAX:
         return block, metadata
     try:

@@ -42,20 +42,6 @@ def parse(stream_id: int, headers: Headers, methods: Methods) -> Request:
     return Request(path, regular, timeout_s, length, is_gzip, method, refusal)
 
 
-def with_metadata(stream_id: int, asked: Request, metadata: Headers) -> Request:
-    """The request with further fields, of names that say nothing to HTTP/2 or gRPC (headers.split). Raises StreamFault."""
-    _check_regular(stream_id, metadata)
-    return Request(
-        asked.path,
-        asked.headers + metadata,
-        asked.timeout_s,
-        asked.content_length,
-        asked.is_gzip,
-        asked.method,
-        asked.refusal,
-    )
-
-
 def _not_grpc(method: bytes, content_type: bytes) -> Refusal | None:
     if method != b"POST":
         text = f"gRPC calls are POST, not {method.decode('latin-1')}"
@@ -66,8 +52,8 @@ def _not_grpc(method: bytes, content_type: bytes) -> Refusal | None:
     return None
 
 
-def check_trailers(stream_id: int, headers: Headers) -> None:
-    """Trailers have no pseudo-headers. Raises StreamFault."""
+def check_fields(stream_id: int, headers: Headers) -> None:
+    """Of trailers, or of metadata (headers.split): there are no pseudo-headers. Raises StreamFault."""
     _check_regular(stream_id, headers)
 
 

@@ -15,7 +15,7 @@ from raftwerk.http2.call import Call, Method, Methods, Request, StreamMethod, Un
 from raftwerk.http2.connection import Connection
 from raftwerk.http2.errors import ConnectionFault, ErrorCode, StreamFault
 from raftwerk.http2.frames import PREFACE
-from raftwerk.http2.headers import HeaderDecoder
+from raftwerk.http2.headers import HeaderDecoder, Headers
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.pings import Pings
 
@@ -45,6 +45,8 @@ class ServerConnection(Connection[Call]):
         """Whole answers in the output, to be counted together."""
         self._methods = methods
         self._decoder: HeaderDecoder[Request] = HeaderDecoder(limits.header_list_bytes_max)
+        self._head = b""
+        """Of the last block with metadata."""
         self._preface = PREFACE
         self._on_change = on_change
         self._is_receiving = False
@@ -175,13 +177,14 @@ class ServerConnection(Connection[Call]):
         if stream_id <= self._last_stream_id:
             raise ConnectionFault(ErrorCode.STREAM_CLOSED, f"stream {stream_id} was used before")
         self._last_stream_id = stream_id
+        metadata: Headers | None = None
         asked = self._decoder.cached(block)
         if asked is None:
-            asked = self._parse(stream_id, block)
+            asked, metadata = self._parse(stream_id, block)
         if len(self.streams) >= self.limits.streams_max or self._is_draining:
             raise StreamFault(stream_id, ErrorCode.REFUSED_STREAM, "too many streams")
         self.calls_total += 1
-        call = Call(self, stream_id, self._sender.stream_window, asked)
+        call = Call(self, stream_id, self._sender.stream_window, asked, metadata)
         if end_stream:
             call.take_body(0, is_last=True)
         self.streams[stream_id] = call
@@ -190,13 +193,17 @@ class ServerConnection(Connection[Call]):
         if end_stream:
             call.on_messages([], is_last=True)
 
-    def _parse(self, stream_id: int, block: bytes) -> Request:
-        head, metadata = headers.split(block)
+    def _parse(self, stream_id: int, block: bytes) -> tuple[Request, Headers | None]:
+        head, metadata = headers.split(block, self._head)
         asked = self._decoder.cached(head) if metadata else None
         if asked is None:
             asked = request.parse(stream_id, self._decoder.decode(head), self._methods)
             self._decoder.keep(head, asked)
-        return request.with_metadata(stream_id, asked, metadata) if metadata else asked
+        if not metadata:
+            return asked, None
+        request.check_fields(stream_id, metadata)
+        self._head = head
+        return asked, metadata
 
     def _begin(self, call: Call, asked: Request) -> None:
         refusal = asked.refusal
@@ -209,7 +216,7 @@ class ServerConnection(Connection[Call]):
             asked.method.open(call)
 
     def _on_request_trailers(self, call: Call, block: bytes, *, end_stream: bool) -> None:
-        request.check_trailers(call.stream_id, self._decoder.decode(block))
+        request.check_fields(call.stream_id, self._decoder.decode(block))
         if not end_stream:
             raise StreamFault(call.stream_id, ErrorCode.PROTOCOL_ERROR, "headers in the middle")
         if call.is_remote_closed:

@@ -51,7 +51,7 @@ Read = RangeQuery | Txn | LeaseKeys
 def token_of(call: Call) -> str | None:
     """The token that came with a call: in the metadata, or in the HTTP header of the gateway."""
     found = None
-    for name, value in call.request.headers:
+    for name, value in call.headers:
         if name == b"token":
             return value.decode("latin-1")
         if name == b"authorization" and found is None:

@@ -38,7 +38,7 @@ def fail_with(call: Call, result: object) -> None:
 
 def wants_leader(call: Call) -> bool:
     """The client would rather be refused than wait for one."""
-    return (b"hasleader", b"true") in call.request.headers
+    return (b"hasleader", b"true") in call.headers
 
 
 def parse(call: Call, message_type: type[M], data: bytes) -> M | None:

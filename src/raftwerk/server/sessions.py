@@ -1,4 +1,5 @@
-"""raftwerk.Sessions: Open and Close, and the metadata by which a write of the KV service belongs to a session.
+"""raftwerk.Sessions: Open and Close, and the metadata by which a write of the KV service belongs to a session:
+raftwerk-session: 7/5/3, the session, the number of the write, and the first one that its client still waits for.
 
 A client that has none sends none, and a server of another make ignores it.
 """
@@ -17,8 +18,6 @@ from raftwerk.server.calls import Waiting, fail_with, parse
 OPEN: Final = "/raftwerk.Sessions/Open"
 CLOSE: Final = "/raftwerk.Sessions/Close"
 SESSION: Final = b"raftwerk-session"
-SEQUENCE: Final = b"raftwerk-sequence"
-FIRST: Final = b"raftwerk-first"
 NUMBER_MAX: Final = 2**63 - 1
 
 _random: Final = SystemRandom()
@@ -63,17 +62,20 @@ class Place(NamedTuple):
 
 def place_of(call: Call) -> Place | None:
     """Where the metadata puts a write; None if it belongs to no session. Raises ValueError if it cannot be read."""
-    headers = call.request.headers
-    for name, _ in headers:
+    for name, value in reversed(call.headers):  # our client puts it at the end
         if name == SESSION:
-            break
-    else:
-        return None
-    fields = dict(headers)
-    texts = [fields.get(name, b"") for name in (SESSION, SEQUENCE, FIRST)]
-    if not all(text.isdigit() and len(text) < 20 and int(text) <= NUMBER_MAX for text in texts):
+            return _read_place(value)
+    return None
+
+
+def _read_place(text: bytes) -> Place:
+    parts = text.split(b"/")
+    if len(parts) != 3 or not all(part.isdigit() and len(part) < 20 for part in parts):
         raise ValueError(status.SESSION_UNREADABLE.text)
-    return Place(*map(int, texts))
+    place = Place(int(parts[0]), int(parts[1]), int(parts[2]))
+    if max(place) > NUMBER_MAX:
+        raise ValueError(status.SESSION_UNREADABLE.text)
+    return place
 
 
 def in_session(call: Call, command: Write) -> Write | SessionWrite:

@@ -1,0 +1,53 @@
+"""Deadlines of calls: each comes at its time, whatever the order in which they were set."""
+
+import asyncio
+
+from raftwerk.client.deadlines import Deadlines
+
+
+async def outcome(waiter: "asyncio.Future[str]") -> str:
+    try:
+        return await waiter
+    except TimeoutError:
+        return "too late"
+
+
+def test_a_waiter_that_is_not_done_in_time_gets_a_timeout() -> None:
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        late, early, answered = (loop.create_future() for _ in range(3))
+        deadlines.add(late, loop.time() + 3600)
+        deadlines.add(answered, loop.time() + 0.01)
+        answered.set_result("in time")
+        deadlines.add(early, loop.time() + 0.01)  # earlier than the timer that is set
+        assert [await outcome(each) for each in (answered, early)] == ["in time", "too late"]
+        assert not late.done()
+        deadlines.add(late, loop.time())
+        assert await outcome(late) == "too late"
+
+    asyncio.run(main())
+
+
+def test_after_one_deadline_the_next_one_is_kept() -> None:
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        began_s = loop.time()
+        waiters = [loop.create_future() for _ in range(3)]
+        for number, waiter in enumerate(waiters):
+            deadlines.add(waiter, began_s + 0.02 * number)
+        assert [await outcome(each) for each in waiters] == ["too late"] * 3
+        assert loop.time() - began_s >= 0.04
+
+    asyncio.run(main())
+
+
+def test_what_is_done_is_not_held() -> None:
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        for _ in range(100):
+            waiter = loop.create_future()
+            deadlines.add(waiter, loop.time() + 3600)
+            waiter.set_result("in time")
+        assert len(deadlines._heap) == 1
+
+    asyncio.run(main())
