@@ -33,7 +33,7 @@ from raftwerk.kv.results import (
     SessionResult,
     TxnResult,
 )
-from raftwerk.kv.sessions import KEPT_BYTES_MAX, WINDOW, Sessions
+from raftwerk.kv.sessions import KEPT_BYTES_MAX, UNKEPT_MAX, WINDOW, Sessions
 from raftwerk.kv.store import Table
 from raftwerk.storage.memory import MemoryStore
 from tests.kv.rig import Rig
@@ -277,6 +277,20 @@ def test_the_order_of_use_survives_a_restart() -> None:
     again = Sessions(store, sessions_max=2)
     open_(again, 3)
     assert use(again, 1, session=2) is KvError.SESSION_EXPIRED
+
+
+def test_sessions_are_the_same_after_a_restart_however_many_were_used() -> None:
+    """Rows of the first ones are written before the checkpoint, and again if they were used since."""
+    store = MemoryStore()
+    sessions = Sessions(store)
+    open_(sessions, *range(1, UNKEPT_MAX + 2))
+    assert len(list(store.scan(Table.SESSIONS, b"", None))) == UNKEPT_MAX
+    for session in (1, 2, UNKEPT_MAX + 1):
+        use(sessions, 1, session=session)
+    sessions.keep()
+    use(sessions, 2, session=2)
+    sessions.keep()
+    assert list(Sessions(store).rows()) == list(sessions.rows())
 
 
 def test_a_session_that_was_not_used_for_many_writes_ends() -> None:

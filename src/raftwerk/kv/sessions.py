@@ -9,13 +9,14 @@ Everything is bounded, and decided by the log alone, so that all members decide 
 the first one open; a session keeps KEPT_BYTES_MAX of results; there are SESSIONS_MAX sessions, of which the one that was not
 used for longest ends when another is opened; and it ends after IDLE_WRITES writes of others.
 
-SESSIONS: session -> _ROW; session and number -> the result of that write (NOT_KEPT: it was too large).
+SESSIONS: session -> _ROW, of those in use when a checkpoint begins; session and number -> the result of that write
+(NOT_KEPT: it was too large).
 """
 
 import struct
 from collections.abc import Callable, Generator, Iterator
 from hashlib import blake2b
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -50,6 +51,8 @@ KEPT_BYTES_MAX: Final = 65_536
 IDLE_WRITES: Final = 10_000_000
 ENDED_MAX: Final = 10
 """Sessions that end by one command, because they were not used."""
+UNKEPT_MAX: Final = 1_000
+"""More rows are not left to the beginning of a checkpoint, which writes them all at once."""
 NOT_KEPT: Final = b""
 
 _ROW: Final = struct.Struct(">QQQ")
@@ -71,16 +74,22 @@ _RESULTS: Final[dict[type[Write], type[Result]]] = {
 }
 
 
-class Session(NamedTuple):
+class Session:
     """used: the number of its last use, unlike that of any other. first: of the writes that are not over.
 
     highest: no result of a higher number is kept. It is in no row: the results tell.
     """
 
-    used: int
-    first: int
-    kept_bytes: int
-    highest: int
+    __slots__ = ("first", "highest", "kept_bytes", "used")
+
+    def __init__(self, used: int, first: int, kept_bytes: int, highest: int) -> None:
+        self.used = used
+        self.first = first
+        self.kept_bytes = kept_bytes
+        self.highest = highest
+
+    def row(self) -> bytes:
+        return _ROW.pack(self.used, self.first, self.kept_bytes)
 
 
 class Sessions:
@@ -113,15 +122,32 @@ class Sessions:
             else:
                 number, result = _NUMBER.unpack(row)
                 highest[number] = result
-        found = [(Session(*rows[number], highest.get(number, 0)), number) for number in rows]
-        self._sessions = {number: session for session, number in sorted(found)}
+        self._sessions = {
+            number: Session(*rows[number], highest.get(number, 0))
+            for number in sorted(rows, key=rows.__getitem__)
+        }
         """In the order of their last use."""
+        self._unkept = 0
+        """Sessions whose row, if they have one, is older than their last use."""
 
     def keep(self) -> None:
         """A checkpoint begins: what is in memory alone goes into it."""
+        for number, session in reversed(self._sessions.items()):
+            if session.used <= self._kept_uses:
+                break
+            self._store.put(Table.SESSIONS, _ID.pack(number), session.row())
+        self._unkept = 0
         if self._uses != self._kept_uses:
             self._kept_uses = self._uses
             self._store.put(Table.META, _USES, self._uses.to_bytes(8, "big"))
+
+    def rows(self) -> Iterator[tuple[bytes, bytes]]:
+        """What a checkpoint now would have of all sessions."""
+        for number, session in self._sessions.items():
+            yield _ID.pack(number), session.row()
+        for row, result in self._store.scan(Table.SESSIONS, b"", None):
+            if len(row) == _NUMBER.size:
+                yield row, result
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -153,42 +179,47 @@ class Sessions:
         first = max(session.first, command.first)
         if not first <= command.number < first + self._window:
             return KvError.OUTSIDE_WINDOW
-        kept_bytes = session.kept_bytes
+        self._use(command.session, session)
         if first > session.first:
-            kept_bytes -= self._forget(command.session, session, first)
+            session.kept_bytes -= self._forget(command.session, session, first)
+            session.first = first
         if command.number <= session.highest:  # most come in order
             kept = self._store.get(Table.SESSIONS, _NUMBER.pack(command.session, command.number))
             if kept is not None:
-                self._use(command.session, first, kept_bytes, session.highest)
                 return _again(command.command, kept)
         result = write(command.command)
         if isinstance(result, Generator):
-            return self._kept_at_its_end(result, command, first, kept_bytes)
-        return self._kept(result, command, first, kept_bytes)
+            return self._kept_at_its_end(result, command, session)
+        return self._kept(result, command, session)
 
     def _kept_at_its_end(
-        self, steps: Steps[Result], command: SessionWrite, first: int, kept_bytes: int
+        self, steps: Steps[Result], command: SessionWrite, session: Session
     ) -> Steps[Result]:
-        return self._kept((yield from steps), command, first, kept_bytes)
+        return self._kept((yield from steps), command, session)
 
-    def _kept(self, result: Result, command: SessionWrite, first: int, kept_bytes: int) -> Result:
+    def _kept(self, result: Result, command: SessionWrite, session: Session) -> Result:
         """Keep the result of a write."""
-        bytes_max = KEPT_BYTES_MAX - kept_bytes
+        bytes_max = KEPT_BYTES_MAX - session.kept_bytes
         kept = NOT_KEPT
         if _may_fit(result, bytes_max):  # else it would be encoded for nothing, however large
             kept = _encode(result)
             if len(kept) > bytes_max:
                 kept = NOT_KEPT
         self._store.put(Table.SESSIONS, _NUMBER.pack(command.session, command.number), kept)
-        highest = max(command.number, self._sessions[command.session].highest)
-        self._use(command.session, first, kept_bytes + len(kept), highest)
+        session.highest = max(command.number, session.highest)
+        session.kept_bytes += len(kept)
         return result
 
-    def _use(self, number: int, first: int, kept_bytes: int, highest: int) -> None:
+    def _use(self, number: int, session: Session) -> None:
+        if session.used <= self._kept_uses:
+            if self._unkept == UNKEPT_MAX:
+                self.keep()
+            self._unkept += 1
         self._uses += 1
-        self._sessions.pop(number, None)
-        self._sessions[number] = Session(self._uses, first, kept_bytes, highest)
-        self._store.put(Table.SESSIONS, _ID.pack(number), _ROW.pack(self._uses, first, kept_bytes))
+        if session.used + 1 != self._uses:  # another one was used since
+            self._sessions.pop(number, None)
+            self._sessions[number] = session
+        session.used = self._uses
 
     def _open(self, number: int) -> int:
         if number in self._sessions:
@@ -200,7 +231,7 @@ class Sessions:
             if oldest is None or self._uses - self._sessions[oldest].used < self._idle_writes:
                 break
             self._end(oldest)
-        self._use(number, 1, 0, 0)
+        self._use(number, Session(-1, 1, 0, 0))
         return number
 
     def _end(self, number: int) -> None:
@@ -238,6 +269,8 @@ def _id_of(lot: int, uses: int) -> int:
 
 def _may_fit(result: Result, bytes_max: int) -> bool:
     """Whether a result could be encoded in so few bytes, as far as its key-values tell: found out without encoding them."""
+    if isinstance(result, PutResult):
+        return len(result.prev_kv or b"") <= bytes_max
     for size in _sizes(result):
         bytes_max -= size
         if bytes_max < 0:
