@@ -11,8 +11,6 @@ and takes its place by replacing CURRENT.
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from itertools import groupby
 from operator import itemgetter
@@ -34,6 +32,7 @@ from raftwerk.storage.lmdb_environment import (
     translated,
 )
 from raftwerk.storage.lmdb_rows import LmdbRows, Tables, open_tables
+from raftwerk.storage.lmdb_whole import is_whole
 from raftwerk.storage.overlay import Overlay, merged
 from raftwerk.storage.reader import StreamReader
 from raftwerk.storage.recent import Recent
@@ -241,7 +240,7 @@ def _opened(path: Path, *, read_only: bool = False) -> tuple[Any, Tables]:
     try:
         missing = missing_bytes(environment, path)
         if missing:
-            if not _can_be_read(path):
+            if not is_whole(path):
                 size = (path / DATA).stat().st_size
                 text = f"the file ends here, {size + missing} bytes are needed"
                 raise CorruptData(path / DATA, size, text)
@@ -256,23 +255,6 @@ def _opened(path: Path, *, read_only: bool = False) -> tuple[Any, Tables]:
         if is_out_of_space(str(error), path):
             raise translated(error, path) from error
         raise CorruptData(path / DATA, 0, f"LMDB says: {error}") from error
-
-
-def _can_be_read(path: Path) -> bool:
-    """Whether all rows are there: asked in a process of its own, for LMDB ends the one that comes to a page that is not."""
-    code = f"from {__name__} import read_all; read_all({str(path)!r})"
-    return not subprocess.run([sys.executable, "-c", code], capture_output=True).returncode
-
-
-def read_all(path: str) -> None:
-    """Read each row of an environment. Raises whatever is wrong, or does not return."""
-    environment = open_environment(Path(path), read_only=True)
-    rows = LmdbRows(environment, open_tables(environment))
-    for table in Table:
-        for _ in rows.scan(table, b"", None):
-            pass
-    rows.close()
-    environment.close()
 
 
 class LmdbCheckpoint:
