@@ -3,7 +3,7 @@
 from typing import Final
 
 ROW_OVERHEAD_BYTES: Final = 128
-GENERATION_BYTES: Final = 8 * 1024 * 1024
+GENERATION_BYTES: Final = 16 * 1024 * 1024
 """Two generations are held."""
 
 
