@@ -9,6 +9,7 @@ import pytest
 
 from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.storage.lmdb_environment import (
+    LOCK_BYTES,
     REMOVED_BYTES,
     open_environment,
     remove_piece,
@@ -42,3 +43,10 @@ def test_errors_of_the_disk_are_full_or_failed(
     tmp_path: Path, error: Exception, kind: type[Exception]
 ) -> None:
     assert type(translated(error, tmp_path)) is kind
+
+
+def test_space_of_the_readers_table_is_there_before_it_is_mapped(tmp_path: Path) -> None:
+    """On a full disk a hole in a mapped file ends the process that writes there."""
+    open_environment(tmp_path).close()
+    lock = (tmp_path / "lock.mdb").stat()
+    assert lock.st_blocks * 512 >= lock.st_size == LOCK_BYTES

@@ -20,6 +20,9 @@ REMOVED_BYTES: Final = 64 * 1024 * 1024
 """At a time: to free the blocks of a large file at once holds up whoever waits for the disk."""
 
 DATA: Final = "data.mdb"
+LOCK: Final = "lock.mdb"
+LOCK_BYTES: Final = 8192
+"""Of LMDB's table of 126 readers."""
 
 
 def translated(error: Exception, path: Path) -> RaftwerkError:
@@ -42,9 +45,10 @@ def is_out_of_space(text: str, path: Path) -> bool:
 
 
 def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = False) -> Any:
-    """An LMDB environment. is_draft: do not sync until told to. Raises CorruptData when it cannot be one."""
+    """An LMDB environment. is_draft: do not sync until told to. Raises CorruptData when it cannot be one, DiskFull."""
     if not read_only:
         make_directory(path)
+        _allocate_lock(path)
     try:
         environment = lmdb.open(
             str(path),
@@ -65,6 +69,18 @@ def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = Fa
     if not read_only:
         sync_directory(path)  # LMDB does not see to the names of its files
     return environment
+
+
+def _allocate_lock(path: Path) -> None:
+    """LMDB maps this file without asking for its space: a full disk would end the process. Raises DiskFull."""
+    fd = os.open(path / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        if os.fstat(fd).st_size < LOCK_BYTES:
+            os.posix_fallocate(fd, 0, LOCK_BYTES)
+    except OSError as error:
+        raise translated(error, path) from error
+    finally:
+        os.close(fd)
 
 
 def missing_bytes(environment: Any, path: Path) -> int:
