@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from raftwerk.api import status
-from raftwerk.cli.cluster import LocalCluster
+from raftwerk.cli.cluster import LocalCluster, Member
 from raftwerk.client import CallFailed, Client
+from tests import waiting
 from tests.conftest import StartCluster
 from tests.crash.load import check_equal
 
@@ -248,3 +249,34 @@ def test_cluster_goes_on_without_the_member_whose_disk_is_full(
     keys = asyncio.run(scenario())
     asyncio.run(check_equal(cluster.members))
     assert len(keys) == WRITES_THAT_FILL
+
+
+def test_member_without_room_for_a_snapshot_says_so_and_waits(
+    mount_disk: MountDisk, start_cluster: StartCluster, tmp_path: Path
+) -> None:
+    disk = mount_disk(400)
+    (disk.folder / "node1").mkdir()
+    (tmp_path / "node1").symlink_to(disk.folder / "node1")
+    cluster = start_cluster(3, "--snapshot-count=100")
+    full, *others = cluster.members
+    disk.fill()
+
+    async def scenario() -> None:
+        async with Client([member.client_url for member in others]) as client:
+            for number in range(2 * WRITES_THAT_FILL):
+                await write_when_there_is_space(client, b"key%d" % (number % 100))
+
+    asyncio.run(scenario())
+    waiting.until(lambda: has_refused_snapshots(full))
+    disk.free()
+    cluster.wait_ready()
+    asyncio.run(check_equal([*others, full]))
+
+
+def has_refused_snapshots(member: Member) -> bool:
+    """More than one, for want of space; it lives on."""
+    assert member.is_running
+    lines = member.log.read_text().splitlines()
+    refused = [line for line in lines if "snapshot rejected" in line]
+    assert all("no space left" in line for line in refused)
+    return len(refused) > 1

@@ -300,9 +300,10 @@ def test_installing_node_votes_and_keeps_what_it_has() -> None:
 @pytest.mark.parametrize("index", [9, 12], ids=["asked-again", "of-another"])
 def test_rejected_snapshot_is_asked_for_again(index: Index) -> None:
     built = receiving()
-    effects = built.step(SnapshotRejected(index))
+    effects = built.step(SnapshotRejected(index, "no space"))
     if index == 9:
         assert only(effects, InstallSnapshotReply, to=2) == reply(0)
+        assert effects.notices[0].facts["reason"] == "no space"
     assert built.state.is_installing is (index != 9)
 
 

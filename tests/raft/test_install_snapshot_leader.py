@@ -46,11 +46,15 @@ def test_leader_sends_a_byte_once_for_two_equal_answers() -> None:
     assert len(effects.send_chunks) == 1
 
 
-def test_leader_starts_again_when_the_receiver_does() -> None:
+def test_leader_starts_again_when_the_receiver_does_after_an_election_timeout() -> None:
+    """Who has no room for it refuses the first bytes again: at once that would go on and on, as fast as both can."""
     built = leader_of_a_straggler()
     built.receive(3, reply(700))
-    effects = built.receive(3, reply(0))
-    assert effects.send_chunks == [SendChunk(3, 3, 9, 0)]
+    assert not built.receive(3, reply(0)).send_chunks
+    built.tick(500)
+    built.ack(3, 0)
+    assert not built.tick(499).send_chunks
+    assert built.tick(1).send_chunks == [SendChunk(3, 3, 9, 0)]
 
 
 def test_leader_repeats_a_chunk_that_was_not_answered_for_an_election_timeout() -> None:

@@ -82,7 +82,7 @@ def test_a_damaged_stream_is_rejected() -> None:
     chunks = all_chunks(SnapshotSender(1, machine_with(b"a", b"b", index=9)), 9)
     receiving = Receiving()
     receiving.receive(*chunks[:1], chunks[-1])
-    assert receiving.posted == [SnapshotRejected(9)]
+    assert receiving.posted == [SnapshotRejected(9, "the stream ends too early")]
     assert receiving.machine.commands == []
 
 
@@ -133,7 +133,7 @@ def test_a_commit_that_finds_the_disk_full_is_tried_again() -> None:
     receiving = Receiving()
     receiving.machine.write_errors.append(DiskFull("no space"))
     receiving.receive(*chunks)
-    assert receiving.posted == [SnapshotRejected(9)]
+    assert receiving.posted == [SnapshotRejected(9, "no space")]
     assert receiving.checkpoints.failure is None
     receiving.receive(*chunks)
     assert receiving.posted[1:] == [SnapshotInstalled(9)]

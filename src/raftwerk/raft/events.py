@@ -81,9 +81,11 @@ class SnapshotInstalled:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotRejected:
-    """The received stream was damaged, or is no longer wanted: forget it, the leader will send it again."""
+    """The received stream was damaged, or could not be written: forget it, the leader will send it again."""
 
     last_included_index: Index
+    reason: str = ""
+    """For the operator."""
 
 
 @dataclass(frozen=True, slots=True)

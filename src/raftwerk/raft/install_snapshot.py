@@ -111,12 +111,14 @@ def install(state: State, last_included_index: Index, out: Effects) -> None:
     _reply(state, incoming.leader_id, last_included_index, 0, installed=True)
 
 
-def reject(state: State, last_included_index: Index, out: Effects) -> None:
+def reject(state: State, last_included_index: Index, reason: str, out: Effects) -> None:
     """The shell could not install it: ask for it again from the beginning."""
     incoming = state.incoming
     if incoming is not None and incoming.last_included_index == last_included_index:
         state.incoming = None
-        notice(state, out, "snapshot rejected", last_included_index=last_included_index)
+        notice(
+            state, out, "snapshot rejected", last_included_index=last_included_index, reason=reason
+        )
         _reply(state, incoming.leader_id, last_included_index, 0)
 
 
@@ -151,7 +153,10 @@ def on_reply(state: State, sender: NodeId, reply: InstallSnapshotReply, out: Eff
     asked = (reply.last_included_index, reply.next_offset)
     if asked != (progress.snapshot_index, progress.snapshot_offset):
         progress.snapshot_index, progress.snapshot_offset = asked
-        send_chunk(state, sender, progress, out)
+        if (
+            reply.next_offset
+        ):  # who could not take it would refuse it again at once: it goes anew with the timer
+            send_chunk(state, sender, progress, out)
 
 
 def send_chunk(state: State, peer: NodeId, progress: Progress, out: Effects) -> None:

@@ -167,7 +167,7 @@ class Raft:
         elif isinstance(event, SnapshotInstalled):
             install_snapshot.install(state, event.last_included_index, out)
         elif isinstance(event, SnapshotRejected):
-            install_snapshot.reject(state, event.last_included_index, out)
+            install_snapshot.reject(state, event.last_included_index, event.reason, out)
         elif isinstance(event, DiskSpace):
             state.has_room = event.has_room
         else:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from raftwerk.durability import SnapshotReader, SnapshotWriter
-from raftwerk.errors import DiskFailed, RaftwerkError
+from raftwerk.errors import CorruptData, DiskFailed, RaftwerkError
 from raftwerk.raft.effects import SendChunk
 from raftwerk.raft.events import SnapshotInstalled, SnapshotRejected
 from raftwerk.raft.messages import InstallSnapshot
@@ -103,12 +103,12 @@ class SnapshotReceiver:
         writer = self._writer
         index = chunk.last_included_index
         if writer is None:  # an earlier chunk of this stream could not be written
-            self._reject(index)
+            self._reject(index, "a part before was not written")
             return
         try:
             self._background.run_slice(lambda: writer.write(chunk.data))
-        except (RaftwerkError, OSError):
-            self._reject(index)
+        except (RaftwerkError, OSError) as error:
+            self._reject(index, error)
             return
         if chunk.done:
             self._background.run(
@@ -123,7 +123,7 @@ class SnapshotReceiver:
             return
         if isinstance(result, DiskFailed):
             self._checkpoints.failure = result
-        self._reject(index)
+        self._reject(index, result)
 
     def _swap(self, writer: SnapshotWriter, index: Index) -> None:
         if writer is not self._writer:
@@ -135,9 +135,10 @@ class SnapshotReceiver:
         self._clean(writer)
         self._post(SnapshotInstalled(index))
 
-    def _reject(self, index: Index) -> None:
+    def _reject(self, index: Index, why: Exception | str) -> None:
         self.abort()
-        self._post(SnapshotRejected(index))
+        reason = why.reason if isinstance(why, CorruptData) else str(why)
+        self._post(SnapshotRejected(index, reason))
 
     def abort(self) -> None:
         """Forget a stream that is not complete."""
