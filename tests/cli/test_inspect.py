@@ -12,6 +12,8 @@ from raftwerk.cli import inspect
 from raftwerk.cli.cluster import is_healthy
 from raftwerk.cli.main import app
 from raftwerk.kv.store import Table
+from raftwerk.raft.membership import Membership
+from raftwerk.replica.position import Position
 from raftwerk.storage.lmdb_store import LmdbStore
 from tests.conftest import StartCluster
 from tests.fakes.damage import flip_bit_in
@@ -178,6 +180,28 @@ def test_damaged_identity_is_found(folder: Path, capsys: pytest.CaptureFixture[s
 def test_damage_among_the_peers_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (folder / "peers.json").write_text("{")
     assert "the peers that were met cannot be read" in damage_of(folder, capsys)
+
+
+def test_who_forgot_whom_it_met_is_told_of(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As at a start; a member that is alone has nobody to remember."""
+    (folder / "peers.json").unlink()
+    report_on(folder, capsys)
+    with closing(LmdbStore(folder / "store")) as store:
+        position = Position(1, 1, Membership((1, 2)).encode())
+        store.put(Table.META, b"position", position.encode())
+        checkpoint = store.begin_checkpoint(1)
+        assert checkpoint is not None
+        assert checkpoint.write()
+        checkpoint.commit()
+        checkpoint.finish(committed=True)
+    assert f"{folder / 'peers.json'} is missing" in damage_of(folder, capsys)
+
+
+def test_store_of_another_member_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "store" / "OWNER").write_text("member 1 of cluster 2\n")
+    assert "belongs to member 1 of cluster 2, but this is" in damage_of(folder, capsys)
 
 
 def test_damaged_store_is_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

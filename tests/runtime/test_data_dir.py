@@ -120,6 +120,27 @@ def test_lost_log_beside_a_store_with_data_is_refused(settings: Settings) -> Non
         open_data_dir(settings)
 
 
+def test_store_of_another_member_is_refused(tmp_path: Path) -> None:
+    """Its log is another one. One that does not say whose it is, of an earlier version, is this member's from now on."""
+    first, second = settings_of(tmp_path, 2)
+    for settings in (first, second):
+        folder = open_data_dir(settings)
+        checkpoint(folder)
+        close(folder)
+    store = first.data_dir / "store"
+    shutil.rmtree(store)
+    shutil.copytree(second.data_dir / "store", store)
+    text = r"store belongs to member \w+ of cluster \w+, but this is member \w+ of cluster \w+: "
+    with pytest.raises(DataDirError, match=text):
+        open_data_dir(first)
+    (store / "OWNER").unlink()
+    (store / "OWNER.new").mkdir()  # it cannot be written now, as on a full disk
+    close(open_data_dir(first))
+    (store / "OWNER.new").rmdir()
+    close(open_data_dir(first))
+    assert (store / "OWNER").read_text() != (second.data_dir / "store" / "OWNER").read_text()
+
+
 PARTS = ("identity.json", "wal", "store")
 
 
@@ -166,8 +187,11 @@ def test_who_forgot_whom_it_met_is_refused(tmp_path: Path) -> None:
         close(open_data_dir(each))
         (each.data_dir / "peers.json").unlink()
     close(open_data_dir(alone[0]))
-    with pytest.raises(DataDirError, match=r"peers\.json missing"):
+    with pytest.raises(DataDirError, match=r"peers\.json missing") as caught:
         open_data_dir(cluster[0])
+    assert "never reached another member" in str(caught.value)
+    (cluster[0].data_dir / "peers.json").write_text("{}")
+    close(open_data_dir(cluster[0]))
 
 
 @pytest.mark.parametrize(

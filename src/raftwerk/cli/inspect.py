@@ -9,11 +9,12 @@ from raftwerk.errors import REPAIR, CorruptData, RaftwerkError
 from raftwerk.kv import commands
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.store import Table
+from raftwerk.raft.membership import Membership
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.position import Position
-from raftwerk.runtime.lives import Lives
+from raftwerk.runtime.lives import PEERS, Lives
 from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
-from raftwerk.wal.identity import IDENTITY, Identity, read_identity
+from raftwerk.wal.identity import IDENTITY, Identity, check_store, read_identity
 from raftwerk.wal.inspect import SegmentReport, find_contradiction, inspect_log
 
 TEXT_MAX = 60
@@ -85,6 +86,14 @@ def _peers(folder: Path, problems: list[str]) -> None:
         Lives(folder)
     except CorruptData as error:
         problems.append(str(error))
+
+
+def _peers_met(
+    folder: Path, identity: Identity | None, position: Position, problems: list[str]
+) -> None:
+    is_alone = len(Membership.decode(position.membership).nodes) < 2
+    if identity is not None and identity.life and not is_alone and not (folder / PEERS).exists():
+        problems.append(f"{folder / PEERS} is missing: this member has forgotten whom it met")
 
 
 def _log(
@@ -161,6 +170,8 @@ def _store(console: Console, folder: Path, identity: Identity | None, problems: 
             console.print("Store: none yet")
         return
     try:
+        if identity is not None:
+            check_store(folder, identity)
         store = LmdbStore(folder, read_only=True)
     except RaftwerkError as error:
         problems.append(str(error))
@@ -170,6 +181,7 @@ def _store(console: Console, folder: Path, identity: Identity | None, problems: 
         machine = KvMachine(store)
         if machine.position:
             position = Position.decode(machine.position)
+            _peers_met(folder.parent, identity, position, problems)
             console.print(
                 f"Store: applied up to index {position.last_index} of term {position.last_term}",
                 end="",

@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
+from typing import Final
 
 from raftwerk.directories import sync_directory
 from raftwerk.errors import REPAIR, DataDirError
@@ -25,8 +26,18 @@ from raftwerk.runtime.lives import PEERS, Lives
 from raftwerk.runtime.settings import Settings
 from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
 from raftwerk.wal.disk import OsDisk
-from raftwerk.wal.identity import Identity, claim, complete, lock, read_identity
+from raftwerk.wal.identity import (
+    Identity,
+    check_store,
+    claim,
+    complete,
+    lock,
+    read_identity,
+    sign_store,
+)
 from raftwerk.wal.log import Recovered, Wal
+
+_NEVER_MET: Final = " Only if it never reached another member, which earlier versions did not note: write {} into the file."
 
 
 @dataclass(slots=True)
@@ -85,8 +96,10 @@ def _open(folder: Path, settings: Settings) -> DataDir:
         identity = _wanted(folder, settings)
         found = claim(folder, identity)
         _check_complete(folder, found, has_peers=len(settings.initial_cluster) > 1)
+        check_store(folder / "store", identity)
         store = LmdbStore(folder / "store")
         undo.callback(store.close)
+        sign_store(folder / "store", identity)
         machine = KvMachine(store)
         directory = folder / "wal"
         wal, recovered = Wal.open(
@@ -126,5 +139,5 @@ def _check_complete(folder: Path, found: Identity, *, has_peers: bool) -> None:
     if missing:
         raise DataDirError(
             f"{' and '.join(missing)} missing: part of the data folder was lost, and with it what this member promised to "
-            f"others. Do not start it with an empty folder. {REPAIR}."
+            f"others. Do not start it with an empty folder. {REPAIR}.{_NEVER_MET if str(folder / PEERS) in missing else ''}"
         )

@@ -14,10 +14,12 @@ from random import SystemRandom
 from typing import Final
 
 from raftwerk.directories import make_directory, sync_directory
-from raftwerk.errors import CorruptData, DataDirError
+from raftwerk.errors import REPAIR, CorruptData, DataDirError
 from raftwerk.raft.types import NodeId
 
 IDENTITY: Final = "identity.json"
+OWNER: Final = "OWNER"
+"""In the store: whose it is, for it has no other sign of that."""
 LOCK: Final = "LOCK"
 FORMAT: Final = 1
 
@@ -124,14 +126,42 @@ def _write(folder: Path, identity: Identity) -> None:
     fields["cluster_id"] = f"{identity.cluster_id:x}"
     fields["node_id"] = f"{identity.node_id:x}"
     fields["life"] = f"{identity.life:x}"
-    draft = folder / f"{IDENTITY}.new"
+    _replace(folder / IDENTITY, json.dumps(fields, indent=1))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Durably."""
+    draft = path.with_name(f"{path.name}.new")
     with draft.open("w") as file:
-        json.dump(fields, file, indent=1)
-        file.write("\n")
+        file.write(f"{text}\n")
         file.flush()
         os.fsync(file.fileno())
-    draft.rename(folder / IDENTITY)
-    sync_directory(folder)
+    draft.rename(path)
+    sync_directory(path.parent)
+
+
+def sign_store(store: Path, identity: Identity) -> None:
+    """Let a store say whose it is, if it does not: it is new, just restored, or of an earlier version."""
+    if not (store / OWNER).exists():
+        with contextlib.suppress(OSError):  # a full disk: at another start
+            _replace(store / OWNER, _owner(identity))
+
+
+def check_store(store: Path, identity: Identity) -> None:
+    """Raises DataDirError for a store that says that it is another's: somebody put it there."""
+    try:
+        found = (store / OWNER).read_text(errors="replace").strip()
+    except FileNotFoundError:
+        return
+    if found != _owner(identity):
+        raise DataDirError(
+            f"{store} belongs to {found}, but this is {_owner(identity)}: no store goes with the log of another member. "
+            f"{REPAIR}."
+        )
+
+
+def _owner(identity: Identity) -> str:
+    return f"member {identity.node_id:x} of cluster {identity.cluster_id:x}"
 
 
 def lock(folder: Path) -> int:
