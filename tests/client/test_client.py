@@ -9,6 +9,7 @@ import pytest
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
+from raftwerk.client.calls import RETRY_S
 from raftwerk.client.client import PAGE_BYTES
 from raftwerk.errors import UsageError
 from tests.client.scripted import HANG, OK, Step, closed_endpoint, scripted, severed
@@ -65,11 +66,11 @@ async def failure_of(call: Awaitable[object]) -> CallError:
     raise AssertionError("the call succeeded")
 
 
-async def put_and_fail(*steps: Step) -> tuple[CallError, int]:
+async def put_and_fail(*steps: Step, timeout_s: float = SHORT_S) -> tuple[CallError, int]:
     """(the failure of a put, how often it was asked for)."""
     async with (
         scripted(*steps) as server,
-        Client([server.endpoint], exactly_once=False, timeout_s=SHORT_S) as client,
+        Client([server.endpoint], exactly_once=False, timeout_s=timeout_s) as client,
     ):
         return await failure_of(client.put(b"key", b"value")), len(server.paths)
 
@@ -128,6 +129,13 @@ def test_write_without_a_leader_until_the_deadline_certainly_did_not_happen() ->
     assert type(failure) is CallFailed
     assert (failure.code, failure.text) == status.NO_LEADER
     assert calls > 1
+
+
+def test_write_that_did_not_happen_is_not_put_in_doubt_at_the_last_moment() -> None:
+    """Another attempt could hardly be answered in time."""
+    failure, calls = asyncio.run(put_and_fail(status.NO_LEADER, HANG, timeout_s=1.5 * RETRY_S))
+    assert type(failure) is CallFailed
+    assert ((failure.code, failure.text), calls) == (status.NO_LEADER, 1)
 
 
 def test_write_sent_again_and_never_answered_is_unknown() -> None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from raftwerk.api import status
-from raftwerk.cli.cluster import LocalCluster, Member
+from raftwerk.cli.cluster import LocalCluster, Member, free_ports
 from raftwerk.client import CallFailed, Client
 from tests import waiting
 from tests.conftest import StartCluster
@@ -206,7 +206,12 @@ def test_first_start_on_a_full_disk_is_refused_and_leaves_a_usable_folder(
     disk = mount_disk(128)
     disk.fill()
     folder = disk.folder / "node1"
+    ((client, peer),) = free_ports(1)
     command = [sys.executable, "-m", "raftwerk.cli", "serve", f"--data-dir={folder}"]
+    command += [
+        f"--listen-client-urls=http://127.0.0.1:{client}",
+        f"--listen-peer-urls=http://127.0.0.1:{peer}",
+    ]
     ended = subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 1
     assert "no space left" in ended.stderr.lower()
