@@ -98,7 +98,7 @@ def restored(path: Path, folder: Path) -> LocalCluster:
         again = command("restore", str(path), *arguments)
         assert again.exit_code == 2
         assert again.stderr.splitlines() == [
-            f"raftwerk: {member.folder} is there already: a snapshot is restored into a new --data-dir"
+            f"raftwerk: {member.folder} is there already: a snapshot is restored into a new --data-dir, or an empty one"
         ]
     return cluster
 

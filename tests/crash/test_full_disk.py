@@ -15,6 +15,9 @@ import pytest
 from raftwerk.api import status
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports
 from raftwerk.client import CallFailed, Client
+from raftwerk.errors import UsageError
+from raftwerk.runtime.settings import Settings
+from raftwerk.runtime.snapshot_file import restore
 from tests import waiting
 from tests.conftest import StartCluster
 from tests.crash.load import check_equal
@@ -254,6 +257,14 @@ def test_cluster_goes_on_without_the_member_whose_disk_is_full(
     keys = asyncio.run(scenario())
     asyncio.run(check_equal(cluster.members))
     assert len(keys) == WRITES_THAT_FILL
+
+
+def test_mount_point_is_no_folder_to_restore_into(mount_disk: MountDisk, tmp_path: Path) -> None:
+    """It cannot be replaced by one that is whole."""
+    disk = mount_disk(1)
+    settings = Settings(data_dir=disk.folder)
+    with pytest.raises(UsageError, match="is a mount point"):
+        restore(tmp_path / "snapshot", settings, bump_revision=0, mark_compacted=False)
 
 
 def test_member_without_room_for_a_snapshot_says_so_and_waits(

@@ -103,8 +103,15 @@ def test_no_file_and_existing_folder_are_refused(snapshot: Path, tmp_path: Path)
     with pytest.raises(UsageError, match="cannot be read"):
         restore(tmp_path / "none", settings, bump_revision=0, mark_compacted=False)
     settings.data_dir.mkdir()
+    (settings.data_dir / "letters.txt").write_text("dear")
     with pytest.raises(UsageError, match="is there already"):
         restore(snapshot, settings, bump_revision=0, mark_compacted=False)
+
+
+def test_empty_folder_is_taken(snapshot: Path, tmp_path: Path) -> None:
+    (settings,) = settings_of(tmp_path)
+    settings.data_dir.mkdir()
+    assert restored(snapshot, settings).revision == REVISION
 
 
 def restored(

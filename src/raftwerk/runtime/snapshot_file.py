@@ -77,15 +77,19 @@ def look_at(path: Path) -> SnapshotFacts:
 
 
 def restore(path: Path, settings: Settings, *, bump_revision: int, mark_compacted: bool) -> None:
-    """Make the data folder that the settings name. It is there whole at the end, or not at all.
+    """Make the data folder that the settings name. It is there whole at the end, or as it was: not at all, or empty.
 
     bump_revision: the store's revision goes on so much later, for clients that have seen more than the snapshot.
     mark_compacted: and no history before it can be read, so that their watches are told to begin anew.
     Raises DataDirError, UsageError.
     """
     folder = settings.data_dir
-    if folder.exists():
-        raise UsageError(f"{folder} is there already: a snapshot is restored into a new --data-dir")
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise UsageError(
+            f"{folder} is there already: a snapshot is restored into a new --data-dir, or an empty one"
+        )
+    if folder.is_mount():
+        raise UsageError(f"{folder} is a mount point: choose a --data-dir below it")
     facts = look_at(path)
     draft = folder.with_name(f"{folder.name}.restoring")
     shutil.rmtree(draft, ignore_errors=True)
