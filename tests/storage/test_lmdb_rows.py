@@ -47,20 +47,28 @@ def written(environment: Any, tables: Tables) -> Iterator[LmdbRows]:
         transaction.abort()
 
 
-@given(steps=STEPS, start=LONG_KEYS, stop=st.none() | LONG_KEYS, reverse=st.booleans())
+@given(
+    steps=STEPS,
+    together=st.integers(1, 10),
+    start=LONG_KEYS,
+    stop=st.none() | LONG_KEYS,
+    reverse=st.booleans(),
+)
 @settings(max_examples=150, deadline=None, database=None, derandomize=True)
 def test_rows_are_those_of_a_sorted_dictionary(
     environment: Any,
     tables: Tables,
     steps: list[tuple[bytes, bytes | None]],
+    together: int,
     start: bytes,
     stop: bytes | None,
     reverse: bool,
 ) -> None:
     model: dict[bytes, bytes] = {}
     with written(environment, tables) as rows:
+        for first in range(0, len(steps), together):
+            rows.write(Table.KEYS, dict(steps[first : first + together]).items())
         for key, value in steps:
-            rows.write(Table.KEYS, [(key, value)])
             if value is None:
                 model.pop(key, None)
             else:
@@ -87,6 +95,33 @@ def test_bucket_goes_with_its_last_key(environment: Any, tables: Tables) -> None
         rows.write(Table.KEYS, [(EDGE + b"1", None)])
         rows.write(Table.KEYS, [(EDGE + b"2", None)])
         assert rows.size_bytes[1] == before
+
+
+class Puts:
+    """A transaction; counts what is put."""
+
+    def __init__(self, transaction: Any) -> None:
+        self._transaction = transaction
+        self.count = 0
+
+    def put(self, *args: Any, **options: Any) -> None:
+        self.count += 1
+        self._transaction.put(*args, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._transaction, name)
+
+
+def test_bucket_is_written_once_for_all_its_keys_that_come_together(
+    environment: Any, tables: Tables
+) -> None:
+    """Each time, all of it is: thousands of them would hold up the loop for seconds."""
+    transaction = environment.begin(write=True)
+    puts = Puts(transaction)
+    keys = [EDGE + b"%04d" % number for number in range(300)]
+    LmdbRows(environment, tables, puts).write(Table.KEYS, [(key, b"v") for key in keys])
+    transaction.abort()
+    assert puts.count == 1
 
 
 def test_empty_file_is_in_use_too(environment: Any, tables: Tables) -> None:

@@ -282,8 +282,8 @@ def test_file_that_is_cut_off_is_refused(
 def test_file_that_ends_before_pages_that_hold_nothing_is_whole(
     setting: LmdbSetting, read_only: bool
 ) -> None:
-    """A transaction takes pages at the end and gives them back, as buckets of long keys grow: LMDB does not write these."""
-    keys = [b"k" * 500 + b"%0200d" % number for number in range(100)]
+    """A transaction takes pages at the end and gives them back, as a bucket of long keys grows: LMDB does not write these."""
+    keys = [b"k" * 500 + b"%0200d" % number for number in range(3 * SLICE_ROWS)]
     for some in (keys[:20], keys[20:]):
         setting.put(*some, value=b"v" * 45)
         setting.checkpoint()

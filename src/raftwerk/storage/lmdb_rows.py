@@ -11,6 +11,7 @@ one, is found out.
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
@@ -189,32 +190,39 @@ class LmdbRows:
                 yield key, value
 
     def write(self, table: Table, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Set keys, or remove them (None): each once. In a write transaction."""
-        stored = self._tables[table]
-        sealed = stored.sealed
+        """Set keys, or remove them (None): each once. In a write transaction. In order, buckets are written once."""
+        sealed = self._tables[table].sealed
         items: list[Item] = []
+        long: list[tuple[bytes, bytes | None]] = []
         for key, value in rows:
             if len(key) > SHORT_BYTES:
-                key, value = self._bucket_with(table, key, value)
-                if value is not None:  # at once: the next key may be of the same bucket
-                    self._transaction.put(key, sealed(key, value), db=stored.handle)
-                    continue
-            if value is None:
-                self._transaction.delete(key, db=stored.handle)
+                long.append((key, value))
+            elif value is None:
+                self._transaction.delete(key, db=self._tables[table].handle)
             else:
                 items.append((key, sealed(key, value)))
         if items:
             self._cursor(table).putmulti(items)
+        for beginning, some in groupby(long, _beginning):
+            self._write_bucket(table, beginning + b"\0", some)
 
-    def _bucket_with(
-        self, table: Table, key: bytes, value: bytes | None
-    ) -> tuple[bytes, bytes | None]:
-        """LMDB's row of the bucket of a long key, after that key is set or removed; None: nothing is left in it."""
-        bucket, rest = self._bucket(table, key)
-        place = bisect_left(bucket, (rest,))
-        has_key = place < len(bucket) and bucket[place][0] == rest
-        bucket[place : place + has_key] = [] if value is None else [(rest, value)]
-        return key[:SHORT_BYTES] + b"\0", _encode_bucket(bucket) if bucket else None
+    def _write_bucket(
+        self, table: Table, name: bytes, rows: Iterable[tuple[bytes, bytes | None]]
+    ) -> None:
+        """Long keys of one bucket."""
+        stored = self._tables[table]
+        data = self._stored(table, name)
+        bucket = dict(_decode_bucket(data)) if data is not None else {}
+        for key, value in rows:
+            if value is None:
+                bucket.pop(key[SHORT_BYTES:], None)
+            else:
+                bucket[key[SHORT_BYTES:]] = value
+        if bucket:
+            encoded = _encode_bucket(sorted(bucket.items()))
+            self._transaction.put(name, stored.sealed(name, encoded), db=stored.handle)
+        else:
+            self._transaction.delete(name, db=stored.handle)
 
     def renew(self) -> None:
         """See what was committed meanwhile."""
@@ -244,6 +252,10 @@ class LmdbRows:
         """End the transaction, and with it its cursors."""
         self._transaction.abort()
         self._cursors = [None] * len(self._tables)
+
+
+def _beginning(row: tuple[bytes, bytes | None]) -> bytes:
+    return row[0][:SHORT_BYTES]
 
 
 def _check_place(stored: StoredTable, cursor: Any, key: bytes, *, is_empty: bool = False) -> None:
