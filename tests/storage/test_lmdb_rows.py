@@ -341,3 +341,12 @@ def test_first_row_of_a_page_is_not_taken_for_none_when_the_page_before_was_sear
     for key in (first, b"%04d" % (int(first) + 1), first):
         with pytest.raises(CorruptData, match="table keys: key"):
             tree.rows.get(Table.KEYS, key)
+
+
+@pytest.mark.parametrize("reverse", [False, True], ids=["forwards", "backwards"])
+def test_page_that_two_branches_lead_to_is_damage_too(tree: Tree, reverse: bool) -> None:
+    """Its rows would come twice, and others not at all, though each is whole."""
+    second, third = tree.node(1), tree.node(2)
+    tree.damage(third, tree.branch[second : second + 4])
+    with pytest.raises(CorruptData, match="table keys: key .* stands"):
+        list(tree.rows.scan(Table.KEYS, b"", None, reverse=reverse))

@@ -159,7 +159,7 @@ class LmdbRows:
     def _scan_stored(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool
     ) -> Iterator[tuple[bytes, bytes]]:
-        """LMDB's rows that may hold keys of the range, buckets at its edges included.
+        """LMDB's rows that may hold keys of the range, buckets at its edges included; each once, in order.
 
         The rows between which it begins, and that at which it ends, are checked too: with a damaged key they could belong to it.
         """
@@ -171,10 +171,14 @@ class LmdbRows:
         cursor = self._transaction.cursor(stored.handle)
         if edge:
             _check_place(stored, cursor, edge)
+        before = b""
         if not reverse:
             if cursor.set_range(first) if first else cursor.first():
                 for key, sealed in cursor:
                     value = unsealed(key, sealed)
+                    if key <= before:
+                        raise stored.damaged(f"key {key!r} stands behind {before!r}")
+                    before = key
                     if last is not None and key > last:
                         return
                     yield key, value
@@ -184,6 +188,9 @@ class LmdbRows:
             return
         for key, sealed in cursor.iterprev():
             value = unsealed(key, sealed)
+            if before and key >= before:
+                raise stored.damaged(f"key {key!r} stands before {before!r}")
+            before = key
             if key < first:
                 return
             if last is None or key <= last:
