@@ -37,11 +37,14 @@ def test_members(etcd_endpoint: str) -> None:
     assert raftwerk(f"member promote {member}", endpoint=etcd_endpoint).exit_code == 2
     shown = output_of("member list", endpoint=etcd_endpoint)
     assert {member, "learner", "http://127.0.0.1:1", "voter"} <= set(shown.split())
+    assert "(not started)" in shown
     found = json.loads(output_of("member list --json", endpoint=etcd_endpoint))
     assert len(found) == 2
-    output_of(f"member update {member} http://127.0.0.1:2", endpoint=etcd_endpoint)
+    said = output_of(f"member update {member} http://127.0.0.1:2", endpoint=etcd_endpoint)
+    assert said == f"member {member} updated\n"
     assert "http://127.0.0.1:2" in output_of("member list", endpoint=etcd_endpoint)
-    output_of(f"member remove {member}", endpoint=etcd_endpoint)
+    said = output_of(f"member remove {member}", endpoint=etcd_endpoint)
+    assert said == f"member {member} removed\n"
     assert member not in output_of("member list", endpoint=etcd_endpoint)
     assert raftwerk("move-leader 1", endpoint=etcd_endpoint).exit_code == 2
 
@@ -104,19 +107,30 @@ def test_users_and_roles(etcd_endpoint: str) -> None:
     assert raftwerk("get open/a", endpoint=etcd_endpoint, user="guest:guest").exit_code == 1
     by_option = "get open/a --user=guest --password=guest"
     assert raftwerk(by_option, endpoint=etcd_endpoint).exit_code == 1
+    said = output_of(
+        "user passwd guest --new-user-password=other", endpoint=etcd_endpoint, user=root
+    )
+    assert said == "password of guest changed\n"
+    assert raftwerk("get open/a", endpoint=etcd_endpoint, user="guest:guest").exit_code == 2
+    assert raftwerk("get open/a", endpoint=etcd_endpoint, user="guest:other").exit_code == 1
     for command in (
-        "user passwd guest --new-user-password=other",
         "role revoke-permission reader open/ --prefix",
         "role grant-permission reader write a --from-key",
         "role revoke-permission reader a --from-key",
         "role grant-permission reader write a b",
         "role revoke-permission reader a b",
-        "user revoke-role guest reader",
-        "role delete reader",
-        "user delete guest",
-        "auth disable",
     ):
         output_of(command, endpoint=etcd_endpoint, user=root)
+    for command, said in (
+        ("user revoke-role guest reader", "guest does not have reader any more\n"),
+        ("user get guest", ""),
+        ("role delete reader", "role reader deleted\n"),
+        ("role list", "root\n"),
+        ("user delete guest", "user guest deleted\n"),
+        ("user list", "root\n"),
+        ("auth disable", "authentication is disabled\n"),
+    ):
+        assert output_of(command, endpoint=etcd_endpoint, user=root) == said
 
 
 def test_a_permission_of_no_kind(etcd_endpoint: str) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import resource
 import signal
 import urllib.request
 from collections.abc import Callable
@@ -33,6 +34,19 @@ def urls_of(client: int, peer: int) -> list[str]:
 
 
 READY = "ready to serve client requests"
+
+
+def test_connections_may_take_as_many_descriptors_as_the_system_allows(tmp_path: Path) -> None:
+    """A shell gives each process a thousand or so, and lets it ask for more."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(soft, 500), hard))
+    try:
+        with started("serve", *urls_of(*ports()), folder=tmp_path) as member:
+            member.wait_for(READY)
+            limits = resource.prlimit(member.process.pid, resource.RLIMIT_NOFILE)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert limits == (hard, hard)
 
 
 def test_ready_line_means_that_requests_are_answered(tmp_path: Path) -> None:

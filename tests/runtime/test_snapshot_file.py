@@ -144,20 +144,24 @@ def test_member_goes_on_with_all_history(snapshot: Path, tmp_path: Path) -> None
 
 def test_only_members_with_the_same_data_are_one_cluster(snapshot: Path, tmp_path: Path) -> None:
     """Neither one that begins empty, nor one that was restored otherwise: they would apply the same log to other data."""
-    empty, same, twin, later, cut = settings_of(tmp_path, 5)
+    empty, same, twin, later, cut, foreign = settings_of(tmp_path, 6)
+    padded = snapshot.read_bytes()[:-32] + bytes(512)
+    another = tmp_path / "another.db"
+    another.write_bytes(padded + hashlib.sha256(padded).digest())
+    restore(another, foreign, bump_revision=0, mark_compacted=False)
     restore(snapshot, same, bump_revision=0, mark_compacted=False)
     restore(snapshot, twin, bump_revision=0, mark_compacted=False)
     restore(snapshot, later, bump_revision=9, mark_compacted=False)
     restore(snapshot, cut, bump_revision=0, mark_compacted=True)
     ids = []
-    for each in (empty, same, twin, later, cut):
+    for each in (empty, same, twin, later, cut, foreign):
         for _ in range(2):  # a restart finds the same again
             folder = open_data_dir(each)
             folder.wal.close()
             folder.close()
             ids.append(folder.cluster_id)
     assert ids[::2] == ids[1::2]
-    assert len(set(ids)) == 4
+    assert len(set(ids)) == 5
     assert ids[2] == ids[4]
 
 
