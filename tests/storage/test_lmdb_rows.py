@@ -348,5 +348,5 @@ def test_page_that_two_branches_lead_to_is_damage_too(tree: Tree, reverse: bool)
     """Its rows would come twice, and others not at all, though each is whole."""
     second, third = tree.node(1), tree.node(2)
     tree.damage(third, tree.branch[second : second + 4])
-    with pytest.raises(CorruptData, match="table keys: key .* stands"):
+    with pytest.raises(CorruptData, match=r"table keys: key .* stands"):
         list(tree.rows.scan(Table.KEYS, b"", None, reverse=reverse))
