@@ -276,3 +276,13 @@ def test_members(endpoint: str) -> None:
     assert member["clientURLs"] == [f"http://{endpoint}"]
     assert f"{int(member['ID']):x}" in table
     assert f"http://{endpoint}" in table
+
+
+def test_what_got_no_answer_tells_that_there_is_no_leader(tmp_path: Path) -> None:
+    with running_cluster(tmp_path, 3) as cluster:
+        for other in cluster.members[1:]:
+            cluster.kill(other)
+        there = f"--endpoints=127.0.0.1:{cluster.members[0].client_port}"
+        answer = CliRunner().invoke(app, ["put", "a", "b", there, "--command-timeout=2"])
+    assert answer.exit_code in (2, 3)
+    assert "knows no leader: most members may be down" in answer.stderr

@@ -23,7 +23,7 @@ from google.protobuf.message import Message
 
 from raftwerk.api import status
 from raftwerk.cli import go_duration
-from raftwerk.client import Client, OutcomeUnknown
+from raftwerk.client import CallError, Client, OutcomeUnknown
 from raftwerk.client.channel import CONNECT_TIMEOUT_S
 from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.client.ranges import FROM_KEY, bounds, prefix_end
@@ -41,6 +41,10 @@ INT64_MAX: Final = 2**63 - 1
 """Of revisions, times and leases; ids of members have a bit more."""
 UINT64_MAX: Final = 2**64 - 1
 COMMAND_TIMEOUT_S: Final = 10.0
+EXPLAIN_S: Final = 1.0
+NO_LEADER: Final = (
+    "the member that answers knows no leader: most members may be down; see 'raftwerk status'"
+)
 IN_DOUBT: Final = "it may have happened, or may yet happen; look before you try again"
 
 P = ParamSpec("P")
@@ -144,7 +148,12 @@ class Shell:
 
         async def with_client(client: Client) -> int:
             async with client:
-                return await action(client)
+                try:
+                    return await action(client)
+                except CallError as error:
+                    if error.code in (status.DEADLINE_EXCEEDED, status.UNAVAILABLE):
+                        await self._explain(error)
+                    raise
 
         def check_and_run() -> int:
             asyncio.run(check_running(self.addresses))
@@ -158,6 +167,15 @@ class Shell:
 
         end_with(check_and_run)
 
+    async def _explain(self, error: CallError) -> None:
+        """Adds a note when an endpoint that answers knows no leader."""
+        with suppress(RaftwerkError):
+            async with self.connect() as client:
+                client.calls.timeout_s = EXPLAIN_S
+                answer = await client.status()
+                if not answer.leader:
+                    error.add_note(NO_LEADER)
+
 
 def end_with(action: Callable[[], int]) -> NoReturn:
     """Exit with what it returns; errors become one line and their exit code."""
@@ -165,13 +183,20 @@ def end_with(action: Callable[[], int]) -> NoReturn:
         raise typer.Exit(action())
     except OutcomeUnknown as error:
         print(f"raftwerk: {error}: {IN_DOUBT}", file=sys.stderr)
+        _print_notes(error)
         raise typer.Exit(3) from error
     except RaftwerkError as error:
         text = str(error).removeprefix("raftwerk: ")
         if text == status.USER_EMPTY.text:
             text += ": say who asks, with --user NAME:PASSWORD or RAFTWERK_USER=NAME:PASSWORD"
         print(f"raftwerk: {text}", file=sys.stderr)
+        _print_notes(error)
         raise typer.Exit(2) from error
+
+
+def _print_notes(error: RaftwerkError) -> None:
+    for note in getattr(error, "__notes__", ()):
+        print(f"raftwerk: {note}", file=sys.stderr)
 
 
 _OPTIONS: Final = [
