@@ -2,15 +2,22 @@
 
 import subprocess
 import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Self, cast
 
 import pytest
 
+from raftwerk.kv.results import PutResult
+from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.clients.watches import WatchClient
+from raftwerk.sim.node import SimNode
 from raftwerk.sim.options import FaultOptions
 from raftwerk.sim.run import Simulation, plan, run
+from raftwerk.sim.world import World
 
 
 def test_one_seed_gives_one_trace() -> None:
@@ -90,3 +97,42 @@ def test_a_watch_that_is_behind_and_gets_nothing_is_noticed() -> None:
     simulation.workload.watches = [client]
     with pytest.raises(Violation, match=r"lacks \[7\]"):
         simulation.finish_watches(1_000)
+
+
+class Late:
+    """A node that applies an entry in each of the seconds in which it is not stuck, and answers after more than two."""
+
+    def __init__(self, world: World, stuck_s: range = range(0)) -> None:
+        self.world, self.stuck_s = world, stuck_s
+
+    @property
+    def replica(self) -> Self:
+        return self
+
+    @property
+    def last_applied(self) -> int:
+        second = self.world.now_us // 1_000_000
+        return second if second not in self.stuck_s else self.stuck_s.start
+
+    def propose(self, _: bytes, done: Callable[[object], None]) -> None:
+        self.world.after(2_500_000, lambda: done(PutResult(1, None)))
+
+
+@pytest.mark.parametrize(
+    ("committed", "stuck_s", "is_in_time"),
+    [(3, range(0), True), (3, range(1, 3), False), (0, range(0), False)],
+    ids=["behind", "stuck", "not behind"],
+)
+def test_a_node_that_is_far_behind_may_take_several_bounds(
+    committed: int, stuck_s: range, is_in_time: bool
+) -> None:
+    """Seed 76000647: it lacked 420 entries, and applied three in each twentieth of a second."""
+    simulation = Simulation(1, plan(1)[0], [], None)
+    cluster = simulation.cluster
+    cluster.nodes[1] = cast("SimNode", Late(cluster.world, stuck_s))
+    cluster.checks.committed.entries += [
+        Entry(n, 1, EntryKind.NO_OP, b"") for n in range(1, committed + 1)
+    ]
+    with nullcontext() if is_in_time else pytest.raises(Violation, match="no write went through"):
+        simulation._make_progress(1, 1_000)
+    assert not is_in_time or cluster.world.now_us >= 2_500_000
