@@ -11,6 +11,7 @@ import pytest
 from raftwerk.cli.cluster import free_ports
 from raftwerk.client import CallFailed, Client
 from tests.certificates import Authority
+from tests.client.scripted import mute
 from tests.interop.etcd_cluster import ETCD
 
 
@@ -71,7 +72,22 @@ def test_a_server_that_nobody_trusts_is_not_asked(authority: Authority, endpoint
         async with Client([endpoint], tls=context_of(authority), timeout_s=30) as client:
             await client.get(b"until it has started")
         async with Client([endpoint], timeout_s=0.5) as client:
-            with pytest.raises(CallFailed, match="cannot be reached"):
+            with pytest.raises(
+                CallFailed, match="cannot be reached: its certificate is not accepted: "
+            ):
+                await client.put(b"key", b"value")
+
+    asyncio.run(main())
+
+
+def test_a_server_without_tls_is_told_from_one_that_is_not_there() -> None:
+    async def main() -> None:
+        async with (
+            mute(b"HTTP/1.1 400 Bad Request\r\n\r\n") as endpoint,
+            Client([f"https://{endpoint}"], timeout_s=0.5) as client,
+        ):
+            told = "cannot be reached: it does not speak TLS; perhaps plain text, http://"
+            with pytest.raises(CallFailed, match=told):
                 await client.put(b"key", b"value")
 
     asyncio.run(main())

@@ -127,7 +127,7 @@ def test_status_of_a_failed_call(data: bytes) -> None:
             "(101 vs. 100)",
         ),
         (answer_headers() + data_frame(1, b"\x01\0\0\0\0"), grpc.INTERNAL, "compression"),
-        (headers_frame(1, [(b":status", b"503")], end=True), grpc.UNAVAILABLE, "HTTP status"),
+        (headers_frame(1, [(b":status", b"503")], end=True), grpc.UNAVAILABLE, "HTTP status 503: "),
         (headers_frame(1, [(b":status", b"401")]), grpc.UNAUTHENTICATED, "HTTP status"),
         (headers_frame(1, [(b":status", b"418")]), grpc.UNKNOWN, "HTTP status"),
         (rst_stream(1, ErrorCode.REFUSED_STREAM), grpc.UNAVAILABLE, NOT_LOOKED_AT),

@@ -13,6 +13,7 @@ from typer.main import get_command, get_group
 
 from raftwerk import __version__
 from raftwerk.cli.completion import ServeCommand
+from raftwerk.cli.habits import hints
 from raftwerk.cli.streams import NOBODY_READS, UNPRINTED
 
 PLACES: Final = {
@@ -42,6 +43,7 @@ PLACES: Final = {
 """Where the commands are that have modules of their own: a function, or a group of further commands."""
 
 
+USAGE: Final = 2
 INTERRUPTED: Final = 130
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the answer is no (no such key); 2 an error, and nothing happened; 3 a write whose outcome is unknown; "
@@ -189,4 +191,10 @@ def main() -> None:
     signal.signal(
         signal.SIGINT, signal.default_int_handler
     )  # commands for people end what they began
-    app(prog_name="raftwerk")
+    try:
+        app(prog_name="raftwerk")
+    except SystemExit as end:
+        if end.code == USAGE:
+            for hint in hints(sys.argv[1:]):
+                print(f"raftwerk: {hint}", file=sys.stderr)
+        raise

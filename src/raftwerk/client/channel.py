@@ -20,6 +20,8 @@ KEEPALIVE_S: Final = 5.0
 """A connection with open calls that was silent for so long is asked whether it lives, and closed after as much silence again.
 (etcd closes connections that ask more often than every five seconds; an answer keeps the next question away for two periods.)"""
 LIMITS = Limits(message_bytes_max=2**31 - 1, unfinished_bytes_max=2**33)
+_NO_TLS: Final = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"))
+"""What OpenSSL says of an answer that is no TLS: older and newer ones."""
 UNREAD_BYTES_MAX: Final = 1024 * 1024
 """Messages of a stream that wait to be received; with more than that the server may still use up the stream's window, and then
 keeps the rest."""
@@ -313,9 +315,7 @@ class Channel:
 
     def unreachable_text(self, error: Exception) -> str:
         """What to tell a person."""
-        is_refused = isinstance(error, ConnectionRefusedError)
-        reason = "nothing listens there" if is_refused else str(error) or "no answer"
-        return f"{self.address} cannot be reached: {reason}"
+        return f"{self.address} cannot be reached: {_reason(error)}"
 
     def close(self) -> None:
         """End the connection, for good; calls under way end as UNAVAILABLE."""
@@ -324,3 +324,13 @@ class Channel:
             self._dialling.cancel()
         if self._protocol is not None:
             self._protocol.close()
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, ConnectionRefusedError):
+        return "nothing listens there"
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not accepted: {error.verify_message}"
+    if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
+        return "it does not speak TLS; perhaps plain text, http://"
+    return str(error) or "no answer"

@@ -135,7 +135,10 @@ class ClientCall(Stream):
         self._has_headers = True
         if http_status not in (b"200", None) and b"grpc-status" not in fields:
             status = _STATUS_OF_HTTP.get(http_status, grpc.UNKNOWN)
-            self._give_up(status, f"unexpected HTTP status {http_status!r}")
+            text = (
+                f"HTTP status {http_status.decode('latin-1')}: what answers there is no gRPC server"
+            )
+            self._give_up(status, text)
         elif end_stream:
             self._end(self._answer(fields))
 

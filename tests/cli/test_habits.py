@@ -1,0 +1,51 @@
+"""Habits of etcdctl: a refusal tells how it is said here."""
+
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from raftwerk.cli.habits import COMMANDS, OPTIONS, hints
+from raftwerk.cli.main import PLACES, app
+from tests.cli.commands import run
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ("endpoint status", ["raftwerk: 'raftwerk status' asks all --endpoints"]),
+        ("get a -w json", ["raftwerk: -w: --json is for machines"]),
+        ("get a --write-out=json", ["raftwerk: --write-out: --json is for machines"]),
+        ("get a --consistency=s --hex", ["raftwerk: --consistency: ", "raftwerk: --hex: "]),
+        ("--endpoints 127.0.0.1:1 get a", ["raftwerk: options stand behind the command"]),
+    ],
+)
+def test_habit_is_answered_after_the_refusal(
+    tmp_path: Path, arguments: str, told: list[str]
+) -> None:
+    answer = run(*arguments.split(), folder=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    lines = answer.stderr.splitlines()[-len(told) :]
+    assert [line.startswith(hint) for line, hint in zip(lines, told, strict=True)] == [True] * len(
+        told
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", ["get a", "--help", "--version", "get -- -w", "put a --write"], ids=str
+)
+def test_what_is_no_habit_gets_no_hint(arguments: str) -> None:
+    assert not list(hints(arguments.split()))
+
+
+def test_hints_are_of_what_there_is_not() -> None:
+    assert not COMMANDS.keys() & {*PLACES, *get_command(app).commands}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("command", sorted(PLACES))
+def test_no_command_has_an_option_that_is_hinted_at(command: str) -> None:
+    group = get_command(app)
+    found = group.commands[command]  # type: ignore[attr-defined]
+    parts = [found, *getattr(found, "commands", {}).values()]
+    options = {name for part in parts for param in part.params for name in param.opts}
+    assert not OPTIONS.keys() & options
