@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 
 import pytest
 
@@ -71,6 +72,16 @@ def test_a_lease_and_a_lock(client: Client) -> None:
     with client.keep_alive(granted.ID) as kept:
         assert (kept.id, kept.is_lost) == (granted.ID, False)
     assert client.lease_revoke(granted.ID)
+
+
+def test_a_lock_and_a_leadership_can_be_tried(client: Client) -> None:
+    told = "tried was not free within 0 s"
+    try_to_lock = partial(client.lock, b"tried", wait_s=0)
+    with try_to_lock(), pytest.raises(TimeoutError, match=told), try_to_lock():
+        pass
+    try_to_lead = partial(client.lead, b"tried", b"me", wait_s=0)
+    with try_to_lead(), pytest.raises(TimeoutError, match=told), try_to_lead():
+        pass
 
 
 def test_a_lock_in_two_threads_is_held_by_one(client: Client) -> None:

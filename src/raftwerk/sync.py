@@ -186,15 +186,20 @@ class Client:
             yield lease
 
     @contextmanager
-    def lock(self, name: bytes, ttl_s: int = TTL_S) -> Iterator[Lock]:
+    def lock(
+        self, name: bytes, ttl_s: int = TTL_S, *, wait_s: float | None = None
+    ) -> Iterator[Lock]:
         """A thread cannot be stopped: look at `is_held` before what must not happen without it."""
-        with self._inside(self.aio.lock(name, ttl_s)) as lock:
+        with self._inside(self.aio.lock(name, ttl_s, wait_s=wait_s)) as lock:
             yield lock
 
     @contextmanager
-    def lead(self, name: bytes, value: bytes, ttl_s: int = TTL_S) -> Iterator[Leadership]:
+    def lead(
+        self, name: bytes, value: bytes, ttl_s: int = TTL_S, *, wait_s: float | None = None
+    ) -> Iterator[Leadership]:
         """Campaign, and lead inside the block; `is_held` as for a lock."""
-        with self._inside(self.aio.election(name).campaign(value, ttl_s)) as leadership:
+        campaign = self.aio.election(name).campaign(value, ttl_s, wait_s=wait_s)
+        with self._inside(campaign) as leadership:
             yield leadership
 
     def leader(self, name: bytes) -> kv_pb2.KeyValue | None:

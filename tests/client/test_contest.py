@@ -97,6 +97,35 @@ def test_whoever_stops_waiting_leaves_the_queue(member: Member) -> None:
     run(member, main)
 
 
+@pytest.mark.parametrize("wait_s", [0, 0.05])
+def test_whoever_has_not_the_time_to_wait_is_told_and_leaves_the_queue(
+    member: Member, wait_s: float
+) -> None:
+    async def main(client: Client) -> None:
+        async with client.lock(b"queue", wait_s=wait_s):
+            with pytest.raises(TimeoutError, match=f"^lock queue was not free within {wait_s} s$"):
+                await enter(client.lock(b"queue", wait_s=wait_s))
+            assert await client.count(b"queue/", prefix=True) == 1
+        async with client.lock(b"queue", wait_s=wait_s) as lock:
+            await asyncio.sleep(2 * wait_s)
+            assert lock.is_held, "the time is that of waiting"
+
+    run(member, main)
+
+
+def test_who_leads_may_be_waited_for_a_while(member: Member) -> None:
+    async def main(client: Client) -> None:
+        election = client.election(b"boss")
+        async with election.campaign(b"first"):
+            with pytest.raises(TimeoutError, match="leadership of boss was not free within 0 s"):
+                async with election.campaign(b"second", wait_s=0):
+                    pass
+        async with election.campaign(b"second", wait_s=0) as leadership:
+            assert leadership.is_held
+
+    run(member, main)
+
+
 def test_an_error_inside_frees_the_lock(member: Member) -> None:
     async def main(client: Client) -> None:
         with pytest.raises(ZeroDivisionError):

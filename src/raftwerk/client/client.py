@@ -238,9 +238,12 @@ class Client:
         """Ids of all leases that the endpoint in use knows."""
         return await leases.all_leases(self.calls)
 
-    def lock(self, name: bytes, ttl_s: int = TTL_S) -> Lock:
-        """Hold a lock inside the block of what is returned. ttl_s: others wait so long when this process dies."""
-        return Lock(self, name, ttl_s)
+    def lock(self, name: bytes, ttl_s: int = TTL_S, *, wait_s: float | None = None) -> Lock:
+        """Hold a lock inside the block of what is returned. ttl_s: others wait so long when this process dies.
+
+        wait_s: entering the block raises TimeoutError when others have it for so long; 0: at once.
+        """
+        return Lock(self, name, ttl_s, wait_s)
 
     def election(self, name: bytes) -> Election:
         """Campaign, or see who leads."""

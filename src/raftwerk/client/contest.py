@@ -29,13 +29,17 @@ class Contest:
 
     WHAT: ClassVar[str]
 
-    def __init__(self, client: Client, name: bytes, value: bytes, ttl_s: int) -> None:
+    def __init__(
+        self, client: Client, name: bytes, value: bytes, ttl_s: int, wait_s: float | None
+    ) -> None:
+        """wait_s: how long others may go before; None: as long as it takes."""
         if not isinstance(name, bytes):
             raise TypeError(f"the name of a {self.WHAT} is bytes, not {name!r}")
         self._client = client
         self._name = name
         self._prefix = name + b"/"
         self._value = value
+        self._wait_s = wait_s
         self.lease = Lease(client.calls, ttl_s)
         self.key = b""
         """Of this one; there is exactly one who has the oldest."""
@@ -50,7 +54,7 @@ class Contest:
         return self.revision > 0 and not self.lease.is_lost
 
     async def __aenter__(self) -> Self:
-        """Wait for our turn. Raises CallFailed, OutcomeUnknown, LeaseLost."""
+        """Wait for our turn. Raises CallFailed, OutcomeUnknown, LeaseLost, and TimeoutError when it is not ours in time."""
         await self.lease.__aenter__()
         try:
             self._begin_guard()
@@ -112,6 +116,9 @@ class Contest:
             self._created = result.revision
 
     async def _wait_for_turn(self) -> None:
+        """Who has no time at all still has what nobody else has."""
+        now_s = asyncio.get_running_loop().time()
+        until_s = None if self._wait_s is None else now_s + self._wait_s
         while True:
             request = rpc_pb2.RangeRequest(
                 key=self._prefix,
@@ -124,7 +131,13 @@ class Contest:
             before = await self._client.range(request)
             if not before.kvs:
                 break
-            await self._wait_for_end(before.kvs[0].key, before.header.revision + 1)
+            try:
+                async with asyncio.timeout_at(until_s):
+                    await self._wait_for_end(before.kvs[0].key, before.header.revision + 1)
+            except TimeoutError as error:
+                name = self._name.decode(errors="backslashreplace")
+                text = f"{self.WHAT} {name} was not free within {self._wait_s} s"
+                raise TimeoutError(text) from error
         response = await self._client.range(rpc_pb2.RangeRequest(key=self.key))
         if not response.kvs or response.kvs[0].create_revision != self._created:
             raise self._lost()
@@ -144,8 +157,10 @@ class Lock(Contest):
 
     WHAT = "lock"
 
-    def __init__(self, client: Client, name: bytes, ttl_s: int) -> None:
-        super().__init__(client, name, b"", ttl_s)
+    def __init__(
+        self, client: Client, name: bytes, ttl_s: int, wait_s: float | None = None
+    ) -> None:
+        super().__init__(client, name, b"", ttl_s, wait_s)
 
 
 class Leadership(Contest):

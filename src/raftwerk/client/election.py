@@ -23,9 +23,14 @@ class Election:
         self._name = name
         self._prefix = name + b"/"
 
-    def campaign(self, value: bytes, ttl_s: int = TTL_S) -> Leadership:
-        """Lead inside the block of what is returned; others see `value`. ttl_s: others wait so long when this process dies."""
-        return Leadership(self._client, self._name, value, ttl_s)
+    def campaign(
+        self, value: bytes, ttl_s: int = TTL_S, *, wait_s: float | None = None
+    ) -> Leadership:
+        """Lead inside the block of what is returned; others see `value`. ttl_s: others wait so long when this process dies.
+
+        wait_s: entering the block raises TimeoutError when others lead for so long; 0: at once.
+        """
+        return Leadership(self._client, self._name, value, ttl_s, wait_s)
 
     async def leader(self) -> kv_pb2.KeyValue | None:
         """Who leads: key, value, and create_revision as a fencing token. None: nobody."""
