@@ -107,7 +107,9 @@ def test_whoever_has_not_the_time_to_wait_is_told_and_leaves_the_queue(
                 await enter(client.lock(b"queue", wait_s=wait_s))
             assert await client.count(b"queue/", prefix=True) == 1
         async with client.lock(b"queue", wait_s=wait_s) as lock:
-            await asyncio.sleep(2 * wait_s)
+            is_over = asyncio.Event()
+            asyncio.get_running_loop().call_later(2 * wait_s, is_over.set)
+            await is_over.wait()
             assert lock.is_held, "the time is that of waiting"
 
     run(member, main)
