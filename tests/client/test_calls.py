@@ -11,7 +11,8 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from raftwerk.api import rpc_pb2, status
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client, OutcomeUnknown
-from raftwerk.client.calls import OPEN_SESSION
+from raftwerk.client.calls import OPEN_SESSION, WINDOW_FULL
+from raftwerk.client.numbers import WINDOW
 from raftwerk.client.txn import get, put, version
 from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
@@ -307,3 +308,23 @@ def test_one_text_is_no_list_of_endpoints() -> None:
         UsageError, match=r"a list of endpoints is needed, such as \['127.0.0.1:2379'\]"
     ):
         Client("127.0.0.1:2379")
+
+
+def test_write_that_finds_no_room_in_its_session_in_time_has_not_happened(member: Member) -> None:
+    """At etcd, which knows no sessions, there is room for any number."""
+
+    async def main() -> None:
+        async with Client([member.client_url], timeout_s=0.5) as client:
+            await client.put(b"first", b"")
+            session = client.calls.session
+            assert session is not None
+            tickets = [session.draw() for _ in range(WINDOW)]
+            if client.has_exactly_once:
+                with pytest.raises(CallFailed, match=f"^{WINDOW_FULL}$"):
+                    await client.put(b"roomless", b"")
+            for ticket in filter(None, tickets):
+                ticket.release()
+            assert await client.get(b"roomless") is None
+            await client.put(b"room", b"")
+
+    asyncio.run(main())

@@ -133,7 +133,7 @@ def test_write_without_a_leader_until_the_deadline_certainly_did_not_happen() ->
 
 def test_write_that_did_not_happen_is_not_put_in_doubt_at_the_last_moment() -> None:
     """Another attempt could hardly be answered in time."""
-    failure, calls = asyncio.run(put_and_fail(status.NO_LEADER, HANG, timeout_s=1.5 * RETRY_S))
+    failure, calls = asyncio.run(put_and_fail(status.NO_LEADER, HANG, timeout_s=1.2 * RETRY_S))
     assert type(failure) is CallFailed
     assert ((failure.code, failure.text), calls) == (status.NO_LEADER, 1)
 

@@ -1,8 +1,9 @@
 """Deadlines of calls: each comes at its time, whatever the order in which they were set."""
 
 import asyncio
+import weakref
 
-from raftwerk.client.deadlines import Deadlines
+from raftwerk.client.deadlines import OVER_MAX, Deadlines
 
 
 async def outcome(waiter: "asyncio.Future[str]") -> str:
@@ -17,7 +18,7 @@ def test_a_waiter_that_is_not_done_in_time_gets_a_timeout() -> None:
         loop, deadlines = asyncio.get_running_loop(), Deadlines()
         late, early, answered = (loop.create_future() for _ in range(3))
         deadlines.add(late, loop.time() + 3600)
-        deadlines.add(answered, loop.time() + 0.01)
+        deadlines.done(deadlines.add(answered, loop.time() + 0.01))
         answered.set_result("in time")
         deadlines.add(early, loop.time() + 0.01)  # earlier than the timer that is set
         assert [await outcome(each) for each in (answered, early)] == ["in time", "too late"]
@@ -41,13 +42,19 @@ def test_after_one_deadline_the_next_one_is_kept() -> None:
     asyncio.run(main())
 
 
-def test_what_is_done_is_not_held() -> None:
+def test_what_is_over_is_not_held() -> None:
+    """However long another one is waited for that has an earlier deadline."""
+
     async def main() -> None:
         loop, deadlines = asyncio.get_running_loop(), Deadlines()
-        for _ in range(100):
+        deadlines.add(loop.create_future(), loop.time() + 60)
+        waiters = weakref.WeakSet[asyncio.Future[str]]()
+        for _ in range(1000):
             waiter = loop.create_future()
-            deadlines.add(waiter, loop.time() + 3600)
-            waiter.set_result("in time")
-        assert len(deadlines._heap) == 1
+            waiters.add(waiter)
+            deadlines.done(deadlines.add(waiter, loop.time() + 3600))
+        del waiter
+        assert len(waiters) == 0
+        assert len(deadlines._heap) <= 2 * OVER_MAX
 
     asyncio.run(main())

@@ -31,14 +31,13 @@ def test_a_number_outside_the_window_waits_for_the_first_open() -> None:
     async def main() -> None:
         numbers = Numbers(7)
         tickets = [numbers.draw() for _ in range(WINDOW)]
-        waiting = asyncio.create_task(numbers.wait_for_room())
+        waiting = asyncio.create_task(numbers.wait())
         tickets[1].release()
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         assert not waiting.done()
         tickets[0].release()
-        await waiting
-        assert numbers.draw().number == WINDOW + 1
+        assert (await waiting).number == WINDOW + 1
 
     asyncio.run(main())
 
@@ -53,7 +52,7 @@ def test_a_session_is_opened_once_by_all_who_ask() -> None:
 
     async def main() -> None:
         session = Session(open_)
-        await asyncio.gather(session.wait_for_room(), session.wait_for_room())
+        await asyncio.gather(session.wait(), session.wait())
         assert opened == [7]
         assert session.number == 7
 
@@ -69,9 +68,9 @@ def test_only_the_session_in_use_expires(expired: int, is_new: bool) -> None:
 
     async def main() -> None:
         session = Session(open_)
-        await session.wait_for_room()
+        await session.wait()
         session.expired(expired)
-        await session.wait_for_room()
+        await session.wait()
         assert session.number == (8 if is_new else 7)
 
     asyncio.run(main())
@@ -87,8 +86,58 @@ def test_servers_that_know_no_sessions_are_asked_once() -> None:
     async def main() -> None:
         session = Session(open_)
         for _ in range(2):
-            await session.wait_for_room()
-            assert session.ticket() is None
+            assert await session.wait() is None
         assert asked == [1]
+
+    asyncio.run(main())
+
+
+def test_room_goes_to_those_who_wait_in_their_order() -> None:
+    """Not to who happens to ask next; and a waiter that has gone takes nothing away."""
+
+    async def main() -> None:
+        numbers = Numbers(7)
+        tickets = [numbers.draw() for _ in range(WINDOW)]
+        gone, first, second = (asyncio.create_task(numbers.wait()) for _ in range(3))
+        await asyncio.sleep(0)
+        gone.cancel()
+        tickets[0].release()
+        assert not numbers.is_free
+        assert (await first).number == WINDOW + 1
+        for ticket in tickets[1:]:
+            ticket.release()
+        assert (await second).number == WINDOW + 2
+        assert numbers.is_free
+
+    asyncio.run(main())
+
+
+def test_who_goes_when_the_turn_has_come_gives_it_back() -> None:
+    async def main() -> None:
+        numbers = Numbers(7)
+        tickets = [numbers.draw() for _ in range(WINDOW)]
+        waiting = asyncio.create_task(numbers.wait())
+        await asyncio.sleep(0)
+        for ticket in tickets:
+            ticket.release()
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert numbers.first == WINDOW + 2, "all is over"
+
+    asyncio.run(main())
+
+
+def test_all_who_wait_for_a_session_go_on_in_one_turn() -> None:
+    async def open_() -> int:
+        await asyncio.sleep(0)
+        return 7
+
+    async def main() -> None:
+        session = Session(open_)
+        waiting = [asyncio.create_task(session.wait()) for _ in range(100)]
+        await waiting[0]
+        await asyncio.sleep(0)
+        assert all(each.done() for each in waiting)
 
     asyncio.run(main())

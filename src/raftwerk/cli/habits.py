@@ -18,7 +18,6 @@ OPTIONS: Final = {
     "--write-out": "--json is for machines, what is printed without it for people",
     "--consistency": "--serializable reads this member's state; without it a read asks the others",
     "--hex": "--json has the bytes as they are, in base64",
-    "-i": "'raftwerk txn' reads its standard input",
     "--interactive": "'raftwerk txn' reads its standard input",
     "--dial-timeout": "--command-timeout is for all that a request waits for",
     "--insecure-skip-tls-verify": "the server's certificate is always checked; --cacert says who signs it",

@@ -29,6 +29,7 @@ from raftwerk.http2.headers import literal
 from raftwerk.runtime.addresses import Address
 
 RETRY_S: Final = 0.05
+WINDOW_FULL: Final = "earlier writes of this client took all the time"
 REFRESHES_MAX: Final = 3
 """New tokens, or new sessions, for one call."""
 CLOSE_S: Final = 0.5
@@ -156,10 +157,15 @@ class Calls:
         return timeout_s / (len(self._channels) + 1)
 
     async def _ticket(self, session: Session, fate: Fate) -> Ticket | None:
-        if not session.has_room:
-            async with asyncio.timeout_at(fate.until_s):
-                await session.wait_for_room()
-        return session.ticket()
+        if session.is_free:
+            return session.draw()
+        try:
+            async with asyncio.timeout_at(fate.late_s):
+                return await session.wait()
+        except TimeoutError:
+            if session.number:
+                raise CallFailed(status.DEADLINE_EXCEEDED, WINDOW_FULL) from None
+            raise
 
     async def _metadata(self, path: str, fate: Fate) -> bytes:
         metadata = b"" if path == AUTHENTICATE else self.token.known
@@ -207,7 +213,8 @@ class Calls:
 
     async def _may_try_again(self, fate: Fate) -> bool:
         answer = fate.answer
-        if self._is_closed:
+        now_s = asyncio.get_running_loop().time()
+        if self._is_closed or not fate.has_time(0.0, now_s):
             return False
         if 0 < fate.refreshes <= REFRESHES_MAX and answer.text in REFUSALS:
             return True
@@ -220,8 +227,8 @@ class Calls:
         is_done = fate.is_sent and answer.text not in NOT_DONE
         if is_done and not fate.is_repeatable:
             return False
-        if asyncio.get_running_loop().time() + 2 * RETRY_S > fate.until_s:
-            return False  # cut off by the end, another attempt would leave a write in doubt that has certainly not happened
+        if not fate.has_time(RETRY_S, now_s):
+            return False
         await asyncio.sleep(RETRY_S)
         return True
 

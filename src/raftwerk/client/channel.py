@@ -236,14 +236,16 @@ class Channel:
 
         call = protocol.engine.call(path, message, settle, metadata=metadata)
         protocol.flush_soon()
-        if until_s is not None:
-            self._deadlines.add(answer, until_s)
+        deadline = None if until_s is None else self._deadlines.add(answer, until_s)
         try:
             return await answer
         except (asyncio.CancelledError, TimeoutError):
             call.cancel()
             protocol.flush()
             raise
+        finally:
+            if deadline is not None:
+                self._deadlines.done(deadline)
 
     def stream(self, path: str, metadata: bytes = b"") -> Stream:
         """A streaming call, on the connection that `connect` made."""

@@ -1,9 +1,9 @@
 """Who the client is: name and password, and the token that it gets for them."""
 
-import asyncio
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
+from raftwerk.client.shared import Shared
 from raftwerk.http2.headers import literal
 
 REFUSALS: Final = frozenset(
@@ -20,10 +20,10 @@ NOT_ENABLED: Final = "etcdserver: authentication is not enabled"
 class Token:
     """authenticate: returns a new token, empty if the server wants none."""
 
-    def __init__(self, authenticate: Callable[[], Awaitable[str]] | None) -> None:
+    def __init__(self, authenticate: Callable[[], Coroutine[Any, Any, str]] | None) -> None:
         self._authenticate = authenticate
         self._metadata: bytes | None = None
-        self._fetching = asyncio.Lock()
+        self._fetched = Shared(self._fetch)
 
     @property
     def known(self) -> bytes | None:
@@ -32,13 +32,12 @@ class Token:
 
     async def metadata(self) -> bytes:
         """To send with a call. Raises as authenticate."""
-        if self._authenticate is None:
-            return b""
-        if self._metadata is None:
-            async with self._fetching:
-                if self._metadata is None:
-                    token = await self._authenticate()
-                    self._metadata = literal(b"token", token.encode()) if token else b""
+        return await self._fetched() if self.known is None else self.known
+
+    async def _fetch(self) -> bytes:
+        assert self._authenticate is not None
+        token = await self._authenticate()
+        self._metadata = literal(b"token", token.encode()) if token else b""
         return self._metadata
 
     def is_refused(self, text: str, metadata: bytes) -> bool:

@@ -19,6 +19,7 @@ LEADER_CHANGED: raftwerk says it of an entry that another leader's has replaced,
 them: etcd says it of writes that it has proposed already.
 """
 _NOT_REACHED: Final = Answer(status.DEADLINE_EXCEEDED, NOBODY)
+SPARE_S: Final = 0.1
 _TROUBLES: Final = frozenset((status.UNAVAILABLE, status.DEADLINE_EXCEEDED))
 """Codes that say nothing about the request: another endpoint may do better."""
 REFUSAL_CODES: Final = frozenset(
@@ -67,6 +68,7 @@ class Fate:
         "attempts",
         "is_sent",
         "is_write",
+        "late_s",
         "refreshes",
         "ticket",
         "troubles",
@@ -78,6 +80,8 @@ class Fate:
         answered for `share_s`.
         """
         self.until_s = until_s
+        self.late_s = until_s - min(SPARE_S, share_s / 2)
+        """From then on a write that has not happened is not sent: it would be cut off, and in doubt."""
         self.is_write = kind is not Kind.READ
         self._is_harmless = kind is not Kind.WRITE
         """To be done twice."""
@@ -112,11 +116,18 @@ class Fate:
 
     def dial_until_s(self, now_s: float) -> float:
         """How long a connection is waited for. To give that up is safe: nothing was sent."""
-        return min(now_s + self._share_s, self.until_s) if self._others else self.until_s
+        end_s = self.late_s if self.is_write else self.until_s
+        return min(now_s + self._share_s, end_s) if self._others else end_s
 
     def answer_until_s(self, now_s: float) -> float:
         """How long the next answer is waited for."""
-        return self.dial_until_s(now_s) if self.is_repeatable else self.until_s
+        if self._others and self.is_repeatable:
+            return min(now_s + self._share_s, self.until_s)
+        return self.until_s
+
+    def has_time(self, pause_s: float, now_s: float) -> bool:
+        """Whether another attempt may be made after a pause."""
+        return now_s + pause_s < (self.late_s if self.is_write else self.until_s)
 
     def meet(self, address: Address, answer: Answer) -> None:
         """What an endpoint answered, or why it did not."""

@@ -2,9 +2,10 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable
-from typing import Final
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
 
+from raftwerk.client.shared import Shared
 from raftwerk.http2.headers import literal
 
 WINDOW: Final = 1_000
@@ -42,23 +43,32 @@ class Numbers:
         """Of the writes that are not over."""
         self._open: set[int] = set()
         """Numbers of writes under way."""
-        self._waiters: deque[asyncio.Future[None]] = deque()
-        """For room in the window, in the order in which they came."""
+        self._waiters: deque[asyncio.Future[Ticket]] = deque()
+        """For room in the window, in the order in which they came; there is none, then."""
 
     @property
-    def room(self) -> int:
-        """How many numbers may be drawn."""
-        return WINDOW - (self._next - self.first)
+    def _has_room(self) -> bool:
+        return self._next - self.first < WINDOW
 
-    async def wait_for_room(self) -> None:
-        while not self.room:
-            waiter = asyncio.get_running_loop().create_future()
-            self._waiters.append(waiter)
-            await waiter
+    @property
+    def is_free(self) -> bool:
+        """Whether a number is to be had at once: nobody waits for one."""
+        return self._has_room and not self._waiters
+
+    async def wait(self) -> Ticket:
+        """The next number, when it is our turn."""
+        waiter: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                waiter.result().release()
+            raise
 
     def draw(self) -> Ticket:
         """The next number. There must be room."""
-        assert self.room, "look at room first"
+        assert self._has_room, "look at is_free first"
         number = self._next
         self._next += 1
         self._open.add(number)
@@ -68,19 +78,19 @@ class Numbers:
         self._open.discard(number)
         while self.first < self._next and self.first not in self._open:
             self.first += 1
-        for _ in range(min(self.room, len(self._waiters))):
+        while self._waiters and self._has_room:
             waiter = self._waiters.popleft()
             if not waiter.done():
-                waiter.set_result(None)
+                waiter.set_result(self.draw())  # or another one would have it before
 
 
 class Session:
     """The session of a client, opened with its first write. open_: returns a new one, 0 if the server knows none."""
 
-    def __init__(self, open_: Callable[[], Awaitable[int]]) -> None:
+    def __init__(self, open_: Callable[[], Coroutine[Any, Any, int]]) -> None:
         self._open = open_
         self._numbers: Numbers | None = None
-        self._opening = asyncio.Lock()
+        self._begun = Shared(self._begin)
         self._is_unknown = False
 
     @property
@@ -89,28 +99,26 @@ class Session:
         return 0 if self._numbers is None else self._numbers.session
 
     @property
-    def has_room(self) -> bool:
-        """Whether a ticket is to be had without waiting: always if the server knows no sessions."""
-        return self._is_unknown or (self._numbers is not None and self._numbers.room > 0)
+    def is_free(self) -> bool:
+        """Whether a ticket is to be had at once: always if the server knows no sessions."""
+        return self._is_unknown or (self._numbers is not None and self._numbers.is_free)
 
-    async def wait_for_room(self) -> None:
-        """Until a ticket is to be had; opens a session if there is none. Raises as open_."""
-        while not self.has_room:
-            if self._numbers is not None:
-                await self._numbers.wait_for_room()
-                continue
-            async with self._opening:
-                if self._numbers is None and not self._is_unknown:
-                    await self._begin()
+    def draw(self) -> Ticket | None:
+        """A place for one write; None if the server knows no sessions. It must be free."""
+        return None if self._numbers is None else self._numbers.draw()
+
+    async def wait(self) -> Ticket | None:
+        """The same when it is our turn; opens a session if there is none. Raises as open_."""
+        while self._numbers is None and not self._is_unknown:
+            await self._begun()
+        if self.is_free or self._numbers is None:
+            return self.draw()
+        return await self._numbers.wait()
 
     async def _begin(self) -> None:
         session = await self._open()
         self._is_unknown = session == 0
         self._numbers = Numbers(session) if session else None
-
-    def ticket(self) -> Ticket | None:
-        """A place for one write; None if the server knows no sessions. There must be room."""
-        return None if self._numbers is None else self._numbers.draw()
 
     def expired(self, session: int) -> None:
         """The server does not know it any more: the next write opens another."""

@@ -1,0 +1,52 @@
+"""One attempt for all who need it at the same time."""
+
+import asyncio
+
+import pytest
+
+from raftwerk.client.shared import Shared
+
+
+def test_all_get_what_one_attempt_returns_and_the_next_ones_what_another_does() -> None:
+    attempts: list[int] = []
+
+    async def action() -> int:
+        attempts.append(1)
+        await asyncio.sleep(0)
+        return len(attempts)
+
+    async def main() -> None:
+        shared = Shared(action)
+        assert await asyncio.gather(shared(), shared(), shared()) == [1, 1, 1]
+        assert await shared() == 2
+
+    asyncio.run(main())
+
+
+def test_one_who_waits_no_longer_does_not_end_it_for_the_others() -> None:
+    async def action() -> int:
+        await asyncio.sleep(0)
+        return 1
+
+    async def main() -> None:
+        shared = Shared(action)
+        impatient, patient = asyncio.create_task(shared()), asyncio.create_task(shared())
+        await asyncio.sleep(0)
+        impatient.cancel()
+        assert await patient == 1
+
+    asyncio.run(main())
+
+
+def test_a_failure_is_told_to_all() -> None:
+    async def action() -> int:
+        raise OSError("gone")
+
+    async def main() -> None:
+        shared = Shared(action)
+        told = await asyncio.gather(shared(), shared(), return_exceptions=True)
+        assert [str(each) for each in told] == ["gone", "gone"]
+        with pytest.raises(OSError, match="gone"):
+            await shared()
+
+    asyncio.run(main())
