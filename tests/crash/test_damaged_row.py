@@ -7,19 +7,23 @@ from pathlib import Path
 
 import pytest
 
-from raftwerk.cli.cluster import Member
+from raftwerk.cli.cluster import Member, metric
 from raftwerk.client import Client
 from raftwerk.client.errors import CallError
 from tests.conftest import StartCluster
 from tests.fakes.damage import flip_bit_in
 
+COMMITS = "etcd_disk_backend_commit_duration_seconds_count"
+"""Of checkpoints: a row stands in the file before the one that it belongs to is."""
+
 
 async def _until_in_the_store(member: Member, value: bytes) -> Path:
     """Write it. Returns the file in which it stands after a checkpoint."""
     async with asyncio.timeout(20), Client([member.client_url]) as client:
+        before = metric(member, COMMITS) or 0.0
         await client.put(b"color", value)
         file = member.folder / "store" / "data-000001" / "data.mdb"
-        while value not in file.read_bytes():
+        while value not in file.read_bytes() or (metric(member, COMMITS) or 0.0) <= before:
             await client.put(b"more", b"")
     return file
 
