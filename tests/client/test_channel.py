@@ -200,6 +200,31 @@ def test_address_of_an_ipv6_endpoint_is_in_brackets() -> None:
     assert channel.unreachable_text(TimeoutError()) == "[::1]:2379 cannot be reached: no answer"
 
 
+def test_an_attempt_that_is_cut_short_leaves_the_reason_of_the_one_before() -> None:
+    """The server ends the first connection at once, and says nothing on the second."""
+    accepted = []
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        accepted.append(writer)
+        if len(accepted) == 1:
+            writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+            port = server.sockets[0].getsockname()[1]
+            channel = channel_to(f"127.0.0.1:{port}")
+            with pytest.raises(OSError) as ended:
+                await channel.connect()
+            with pytest.raises(TimeoutError) as cut_short:
+                await channel.connect(asyncio.get_running_loop().time() + 0.01)
+            text = f"127.0.0.1:{port} cannot be reached: {ended.value}"
+            assert channel.unreachable_text(cut_short.value) == text
+            channel.close()
+            accepted[-1].close()
+
+    asyncio.run(main())
+
+
 def test_server_that_is_gone_without_a_word_is_noticed() -> None:
     """No caller's deadline is needed: the question of the connection itself gets no answer."""
 

@@ -188,7 +188,7 @@ def test_our_own_client_knows_that_nothing_was_written(cluster: TlsCluster, sche
     """Without a certificate, or without TLS; a server of TLS 1.3 refuses after the client has finished its handshake."""
     address = f"127.0.0.1:{cluster.members[0].client_port}"
     tls = cluster.context(name=None)
-    with Client([f"{scheme}://{address}"], tls=tls, exactly_once=False, timeout_s=0.3) as client:
+    with Client([f"{scheme}://{address}"], tls=tls, exactly_once=False, timeout_s=1) as client:
         for act in (lambda: client.put(b"key", b"value"), lambda: client.watch(b"key").__enter__()):
             with pytest.raises(CallFailed, match=f"^{address} cannot be reached: it .*; perhaps"):
                 act()

@@ -22,6 +22,7 @@ KEEPALIVE_S: Final = 5.0
 LIMITS = Limits(message_bytes_max=2**31 - 1, unfinished_bytes_max=2**33)
 _NO_TLS: Final = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"))
 """What OpenSSL says of an answer that is no TLS: older and newer ones."""
+_SILENCE: Final = "no answer"
 UNREAD_BYTES_MAX: Final = 1024 * 1024
 """Messages of a stream that wait to be received; with more than that the server may still use up the stream's window, and then
 keeps the rest."""
@@ -215,6 +216,8 @@ class Channel:
         self._dialling: asyncio.Task[None] | None = None
         self._is_closed = False
         self._deadlines = Deadlines()
+        self._why_not = _SILENCE
+        """There is no connection, as the last attempt to have one found."""
 
     async def call(
         self, path: str, message: bytes, metadata: bytes = b"", until_s: float | None = None
@@ -312,12 +315,14 @@ class Channel:
 
     def _on_dialled(self, task: asyncio.Task[None]) -> None:
         self._dialling = None
-        if not task.cancelled():
-            task.exception()  # whoever waited has it; perhaps nobody does any more
+        if not task.cancelled():  # whoever waited has the exception; perhaps nobody does any more
+            error = task.exception()
+            self._why_not = _reason(error) if isinstance(error, Exception) else _SILENCE
 
     def unreachable_text(self, error: Exception) -> str:
-        """What to tell a person."""
-        return f"{self.address} cannot be reached: {_reason(error)}"
+        """What to tell a person. A wait that was cut short tells less than the last attempt that came to an end."""
+        reason = self._why_not if isinstance(error, TimeoutError) else _reason(error)
+        return f"{self.address} cannot be reached: {reason}"
 
     def close(self) -> None:
         """End the connection, for good; calls under way end as UNAVAILABLE."""
@@ -335,4 +340,4 @@ def _reason(error: Exception) -> str:
         return f"its certificate is not accepted: {error.verify_message}"
     if isinstance(error, ssl.SSLError) and error.reason in _NO_TLS:
         return "it does not speak TLS; perhaps plain text, http://"
-    return str(error) or "no answer"
+    return str(error) or _SILENCE
