@@ -1,6 +1,5 @@
 """`raftwerk bench`: how fast a cluster is, of raftwerk or of etcd. The load generator is client/load.py."""
 
-import asyncio
 import json
 import sys
 from dataclasses import asdict
@@ -14,6 +13,7 @@ from raftwerk.cli.ctl_shell import (
     connected,
     print_table,
 )
+from raftwerk.cli.runner import run_loop
 from raftwerk.client import Client, load, load_watch
 from raftwerk.client.load_requests import KEYS_MAX, Operation
 from raftwerk.errors import RaftwerkError
@@ -90,7 +90,7 @@ def _metadata(shell: Shell) -> bytes:
         async with client:
             return await client.calls.token.metadata()
 
-    return b"" if shell.credentials is None else asyncio.run(ask(shell.connect()))
+    return b"" if shell.credentials is None else run_loop(ask(shell.connect()))
 
 
 def _print(operation: Operation, result: load.Result) -> None:

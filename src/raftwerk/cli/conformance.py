@@ -1,6 +1,5 @@
 """`raftwerk conformance`: are the answers of a server those of etcd?"""
 
-import asyncio
 import json
 import sys
 from fnmatch import fnmatch
@@ -15,6 +14,7 @@ from raftwerk.cli.ctl_shell import (
     connected,
     print_table,
 )
+from raftwerk.cli.runner import run_loop
 from raftwerk.conformance.catalogue import AREAS
 from raftwerk.conformance.endpoint import ClientEndpoint
 from raftwerk.conformance.steps import Case, Needs
@@ -57,7 +57,7 @@ def conformance(
     try:
         if shell.user:
             raise UsageError("the cases ask as nobody, of a cluster without auth: leave --user out")
-        results = asyncio.run(_run(shell, chosen(case or ["*"]), frozenset(allowed)))
+        results = run_loop(_run(shell, chosen(case or ["*"]), frozenset(allowed)))
     except (RaftwerkError, OSError) as error:
         print(f"raftwerk: {error}", file=sys.stderr)
         raise typer.Exit(2) from error

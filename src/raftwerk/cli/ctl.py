@@ -29,6 +29,7 @@ from raftwerk.cli.ctl_shell import (
     standard_input,
     text_of,
 )
+from raftwerk.cli.runner import run_loop
 from raftwerk.client import CallError, Client
 
 STATUS_S: Final = 3.0
@@ -193,7 +194,7 @@ def status(shell: Shell, as_json: AsJson = False) -> None:
 
     def run() -> int:
         clients = [(each, shell.connect([each], STATUS_S)) for each in shell.addresses]
-        return asyncio.run(ask_all(clients))
+        return run_loop(ask_all(clients))
 
     end_with(run)
 

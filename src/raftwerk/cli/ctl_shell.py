@@ -23,6 +23,7 @@ from google.protobuf.message import Message
 
 from raftwerk.api import status
 from raftwerk.cli import go_duration
+from raftwerk.cli.runner import run_loop
 from raftwerk.client import CallError, Client, OutcomeUnknown
 from raftwerk.client.channel import CONNECT_TIMEOUT_S
 from raftwerk.client.endpoints import parse_endpoint
@@ -156,10 +157,10 @@ class Shell:
                     raise
 
         def check_and_run() -> int:
-            asyncio.run(check_running(self.addresses))
+            run_loop(check_running(self.addresses))
             client = self.connect(timeout_s=timeout_s)  # outside of a loop, which would hear Ctrl-C
             try:
-                return asyncio.run(with_client(client))
+                return run_loop(with_client(client))
             except KeyboardInterrupt:
                 if client.calls.was_left_in_doubt:
                     print(f"raftwerk: interrupted: {IN_DOUBT}", file=sys.stderr)

@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports
+from raftwerk.cli.runner import run_in
 from raftwerk.client import Client, OutcomeUnknown
 from raftwerk.errors import RaftwerkError, UsageError
 
@@ -74,12 +75,12 @@ def _tour(
         f"2. Writing {len(records)} package records ({size / 1e6:.1f} MB) from {RECORDS} ..."
     )
     tour = _Tour(console, cluster, leader, records)
-    runner.run(tour.write())
+    run_in(runner, tour.write())
     other = next(member for member in cluster.members if member is not leader)
     console.print(
         f"3. Reading every record back through {other.name}, and comparing byte for byte ..."
     )
-    wrong = runner.run(tour.compare(other))
+    wrong = run_in(runner, tour.compare(other))
     if wrong:
         console.print(
             f"[red]   {len(wrong)} records are not as they were written: {wrong[:5]}[/red]"
@@ -90,7 +91,7 @@ def _tour(
     started = time.monotonic()
     cluster.start(leader)
     cluster.wait_ready()
-    wrong = runner.run(tour.compare(leader, serializable=True))
+    wrong = run_in(runner, tour.compare(leader, serializable=True))
     if wrong:
         console.print(f"[red]   {leader.name} misses {len(wrong)} records[/red]")
         return 1
