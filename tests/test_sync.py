@@ -1,12 +1,14 @@
 """The client that waits: the same answers as the asyncio client, whose work it is."""
 
 import asyncio
+import gc
 import inspect
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 
@@ -245,6 +247,58 @@ def test_leases_are_looked_at(client: Client) -> None:
 
 def test_the_hash_over_all_keys(client: Client) -> None:
     assert client.hash_kv().hash == client.run(client.aio.hash_kv()).hash
+
+
+BLOCKS: dict[str, Callable[[Client], Any]] = {
+    "lock": lambda client: client.lock(b"name"),
+    "lead": lambda client: client.lead(b"name", b"me"),
+    "lease": lambda client: client.lease(10),
+    "keep_alive": lambda client: client.keep_alive(7),
+    "watch": lambda client: client.watch(b"key"),
+    "observe": lambda client: client.observe(b"name"),
+}
+USES: dict[str, tuple[type[Exception], Callable[[Any], object]]] = {
+    "for": (UsageError, list),
+    "next": (UsageError, next),
+    "attribute": (AttributeError, lambda block: block.id),
+}
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+def test_what_is_for_a_block_and_was_dropped_is_warned_of(name: str) -> None:
+    with (
+        Client([closed_endpoint()]) as client,
+        pytest.warns(RuntimeWarning, match=rf"^never entered: .* with client\.{name}\(") as warned,
+    ):
+        BLOCKS[name](client)
+    assert [one.filename for one in warned] == [__file__]
+
+
+@pytest.mark.parametrize("name", BLOCKS)
+@pytest.mark.parametrize("use", USES)
+def test_what_is_for_a_block_and_is_used_without_one_is_one_clear_error(
+    name: str, use: str
+) -> None:
+    """Warnings are errors in tests: there is none beside it."""
+    kind, action = USES[use]
+    told = rf"it is had inside its block: with client\.{name}\("
+    with Client([closed_endpoint()]) as client, pytest.raises(kind, match=told):
+        action(BLOCKS[name](client))
+    gc.collect()
+
+
+def test_what_cannot_be_had_is_told_before_the_block() -> None:
+    with Client([closed_endpoint()]) as client, pytest.raises(TypeError, match="a lock is bytes"):
+        client.lock("x")  # type: ignore[arg-type]
+
+
+def test_nothing_is_had_twice() -> None:
+    with Client([closed_endpoint()], timeout_s=0.1) as client:
+        lock = client.lock(b"name")
+        with pytest.raises(CallFailed), lock:
+            pass
+        with pytest.raises(UsageError, match=r"^a second time: call the method again"), lock:
+            pass
 
 
 def test_every_method_of_the_asyncio_client_is_here() -> None:

@@ -10,13 +10,22 @@ asyncio client) is not here a second time: client.run(client.aio.members.list())
 import asyncio
 import ssl
 import threading
+import warnings
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
-from contextlib import AbstractAsyncContextManager, aclosing, contextmanager, suppress
-from typing import Any, Final, Generic, Self, TypeVar
+from contextlib import (
+    AbstractAsyncContextManager,
+    AbstractContextManager,
+    aclosing,
+    contextmanager,
+    suppress,
+)
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 
 from raftwerk import client as aio
 from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, status
+from raftwerk.client.block import AGAIN
 from raftwerk.client.contest import TTL_S, Leadership, Lock
 from raftwerk.client.lease import Lease
 from raftwerk.client.txn import Transaction, TxnResult
@@ -158,7 +167,6 @@ class Client:
 
     # What lives in blocks
 
-    @contextmanager
     def watch(
         self,
         key: bytes,
@@ -167,50 +175,42 @@ class Client:
         prefix: bool = False,
         start_revision: int = 0,
         prev_kv: bool = False,
-    ) -> Iterator[Iterator[aio.Event]]:
+    ) -> "Block[Iterator[aio.Event]]":
         """with client.watch(b"key") as events: for event in events: ..."""
         watch = self.aio.watch(
             key, range_end, prefix=prefix, start_revision=start_revision, prev_kv=prev_kv
         )
-        with self._inside(watch):
-            yield self._iterate(watch)
+        return Block("watch(...) as events", self._iterating(watch.looked_after(), watch))
 
-    @contextmanager
-    def lease(self, ttl_s: int) -> Iterator[Lease]:
-        with self._inside(self.aio.lease(ttl_s)) as lease:
-            yield lease
+    def lease(self, ttl_s: int) -> "Block[Lease]":
+        lease = self.aio.lease(ttl_s).looked_after()
+        return Block("lease(...) as lease", self._inside(lease))
 
-    @contextmanager
-    def keep_alive(self, lease_id: int) -> Iterator[Lease]:
-        with self._inside(self.aio.keep_alive(lease_id)) as lease:
-            yield lease
+    def keep_alive(self, lease_id: int) -> "Block[Lease]":
+        lease = self.aio.keep_alive(lease_id).looked_after()
+        return Block("keep_alive(...) as lease", self._inside(lease))
 
-    @contextmanager
     def lock(
         self, name: bytes, ttl_s: int = TTL_S, *, wait_s: float | None = None
-    ) -> Iterator[Lock]:
+    ) -> "Block[Lock]":
         """A thread cannot be stopped: look at `is_held` before what must not happen without it."""
-        with self._inside(self.aio.lock(name, ttl_s, wait_s=wait_s)) as lock:
-            yield lock
+        lock = self.aio.lock(name, ttl_s, wait_s=wait_s).looked_after()
+        return Block("lock(...) as lock", self._inside(lock))
 
-    @contextmanager
     def lead(
         self, name: bytes, value: bytes, ttl_s: int = TTL_S, *, wait_s: float | None = None
-    ) -> Iterator[Leadership]:
+    ) -> "Block[Leadership]":
         """Campaign, and lead inside the block; `is_held` as for a lock."""
-        campaign = self.aio.election(name).campaign(value, ttl_s, wait_s=wait_s)
-        with self._inside(campaign) as leadership:
-            yield leadership
+        campaign = self.aio.election(name).campaign(value, ttl_s, wait_s=wait_s).looked_after()
+        return Block("lead(...) as leadership", self._inside(campaign))
 
     def leader(self, name: bytes) -> kv_pb2.KeyValue | None:
         return self._run(self.aio.election(name).leader())
 
-    @contextmanager
-    def observe(self, name: bytes) -> Iterator[Iterator[kv_pb2.KeyValue]]:
+    def observe(self, name: bytes) -> "Block[Iterator[kv_pb2.KeyValue]]":
         """with client.observe(b"boss") as leaders: for leader in leaders: ..."""
         leaders = self.aio.election(name).observe()
-        with self._inside(aclosing(leaders)):
-            yield self._iterate(leaders)
+        return Block("observe(...) as leaders", self._iterating(aclosing(leaders), leaders))
 
     def lease_grant(self, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
         return self._run(self.aio.lease_grant(ttl_s))
@@ -252,6 +252,13 @@ class Client:
             yield item
 
     @contextmanager
+    def _iterating(
+        self, block: AbstractAsyncContextManager[object], items: AsyncIterator[T]
+    ) -> Iterator[Iterator[T]]:
+        with self._inside(block):
+            yield self._iterate(items)
+
+    @contextmanager
     def _inside(self, block: AbstractAsyncContextManager[T]) -> Iterator[T]:
         stay = _Stay(block)
         staying = self._begin(stay.whole())
@@ -268,6 +275,50 @@ class Client:
             stay.entered.done() and staying.cancelled()
         ):  # it is when the client was closed inside
             _result(staying)
+
+
+class Block(Generic[T]):
+    """What is had inside `with` alone. Whoever forgets that is told: by an error, or a RuntimeWarning when it is dropped."""
+
+    _is_expected = False
+
+    def __init__(self, how: str, inside: AbstractContextManager[T]) -> None:
+        """how: it is called, and what comes of it."""
+        self._within = f"it is had inside its block: with client.{how}"
+        self._inside = inside
+        self._is_expected = True
+        self._was_entered = False
+
+    def __enter__(self) -> T:
+        self._is_expected = False
+        if self._was_entered:
+            raise UsageError(AGAIN + self._within)
+        self._was_entered = True
+        return self._inside.__enter__()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._inside.__exit__(kind, error, trace)
+
+    def __del__(self) -> None:
+        if self._is_expected:
+            warnings.warn(f"never entered: {self._within}", RuntimeWarning, stacklevel=2)
+
+    if not TYPE_CHECKING:  # which says so before the program runs
+
+        def __iter__(self) -> Iterator[T]:
+            self._is_expected = False  # one error is enough
+            raise UsageError(self._within)
+
+        __next__ = __iter__
+
+        def __getattr__(self, name: str) -> object:
+            self._is_expected = False
+            raise AttributeError(f"no {name} outside: {self._within}")
 
 
 class _Stay(Generic[T]):

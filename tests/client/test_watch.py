@@ -175,7 +175,7 @@ def test_progress_moves_where_the_next_stream_begins() -> None:
 
     async def main() -> None:
         client = Client(["127.0.0.1:1"])
-        watch = client.watch(b"key", start_revision=5)
+        watch = client.watch(b"key", start_revision=5).looked_after()
         watch._take(watch_pb2.WatchResponse(header={"revision": 90}))
         assert watch.next_revision == 91
         client.close()

@@ -203,11 +203,11 @@ class Client:
             prev_kv=prev_kv,
             progress_notify=progress_notify,
         )
-        return Watch(self.calls, request)
+        return Watch(self.calls, request).expected()
 
     def lease(self, ttl_s: int) -> Lease:
         """A lease that is kept alive inside the block of what is returned, and revoked after it."""
-        return Lease(self.calls, ttl_s)
+        return Lease(self.calls, ttl_s).expected()
 
     async def lease_grant(self, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
         """A lease that ends by itself. The servers may grant it for longer."""
@@ -215,7 +215,7 @@ class Client:
 
     def keep_alive(self, lease_id: int) -> Lease:
         """A lease that is there already, kept alive inside the block of what is returned. LeaseLost is raised if it is not."""
-        return Lease(self.calls, 0, lease_id)
+        return Lease(self.calls, 0, lease_id).expected()
 
     async def lease_keep_alive_once(self, lease_id: int) -> int:
         """Give a lease all its time anew. Returns that time in seconds. Raises LeaseLost when it is no more."""
@@ -243,7 +243,7 @@ class Client:
 
         wait_s: entering the block raises TimeoutError when others have it for so long; 0: at once.
         """
-        return Lock(self, name, ttl_s, wait_s)
+        return Lock(self, name, ttl_s, wait_s).expected()
 
     def election(self, name: bytes) -> Election:
         """Campaign, or see who leads."""

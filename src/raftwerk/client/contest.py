@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from raftwerk.api import rpc_pb2
+from raftwerk.client.block import Block
 from raftwerk.client.errors import Compacted, LeaseLost
 from raftwerk.client.lease import Lease
 from raftwerk.client.ranges import prefix_end
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 TTL_S: Final = 10
 
 
-class Contest:
+class Contest(Block):
     """async with: have it, inside the block. When the lease is lost the block is cancelled, and LeaseLost raised."""
 
     WHAT: ClassVar[str]
@@ -55,6 +56,7 @@ class Contest:
 
     async def __aenter__(self) -> Self:
         """Wait for our turn. Raises CallFailed, OutcomeUnknown, LeaseLost, and TimeoutError when it is not ours in time."""
+        self.begin()
         await self.lease.__aenter__()
         try:
             self._begin_guard()
@@ -156,6 +158,7 @@ class Lock(Contest):
     """One at a time, in the order in which they came."""
 
     WHAT = "lock"
+    WITHIN = "a lock is held inside its block: async with client.lock(...) as lock"
 
     def __init__(
         self, client: Client, name: bytes, ttl_s: int, wait_s: float | None = None
@@ -167,9 +170,14 @@ class Leadership(Contest):
     """One leader at a time; the others wait."""
 
     WHAT = "leadership of"
+    WITHIN = (
+        "one leads inside the block: async with client.election(...).campaign(...) as leadership"
+    )
 
     async def proclaim(self, value: bytes) -> None:
-        """Say something else, as the leader. Raises LeaseLost when that is over."""
+        """Say something else, as the leader. Raises LeaseLost when that is over, UsageError before it has begun."""
+        if not self.is_held:
+            raise self._lost() if self.key else self.misused()
         transaction = self._client.transaction().when(created(self.key).equals(self.revision))
         result = await transaction.then(put(self.key, value, lease=self.lease.id)).commit()
         if not result.succeeded:

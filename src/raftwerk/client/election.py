@@ -30,7 +30,7 @@ class Election:
 
         wait_s: entering the block raises TimeoutError when others lead for so long; 0: at once.
         """
-        return Leadership(self._client, self._name, value, ttl_s, wait_s)
+        return Leadership(self._client, self._name, value, ttl_s, wait_s).expected()
 
     async def leader(self) -> kv_pb2.KeyValue | None:
         """Who leads: key, value, and create_revision as a fencing token. None: nobody."""

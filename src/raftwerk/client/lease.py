@@ -11,9 +11,10 @@ import asyncio
 from contextlib import suppress
 from random import SystemRandom
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from raftwerk.api import lease_pb2, status
+from raftwerk.client.block import Block
 from raftwerk.client.calls import RETRY_S, Calls, OpenStream
 from raftwerk.client.errors import CallError, CallFailed, LeaseLost
 from raftwerk.client.fate import Kind
@@ -88,8 +89,12 @@ async def all_leases(calls: Calls) -> list[int]:
     return [one.ID for one in response.leases]
 
 
-class Lease:
+class Lease(Block):
     """One lease, kept alive inside its block: granted for it and revoked after it, or one that was there before, and stays."""
+
+    WITHIN: ClassVar[str] = (
+        "a lease is kept alive, and has an id, inside its block: async with client.lease(...) as lease"
+    )
 
     def __init__(self, calls: Calls, ttl_s: int, lease_id: int | None = None) -> None:
         """lease_id: of one that was there before; None: one that is granted for `ttl_s`."""
@@ -97,28 +102,44 @@ class Lease:
         self._is_own = lease_id is None
         self._task: asyncio.Task[None] | None = None
         self._deadline_s = 0.0
-        self.id = lease_id or 0
+        self._id = lease_id or 0
         self.ttl_s = ttl_s
         """As the servers have granted it: perhaps more."""
-        self.lost = asyncio.Event()
+        self._lost = asyncio.Event()
+
+    @property
+    def id(self) -> int:
+        """Raises UsageError before it is granted: keys with a lease of 0 would stay for ever."""
+        if not self._id:
+            raise self.misused()
+        return self._id
+
+    @property
+    def lost(self) -> asyncio.Event:
+        """Set when it is. Raises UsageError before the block is entered: nobody would set it."""
+        if self._task is None:
+            raise self.misused()
+        return self._lost
 
     @property
     def is_lost(self) -> bool:
+        """Raises UsageError before the block is entered."""
         return self.lost.is_set()
 
     def check(self) -> None:
-        """Raises LeaseLost."""
+        """Raises LeaseLost, and UsageError before the block is entered."""
         if self.is_lost:
             raise LeaseLost(f"lease {self.id:x} is over")
 
     async def __aenter__(self) -> Self:
         """Raises CallFailed, OutcomeUnknown of a lease that may have been granted (it ends by itself), LeaseLost of one that is
         not there."""
+        self.begin()
         loop = asyncio.get_running_loop()
         asked_s = loop.time()
         if self._is_own:
             response = await grant(self._calls, self.ttl_s)
-            self.id, self.ttl_s = response.ID, response.TTL
+            self._id, self.ttl_s = response.ID, response.TTL
         else:
             self.ttl_s = await keep_alive_once(self._calls, self.id)
         self._deadline_s = asked_s + self.ttl_s
@@ -135,7 +156,7 @@ class Lease:
         was_lost = self.is_lost
         self._task.cancel()
         await asyncio.wait([self._task])
-        self.lost.set()  # by a task that was cancelled before its first step it is not
+        self._lost.set()  # by a task that was cancelled before its first step it is not
         if self._is_own and not was_lost:
             with suppress(RaftwerkError):  # it ends by itself then
                 await revoke(self._calls, self.id, REVOKE_S)
@@ -150,7 +171,7 @@ class Lease:
         except (TimeoutError, RaftwerkError):
             pass
         finally:
-            self.lost.set()
+            self._lost.set()
 
     async def _renew_on_one_stream(self, until: asyncio.Timeout) -> None:
         """Until the stream ends, or none can be had. Raises CallError when the lease is no more."""

@@ -15,13 +15,13 @@ from collections import deque
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
-from typing import Final, Self
+from typing import ClassVar, Final, Self
 
 from raftwerk.api import kv_pb2, status, watch_pb2
+from raftwerk.client.block import Block
 from raftwerk.client.calls import REFRESHES_MAX, RETRY_S, Calls, OpenStream
 from raftwerk.client.credentials import REFUSALS
 from raftwerk.client.errors import CallFailed, Compacted
-from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
 
 PATH: Final = "/etcdserverpb.Watch/Watch"
@@ -57,8 +57,12 @@ class Event:
     prev_kv: kv_pb2.KeyValue | None
 
 
-class Watch:
+class Watch(Block):
     """Events of a range, from now on or from start_revision. Iterate once, inside its block."""
+
+    WITHIN: ClassVar[str] = (
+        "a watch is read inside its block: async with client.watch(...) as events (without async in raftwerk.sync)"
+    )
 
     def __init__(self, calls: Calls, request: watch_pb2.WatchCreateRequest) -> None:
         self._calls = calls
@@ -73,6 +77,7 @@ class Watch:
 
     async def __aenter__(self) -> Self:
         """Returns when the server watches: no later event is missed. Raises CallFailed when it refuses."""
+        self.looked_after()
         try:
             while self._stream is None or not self.next_revision:
                 await self._advance()
@@ -100,9 +105,7 @@ class Watch:
         Raises UsageError outside of the block, and when the client is closed.
         """
         if not self._is_entered:
-            raise UsageError(
-                "a watch is read inside its block: async with client.watch(...) as events (without async in raftwerk.sync)"
-            )
+            raise self.misused()
         while not self._events:
             await self._advance()
         return self._events.popleft()
