@@ -46,7 +46,11 @@ def test_members(etcd_endpoint: str) -> None:
     said = output_of(f"member remove {member}", endpoint=etcd_endpoint)
     assert said == f"member {member} removed\n"
     assert member not in output_of("member list", endpoint=etcd_endpoint)
-    assert raftwerk("move-leader 1", endpoint=etcd_endpoint).exit_code == 2
+    refused = raftwerk("move-leader 1", endpoint=etcd_endpoint)
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert refused.stderr.startswith(
+        "raftwerk: etcdserver: bad leader transferee\nraftwerk: 1 is no member that votes; these are: "
+    )
 
 
 @pytest.mark.parametrize(

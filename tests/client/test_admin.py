@@ -9,7 +9,7 @@ import pytest
 from raftwerk.api import auth_pb2, auth_rpc_pb2, rpc_pb2, status
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client
-from tests.client.scripted import scripted
+from tests.client.scripted import Step, scripted
 from tests.interop.etcd_cluster import running_etcd
 
 
@@ -62,10 +62,96 @@ def test_there_are_no_alarms(etcd: Member) -> None:
 
 def test_the_leader_is_moved_to_members_alone(etcd: Member) -> None:
     async def main(client: Client) -> None:
-        with pytest.raises(CallFailed, match="bad leader transferee"):
+        with pytest.raises(CallFailed, match="bad leader transferee") as refused:
             await client.maintenance.move_leader(1)
+        leader = (await client.status()).leader
+        told = f"1 is no member that votes; these are: {leader:x} (node1)"
+        assert refused.value.__notes__ == [told]
 
     run(etcd, main)
+
+
+MOVED = rpc_pb2.MoveLeaderResponse(header={"member_id": 7}).SerializeToString()
+STATUS = rpc_pb2.StatusResponse(leader=0xC).SerializeToString()
+MEMBERS = rpc_pb2.MemberListResponse(
+    members=[
+        {"ID": 0xB, "name": "b", "clientURLs": ["http://b:1"]},
+        {"ID": 0xC, "name": "c", "clientURLs": ["http://c:1", "http://c:2"]},
+        {"ID": 0xD, "isLearner": True},
+    ]
+).SerializeToString()
+
+
+async def moved(*steps: Step) -> tuple[list[int], CallFailed | None]:
+    """Three endpoints, the first two not the leader's; steps: of the third. How many calls each got, and how it ended."""
+    no = status.NOT_LEADER
+    async with scripted(no) as first, scripted(no) as second, scripted(*steps) as third:
+        servers = (first, second, third)
+        async with Client([server.endpoint for server in servers], exactly_once=False) as client:
+            refused = None
+            try:
+                await client.maintenance.move_leader(0xB)
+            except CallFailed as caught:
+                refused = caught
+        return [len(server.paths) for server in servers], refused
+
+
+def test_the_leader_that_has_to_be_asked_is_found_among_the_endpoints() -> None:
+    assert asyncio.run(moved(MOVED)) == ([1, 1, 1], None)
+
+
+@pytest.mark.parametrize(
+    ("steps", "note"),
+    [
+        (
+            [STATUS, MEMBERS],
+            "the leader is c (c), at http://c:1, http://c:2: name that endpoint",
+        ),
+        (
+            [status.NOT_PERMITTED],
+            "no endpoint that answers is the leader's, and none knows where that is: name the others too",
+        ),
+    ],
+    ids=["known", "unknown"],
+)
+def test_where_the_leader_is_is_told_when_it_is_none_of_the_endpoints(
+    steps: list[Step], note: str
+) -> None:
+    asked, refused = asyncio.run(moved(status.NOT_LEADER, *steps))
+    assert asked[:2] == [1, 1]
+    assert refused is not None
+    assert (refused.code, refused.text) == status.NOT_LEADER
+    assert refused.__notes__ == [note]
+
+
+def test_who_may_lead_is_told_when_somebody_else_is_named() -> None:
+    """Learners may not."""
+    _, refused = asyncio.run(moved(status.BAD_TRANSFEREE, MEMBERS))
+    assert refused is not None
+    assert (refused.code, refused.text) == status.BAD_TRANSFEREE
+    assert refused.__notes__ == ["b is no member that votes; these are: b (b), c (c)"]
+
+
+def test_leadership_is_moved_whichever_endpoint_comes_first(tmp_path: Path) -> None:
+    async def main(members: list[Member]) -> None:
+        clients = [Client([member.client_url]) for member in members]
+        answers = [await client.status() for client in clients]
+        for client in clients:
+            client.close()
+        leads = [answer.leader == answer.header.member_id for answer in answers]
+        leader = members.pop(leads.index(True))
+        async with Client([members[0].client_url]) as client:
+            with pytest.raises(CallFailed) as refused:
+                await client.maintenance.move_leader(answers[leads.index(False)].header.member_id)
+            (note,) = refused.value.__notes__
+            assert note.endswith(f"({leader.name}), at {leader.client_url}: name that endpoint")
+        async with Client([member.client_url for member in (*members, leader)]) as client:
+            target = answers[leads.index(False)].header.member_id
+            await client.maintenance.move_leader(target)
+            assert (await client.status()).leader == target
+
+    with running_etcd(tmp_path, 3) as members:
+        asyncio.run(main(list(members)))
 
 
 def test_a_snapshot_is_whole(etcd: Member) -> None:

@@ -169,7 +169,7 @@ def member_promote(shell: Shell, number: str) -> None:
 
 @connected
 def move_leader(shell: Shell, number: str) -> None:
-    """Have another member of etcd lead; the endpoint has to be the present leader's. (Raftwerk cannot yet.)"""
+    """Have another member of etcd lead; the present leader's endpoint has to be among those given. (Raftwerk cannot yet.)"""
     which = member_id(number)
     _do(shell, f"member {number} leads", lambda client: client.maintenance.move_leader(which))
 

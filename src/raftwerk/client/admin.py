@@ -1,6 +1,7 @@
 """What looks after a cluster: members, alarms, snapshots, users and roles. One method a request, as in etcd's API."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from typing import Final, TypeVar
 
@@ -9,7 +10,7 @@ from google.protobuf.message import Message
 from raftwerk.api import auth_pb2, rpc_pb2, status
 from raftwerk.api import auth_rpc_pb2 as rpc
 from raftwerk.client.calls import REFRESHES_MAX, Calls
-from raftwerk.client.errors import CallFailed
+from raftwerk.client.errors import CallError, CallFailed
 from raftwerk.client.fate import Kind
 from raftwerk.client.ranges import bounds
 
@@ -85,9 +86,43 @@ class Maintenance(_Requests):
         await self._calls.unary(MAINTENANCE + "Defragment", request, kind, Kind.REPEATABLE)
 
     async def move_leader(self, member_id: int) -> None:
-        """The endpoint in use has to be the leader's."""
+        """Have another voter lead. The leader alone does that: it is looked for among the endpoints.
+
+        Raises CallFailed, with a note that tells what to do where the server's words do not.
+        """
         request = rpc_pb2.MoveLeaderRequest(targetID=member_id)
-        await self._write(MAINTENANCE + "MoveLeader", request, rpc_pb2.MoveLeaderResponse)
+        try:
+            await self._write(MAINTENANCE + "MoveLeader", request, rpc_pb2.MoveLeaderResponse)
+        except CallFailed as refused:
+            if refused.text == status.NOT_LEADER.text:
+                refused.add_note(await self._where_the_leader_is())
+            elif refused.text == status.BAD_TRANSFEREE.text:
+                refused.add_note(await self._who_may_lead(member_id))
+            raise
+
+    async def _where_the_leader_is(self) -> str:
+        with suppress(CallError):
+            asked = rpc_pb2.StatusRequest()
+            leader = (
+                await self._read(MAINTENANCE + "Status", asked, rpc_pb2.StatusResponse)
+            ).leader
+            for one in await self._members():
+                if leader == one.ID:
+                    return f"the leader is {_shown(one)}, at {', '.join(one.clientURLs)}: name that endpoint"
+        return "no endpoint that answers is the leader's, and none knows where that is: name the others too"
+
+    async def _who_may_lead(self, member_id: int) -> str:
+        told = f"{member_id:x} is no member that votes"
+        with suppress(CallError):
+            voters = [_shown(one) for one in await self._members() if not one.isLearner]
+            told += f"; these are: {', '.join(voters)}"
+        return told
+
+    async def _members(self) -> Sequence[rpc_pb2.Member]:
+        """As the endpoint in use knows them, with a leader or without."""
+        request = rpc_pb2.MemberListRequest()
+        kind = rpc_pb2.MemberListResponse
+        return (await self._read(CLUSTER + "MemberList", request, kind)).members
 
     async def snapshot(self) -> AsyncIterator[bytes]:
         """The state of the endpoint in use, in pieces, its digest last. Raises CallFailed when it breaks off or is damaged."""
@@ -115,6 +150,10 @@ class Maintenance(_Requests):
             raise CallFailed(message.status, message.text)
         if size % SECTOR_BYTES == DIGEST_BYTES and digest.digest() != held:
             raise CallFailed(status.DATA_LOSS, "the snapshot does not have the digest that it says")
+
+
+def _shown(member: rpc_pb2.Member) -> str:
+    return f"{member.ID:x} ({member.name or 'not started'})"
 
 
 class Auth(_Requests):

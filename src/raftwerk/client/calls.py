@@ -21,7 +21,7 @@ from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed
-from raftwerk.client.fate import NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
+from raftwerk.client.fate import ELSEWHERE, NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
 from raftwerk.client.numbers import Session, Ticket
 from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
@@ -220,7 +220,7 @@ class Calls:
             return True
         if fate.ticket is not None and answer.text == status.SESSION_EXPIRED.text:
             return await self._take_another_session(fate)
-        if answer.text == status.NO_SPACE.text:
+        if answer.text in ELSEWHERE:
             return self._turn_to_another(fate)
         if answer.status != status.UNAVAILABLE:
             return False
@@ -251,7 +251,8 @@ class Calls:
             self._current = (self._current + 1) % len(self._channels)
 
     def _turn_to_another(self, fate: Fate) -> bool:
-        """To an endpoint that this call has not met yet: a disk is full at one member, as a rule; an alarm is raised at all."""
+        """To an endpoint that this call has not met yet: a disk is full at one member, as a rule; an alarm is raised at all.
+        Without a pause: each is asked once."""
         for number, channel in enumerate(self._channels):
             if channel.address not in fate.troubles:
                 self._current = number

@@ -18,6 +18,8 @@ NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text, 
 LEADER_CHANGED: raftwerk says it of an entry that another leader's has replaced, etcd of reads only. STOPPED is not one of
 them: etcd says it of writes that it has proposed already.
 """
+ELSEWHERE: Final = frozenset((status.NO_SPACE.text, status.NOT_LEADER.text))
+"""Refusals of one member that another one may not have: its disk is full; it does not lead."""
 _NOT_REACHED: Final = Answer(status.DEADLINE_EXCEEDED, NOBODY)
 SPARE_S: Final = 0.1
 _TROUBLES: Final = frozenset((status.UNAVAILABLE, status.DEADLINE_EXCEEDED))
