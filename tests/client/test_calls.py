@@ -16,7 +16,7 @@ from raftwerk.client.numbers import WINDOW
 from raftwerk.client.txn import get, put, version
 from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
-from tests.client.scripted import HANG, OK, Step, closed_endpoint, scripted
+from tests.client.scripted import HANG, OK, Step, closed_endpoint, mute, scripted, severed
 
 SESSION = Int64Value(value=7).SerializeToString()
 PUT = "/etcdserverpb.KV/Put"
@@ -260,6 +260,61 @@ def test_a_write_without_a_session_is_sent_to_nobody_else() -> None:
                 await client.put(b"key", b"value")
             client.close()
             assert other.paths == []
+
+    asyncio.run(main())
+
+
+LARGE = bytes(100_000)
+"""More than a server's windows let out that says nothing about them."""
+
+
+def test_a_write_that_the_server_does_not_take_in_has_not_happened() -> None:
+    """Nobody has its last byte. Of one that has left nobody knows."""
+
+    async def main() -> None:
+        async with mute() as endpoint:
+            client = Client([endpoint], exactly_once=False, timeout_s=0.3)
+            with pytest.raises(CallFailed, match=r"did not take the request in time$") as failed:
+                await client.put(b"key", LARGE)
+            assert failed.value.code == status.DEADLINE_EXCEEDED
+            client.close()
+            client = Client([endpoint], exactly_once=False, timeout_s=0.3)
+            with pytest.raises(OutcomeUnknown, match=r"did not answer in time$"):
+                await client.put(b"key", b"small")
+            client.close()
+
+    asyncio.run(main())
+
+
+def test_a_write_that_had_not_left_when_the_connection_was_lost_is_made_again() -> None:
+    async def main() -> None:
+        async with severed() as server, scripted(OK) as other:
+            endpoints = [server.endpoint, other.endpoint]
+            async with Client(endpoints, exactly_once=False) as client:
+                await client.put(b"key", LARGE)
+            assert (server.connections, other.paths) == (1, [PUT])
+            async with Client(endpoints, exactly_once=False) as client:
+                with pytest.raises(OutcomeUnknown, match="connection lost"):
+                    await client.put(b"key", b"small")
+            client = Client([server.endpoint], exactly_once=False, timeout_s=0.3)
+            with pytest.raises(CallFailed, match="connection lost"):
+                await client.put(b"key", LARGE)
+            client.close()
+
+    asyncio.run(main())
+
+
+def test_a_write_that_waits_to_be_let_out_has_not_happened_when_the_client_is_closed() -> None:
+    async def main() -> None:
+        async with mute() as endpoint:
+            client = Client([endpoint], exactly_once=False)
+            await client.calls._channels[0].connect()
+            writes = [asyncio.create_task(client.put(b"key", LARGE)) for _ in range(2)]
+            await asyncio.sleep(0)  # both call
+            client.close()
+            for write in writes:
+                with pytest.raises(CallFailed):
+                    await write
 
     asyncio.run(main())
 

@@ -117,7 +117,7 @@ def test_failed_attempt_that_nobody_waits_for_makes_no_noise() -> None:
 
 def test_call_without_a_connection_is_unavailable() -> None:
     answer = asyncio.run(channel_to(closed_endpoint()).call(PUT, b""))
-    assert answer == (status.UNAVAILABLE, "127.0.0.1:1 is gone: connection lost", b"")
+    assert answer == (status.UNAVAILABLE, "127.0.0.1:1 is gone: connection lost", b"", False)
 
 
 def test_connection_that_was_lost_is_made_again() -> None:

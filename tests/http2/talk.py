@@ -9,7 +9,7 @@ from raftwerk.http2 import frames
 from raftwerk.http2.client import Answer, ClientConnection
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import frame
-from raftwerk.http2.grpc import frame_message
+from raftwerk.http2.grpc import frame_message, status_block
 from raftwerk.http2.headers import Headers, literal
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import (
@@ -134,6 +134,19 @@ def call_frames(stream_id: int, path: str = ECHO, message: bytes = b"hello") -> 
     data = [data_frame(stream_id, piece) for piece in pieces[:-1]]
     last = data_frame(stream_id, pieces[-1], end=True)
     return b"".join((headers_frame(stream_id, request_headers(path)), *data, last))
+
+
+OK_HEADERS: Headers = [(b":status", b"200"), (b"content-type", b"application/grpc")]
+
+
+def answer_headers(stream_id: int = 1, *, end: bool = False, **fields: str) -> bytes:
+    more = [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
+    return headers_frame(stream_id, OK_HEADERS + more, end=end)
+
+
+def trailers(status: int = 0, text: str = "", stream_id: int = 1) -> bytes:
+    flags = frames.END_HEADERS | frames.END_STREAM
+    return frame(frames.HEADERS, flags, stream_id, status_block(status, text))
 
 
 def idle_call(stream_id: int, send_window: int) -> Call:

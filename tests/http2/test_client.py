@@ -7,35 +7,26 @@ from raftwerk.http2 import frames, grpc
 from raftwerk.http2.client import NOT_LOOKED_AT, Answer, request_block
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import frame, rst_stream, window_update
-from raftwerk.http2.grpc import frame_message, status_block
-from raftwerk.http2.headers import Headers, literal
+from raftwerk.http2.grpc import frame_message
+from raftwerk.http2.headers import literal
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import ServerConnection
 from tests.http2.talk import (
     CHAT,
     ECHO,
     FEED,
+    OK_HEADERS,
     SETTINGS,
     ClientUnderTest,
     TestMethods,
+    answer_headers,
     data_frame,
     exchange,
     expect_end,
     headers_frame,
     kinds,
+    trailers,
 )
-
-OK_HEADERS: Headers = [(b":status", b"200"), (b"content-type", b"application/grpc")]
-
-
-def answer_headers(stream_id: int = 1, *, end: bool = False, **fields: str) -> bytes:
-    more = [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()]
-    return headers_frame(stream_id, OK_HEADERS + more, end=end)
-
-
-def trailers(status: int = 0, text: str = "", stream_id: int = 1) -> bytes:
-    flags = frames.END_HEADERS | frames.END_STREAM
-    return frame(frames.HEADERS, flags, stream_id, status_block(status, text))
 
 
 def whole_answer(message: bytes, stream_id: int = 1) -> bytes:

@@ -302,7 +302,7 @@ def test_grpcio_sends_our_message_back(size: int) -> None:
     async def main() -> None:
         async with grpcio_server() as (_, client):
             message = bytes(range(256)) * (size // 256 + 1)
-            assert await client.ask("/t.T/Echo", message[:size]) == (0, "", message[:size])
+            assert await client.ask("/t.T/Echo", message[:size]) == Answer(0, "", message[:size])
 
     asyncio.run(main())
 
@@ -327,7 +327,7 @@ def test_many_calls_of_ours_at_once() -> None:
 def test_we_read_the_status_of_grpcio(path: str, code: int, text: str) -> None:
     async def main() -> None:
         async with grpcio_server() as (_, client):
-            assert await client.ask(path) == (code, text, b"")
+            assert await client.ask(path) == Answer(code, text)
 
     asyncio.run(main())
 

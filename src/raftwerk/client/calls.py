@@ -17,7 +17,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import auth_rpc_pb2, status
-from raftwerk.client.channel import Channel, Stream
+from raftwerk.client.channel import Channel, NotTaken, Stream
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed
@@ -198,12 +198,15 @@ class Calls:
             try:
                 until_s = fate.answer_until_s(loop.time())
                 answer = await channel.call(path, message, metadata + place, until_s)
+                fate.is_sent = answer.was_asked
                 fate.meet(channel.address, answer)
-            except TimeoutError:
+            except TimeoutError as error:
+                fate.is_sent = not isinstance(error, NotTaken)
+                late = channel.no_answer if fate.is_sent else channel.not_taken
                 if until_s == fate.until_s:
+                    fate.meet(channel.address, late)
                     raise
-                silence = Answer(status.UNAVAILABLE, channel.no_answer.text)
-                fate.give_up(channel.address, silence)
+                fate.give_up(channel.address, Answer(status.UNAVAILABLE, late.text))
             self._trouble = fate.answer if fate.answer.status == status.UNAVAILABLE else None
         if self.token.is_refused(fate.answer.text, metadata):
             fate.refreshes += 1

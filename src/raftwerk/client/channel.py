@@ -28,6 +28,10 @@ UNREAD_BYTES_MAX: Final = 1024 * 1024
 keeps the rest."""
 
 
+class NotTaken(TimeoutError):
+    """The end of a request had not left in time: the server's windows did not let it out. Nothing was done."""
+
+
 class _Protocol(asyncio.Protocol):
     def __init__(self, authority: str, keepalive_s: float, *, is_tls: bool) -> None:
         self.engine = ClientConnection(authority, LIMITS, is_tls=is_tls)
@@ -211,7 +215,8 @@ class Channel:
         self._keepalive_s = keepalive_s
         self._tls = tls
         self.no_answer = Answer(DEADLINE_EXCEEDED, f"{address} did not answer in time")
-        self._lost = Answer(UNAVAILABLE, f"{address} is gone: connection lost")
+        self.not_taken = Answer(DEADLINE_EXCEEDED, f"{address} did not take the request in time")
+        self._lost = Answer(UNAVAILABLE, f"{address} is gone: connection lost", was_asked=False)
         self._protocol: _Protocol | None = None
         self._dialling: asyncio.Task[None] | None = None
         self._is_closed = False
@@ -226,7 +231,8 @@ class Channel:
 
         path: like /etcdserverpb.KV/Put. metadata: encoded headers. Returns the answer, whatever its status; UNAVAILABLE with
         "is gone: connection lost" when the connection ended before it came. Raises TimeoutError when it has not come until
-        until_s, in the loop's time. That, and cancelling it, cancels the call at the server.
+        until_s, in the loop's time, and NotTaken when the request had not left then. That, and cancelling it, cancels the
+        call at the server.
         """
         protocol = self._protocol
         if protocol is None or not self.can_call:
@@ -242,9 +248,11 @@ class Channel:
         deadline = None if until_s is None else self._deadlines.add(answer, until_s)
         try:
             return await answer
-        except (asyncio.CancelledError, TimeoutError):
+        except (asyncio.CancelledError, TimeoutError) as error:
             call.cancel()
             protocol.flush()
+            if isinstance(error, TimeoutError) and not call.has_left:
+                raise NotTaken from error
             raise
         finally:
             if deadline is not None:

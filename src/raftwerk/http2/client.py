@@ -38,6 +38,8 @@ class Answer(NamedTuple):
     status: int
     text: str
     message: bytes = b""
+    was_asked: bool = True
+    """False: the end of the request of a unary call never left, so that nothing was done, whoever says what."""
 
 
 Done = Callable[[Answer], None]
@@ -46,7 +48,7 @@ Done = Callable[[Answer], None]
 class ClientCall(Stream):
     """One call from this side."""
 
-    __slots__ = ("_connection", "_has_headers", "_message", "on_done", "on_message")
+    __slots__ = ("_connection", "_has_headers", "_message", "has_left", "on_done", "on_message")
 
     def __init__(
         self,
@@ -61,6 +63,8 @@ class ClientCall(Stream):
         self._has_headers = False
         self._message: bytes | None = None
         """The answer to a unary call."""
+        self.has_left = on_message is not None
+        """The whole request is, or was, in the output: no part of it waits for a window. (Of a streaming call: always.)"""
         self.on_done: Done | None = on_done
         self.on_message = on_message
 
@@ -115,7 +119,7 @@ class ClientCall(Stream):
         on_done = self.on_done
         self.cancel()
         if on_done is not None:
-            on_done(Answer(status, text))
+            on_done(Answer(status, text, was_asked=self.has_left))
 
     def on_reset(self, code: int) -> None:
         if code == ErrorCode.REFUSED_STREAM and not self._has_headers:
@@ -159,7 +163,7 @@ class ClientCall(Stream):
         on_done, self.on_done = self.on_done, None
         self.on_message = None
         if on_done is not None:
-            on_done(answer)
+            on_done(answer if self.has_left else answer._replace(was_asked=False))
 
 
 def request_block(path: str, authority: str, *, is_tls: bool = False) -> bytes:
@@ -232,7 +236,7 @@ class ClientConnection(Connection[ClientCall]):
             sender.sent_bytes += size
             payload = grpc.frame_message(message)
             self._out.append(frame(DATA, END_STREAM, call.stream_id, payload))
-            call.is_local_closed = True
+            call.is_local_closed = call.has_left = True
         else:
             call.send(message)
             call.half_close()
@@ -267,6 +271,10 @@ class ClientConnection(Connection[ClientCall]):
         block = head + metadata
         self._out.append(header_frames(stream_id, block, self._sender.frame_max, end_stream=False))
         return call
+
+    def _on_local_end(self, stream: ClientCall) -> None:
+        stream.has_left = True
+        super()._on_local_end(stream)
 
     def _was_opened(self, stream_id: int) -> bool:
         return bool(stream_id % 2) and stream_id < self._next_stream_id
