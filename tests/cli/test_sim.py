@@ -1,6 +1,7 @@
 """`raftwerk sim`."""
 
 import json
+import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -27,9 +28,21 @@ def test_one_seed_tells_what_it_is_and_writes_its_trace(tmp_path: Path) -> None:
     trace = tmp_path / "trace.jsonl"
     answer = sim("--seed", "1", "--trace", str(trace))
     assert answer.exit_code == 0, answer.output
-    assert "Every property held." in answer.output
+    _, told, verdict = answer.output.splitlines()
+    assert told.startswith("seed 1: ")
+    assert verdict == "Every property held."
     lines = [json.loads(line) for line in trace.read_text().splitlines()]
     assert {"time_us", "node", "event"} <= lines[0].keys()
+
+
+def test_one_seed_tells_all_that_it_has_drawn_if_that_is_asked_for() -> None:
+    answer = sim("--seed", "1", "--plan")
+    options, faults = plan(1)
+    assert f"request_timeout_ms={options.request_timeout_ms}" in answer.output
+    assert [line for line in answer.output.splitlines() if " ms  " in line] == [
+        f"  {fault.at_ms:6} ms  {fault.kind}" for fault in faults
+    ]
+    assert answer.output.endswith("Every property held.\n")
 
 
 def test_several_seeds_end_in_a_summary() -> None:
@@ -73,6 +86,7 @@ REFUSALS = {
     "--scenario Bakcup": "did you mean Backup?",
     "--mutant vote-not-persistet": "did you mean vote-not-persisted or",
     "--runs 3 --scenario Backup": "--runs does not go with --scenario, which takes --seed and --trace",
+    "--runs 3 --plan": "--plan does not go with a run of many seeds",
     "--mutants --seed 4": "--seed does not go with --mutants, which takes --jobs",
     "--seed 1 --jobs 2": "--jobs does not go with --seed, which takes --trace",
     "--trace t.jsonl": "--trace does not go with a run of many seeds",
@@ -109,8 +123,12 @@ def test_a_failure_is_made_smaller_in_sight() -> None:
     seed = BY_NAME["term-not-persisted"].seed
     answer = sim("--seed", str(seed), "--mutant", "term-not-persisted")
     assert answer.exit_code == 1
-    again = f"again: raftwerk sim --mutant term-not-persisted --seed {seed} --trace"
-    assert again in answer.output
+    *before, broken, again = answer.output.splitlines()
+    assert again in before, "with the story"
+    assert again == (
+        f"again: raftwerk sim --mutant term-not-persisted --seed {seed} --trace trace.jsonl"
+    )
+    assert re.fullmatch(rf"A property broke: seed {seed}, step \d+: \w+", broken)
     assert "making the failure smaller, with 120 runs at most" in answer.output
     assert "this is enough to break it" in answer.output
 

@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -41,7 +42,7 @@ INTERRUPTED = 130
 MODES = {
     "--mutants": ("--jobs",),
     "--scenario": ("--seed", "--trace", "--mutant"),
-    "--seed": ("--trace", "--mutant"),
+    "--seed": ("--trace", "--mutant", "--plan"),
     "--mutant": ("--jobs",),
     "": ("--runs", "--minutes", "--first", "--jobs"),
 }
@@ -53,7 +54,7 @@ console = Console(highlight=False)
 def sim(
     context: typer.Context,
     seed: Annotated[
-        int | None, typer.Option(min=0, help="Run this one seed, and tell its story.")
+        int | None, typer.Option(min=0, help="Run this one seed; if it fails, tell its story.")
     ] = None,
     runs: Annotated[int | None, typer.Option(min=1, help=f"How many seeds; else {RUNS}.")] = None,
     minutes: Annotated[float | None, typer.Option(help="As many seeds as fit in.")] = None,
@@ -84,6 +85,9 @@ def sim(
     trace: Annotated[
         Path | None, typer.Option(help="Write the trace of one seed or scenario here.")
     ] = None,
+    show_plan: Annotated[
+        bool, typer.Option("--plan", help="Print all that the seed has drawn, too.")
+    ] = False,
 ) -> None:
     """Run the production code in virtual time, on a faulty network and faulty disks, from a seed.
 
@@ -101,7 +105,7 @@ def sim(
                 is_well = _scenarios(scenario, 1 if seed is None else seed, trace, mutant or "")
         elif seed is not None:
             with _defect(mutant):
-                is_well = _one(seed, trace, mutant or "")
+                is_well = _one(seed, trace, mutant or "", show_plan=show_plan)
         elif mutants or mutant is not None:
             is_well = _mutants(mutant, jobs)
         else:
@@ -138,22 +142,33 @@ def _file(trace: Path | None) -> "nullcontext[TextIO | None] | TextIO":
     return nullcontext(None) if trace is None else trace.open("w")
 
 
-def _one(seed: int, trace: Path | None, mutant: str) -> bool:
+def _one(seed: int, trace: Path | None, mutant: str, *, show_plan: bool) -> bool:
+    """The last lines say how it ended, whatever was printed before."""
     options, faults = plan(seed)
-    console.print(options)
-    for fault in faults:
-        console.print(f"  {fault.at_ms:6} ms  {fault.kind}")
+    if show_plan:
+        console.print(options)
+        for fault in faults:
+            console.print(f"  {fault.at_ms:6} ms  {fault.kind}")
+    kinds = Counter(fault.kind for fault in faults)
+    told = ", ".join(f"{count} x {kind}" for kind, count in kinds.most_common()) or "none"
+    console.print(f"{len(options.membership.nodes)} nodes; faults: {told}", soft_wrap=True)
     with _file(trace) as file:
         report = run(seed, file=file)
     console.print(
         f"seed {seed}: {report.events} events, {report.simulated_ms / 1000:.1f} s of virtual time, "
-        f"{report.operations} operations, trace {report.hash}"
+        f"{report.operations} operations, trace {report.hash}",
+        soft_wrap=True,
     )
     if report.failure is None:
         console.print("[green]Every property held.[/green]")
         return True
-    _tell_failure(replace(report.failure, mutant=mutant))
-    make_smaller(seed)
+    failure = replace(report.failure, mutant=mutant)
+    _tell_failure(failure)
+    try:
+        make_smaller(seed)
+    finally:
+        console.print(f"\n[red]A property broke:[/red] {escape(failure.what)}", soft_wrap=True)
+        console.print(failure.again, markup=False, soft_wrap=True)
     return False
 
 

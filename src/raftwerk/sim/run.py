@@ -43,18 +43,21 @@ class Failure:
     scenario: str = ""
     mutant: str = ""
 
-    def __str__(self) -> str:
+    @property
+    def what(self) -> str:
+        """In a line."""
+        return f"seed {self.seed}, step {self.step}: {self.invariant}"
+
+    @property
+    def again(self) -> str:
+        """What to type for the same once more, in a line."""
         scenario = f"--scenario {self.scenario} " if self.scenario else ""
         mutant = f"--mutant {self.mutant} " if self.mutant else ""
-        return "\n".join(
-            (
-                f"seed {self.seed}, step {self.step}: {self.invariant}",
-                self.text,
-                "the last events:",
-                *self.story[-STORY_LINES:],
-                f"again: raftwerk sim {scenario}{mutant}--seed {self.seed} --trace trace.jsonl",
-            )
-        )
+        return f"again: raftwerk sim {scenario}{mutant}--seed {self.seed} --trace trace.jsonl"
+
+    def __str__(self) -> str:
+        story = self.story[-STORY_LINES:]
+        return "\n".join((self.what, self.text, "the last events:", *story, self.again))
 
 
 @dataclass(frozen=True, slots=True)
