@@ -2,8 +2,11 @@
 
 import contextlib
 import json
+import os
 import resource
 import signal
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +16,7 @@ import pytest
 from raftwerk.cli.cluster import free_ports
 from raftwerk.client.errors import CallError
 from raftwerk.sync import Client
+from raftwerk.wal.identity import Identity, claim
 from tests.cli.commands import (
     children_of,
     run,
@@ -118,12 +122,65 @@ def test_taken_port_is_refused_and_nothing_is_left(tmp_path: Path, which: str) -
         member.wait_for(READY)
 
 
-def test_folder_in_use_is_refused_with_the_pid_of_its_user(tmp_path: Path) -> None:
-    with started("serve", *urls_of(*ports()), folder=tmp_path) as member:
+@pytest.mark.parametrize("has_other_ports", [True, False], ids=["other ports", "the same"])
+def test_folder_in_use_is_refused_with_the_pid_of_its_user(
+    tmp_path: Path, has_other_ports: bool
+) -> None:
+    pair = ports()
+    with started("serve", *urls_of(*pair), folder=tmp_path) as member:
         member.wait_for(READY)
-        answer = run("serve", *urls_of(*ports()), folder=tmp_path)
+        others = ports() if has_other_ports else pair
+        answer = run("serve", *urls_of(*others), folder=tmp_path)
+        assert member.stop() == 0, "it was not disturbed"
     assert answer.returncode == 1
     assert f"in use by another process (pid {member.process.pid})" in answer.stderr
+
+
+@pytest.mark.parametrize("is_taken", [False, True], ids=["free port", "taken port"])
+@pytest.mark.parametrize(
+    ("flags", "text"),
+    [
+        (["--initial-cluster-token=other"], "default.raftwerk is the data folder of another clus"),
+        (["--data-dir=file/data"], "file/data cannot be used as data folder: Not a directory"),
+        (["--data-dir=."], ". is not empty (default.raftwerk, file), and not a data folder of"),
+        (["--name=n", "--initial-cluster-state=existing"], "n.raftwerk is not there, or empty,"),
+    ],
+    ids=["another cluster's", "a file", "of something else", "not there"],
+)
+def test_folder_that_cannot_be_used_is_told_before_a_taken_port_and_stays_as_it_is(
+    tmp_path: Path, flags: list[str], text: str, is_taken: bool
+) -> None:
+    (tmp_path / "file").write_text("text")
+    (tmp_path / "default.raftwerk").mkdir()
+    claim(tmp_path / "default.raftwerk", Identity(1, 1, "default"))
+    before = sorted(tmp_path.rglob("*"))
+    with taken_port() as taken:
+        pair = (taken, ports()[1]) if is_taken else ports()
+        answer = run("serve", *urls_of(*pair), *flags, folder=tmp_path)
+    assert (answer.returncode, answer.stderr.startswith(f"raftwerk serve: {text}")) == (1, True)
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("name", ["closed", "closed/new"])
+def test_folder_that_may_not_be_written_is_told_before_a_taken_port(
+    tmp_path: Path, name: str
+) -> None:
+    """As a user who may not: root without the two capabilities that let it, or anybody in a closed folder."""
+    closed = tmp_path / "closed"
+    closed.mkdir()
+    prefix: list[str] = []
+    if os.getuid() == 0:
+        os.chown(closed, 65534, 65534)
+        prefix = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"]
+    closed.chmod(0o755 if prefix else 0o555)
+    with taken_port() as taken:
+        flags = [f"--data-dir={name}", *urls_of(taken, ports()[1])]
+        command = [*prefix, sys.executable, "-m", "raftwerk", "serve", *flags]
+        answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    closed.chmod(0o700)
+    assert answer.returncode == 1
+    told = f"raftwerk serve: {name} cannot be used as data folder: "
+    assert (answer.stderr.startswith(told), "Permission denied" in answer.stderr) == (True, True)
 
 
 def test_damaged_folder_is_refused_with_file_and_reason(tmp_path: Path) -> None:

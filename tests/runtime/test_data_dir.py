@@ -14,7 +14,7 @@ from raftwerk.kv.commands import Put, encode
 from raftwerk.raft.config import Config
 from raftwerk.raft.membership import Membership
 from raftwerk.replica.position import Position
-from raftwerk.runtime.data_dir import DataDir, open_data_dir
+from raftwerk.runtime.data_dir import DataDir, check_data_dir, open_data_dir
 from raftwerk.runtime.settings import Settings
 from tests.runtime.nodes import open_files_in, settings_of
 
@@ -68,16 +68,19 @@ def test_folder_is_found_again(settings: Settings) -> None:
 
 def test_folder_is_locked_until_it_is_closed(settings: Settings) -> None:
     folder = open_data_dir(settings)
-    with pytest.raises(DataDirError, match="in use by another process"):
-        open_data_dir(settings)
+    for claim in (open_data_dir, check_data_dir):
+        with pytest.raises(DataDirError, match="in use by another process"):
+            claim(settings)
     close(folder)
+    check_data_dir(settings)
     close(open_data_dir(settings))
 
 
 def test_folder_of_another_cluster_is_refused(settings: Settings) -> None:
     close(open_data_dir(settings))
-    with pytest.raises(DataDirError, match="another cluster"):
-        open_data_dir(replace(settings, initial_cluster_token="another"))
+    for claim in (open_data_dir, check_data_dir):
+        with pytest.raises(DataDirError, match="another cluster"):
+            claim(replace(settings, initial_cluster_token="another"))
 
 
 def test_folder_of_another_member_is_refused(settings: Settings) -> None:

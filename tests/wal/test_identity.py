@@ -11,6 +11,7 @@ from raftwerk.wal.identity import (
     IDENTITY,
     LOCK,
     Identity,
+    check_free,
     claim,
     complete,
     holder,
@@ -138,6 +139,20 @@ def test_folder_with_something_else_is_refused(tmp_path: Path, names: list[str],
     with pytest.raises(DataDirError, match=text):
         claim(tmp_path, OURS)
     assert read_identity(tmp_path) is None
+
+
+def test_look_at_a_folder_tells_what_the_lock_would_and_leaves_no_trace(tmp_path: Path) -> None:
+    folder = tmp_path / "a" / "b"
+    check_free(folder)
+    (tmp_path / "file").touch()
+    with pytest.raises(DataDirError, match="/file/b cannot be used as data folder: Not a dir"):
+        check_free(tmp_path / "file" / "b")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+    fd = lock(folder)
+    with pytest.raises(DataDirError, match=rf"in use by another process \(pid {os.getpid()}\)"):
+        check_free(folder)
+    os.close(fd)
+    check_free(folder)
 
 
 def test_lock_makes_the_folder_and_names_its_owner(tmp_path: Path) -> None:

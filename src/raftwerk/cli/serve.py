@@ -17,6 +17,7 @@ import uvloop
 from raftwerk import __version__
 from raftwerk.cli import flags, flags_help, logs
 from raftwerk.errors import CorruptData, RaftwerkError, UsageError
+from raftwerk.runtime.data_dir import check_data_dir
 from raftwerk.runtime.descriptors import allow_many
 from raftwerk.runtime.listening import check_ports
 from raftwerk.runtime.node import Node
@@ -79,9 +80,13 @@ async def _serve(settings: Settings) -> int:
 
 
 async def _check(settings: Settings) -> None:
-    """Raises UsageError for what makes a start fail, as far as that is known before there is a data folder: none is left then."""
+    """Raises what makes a start fail, as far as that is known before there is a data folder: none is left then.
+
+    The folder comes before the ports: at a second start of a member both are taken, and the folder says by whom.
+    """
     check_files(settings)
     signed_tokens(settings.auth_token, settings.auth_token_ttl_s, time.time)
+    check_data_dir(settings)
     await check_ports(settings)
 
 

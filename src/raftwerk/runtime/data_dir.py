@@ -7,7 +7,8 @@ store/                  the state machine's state, as of its last checkpoint
 """
 
 import os
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -28,6 +29,8 @@ from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
 from raftwerk.wal.disk import OsDisk
 from raftwerk.wal.identity import (
     Identity,
+    check_claim,
+    check_free,
     check_store,
     claim,
     complete,
@@ -73,9 +76,29 @@ def open_data_dir(settings: Settings) -> DataDir:
 
     Raises DataDirError (in use, another's, parts missing, not there for an existing cluster), CorruptData (damaged).
     """
+    with _told(settings.data_dir):
+        _check_existing(settings)  # before the lock, which would make the folder
+        return _open(settings.data_dir, settings)
+
+
+def check_data_dir(settings: Settings) -> None:
+    """A look, which changes nothing in a folder, and disturbs nobody who uses it.
+
+    Raises DataDirError, and CorruptData, where `open_data_dir` would, as far as that shows: in use, another's, not to be written.
+    """
     folder = settings.data_dir
+    with _told(folder):
+        check_free(folder)
+        _check_existing(settings)
+        if folder.exists():
+            check_claim(folder, _wanted(folder, settings))
+
+
+@contextmanager
+def _told(folder: Path) -> Iterator[None]:
+    """What the system says becomes a DataDirError."""
     try:
-        return _open(folder, settings)
+        yield
     except OSError as error:
         raise DataDirError(
             f"{folder} cannot be used as data folder: {error}. See to it that this user may write there and that the disk has "
@@ -83,14 +106,17 @@ def open_data_dir(settings: Settings) -> DataDir:
         ) from error
 
 
+def _check_existing(settings: Settings) -> None:
+    folder = settings.data_dir
+    if settings.initial_cluster_state == "existing" and read_identity(folder) is None:
+        raise DataDirError(
+            f"{folder} is not there, or empty, but --initial-cluster-state=existing says that this member has data. Look for "
+            "its --data-dir. Use 'new' only where a cluster begins: a member that lost its data could vote a second time."
+        )
+
+
 def _open(folder: Path, settings: Settings) -> DataDir:
-    must_exist = settings.initial_cluster_state == "existing"
     with ExitStack() as undo:
-        if must_exist and read_identity(folder) is None:  # before the lock, which would make it
-            raise DataDirError(
-                f"{folder} is not there, or empty, but --initial-cluster-state=existing says that this member has data. Look for "
-                "its --data-dir. Use 'new' only where a cluster begins: a member that lost its data could vote a second time."
-            )
         lock_fd = lock(folder)
         undo.callback(os.close, lock_fd)
         identity = _wanted(folder, settings)

@@ -5,6 +5,7 @@ long as a process uses the folder.
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -23,6 +24,13 @@ OWNER: Final = "OWNER"
 LOCK: Final = "LOCK"
 FORMAT: Final = 1
 
+_IN_USE: Final = (
+    "{} is in use by another process (pid {}). Stop it first, or choose another --data-dir."
+)
+_UNWRITABLE: Final = (
+    "{} cannot be used as data folder: {}. Choose another --data-dir, or give this user the right "
+    "to write there."
+)
 _random: Final = SystemRandom()
 
 
@@ -73,11 +81,19 @@ def read_identity(folder: Path) -> Identity | None:
 
 def claim(folder: Path, wanted: Identity) -> Identity:
     """Make sure that the folder is this member's. Returns what it says. Raises DataDirError if it is another's."""
+    found = check_claim(folder, wanted)
+    if found is None:
+        _write(folder, wanted)
+        return wanted
+    return found
+
+
+def check_claim(folder: Path, wanted: Identity) -> Identity | None:
+    """What the folder says; None if it is nobody's yet. Raises DataDirError if it is another's."""
     found = read_identity(folder)
     if found is None:
         _check_unused(folder)
-        _write(folder, wanted)
-        return wanted
+        return None
     if found.cluster_id != wanted.cluster_id:
         raise DataDirError(
             f"{folder} is the data folder of another cluster: {found.cluster_id:x} (member {found.name!r}), but the settings "
@@ -173,21 +189,28 @@ def lock(folder: Path) -> int:
         make_directory(folder)
         fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise DataDirError(
-            f"{folder} cannot be used as data folder: {error.strerror}. Choose another --data-dir, or give this user the right "
-            "to write there."
-        ) from error
+        raise DataDirError(_UNWRITABLE.format(folder, error.strerror)) from error
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         owner = _written(fd)
         os.close(fd)
-        raise DataDirError(
-            f"{folder} is in use by another process (pid {owner}). Stop it first, or choose another --data-dir."
-        ) from error
+        raise DataDirError(_IN_USE.format(folder, owner)) from error
     with contextlib.suppress(OSError):  # a full disk: it is only for the text above
         os.pwrite(fd, f"{os.getpid():<31}\n".encode(), 0)
     return fd
+
+
+def check_free(folder: Path) -> None:
+    """Raises DataDirError where `lock` would, as far as a look can tell: nothing is made, and nothing held."""
+    owner = holder(folder)
+    if owner:
+        raise DataDirError(_IN_USE.format(folder, owner))
+    place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise DataDirError(_UNWRITABLE.format(folder, os.strerror(errno.ENOTDIR)))
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise DataDirError(_UNWRITABLE.format(folder, os.strerror(errno.EACCES)))
 
 
 def holder(folder: Path) -> str:
