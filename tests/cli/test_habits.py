@@ -32,6 +32,23 @@ def test_habit_is_answered_after_the_refusal(
 
 
 @pytest.mark.parametrize(
+    "arguments",
+    [
+        ["lock", "check", "--ttl", "x", "--user", "--hex"],
+        ["get", "a", "--endpoints", "127.0.0.1:1", "--user", "--hex"],
+        ["get", "a", "b", "--prefix", "--user", "--hex"],
+    ],
+    ids=["a value that cannot be", "nobody there", "options that do not go together"],
+)
+def test_what_fails_for_another_reason_gets_no_hint(tmp_path: Path, arguments: list[str]) -> None:
+    """However much one of its words looks like a habit."""
+    answer = run(*arguments, folder=tmp_path)
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert answer.stderr
+    assert OPTIONS["--hex"] not in answer.stderr
+
+
+@pytest.mark.parametrize(
     "arguments", ["get a", "--help", "--version", "get -- -w", "put a --write"], ids=str
 )
 def test_what_is_no_habit_gets_no_hint(arguments: str) -> None:

@@ -1,4 +1,4 @@
-"""What people who know etcdctl type, and how it is said here: told beside the refusal of what is unknown."""
+"""What people who know etcdctl type, and how it is said here: told beside the refusal of what is unknown, and of nothing else."""
 
 from collections.abc import Iterator, Sequence
 from itertools import takewhile

@@ -43,7 +43,8 @@ PLACES: Final = {
 """Where the commands are that have modules of their own: a function, or a group of further commands."""
 
 
-USAGE: Final = 2
+REFUSAL: Final = typer.BadParameter.__mro__[1]
+"""Of a command line that cannot be taken apart. (typer has no name for it; BadParameter is the one of values that cannot be.)"""
 INTERRUPTED: Final = 130
 EXIT_CODES: Final = (
     "Exit codes: 0 done; 1 the answer is no (no such key); 2 an error, and nothing happened; 3 a write whose outcome is unknown; "
@@ -194,7 +195,8 @@ def main() -> None:
     try:
         app(prog_name="raftwerk")
     except SystemExit as end:
-        if end.code == USAGE:
+        refusal = end.__context__
+        if isinstance(refusal, REFUSAL) and not isinstance(refusal, typer.BadParameter):
             for hint in hints(sys.argv[1:]):
                 print(f"raftwerk: {hint}", file=sys.stderr)
         raise
