@@ -1,16 +1,21 @@
 """What the shell is told when Tab is pressed."""
 
+import re
+import sys
+from pathlib import Path
+
 import pytest
 from typer.testing import CliRunner
 
 from raftwerk.cli.flags import FLAGS
 from raftwerk.cli.main import app
+from tests.cli.commands import at_terminal
 
 
 def completed(line: str) -> list[str]:
-    """As bash asks for it."""
-    words = line.split(" ")
-    asked = {"COMP_WORDS": line, "COMP_CWORD": str(len(words) - 1)}
+    """As bash asks for it, which takes = for a word."""
+    words = re.findall("=|[^ =]+", line) + [""] * line.endswith(" ")
+    asked = {"COMP_WORDS": "\n".join(words), "COMP_CWORD": str(len(words) - 1)}
     answer = CliRunner().invoke(
         app, [], prog_name="raftwerk", env=asked | {"_RAFTWERK_COMPLETE": "complete_bash"}
     )
@@ -28,6 +33,15 @@ def test_every_flag_of_serve() -> None:
         ("raftwerk serve --log-level ", ["debug", "info", "warn", "error", "panic", "fatal"]),
         ("raftwerk serve --name a --log-level=d", ["debug"]),
         ("raftwerk serve --name ", []),
+        (
+            "raftwerk serve --log-level=d --tls-min-version=TLS1.3 --auto-compaction-mode=",
+            ["periodic", "revision"],
+        ),
+        ("raftwerk get key --sort-by=ver", ["version"]),
+        (
+            "raftwerk get --endpoints=a,b --sort-by=",
+            ["key", "version", "create", "modify", "value"],
+        ),
         ("raftwerk get --sort-by v", ["version", "value"]),
         ("raftwerk bench m", ["mixed"]),
         ("raftwerk sim --scenario ReE", ["ReElection"]),
@@ -41,3 +55,16 @@ def test_every_flag_of_serve() -> None:
 def test_value_of_a_fixed_choice(line: str, values: list[str]) -> None:
     """Where there is none, the shell completes names of files."""
     assert completed(line) == values
+
+
+def test_value_behind_the_sign_in_bash_itself(tmp_path: Path) -> None:
+    """There the sign ends a word, and what is completed is what stands behind it."""
+    command = tmp_path / "raftwerk"
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m raftwerk "$@"\n')
+    command.chmod(0o755)
+    path = f"{tmp_path}:/usr/bin:/bin"
+    with at_terminal("bash", "--norc", "--noprofile", folder=tmp_path, PATH=path) as terminal:
+        terminal.type('eval "$(_RAFTWERK_COMPLETE=source_bash raftwerk)" && echo com""plete\n')
+        terminal.wait_for("complete\r\n")
+        terminal.type("raftwerk get key --sort-by=ver\t")
+        assert terminal.wait_for("version ").endswith("raftwerk get key --sort-by=version ")

@@ -1,7 +1,8 @@
 """What shells complete beyond commands and options: values of a fixed choice, and the flags of `raftwerk serve`."""
 
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, MutableMapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -19,6 +20,24 @@ def one_of(names: Iterable[str]) -> Callable[[str], list[str]]:
         return [name for name in names if name.startswith(incomplete)]
 
     return complete
+
+
+def part_values(environment: MutableMapping[str, str]) -> None:
+    """Of options in the words that bash wants to have completed: --flag=va is three of them there, and becomes --flag va."""
+    words = environment["COMP_WORDS"].split("\n")
+    at = int(environment["COMP_CWORD"])
+    signs = [
+        number
+        for number, (before, word) in enumerate(pairwise(words), 1)
+        if word == "=" and before.startswith("-")
+    ]
+    for number in reversed(signs):
+        if number == at:
+            words[number] = "''"  # nothing of the value is there yet
+        else:
+            del words[number]
+    environment["COMP_WORDS"] = "\n".join(words)
+    environment["COMP_CWORD"] = str(at - sum(number < at for number in signs))
 
 
 class ServeCommand(TyperCommand):

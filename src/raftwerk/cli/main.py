@@ -1,5 +1,6 @@
 """The command `raftwerk`."""
 
+import os
 import signal
 import sys
 from collections import UserDict
@@ -12,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from raftwerk import __version__
-from raftwerk.cli.completion import ServeCommand
+from raftwerk.cli.completion import ServeCommand, part_values
 from raftwerk.cli.habits import hints
 from raftwerk.cli.streams import NOBODY_READS, UNPRINTED
 
@@ -82,6 +83,12 @@ class OnDemand(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = Commands({**self.commands, **PLACES})
+
+    def main(self, *arguments: Any, **more: Any) -> Any:
+        """What was typed, or what the shell asks about what is being typed."""
+        if "COMP_WORDS" in os.environ:
+            part_values(os.environ)
+        return super().main(*arguments, **more)
 
     def invoke(self, ctx: Any) -> Any:
         """Ctrl-C ends any command without a word; so does the end of the input, where something is asked for, with one."""
