@@ -106,7 +106,7 @@ def test_next_start_finds_the_data(tmp_path: Path) -> None:
         running.stop(signal.SIGINT)
     for other in ("--nodes=5", "--base-port=3000"):
         answer = run("dev", other, "--data-dir=data", folder=tmp_path)
-        assert answer.returncode == 1
+        assert answer.returncode == 2
         assert f"data holds a cluster with --nodes 3 --base-port {base}, which" in answer.stdout
 
 
@@ -198,7 +198,7 @@ def test_taken_port_is_reported_and_nothing_starts(tmp_path: Path) -> None:
     base = free_base_port(3)
     with socket.create_server(("127.0.0.1", base + 20_000)):
         answer = run("dev", f"--base-port={base}", "--data-dir=data", folder=tmp_path)
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert f"port {base + 20_000} on 127.0.0.1 is taken (Address already" in answer.stdout
     assert list(tmp_path.iterdir()) == []
 
@@ -209,7 +209,7 @@ def test_nodes_of_an_earlier_start_are_named(tmp_path: Path) -> None:
     base = free_base_port(3)
     answer = run("dev", f"--base-port={base}", "--data-dir=data", folder=tmp_path)
     os.close(fd)
-    assert answer.returncode == 1
+    assert answer.returncode == 2
     assert (
         f"run in data: end it with Ctrl-C, or, if only they are left: kill {os.getpid()}\n"
         in answer.stdout
@@ -227,6 +227,27 @@ def test_node_that_cannot_start_is_reported_with_its_log(tmp_path: Path) -> None
     assert answer.returncode == 1
     assert "raftwerk dev: node1 ended at its start. Its log says:" in answer.stdout
     assert "is not empty ([x])" in answer.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--nodes=9"], "--nodes must be 1 to 7"),
+        (["--base-port=80"], "--base-port 80 with 3 nodes needs ports up to"),
+        (["--data-dir=file"], "file cannot be made: File exists"),
+        (["--nodes=x"], "Invalid value for '--nodes'"),
+    ],
+    ids=["too many", "a port of the system", "no folder", "no number"],
+)
+def test_wrong_usage_is_2_and_nothing_is_started(
+    arguments: list[str], told: str, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    base = f"--base-port={free_base_port(3)}"
+    answer = run("dev", base, *arguments, folder=tmp_path)
+    assert answer.returncode == 2
+    assert told in answer.stdout + answer.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
 @pytest.mark.parametrize("nodes", [0, -1, NODES_MAX + 1])

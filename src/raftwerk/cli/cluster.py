@@ -116,6 +116,11 @@ class LocalCluster:
                 command, stdout=log, stderr=log, env=environment, start_new_session=True
             )
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether a process was started."""
+        return any(member.process is not None for member in self.members)
+
     def start_all(self) -> None:
         for member in self.members:
             self.start(member)

@@ -47,7 +47,9 @@ def ports_of(base_port: int, nodes: int) -> list[tuple[int, int]]:
 
 
 def run(nodes: int | None, data_dir: Path, base_port: int | None) -> int:
-    """Start, tell, wait for Ctrl-C, stop. Returns the exit code: 0 after Ctrl-C, 1 when the cluster could not start or ended.
+    """Start, tell, wait for Ctrl-C, stop.
+
+    Returns the exit code: 0 after Ctrl-C, 1 when a node could not start or all have ended, 2 when none was started.
 
     nodes: 1 to 7. data_dir: one folder and one log file for each node are in it. base_port: see ports_of. None: as in data_dir.
     """
@@ -71,7 +73,7 @@ def run(nodes: int | None, data_dir: Path, base_port: int | None) -> int:
             _watch(console, cluster, leader, stopping)
     except (RaftwerkError, OSError) as error:
         console.print(f"[red]raftwerk dev:[/red] {escape(str(error))}")
-        return 1
+        return 1 if cluster is not None and cluster.has_begun else 2
     finally:
         if cluster is not None:
             cluster.stop_all()

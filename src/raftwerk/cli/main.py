@@ -163,7 +163,11 @@ def dev_command(
         ),
     ] = None,
 ) -> None:
-    """Run a cluster of real processes on this machine, until Ctrl-C."""
+    """Run a cluster of real processes on this machine, until Ctrl-C.
+
+    Exit code 0: so it ended; 1: a node could not start, or all have ended; 2: none was started (a port is taken, the data
+    are of another cluster).
+    """
     from raftwerk.cli import dev
 
     raise typer.Exit(dev.run(nodes, data_dir, base_port))
