@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from raftwerk.cli.cluster import free_ports
+from raftwerk.cli.cluster import Member, free_ports
 from raftwerk.client import CallFailed, Client
 from tests.certificates import Authority
 from tests.client.scripted import mute
@@ -75,6 +75,18 @@ def test_a_server_that_nobody_trusts_is_not_asked(authority: Authority, endpoint
             with pytest.raises(
                 CallFailed, match="cannot be reached: its certificate is not accepted: "
             ):
+                await client.put(b"key", b"value")
+
+    asyncio.run(main())
+
+
+def test_a_member_without_tls_is_told_so(member: Member) -> None:
+    """raftwerk says so in plain words; etcd hangs up."""
+
+    async def main() -> None:
+        async with Client([f"https://127.0.0.1:{member.client_port}"], timeout_s=0.5) as client:
+            told = "cannot be reached: it .* TLS.*; perhaps plain text, http://"
+            with pytest.raises(CallFailed, match=told):
                 await client.put(b"key", b"value")
 
     asyncio.run(main())

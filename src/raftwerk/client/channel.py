@@ -22,6 +22,7 @@ KEEPALIVE_S: Final = 5.0
 LIMITS = Limits(message_bytes_max=2**31 - 1, unfinished_bytes_max=2**33)
 _NO_TLS: Final = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"))
 """What OpenSSL says of an answer that is no TLS: older and newer ones."""
+_HUNG_UP: Final = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
 _SILENCE: Final = "no answer"
 UNREAD_BYTES_MAX: Final = 1024 * 1024
 """Messages of a stream that wait to be received; with more than that the server may still use up the stream's window, and then
@@ -298,9 +299,10 @@ class Channel:
         if self._protocol.engine.is_ending:
             raise ConnectionResetError("it ended the connection at once")
 
-    async def _dial(self) -> None:
+    async def _open(self) -> _Protocol:
+        """A connection, with TLS if it is wanted."""
         host, port = self.address
-        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        try:
             _, protocol = await asyncio.get_running_loop().create_connection(
                 lambda: _Protocol(
                     str(self.address), self._keepalive_s, is_tls=self._tls is not None
@@ -310,6 +312,18 @@ class Channel:
                 ssl=self._tls,
                 server_hostname=host if self._tls else None,
             )
+        except _HUNG_UP as error:  # as etcd does without TLS: servers with TLS say why
+            if self._tls is None:
+                raise
+            reason = (
+                "it hung up instead of speaking TLS; perhaps plain text, http://, or is stopping"
+            )
+            raise ConnectionResetError(reason) from error
+        return protocol
+
+    async def _dial(self) -> None:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            protocol = await self._open()
             try:
                 await protocol.greeted()
                 if not protocol.engine.can_call:
