@@ -232,26 +232,6 @@ def test_a_write_of_a_session_leaves_a_silent_endpoint_and_stays_in_doubt_until_
     assert asyncio.run(outcomes(status.NO_SPACE)) == ([PUT], OutcomeUnknown)
 
 
-def test_a_write_leaves_a_member_whose_disk_is_full() -> None:
-    """It was not done there for sure. If no endpoint has space, each is asked once."""
-
-    async def main() -> None:
-        full = status.NO_SPACE
-        async with scripted(full) as first, scripted(OK) as second, scripted(full) as third:
-            for exactly_once in (False, True):
-                endpoints = [first.endpoint, third.endpoint, second.endpoint]
-                async with Client(endpoints, exactly_once=exactly_once) as client:
-                    await client.put(b"key", b"value")
-                    await client.put(b"key", b"value")
-            assert first.paths == third.paths == [PUT, OPEN_SESSION]
-            async with Client([first.endpoint, third.endpoint], exactly_once=False) as client:
-                with pytest.raises(CallFailed, match=full.text):
-                    await client.put(b"key", b"value")
-            assert first.paths == third.paths == [PUT, OPEN_SESSION, PUT]
-
-    asyncio.run(main())
-
-
 def test_a_write_without_a_session_is_sent_to_nobody_else() -> None:
     async def main() -> None:
         async with scripted(HANG) as silent, scripted(OK) as other:
