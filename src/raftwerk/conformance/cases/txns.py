@@ -170,4 +170,27 @@ LIMITS: Final = (
     case("129_over_levels", *[get("a")] * 100, nested(*[get("b")] * 28)),
     case("too_large", *(put(f"k{number}", "x" * 20_000) for number in range(100))),
 )
-CASES: Final = (*COMPARES, *BRANCHES, *TWICE, *NESTED, *LIMITS)
+UNKNOWN: Final[Plain] = {"key": "a", "target": 9}
+"""Taken for true by etcd, and refused by raftwerk: where something else is wrong, both say that."""
+UNKNOWN_COMPARES: Final = (
+    Case(
+        "txns/unknown_compare_and_another_fault",
+        (
+            *SEED,
+            txn(compare=[{"target": 9}]),
+            txn(compare=[UNKNOWN, {}]),
+            txn(put(""), compare=[{"key": "a", "result": 9}]),
+            txn(put("a", ignore_value=True), compare=[{"key": "a", "target": -1}]),
+            txn({}, compare=[UNKNOWN]),
+            txn(put("x"), put("x"), compare=[UNKNOWN]),
+            txn(compare=[UNKNOWN], failure=[put("x"), delete("x")]),
+            txn(nested(put("x"), compare=[UNKNOWN]), put("x")),
+            txn(nested(compare=[UNKNOWN]), put("")),
+            txn(compare=[UNKNOWN] * 129),
+            txn(*[get("a")] * 129, compare=[UNKNOWN]),
+            txn(*[get("a")] * 100, nested(*[get("b")] * 28), compare=[UNKNOWN]),
+            LOOK,
+        ),
+    ),
+)
+CASES: Final = (*COMPARES, *BRANCHES, *TWICE, *NESTED, *LIMITS, *UNKNOWN_COMPARES)
