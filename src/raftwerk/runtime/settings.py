@@ -39,7 +39,7 @@ class Settings:
     heartbeat_interval_ms: int = 100
     election_timeout_ms: int = 1000
     """At least 5 heartbeats, at most 50 s."""
-    snapshot_count: int = 10_000
+    snapshot_count: int = 50_000
     """Entries kept in the log for slow followers after a checkpoint."""
     max_request_bytes: int = 1_572_864
     quota_backend_bytes: int = 2 * 1024**3
