@@ -11,6 +11,7 @@ from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv.store import Store, Table
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
+from tests.checkpoints import complete
 
 
 def methods_of(protocol: type) -> set[str]:
@@ -25,16 +26,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     store.close()
 
 
-def checkpoint(store: Store, index: int) -> Checkpoint:
-    made = store.begin_checkpoint(index)
-    assert made is not None
-    while not made.write():
-        pass
-    made.commit()
-    made.finish(committed=True)
-    return made
-
-
 @pytest.mark.parametrize("protocol", [Checkpoint, SnapshotReader, SnapshotWriter])
 def test_every_method_says_what_it_promises(protocol: type) -> None:
     for name in methods_of(protocol):
@@ -43,7 +34,7 @@ def test_every_method_says_what_it_promises(protocol: type) -> None:
 
 
 def test_stores_keep_to_the_protocols(store: Store) -> None:
-    made = checkpoint(store, 7)
+    made = complete(store.begin_checkpoint(7))
     reader = store.open_snapshot()
     writer = store.begin_restore()
     for thing, protocol in (
@@ -59,7 +50,7 @@ def test_stores_keep_to_the_protocols(store: Store) -> None:
 
 def test_stream_can_be_read_again_from_where_it_was_last_read(store: Store) -> None:
     """A chunk that was lost on its way is asked for once more."""
-    checkpoint(store, 1)
+    complete(store.begin_checkpoint(1))
     reader = store.open_snapshot()
     first = reader.read(0, 4)
     assert reader.read(0, 4) == first
@@ -70,7 +61,7 @@ def test_stream_can_be_read_again_from_where_it_was_last_read(store: Store) -> N
 
 def test_snapshot_of_one_store_restores_another(store: Store, tmp_path: Path) -> None:
     store.put(Table.KEYS, b"key", b"value")
-    checkpoint(store, 1)
+    complete(store.begin_checkpoint(1))
     store.put(Table.KEYS, b"key", b"newer")
     reader = store.open_snapshot()
     stream = reader.read(0, 1_000_000)

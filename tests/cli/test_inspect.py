@@ -15,6 +15,7 @@ from raftwerk.kv.store import Table
 from raftwerk.raft.membership import Membership
 from raftwerk.replica.position import Position
 from raftwerk.storage.lmdb_store import LmdbStore
+from tests.checkpoints import complete
 from tests.conftest import StartCluster
 from tests.fakes.damage import flip_bit_in
 from tests.runtime.nodes import put, running, settings_of
@@ -84,11 +85,7 @@ def test_every_row_of_the_store_is_checked(
     with closing(LmdbStore(folder / "store")) as store:
         for key in (b"k1", b"k2", b"k3"):
             store.put(Table.REVISIONS, key, b"precious" + key)
-        checkpoint = store.begin_checkpoint(1)
-        assert checkpoint is not None
-        checkpoint.write()
-        checkpoint.commit()
-        checkpoint.finish(committed=True)
+        complete(store.begin_checkpoint(1))
     found = re.search(
         r"^Rows of the store: (\d+) read and checked in \d", report_on(folder, capsys), re.MULTILINE
     )
@@ -105,11 +102,7 @@ def test_damage_in_what_a_start_reads_is_told(
 ) -> None:
     with closing(LmdbStore(folder / "store")) as store:
         store.put(Table.META, b"position", b"precious")
-        checkpoint = store.begin_checkpoint(1)
-        assert checkpoint is not None
-        checkpoint.write()
-        checkpoint.commit()
-        checkpoint.finish(committed=True)
+        complete(store.begin_checkpoint(1))
     flip_bit_in(folder / "store" / "data-000001" / "data.mdb", b"precious")
     assert "table meta: the row of key b'position' has a wrong checksum" in damage_of(
         folder, capsys
@@ -191,11 +184,7 @@ def test_who_forgot_whom_it_met_is_told_of(
     with closing(LmdbStore(folder / "store")) as store:
         position = Position(1, 1, Membership((1, 2)).encode())
         store.put(Table.META, b"position", position.encode())
-        checkpoint = store.begin_checkpoint(1)
-        assert checkpoint is not None
-        assert checkpoint.write()
-        checkpoint.commit()
-        checkpoint.finish(committed=True)
+        complete(store.begin_checkpoint(1))
     assert f"{folder / 'peers.json'} is missing" in damage_of(folder, capsys)
 
 

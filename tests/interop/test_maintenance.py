@@ -15,6 +15,7 @@ import pytest
 from raftwerk.cli.cluster import LocalCluster, Member
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_store import LmdbStore
+from tests.checkpoints import complete
 from tests.conftest import StartCluster
 from tests.interop.etcdctl import ETCDCTLS
 from tests.interop.gateway_client import ask
@@ -57,12 +58,7 @@ def change_a_value(folder: Path) -> None:
     store = LmdbStore(folder / "store")
     key, row = next(iter(store.scan(Table.REVISIONS, b"", None)))
     store.put(Table.REVISIONS, key, row[:-1] + bytes((row[-1] ^ 1,)))
-    checkpoint = store.begin_checkpoint(1)
-    assert checkpoint is not None
-    while not checkpoint.write():
-        pass
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
+    complete(store.begin_checkpoint(1))
     store.close()
 
 

@@ -23,6 +23,7 @@ from raftwerk.kv.rows import decode_key_value
 from raftwerk.kv.txn import Steps
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
+from tests.checkpoints import complete
 from tests.kv.model import Answer, Leased, Range, Transaction, Written
 
 
@@ -73,10 +74,7 @@ class Rig:
     def checkpoint(self) -> None:
         checkpoint = self.machine.begin_checkpoint()
         if checkpoint is not None:
-            while not checkpoint.write():
-                pass
-            checkpoint.commit()
-            checkpoint.finish(committed=True)
+            complete(checkpoint)
 
     def crash(self) -> None:
         """Forget what is not durable, start again, and apply the log from there."""

@@ -29,6 +29,7 @@ from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import AlarmResult, KvError, Result
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
+from tests.checkpoints import complete
 
 NO_SPACE, CORRUPT = AlarmKind.NO_SPACE, AlarmKind.CORRUPT
 
@@ -151,12 +152,7 @@ def test_alarms_outlast_a_restart(tmp_path: Path) -> None:
     before.set(NO_SPACE, node_id)
     before.set(CORRUPT, 5)
     before.set(CORRUPT, 5, is_raised=False)
-    checkpoint = before.machine.begin_checkpoint()
-    assert checkpoint is not None
-    while not checkpoint.write():
-        pass
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
+    complete(before.machine.begin_checkpoint())
     store.close()
     again = LmdbStore(tmp_path)
     assert KvMachine(again).alarms.raised == {(NO_SPACE, node_id)}
@@ -167,12 +163,7 @@ def test_alarms_come_with_a_snapshot() -> None:
     there, here = Machine(), Machine()
     there.set(CORRUPT, 5)
     here.set(NO_SPACE, 6)
-    checkpoint = there.machine.begin_checkpoint()
-    assert checkpoint is not None
-    while not checkpoint.write():
-        pass
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
+    complete(there.machine.begin_checkpoint())
     reader, writer = there.machine.open_snapshot(), here.machine.begin_restore()
     offset = 0
     while data := reader.read(offset, 1000):

@@ -22,6 +22,7 @@ from raftwerk.kv.machine import FIRST_REVISION, KvMachine
 from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import KvError, PublishResult, PutResult, TxnResult
 from raftwerk.storage.memory import MemoryStore
+from tests.checkpoints import complete
 from tests.kv.model import Written
 from tests.kv.rig import Rig, read_only
 
@@ -174,9 +175,5 @@ def test_new_cluster_at_the_same_position_keeps_its_later_revision() -> None:
     machine.apply([encode(Put(b"a", b"1"))], 1, b"position")
     for bump in (0, 100):
         machine.begin_new_cluster(b"position", bump, mark_compacted=False)
-        checkpoint = machine.begin_checkpoint()
-        assert checkpoint is not None
-        assert checkpoint.write()
-        checkpoint.commit()
-        checkpoint.finish(committed=True)
+        complete(machine.begin_checkpoint())
     assert KvMachine(store.reopen()).revision == 102

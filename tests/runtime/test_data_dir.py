@@ -16,6 +16,7 @@ from raftwerk.raft.membership import Membership
 from raftwerk.replica.position import Position
 from raftwerk.runtime.data_dir import DataDir, check_data_dir, open_data_dir
 from raftwerk.runtime.settings import Settings
+from tests.checkpoints import complete
 from tests.runtime.nodes import open_files_in, settings_of
 
 
@@ -33,12 +34,7 @@ def checkpoint(folder: DataDir) -> None:
     """Apply one put and make it durable, as the replica does."""
     position = Position(1, 1, Membership((folder.node_id,)).encode()).encode()
     folder.machine.apply([encode(Put(b"key", b"value"))], 1, position)
-    made = folder.machine.begin_checkpoint()
-    assert made is not None
-    while not made.write():
-        pass
-    made.commit()
-    made.finish(committed=True)
+    complete(folder.machine.begin_checkpoint())
 
 
 def test_new_folder_is_made_with_all_its_parts(settings: Settings) -> None:

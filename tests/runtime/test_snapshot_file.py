@@ -26,6 +26,7 @@ from raftwerk.runtime.identifiers import node_ids
 from raftwerk.runtime.settings import Settings
 from raftwerk.runtime.snapshot_file import look_at, restore
 from raftwerk.storage.lmdb_store import LmdbStore
+from tests.checkpoints import complete
 from tests.runtime.nodes import settings_of
 
 INDEX, TERM = 40, 7
@@ -46,12 +47,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     position = Position(INDEX, TERM, Membership((1, 2, 5)).encode()).encode()
     machine.apply([encode(one) for one in (*commands, *others)], INDEX, position)
-    checkpoint = machine.begin_checkpoint()
-    assert checkpoint is not None
-    while not checkpoint.write():
-        pass
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
+    complete(machine.begin_checkpoint())
     reader = machine.open_snapshot()
     data = reader.read(0, 1 << 30)
     reader.close()

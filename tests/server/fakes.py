@@ -21,6 +21,7 @@ from raftwerk.runtime.settings import Settings
 from raftwerk.server.methods import MethodTable
 from raftwerk.server.slices import Slices, Steps
 from raftwerk.storage.memory import MemoryStore
+from tests.checkpoints import complete
 from tests.kv.rig import completed
 
 CLUSTER_ID = 0xABC
@@ -173,10 +174,7 @@ class FakeNode:
     def hasten_checkpoint(self) -> None:
         checkpoint = self.machine.begin_checkpoint()
         if checkpoint is not None:
-            while not checkpoint.write():
-                pass
-            checkpoint.commit()
-            checkpoint.finish(committed=True)
+            complete(checkpoint)
 
     def members(self) -> list[MemberInfo]:
         return [

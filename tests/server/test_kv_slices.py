@@ -22,6 +22,7 @@ from raftwerk.kv.commands import Compact, Put, encode
 from raftwerk.kv.store import Table
 from raftwerk.server.slices import ACTIVE_MAX, Reader, Slices, Steps
 from raftwerk.storage.memory import MemoryStore
+from tests.checkpoints import complete
 from tests.server.fakes import SlowLoop
 from tests.server.kv_rig import COMPACT, EVERYTHING, PUT, RANGE, TXN, KvRig
 
@@ -259,11 +260,7 @@ def test_range_begins_anew_when_a_snapshot_replaces_the_state(rig: KvRig) -> Non
     other = KvRig()
     for number in range(800):
         other.node.apply(encode(Put(b"k%06d" % number, b"restored")))
-    checkpoint = other.node.machine.begin_checkpoint()
-    assert checkpoint is not None
-    checkpoint.write()
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
+    complete(other.node.machine.begin_checkpoint())
     reader = other.node.machine.open_snapshot()
     stream = reader.read(0, 10_000_000)
     rig.fill(1000)

@@ -10,6 +10,7 @@ from raftwerk.replica.ports import StateMachine
 from raftwerk.replica.position import Position
 from raftwerk.sim.machines import KvHome, ObservedMachine, kv_digest
 from raftwerk.storage.memory import MemoryStore
+from tests.checkpoints import complete
 
 POSITION = Position(3, 1, b"{}").encode()
 
@@ -24,21 +25,12 @@ def count(machine: KvMachine) -> int:
     return result.count
 
 
-def checkpoint(machine: KvMachine | ObservedMachine) -> None:
-    under_way = machine.begin_checkpoint()
-    assert under_way is not None
-    while not under_way.write():
-        pass
-    under_way.commit()
-    under_way.finish(committed=True)
-
-
 def test_a_home_keeps_what_a_checkpoint_made_durable() -> None:
     home = KvHome()
     apply(home.open(), b"lost")
     assert count(home.open()) == 0
     apply(home.machine, b"kept")
-    checkpoint(home.machine)
+    complete(home.machine.begin_checkpoint())
     assert count(home.open()) == 1
 
 
@@ -66,7 +58,7 @@ def test_onlooker_tells_what_is_applied_and_what_is_durable() -> None:
         lambda index, was_installed: durable.append((index, was_installed)),
     )
     machine.apply([encode(Put(b"k", b"v"))], 3, POSITION)
-    checkpoint(machine)
+    complete(machine.begin_checkpoint())
     assert (applied, durable) == ([(0, 3)], [(3, False)])
     reader, writer = machine.open_snapshot(), machine.begin_restore()
     offset = 0

@@ -9,6 +9,7 @@ from raftwerk.raft.membership import Membership
 from raftwerk.replica.position import Position
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.own_memory import NUMBER, InMemory, check_dump, parting
+from tests.checkpoints import complete
 from tests.sim.test_own_machine import Tickets
 
 
@@ -28,11 +29,7 @@ def test_state_passes_through_a_checkpoint_and_a_snapshot() -> None:
     assert machine.begin_checkpoint() is None
     checkpoint.finish(committed=False)
     assert (machine.pending_bytes, machine.durable) == (len(command), b"")
-    checkpoint = machine.begin_checkpoint()
-    assert checkpoint is not None
-    assert checkpoint.write()
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
+    complete(machine.begin_checkpoint())
     machine.apply([command], 3, _position(3))
     reader, other = machine.open_snapshot(), InMemory(Tickets)
     assert reader.position == _position(2)

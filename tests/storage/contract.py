@@ -9,6 +9,7 @@ import pytest
 from raftwerk.durability import SnapshotReader, SnapshotWriter
 from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Store, Table
+from tests.checkpoints import complete
 
 KEYS = Table.KEYS
 POSITION = (Table.META, b"position")
@@ -29,12 +30,7 @@ class Setting(ABC):
         """Another, empty store."""
 
     def checkpoint(self, index: int = 1) -> None:
-        checkpoint = self.store.begin_checkpoint(index)
-        assert checkpoint is not None
-        while not checkpoint.write():
-            pass
-        checkpoint.commit()
-        checkpoint.finish(committed=True)
+        complete(self.store.begin_checkpoint(index))
 
     def put(self, *keys: bytes, value: bytes = b"value") -> None:
         for key in keys:
@@ -139,10 +135,7 @@ class StoreContract:
         expected = sorted(key for key in there if key >= start and (stop is None or key < stop))
         assert setting.keys(start, stop, reverse=is_reverse) == expected[:: -1 if is_reverse else 1]
         assert checkpoint is not None
-        while not checkpoint.write():
-            pass
-        checkpoint.commit()
-        checkpoint.finish(committed=True)
+        complete(checkpoint)
         assert setting.keys(start, stop, reverse=is_reverse) == expected[:: -1 if is_reverse else 1]
 
     def test_scan_sees_writes_between_scans(self, setting: Setting) -> None:
@@ -189,10 +182,7 @@ class StoreContract:
         setting.put(b"second")
         setting.put(b"first", value=b"newer")
         assert setting.store.get(KEYS, b"first") == b"newer"
-        while not checkpoint.write():
-            pass
-        checkpoint.commit()
-        checkpoint.finish(committed=True)
+        complete(checkpoint)
         assert setting.store.get(KEYS, b"first") == b"newer"
         setting.crash()
         assert dict(setting.store.scan(KEYS, b"", None)) == {b"first": b"value"}
@@ -292,12 +282,7 @@ class StoreContract:
     def test_restore_replaces_everything_durably(self, setting: Setting) -> None:
         source = setting.fresh()
         source.put(KEYS, b"theirs", b"1")
-        checkpoint = source.begin_checkpoint(1)
-        assert checkpoint is not None
-        while not checkpoint.write():
-            pass
-        checkpoint.commit()
-        checkpoint.finish(committed=True)
+        complete(source.begin_checkpoint(1))
         reader = source.open_snapshot()
         stream = read_all(reader)
         reader.close()

@@ -9,17 +9,9 @@ import pytest
 from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_store import LmdbStore
+from tests.checkpoints import complete
 
 PAGE_BYTES = 4096
-
-
-def checkpoint(store: LmdbStore) -> None:
-    checkpoint = store.begin_checkpoint(1)
-    assert checkpoint is not None
-    while not checkpoint.write():
-        pass
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
 
 
 def rows(store: LmdbStore) -> Iterator[bytes]:
@@ -32,10 +24,10 @@ def test_file_without_the_end_of_its_free_pages_is_refused(tmp_path: Path, count
     store = LmdbStore(tmp_path)
     for number in range(count):
         store.put(Table.KEYS, b"%04d" % number, bytes(1000))
-    checkpoint(store)
+    complete(store.begin_checkpoint(1))
     for number in range(1, count):
         store.delete(Table.KEYS, b"%04d" % number)
-    checkpoint(store)
+    complete(store.begin_checkpoint(1))
     store.close()
     file = tmp_path / "data-000001" / "data.mdb"
     size = file.stat().st_size - PAGE_BYTES
@@ -49,12 +41,12 @@ def test_file_with_all_its_free_pages_is_whole(tmp_path: Path) -> None:
     """Also where their table has branches: what was freed while a snapshot was read stays in it."""
     store = LmdbStore(tmp_path)
     store.put(Table.KEYS, b"first", b"")
-    checkpoint(store)
+    complete(store.begin_checkpoint(1))
     reader = store.open_snapshot()
     for number in range(300):
         store.put(Table.KEYS, b"%04d" % number, b"k" * 500)
         store.put(Table.REVISIONS, b"%04d" % number, b"")
-        checkpoint(store)
+        complete(store.begin_checkpoint(1))
     reader.close()
     store.close()
     file = tmp_path / "data-000001" / "data.mdb"
