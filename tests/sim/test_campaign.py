@@ -2,6 +2,9 @@
 
 from concurrent.futures import Future, ThreadPoolExecutor
 
+import pytest
+
+from raftwerk.errors import UsageError
 from raftwerk.sim.campaign import Summary, campaign, hunt
 from raftwerk.sim.mutants.catalogue import BY_NAME
 from raftwerk.sim.mutants.mutant import Mutant
@@ -37,6 +40,12 @@ def test_campaign_ends_when_time_is_up() -> None:
         AtOnce(1), 1, iter(range(1, 1000)), seconds_max=0, on_report=lambda report, summary: None
     )
     assert summary.runs == 1
+
+
+@pytest.mark.parametrize("jobs", [0, -1])
+def test_campaign_that_would_run_nothing_is_refused(jobs: int) -> None:
+    with pytest.raises(UsageError, match=f"jobs is how many seeds run at once, .* not {jobs}"):
+        campaign(AtOnce(1), jobs, range(1, 3))
 
 
 def test_hunt_tells_what_caught_a_mutant_or_that_nothing_did() -> None:

@@ -1,5 +1,6 @@
 """What `simulate` notices of a state machine of one's own; and its durable form."""
 
+import re
 from collections.abc import Sequence
 
 import pytest
@@ -107,6 +108,13 @@ def test_defect_is_caught(machine: type[Tickets], seed: int, says: str) -> None:
         simulate(seed, machine, workload)
 
 
+@pytest.mark.parametrize("drawn", ["text", None, bytearray(b"ann")])
+def test_workload_that_gives_no_bytes_is_told(drawn: object) -> None:
+    says = re.escape(f"Workload: it returns the next command as bytes; it returned {drawn!r}")
+    with pytest.raises(Violation, match=f"{says}(?s:.)*seed 2,"):
+        simulate(2, Tickets, lambda _random: drawn)  # type: ignore[arg-type,return-value]
+
+
 def test_result_may_be_of_any_type() -> None:
     def oracle(names: Sequence[bytes]) -> list[object]:
         return [list(names[:count]) for count in range(1, len(names) + 1)]
@@ -119,8 +127,9 @@ def test_result_may_be_of_any_type() -> None:
     [
         (lambda names: [1 for _ in names], "command 2 of .*, b'...', gave 2, the oracle says 1"),
         (lambda names: range(1, len(names)), "a result for each of .* commands, it says"),
+        (lambda names: len(names), "a result for each of them, it returned [0-9]+"),
     ],
-    ids=["wrong", "short"],
+    ids=["wrong", "short", "number"],
 )
 def test_what_is_wrong_everywhere_is_the_oracle_s_to_say(oracle: Oracle, says: str) -> None:
     with pytest.raises(Violation, match=rf"Oracle: .*{says}(?s:.)*seed 2,"):

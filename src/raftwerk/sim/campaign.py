@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass, field
 
+from raftwerk.errors import UsageError
 from raftwerk.sim.mutants.mutant import Mutant, applied
 from raftwerk.sim.run import Failure, Report, run
 from raftwerk.sim.scenarios.catalogue import find
@@ -56,7 +57,12 @@ def campaign(
     on_report: Callable[[Report, Summary], None] = lambda _report, _summary: None,
     failures_max: int = 10,
 ) -> Summary:
-    """Run seeds until they end, time is up, or too much has failed. jobs: how many at once; on_report: after each run."""
+    """Run seeds until they end, time is up, or too much has failed. jobs: how many at once; on_report: after each run.
+
+    Raises UsageError for less than one job: nothing would run, and nothing fail.
+    """
+    if jobs < 1:
+        raise UsageError(f"campaign: jobs is how many seeds run at once, 1 or more, not {jobs}")
     seeds = iter(seeds)
     summary, started = Summary(), time.monotonic()
     waiting: set[Future[Report]] = set()

@@ -6,7 +6,7 @@ A machine that is built for production (replica.ports.StateMachine) goes into a 
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Final, TextIO
 
@@ -21,6 +21,7 @@ from raftwerk.sim.history import Operation
 from raftwerk.sim.machines import Home
 from raftwerk.sim.node import LOST
 from raftwerk.sim.options import Options
+from raftwerk.sim.own_arguments import check_arguments
 from raftwerk.sim.own_memory import NUMBER, InMemory, OwnMachine, apply_one, check_dump, parting
 from raftwerk.sim.run import STORY_LINES, Phases, Report, plan
 from raftwerk.sim.workload import NOT_DONE
@@ -179,10 +180,17 @@ class OwnSimulation(Phases):
         # No digest: the states are compared at equal indexes
         kit = Kit(lambda: _Home(machine), lambda: beside, lambda *_: None, lambda *_: states)
         super().__init__(Cluster(seed, options, kit=kit, file=file), faults)
-        self._command = command
         self._oracle = oracle
+
+        def checked(random: Random) -> bytes:
+            drawn = command(random)
+            text = f"it returns the next command as bytes; it returned {drawn!r:.80}"
+            require(isinstance(drawn, bytes), "Workload", text)
+            return drawn
+
+        self._command = checked
         numbers = range(1, options.workload.clients + 1)
-        self.clients = [_Client(self.cluster, states, number, command) for number in numbers]
+        self.clients = [_Client(self.cluster, states, number, checked) for number in numbers]
 
     def start_clients(self) -> None:
         for client in self.clients:
@@ -205,11 +213,16 @@ class OwnSimulation(Phases):
         if self._oracle is None:
             return
         commands, results = self._states.commands, self._states.results
-        expected = list(self._oracle(tuple(commands)))
+        told = self._oracle(tuple(commands))
+        text = (
+            f"it gets all commands and returns a result for each of them, it returned {told!r:.80}"
+        )
+        require(isinstance(told, Iterable), "Oracle", text)
+        expected = list(told)
         text = f"it must say a result for each of {len(commands)} commands, it says {len(expected)}"
         require(len(expected) == len(commands), "Oracle", text)
-        told = zip(commands, results, expected, strict=True)
-        for place, (command, result, wanted) in enumerate(told, 1):
+        rows = zip(commands, results, expected, strict=True)
+        for place, (command, result, wanted) in enumerate(rows, 1):
             text = f"command {place} of {len(commands)}, {command!r}, gave {result!r}, the oracle says {wanted!r}"
             require(result == wanted, "Oracle", text)
 
@@ -228,8 +241,9 @@ def simulate(
 
     machine: makes a new one. command: draws what a client asks for next. oracle: gets all commands in the order in which they
     were executed, and returns what their results should have been. options, faults: others than the seed draws. file: gets the
-    trace.
+    trace. Raises UsageError for other arguments than these.
     """
+    check_arguments(seed, machine, command, oracle, options, faults, file)
     drawn, scheduled = plan(seed)
     simulation = OwnSimulation(
         seed,
