@@ -1,6 +1,9 @@
 """What `simulate` notices of a state machine of one's own; and its durable form."""
 
+import random
 import re
+import time
+import uuid
 from collections.abc import Sequence
 
 import pytest
@@ -29,6 +32,41 @@ class Forgetful(Tickets):
         super().apply(command)
         self.count += 1
         return self.count
+
+
+class Draws(Tickets):
+    """Its state is its own."""
+
+    def apply(self, command: bytes) -> object:
+        super().apply(command)
+        return random.random()
+
+
+class SeldomDraws(Tickets):
+    """Draws, and what it does with it is the same in all runs but one of very many."""
+
+    def apply(self, command: bytes) -> object:
+        return super().apply(command + b"!" * (random.random() < 1e-12))
+
+
+class Expires(Tickets):
+    """By the time of the day, in minutes: a run takes seconds."""
+
+    def apply(self, command: bytes) -> object:
+        return super().apply(command + b"%d" % (time.time() // 60))
+
+
+class Identified(Tickets):
+    def apply(self, command: bytes) -> object:
+        return super().apply(command + uuid.uuid4().bytes)
+
+
+class Seeds(Tickets):
+    """The global random numbers, by the command: they are the same everywhere."""
+
+    def apply(self, command: bytes) -> object:
+        random.seed(command)
+        return super().apply(command), random.random()
 
 
 class Failing(Tickets):
@@ -89,23 +127,49 @@ class AllNames(Tickets):
         return list(self.names)
 
 
-REBORN = "Equal state machines: b'...' gave .*; a machine that had loaded the dump"
+ALL_ALIKE = "Equal state machines: at index .*, b'...'"
+ELSEWHERE = r"\. There: in a machine that had loaded the dump .* an hour later by time.time"
+RANDOM = f"{ELSEWHERE}. apply draws from the global `random`"
+NOT_DETERMINISTIC = f"{ELSEWHERE}. apply is not deterministic, or dump and load leave out"
+
+ANOTHER_DUMP = (
+    r"Equal state machines: node . has another dump at index \d+, after \d+ commands, than .* elsewhere; "
+    r"it has, and they give once more, \.\.\.b'.*!.*' at byte \d+, and"
+)
 
 
 @pytest.mark.parametrize(
     ("machine", "seed", "says"),
     [
-        (Whimsical, 2, "Equal state machines: after b'...' the dump is .*loaded the dump before"),
-        (Forgetful, 2, f"{REBORN}.*dump and load leave out"),
+        (Whimsical, 2, f"{ALL_ALIKE} left the dump .* at byte .*, and .*{NOT_DETERMINISTIC}"),
+        (Draws, 2, rf"{ALL_ALIKE} gave 0\..*, and there 0\..*{RANDOM}"),
+        (SeldomDraws, 2, f"{ALL_ALIKE} came out alike, by chance{RANDOM}"),
+        (Expires, 2, f"{ALL_ALIKE} left the dump .*{NOT_DETERMINISTIC}"),
+        (Identified, 2, f"{ALL_ALIKE} left the dump .*{NOT_DETERMINISTIC}"),
+        (Forgetful, 2, f"{ALL_ALIKE} gave .*, and there .*{NOT_DETERMINISTIC}"),
         (Failing, 2, "Apply never raises: apply raised for b'...'(?s:.)*raise ValueError"),
-        (WrongAfterALoad, 1, "Equal state machines: node . has another dump at"),
-        (WrongForAMoment, 5, "Equal state machines: node . has another dump at"),
+        (WrongAfterALoad, 1, ANOTHER_DUMP),
+        (WrongForAMoment, 5, ANOTHER_DUMP),
         (WrongAnswer, 1, "Equal state machines: node . at .* gave -"),
     ],
 )
 def test_defect_is_caught(machine: type[Tickets], seed: int, says: str) -> None:
     with pytest.raises(Violation, match=says):
         simulate(seed, machine, workload)
+
+
+@pytest.mark.parametrize("machine", [Draws, SeldomDraws, Expires, Identified])
+@pytest.mark.parametrize("seed", range(10, 15))
+def test_what_differs_between_nodes_is_caught_in_every_run(
+    machine: type[Tickets], seed: int
+) -> None:
+    """With the very first command, whatever the faults are: also on a node that is alone."""
+    with pytest.raises(Violation, match=r"Equal state machines: at index [23],"):
+        simulate(seed, machine, workload)
+
+
+def test_numbers_that_the_commands_seed_are_taken() -> None:
+    assert simulate(2, Seeds, workload).operations > 0
 
 
 @pytest.mark.parametrize("drawn", ["text", None, bytearray(b"ann")])

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from random import Random
 from typing import Final, TextIO
 
-from raftwerk.raft.types import Entry, EntryKind, NodeId
+from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.ports import StateMachine
 from raftwerk.sim.checkers import Violation, require
@@ -22,6 +22,7 @@ from raftwerk.sim.machines import Home
 from raftwerk.sim.node import LOST
 from raftwerk.sim.options import Options
 from raftwerk.sim.own_arguments import check_arguments
+from raftwerk.sim.own_elsewhere import apply_elsewhere
 from raftwerk.sim.own_memory import NUMBER, InMemory, OwnMachine, apply_one, check_dump, parting
 from raftwerk.sim.run import STORY_LINES, Phases, Report, plan
 from raftwerk.sim.workload import NOT_DONE
@@ -47,7 +48,8 @@ class _Home(Home):
 class _States:
     """Implements OracleChecks: every node's state is the one that the same commands gave at that index elsewhere.
 
-    A hash for each index is kept. And a machine that was dumped and loaded goes on as one that was not, at every index.
+    A hash for each index is kept. And a machine that was dumped and loaded goes on as one that was not, at every index,
+    whatever the time and the global random numbers are.
     """
 
     def __init__(self, make: Callable[[], OwnMachine], oracle: InMemory) -> None:
@@ -55,7 +57,8 @@ class _States:
         self._oracle = oracle
         check_dump(oracle.own)
         self._dump = oracle.own.dump()
-        self._hashes = [_hash(self._dump)]
+        self._states = [(_hash(self._dump), 0)]
+        """At each index: the hash of the dump, and how many commands there were."""
         self.commands: list[bytes] = []
         self.results: list[object] = []
 
@@ -64,40 +67,58 @@ class _States:
 
     def on_applied(self, entry: Entry, result: object) -> None:
         before, self._dump = self._dump, self._oracle.own.dump()
-        self._hashes.append(_hash(self._dump))
         if entry.kind is EntryKind.COMMAND:
             command = entry.command[NUMBER.size :]
-            self._check_reborn(command, before, result)
+            self._check_reborn(entry.index, command, before, result)
             self.commands.append(command)
             self.results.append(result)
+        self._states.append((_hash(self._dump), len(self.commands)))
 
-    def _check_reborn(self, command: bytes, before: bytes, result: object) -> None:
+    def _check_reborn(self, index: Index, command: bytes, before: bytes, result: object) -> None:
+        """Another node that comes from the dump of the state before goes on alike."""
+        again, dump, end = self._elsewhere(before, command, 1)
+        found = []
+        if not again == result:  # noqa: SIM201  (only == is asked of results)
+            found.append(f"gave {result!r}, and there {again!r} (compared with ==)")
+        if dump != self._dump:
+            found.append(f"left the dump {parting(self._dump, dump)} there")
+        why = "apply is not deterministic, or dump and load leave out what it goes by"
+        if end is not None and self._elsewhere(before, command, 2)[2] != end:
+            found = found or ["came out alike, by chance"]
+            why = "apply draws from the global `random`, whose numbers are others on each node"
+        require(
+            not found,
+            "Equal state machines",
+            f"at index {index}, {command!r} {' and '.join(found)}. There: in a machine that had loaded the dump of the state "
+            f"before, with other global random numbers and an hour later by time.time. {why}",
+        )
+
+    def _elsewhere(
+        self, before: bytes, command: bytes, stream: int
+    ) -> tuple[object, bytes, object]:
         reborn = self._make()
         reborn.load(before)
-        again = apply_one(reborn, command)
-        require(
-            again == result,
-            "Equal state machines",
-            f"{command!r} gave {result!r}; a machine that had loaded the dump of the same state gave {again!r}: apply is not "
-            "deterministic, or dump and load leave out what it goes by (results are compared with ==)",
-        )
+        result, end = apply_elsewhere(reborn, command, stream)
         dump = reborn.dump()
         if dump != self._dump:
             check_dump(reborn)
-            raise Violation(
-                "Equal state machines",
-                f"after {command!r} the dump is {parting(self._dump, dump)} in a machine that had loaded the dump before: "
-                "apply is not deterministic, or dump and load leave out what it goes by",
-            )
+        return result, dump, end
 
     def check_state(self, node_id: NodeId, machine: StateMachine) -> None:
         assert isinstance(machine, InMemory)
-        if _hash(machine.own.dump()) != self._hashes[machine.index]:
-            check_dump(machine.own)
-            raise Violation(
-                "Equal state machines",
-                f"node {node_id} has another dump at {machine.index} than the same commands gave elsewhere",
-            )
+        dump = machine.own.dump()
+        wanted, count = self._states[machine.index]
+        if _hash(dump) == wanted:
+            return
+        check_dump(machine.own)
+        once_more = self._make()
+        for command in self.commands[:count]:
+            apply_one(once_more, command)
+        raise Violation(
+            "Equal state machines",
+            f"node {node_id} has another dump at index {machine.index}, after {count} commands, than the same commands gave "
+            f"elsewhere; it has, and they give once more, {parting(dump, once_more.dump())}",
+        )
 
 
 def _hash(dump: bytes) -> bytes:
