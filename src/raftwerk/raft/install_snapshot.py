@@ -45,7 +45,8 @@ def receive(state: State, sender: NodeId, rpc: InstallSnapshot, out: Effects) ->
             rpc.membership,
         )
         state.incoming = incoming
-        notice(state, out, "receiving snapshot", last_included_index=rpc.last_included_index)
+        if not state.is_refusing:
+            notice(state, out, "receiving snapshot", last_included_index=rpc.last_included_index)
     assert incoming is not None
     # F2.IS.3: write data into snapshot file at given offset
     if rpc.offset == incoming.next_offset:
@@ -112,13 +113,17 @@ def install(state: State, last_included_index: Index, out: Effects) -> None:
 
 
 def reject(state: State, last_included_index: Index, reason: str, out: Effects) -> None:
-    """The shell could not install it: ask for it again from the beginning."""
+    """The shell could not install it: ask for it again from the beginning.
+
+    The leader sends it once in an election timeout, as long as a disk is full: the first refusal is told, and the end.
+    """
     incoming = state.incoming
     if incoming is not None and incoming.last_included_index == last_included_index:
         state.incoming = None
-        notice(
-            state, out, "snapshot rejected", last_included_index=last_included_index, reason=reason
-        )
+        if not state.is_refusing:
+            index = last_included_index
+            notice(state, out, "snapshot rejected", last_included_index=index, reason=reason)
+        state.refused_index = last_included_index
         _reply(state, incoming.leader_id, last_included_index, 0)
 
 
