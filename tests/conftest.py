@@ -54,6 +54,7 @@ def start_cluster(tmp_path: Path) -> Iterator[StartCluster]:
 
 
 NODE_FOLDER = Path(__file__).parent / "interop" / "node"
+FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
 MISSING = {
     fixture: text
     for fixture, is_there, text in (
@@ -67,6 +68,11 @@ MISSING = {
             (NODE_FOLDER / "node_modules").exists() and shutil.which("node") is not None,
             "Tests with Node's client of etcd were left out: install npm, then `make node` to have them.",
         ),
+        (
+            "faketime_library",
+            FAKETIME is not None,
+            "Tests of wall clocks that jump were left out: install faketime to have them.",
+        ),
     )
     if not is_there
 }
@@ -77,6 +83,13 @@ MISSING = {
 def node_folder() -> Path:
     """Where Node's programs and their modules are."""
     return NODE_FOLDER
+
+
+@pytest.fixture(scope="session")
+def faketime_library() -> Path:
+    """That of Debian's package faketime: it tells a process another time of the day."""
+    assert FAKETIME is not None
+    return FAKETIME
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
