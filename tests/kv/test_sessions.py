@@ -293,6 +293,20 @@ def test_sessions_are_the_same_after_a_restart_however_many_were_used() -> None:
     assert list(Sessions(store).rows()) == list(sessions.rows())
 
 
+@pytest.mark.parametrize("unkept_max", [1, 2, 5])
+def test_a_restart_after_any_checkpoint_finds_all_sessions(unkept_max: int) -> None:
+    """However few rows may wait for one."""
+    store = MemoryStore()
+    sessions = Sessions(store, sessions_max=4, unkept_max=unkept_max)
+    for number in range(1, 30):
+        open_(sessions, 100 + number // 3)
+        use(sessions, number, session=100 + number // 5)
+        before = list(sessions.rows())
+        if number % 4 == 0:
+            sessions.keep()
+            assert list(Sessions(store).rows()) == before
+
+
 def test_a_session_that_was_not_used_for_many_writes_ends() -> None:
     sessions = sessions_of(100, idle_writes=3)
     open_(sessions, 1, 2)

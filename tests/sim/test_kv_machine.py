@@ -1,8 +1,18 @@
 """The key-value machine as simulations have it: small limits."""
 
-from raftwerk.kv.commands import DeleteRange, Put, encode
+from raftwerk.kv.commands import DeleteRange, Put, SessionOpen, encode
 from raftwerk.sim.kv_machine import SimKvMachine
 from raftwerk.storage.memory import MemoryStore
+
+
+def test_rows_of_sessions_are_written_before_the_checkpoint_if_few_may_wait_for_it() -> None:
+    machines = [SimKvMachine(MemoryStore(), unkept_max=unkept_max) for unkept_max in (1, 3)]
+    for number in range(3):
+        for machine in machines:
+            machine.apply([encode(SessionOpen(number))], number + 1, b"")
+    assert [machine.kept_early for machine in machines] == [2, 0]
+    rows = [list(machine.sessions.rows()) for machine in machines]
+    assert rows[0] == rows[1]
 
 
 def test_command_on_several_keys_takes_several_slices_if_they_are_small() -> None:

@@ -16,6 +16,7 @@ def test_many_seeds_draw_everything() -> None:
     assert {len(options.membership.nodes) for options in drawn} == set(range(1, 8))
     assert any(options.membership.learners for options in drawn)
     assert any(options.membership.outgoing for options in drawn)
+    assert len({options.sessions_unkept_max for options in drawn}) == 4
     assert {bool(options.upgraded) for options in drawn} == {True, False}
     for kind in (*FAULT_KINDS, *RELEASE_FAULT_KINDS):
         assert {kind in options.faults.counts for options in drawn} == {True, False}

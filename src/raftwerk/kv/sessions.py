@@ -52,7 +52,7 @@ IDLE_WRITES: Final = 10_000_000
 ENDED_MAX: Final = 10
 """Sessions that end by one command, because they were not used."""
 UNKEPT_MAX: Final = 1_000
-"""More rows are not left to the beginning of a checkpoint, which writes them all at once."""
+"""More rows are not left to the beginning of a checkpoint, which writes them all at once. No two members need the same."""
 NOT_KEPT: Final = b""
 
 _ROW: Final = struct.Struct(">QQQ")
@@ -102,11 +102,13 @@ class Sessions:
         sessions_max: int = SESSIONS_MAX,
         idle_writes: int = IDLE_WRITES,
         window: int = WINDOW,
+        unkept_max: int = UNKEPT_MAX,
     ) -> None:
         self._store = store
         self._sessions_max = sessions_max
         self._idle_writes = idle_writes
         self._window = window
+        self._unkept_max = unkept_max
         self.load()
 
     def load(self) -> None:
@@ -212,7 +214,7 @@ class Sessions:
 
     def _use(self, number: int, session: Session) -> None:
         if session.used <= self._kept_uses:
-            if self._unkept == UNKEPT_MAX:
+            if self._unkept == self._unkept_max:
                 self.keep()
             self._unkept += 1
         self._uses += 1

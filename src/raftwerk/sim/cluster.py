@@ -40,12 +40,12 @@ def _no_checks(_world: World, _coverage: Coverage, _oracle: StateMachine) -> Ora
 
 @dataclass(frozen=True, slots=True)
 class Kit:
-    """What is replicated. home: makes the home of one node's machine; oracle: one more machine, without a home.
+    """What is replicated. home: makes the home of one node's machine; oracle: makes one more machine, without a home.
 
     digest: see StateMachineSafety. checks: makes more checkers, which follow the oracle.
     """
 
-    home: Callable[[], Home]
+    home: Callable[[Options], Home]
     oracle: Callable[[], StateMachine]
     digest: Digest
     checks: Callable[[World, Coverage, StateMachine], OracleChecks] = _no_checks
@@ -56,7 +56,12 @@ def _kv_checks(world: World, coverage: Coverage, oracle: StateMachine) -> KvChec
     return KvChecks(world, coverage, oracle)
 
 
-KV: Final = Kit(KvHome, lambda: SimKvMachine(MemoryStore()), kv_digest, _kv_checks)
+KV: Final = Kit(
+    lambda options: KvHome(options.sessions_unkept_max),
+    lambda: SimKvMachine(MemoryStore()),
+    kv_digest,
+    _kv_checks,
+)
 
 
 class Cluster:
@@ -90,7 +95,7 @@ class Cluster:
                 options,
                 self.world,
                 self.network,
-                kit.home(),
+                kit.home(options),
                 self.checks,
                 self.trace,
                 self.coverage,

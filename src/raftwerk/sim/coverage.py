@@ -81,6 +81,7 @@ EXPECTED: Final = (
     "session: number beyond its window",
     "session: put out",
     "session: ended idle",
+    "session: rows written before the checkpoint",
     "lease: led",
     "lease: renewed",
     "lease: revoked",

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.machine import KvMachine
+from raftwerk.kv.sessions import UNKEPT_MAX
 from raftwerk.kv.txn import begun
 from raftwerk.kv.watch import Hub
 from raftwerk.raft.types import Index, Term
@@ -64,8 +65,10 @@ class Home(ABC):
 class KvHome(Home):
     """The key-value machine over the memory store, with its lessor and its hub of watches as a server has them."""
 
-    def __init__(self) -> None:
+    def __init__(self, unkept_max: int = UNKEPT_MAX) -> None:
+        """unkept_max: rows of sessions that are left to a checkpoint."""
         self._store = MemoryStore()
+        self._unkept_max = unkept_max
         self.machine = SimKvMachine(self._store)
         self._life: Life | None = None
         self._lessor: Lessor | None = None
@@ -74,7 +77,7 @@ class KvHome(Home):
 
     def open(self) -> SimKvMachine:
         self._store = self._store.reopen()
-        self.machine = SimKvMachine(self._store, SLICE_ROWS)
+        self.machine = SimKvMachine(self._store, SLICE_ROWS, self._unkept_max)
         return self.machine
 
     def begin(self, life: Life, options: Options) -> None:

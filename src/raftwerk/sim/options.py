@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from random import Random
 
+from raftwerk.kv.sessions import UNKEPT_MAX
 from raftwerk.raft.config import Config
 from raftwerk.raft.membership import Membership
 from raftwerk.raft.types import NodeId
@@ -57,6 +58,8 @@ class Options:
     """At most so long does a node collect what happens before it steps."""
     request_timeout_ms: int = 2_000
     segment_bytes: int = 64 * 1024
+    sessions_unkept_max: int = UNKEPT_MAX
+    """Rows of sessions that a node leaves to its next checkpoint."""
     network: NetworkOptions = field(default_factory=NetworkOptions)
     disk: DiskOptions = field(default_factory=DiskOptions)
     workload: WorkloadOptions = field(default_factory=WorkloadOptions)
@@ -116,7 +119,12 @@ def draw(random: Random) -> Options:
     faults = _faults_of_releases(random, options.faults)
     config = replace(options.config, tell_commit_after_ms=random.choice((0, 1, 20)))
     return replace(
-        options, config=config, workload=workload, upgraded=tuple(sorted(upgraded)), faults=faults
+        options,
+        config=config,
+        workload=workload,
+        upgraded=tuple(sorted(upgraded)),
+        faults=faults,
+        sessions_unkept_max=random.choice((1, 2, 5, UNKEPT_MAX)),
     )
 
 

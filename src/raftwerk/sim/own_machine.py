@@ -199,7 +199,7 @@ class OwnSimulation(Phases):
         beside = InMemory(machine)
         self._states = states = _States(machine, beside)
         # No digest: the states are compared at equal indexes
-        kit = Kit(lambda: _Home(machine), lambda: beside, lambda *_: None, lambda *_: states)
+        kit = Kit(lambda _: _Home(machine), lambda: beside, lambda *_: None, lambda *_: states)
         super().__init__(Cluster(seed, options, kit=kit, file=file), faults)
         self._oracle = oracle
 

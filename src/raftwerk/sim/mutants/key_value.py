@@ -42,6 +42,13 @@ KEY_VALUE: Final = (
         scenario="ClientsAtWork",
     ),
     Mutant(
+        "rows-of-sessions-taken-for-written",
+        "kv.sessions:Sessions._use",
+        "self.keep()",
+        "self._kept_uses, self._unkept = self._uses, 0",
+        scenario="SessionsMakeRoom",
+    ),
+    Mutant(
         "newest-session-put-out",
         "kv.sessions:Sessions._open",
         "self._end(next(iter(self._sessions)))",

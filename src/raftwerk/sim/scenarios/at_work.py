@@ -16,6 +16,7 @@ from raftwerk.kv.commands import (
 )
 from raftwerk.kv.results import KvError, SessionResult
 from raftwerk.kv.sessions import KEPT_BYTES_MAX
+from raftwerk.replica.checkpoints import INTERVAL_MS
 from raftwerk.sim.kv_machine import IDLE_WRITES, SESSIONS_MAX, WINDOW
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
 from raftwerk.sim.workload import Workload
@@ -123,12 +124,16 @@ def _write(
 
 
 def sessions_make_room(stage: Stage) -> None:
-    """When there are too many, the session that was not used for longest ends, also after a restart, or those that are idle."""
+    """When there are too many, the session that was not used for longest ends, also after a restart, or those that are idle.
+
+    A checkpoint leaves out none of those in use, though only two of them are left to it, the others were written before.
+    """
     old, idle, *rest = [_open(stage) for _ in range(SESSIONS_MAX)]
     _write(stage, old, 1)
     newest = _open(stage)
     for session in (newest, old, idle, *rest):
         _write(stage, session, 2)
+    stage.run_ms(2 * INTERVAL_MS)
     stage.restart(*stage.nodes)
     _write(stage, newest, 2)
     _open(stage)
@@ -140,6 +145,7 @@ def sessions_make_room(stage: Stage) -> None:
     counts = stage.cluster.coverage.counts
     assert counts["session: put out"] == 3
     assert counts["session: ended idle"] == 2
+    assert counts["session: rows written before the checkpoint"]
     assert counts[f"session: {KvError.SESSION_EXPIRED}"]
 
 

@@ -339,7 +339,11 @@ def _at_work() -> list[Scenario]:
         Scenario("RenewalMeetsTheEnd", at_work.renewal_meets_the_end, _options(3)),
         Scenario("LeaseOutlivesItsLeaders", at_work.lease_outlives_its_leaders, patient),
         Scenario("KeyGoesFromLeaseToLease", at_work.key_goes_from_lease_to_lease, _options(3)),
-        Scenario("SessionsMakeRoom", at_work.sessions_make_room, _options(3)),
+        Scenario(
+            "SessionsMakeRoom",
+            at_work.sessions_make_room,
+            replace(_options(3), sessions_unkept_max=2),
+        ),
         Scenario("AnswersOfASession", at_work.answers_of_a_session, _options(3)),
         Scenario(
             "ConfigurationInForceOnAppend",
