@@ -97,16 +97,20 @@ def test_bucket_goes_with_its_last_key(environment: Any, tables: Tables) -> None
         assert rows.size_bytes[1] == before
 
 
-class Puts:
-    """A transaction; counts what is put."""
+class Counting:
+    """A transaction; counts what is put and got."""
 
     def __init__(self, transaction: Any) -> None:
         self._transaction = transaction
-        self.count = 0
+        self.puts = self.gets = 0
 
     def put(self, *args: Any, **options: Any) -> None:
-        self.count += 1
+        self.puts += 1
         self._transaction.put(*args, **options)
+
+    def get(self, *args: Any, **options: Any) -> Any:
+        self.gets += 1
+        return self._transaction.get(*args, **options)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transaction, name)
@@ -117,11 +121,39 @@ def test_bucket_is_written_once_for_all_its_keys_that_come_together(
 ) -> None:
     """Each time, all of it is: thousands of them would hold up the loop for seconds."""
     transaction = environment.begin(write=True)
-    puts = Puts(transaction)
+    counting = Counting(transaction)
     keys = [EDGE + b"%04d" % number for number in range(300)]
-    LmdbRows(environment, tables, puts).write(Table.KEYS, [(key, b"v") for key in keys])
+    LmdbRows(environment, tables, counting).write(Table.KEYS, [(key, b"v") for key in keys])
     transaction.abort()
-    assert puts.count == 1
+    assert counting.puts == 1
+
+
+def test_bucket_is_read_once_for_gets_of_its_keys_one_after_the_other(
+    environment: Any, tables: Tables
+) -> None:
+    """With thousands of keys, each time takes milliseconds."""
+    with environment.begin(write=True) as transaction:
+        counting = Counting(transaction)
+        rows = LmdbRows(environment, tables, counting)
+        rows.write(Table.KEYS, [(EDGE + b"%04d" % number, b"%d" % number) for number in range(300)])
+        counting.gets = 0
+        found = [rows.get(Table.KEYS, EDGE + b"%04d" % number) for number in range(302)]
+        assert rows.get(Table.KEYS, EDGE[:-1] + b"jj") is None
+        assert rows.get(Table.REVISIONS, EDGE + b"0001") is None
+        assert rows.get(Table.KEYS, EDGE + b"0001") == b"1"
+        gets = counting.gets
+        transaction.abort()
+    assert found == [*(b"%d" % number for number in range(300)), None, None]
+    assert gets == 4, "one for each change of the bucket"
+
+
+def test_get_of_a_bucket_sees_what_was_written_since_the_last(
+    environment: Any, tables: Tables
+) -> None:
+    with written(environment, tables) as rows:
+        for value in (b"1", b"2", None, b"3"):
+            rows.write(Table.KEYS, [(EDGE + b"k", value)])
+            assert rows.get(Table.KEYS, EDGE + b"k") == value
 
 
 def test_empty_file_is_in_use_too(environment: Any, tables: Tables) -> None:
@@ -136,10 +168,11 @@ def test_reader_sees_a_commit_only_after_renew(tmp_path: Path) -> None:
     tables = open_tables(environment)
     rows = LmdbRows(environment, tables)
     with environment.begin(write=True) as transaction:
-        LmdbRows(environment, tables, transaction).write(Table.KEYS, [(b"k", b"v")])
-    assert rows.get(Table.KEYS, b"k") is None
+        both = [(b"k", b"v"), (EDGE + b"k", b"v")]
+        LmdbRows(environment, tables, transaction).write(Table.KEYS, both)
+    assert [rows.get(Table.KEYS, key) for key, _ in both] == [None, None]
     rows.renew()
-    assert rows.get(Table.KEYS, b"k") == b"v"
+    assert [rows.get(Table.KEYS, key) for key, _ in both] == [b"v", b"v"]
     rows.close()
     environment.close()
 
