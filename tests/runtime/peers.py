@@ -55,6 +55,13 @@ class NoJitter(Random):
         return 0
 
 
+class EndlessPauses(NoJitter):
+    """Of a number that no test waits for."""
+
+    def randrange(self, start: int, stop: int | None = None, step: int = 1) -> int:
+        return super().randrange(start) + 10**9
+
+
 class AddressesThatFail(Sequence[Address]):
     """Looking at them is a bug."""
 

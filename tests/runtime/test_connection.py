@@ -75,6 +75,7 @@ class Owner:
         self.received: list[tuple[NodeId, list[Message]]] = []
         self.closed: list[tuple[NodeId | None, bool]] = []
         self.judged: list[tuple[NodeId, str]] = []
+        self.welcomed: list[NodeId] = []
         self.complaints = Complaints()
 
     def meet(self, peer: NodeId, life: int) -> bool:
@@ -87,6 +88,9 @@ class Owner:
     def note_refusal(self, peer: NodeId, refusal: str) -> bool:
         self.judged.append((peer, refusal))
         return bool(refusal)
+
+    def on_welcomed(self, peer: NodeId) -> None:
+        self.welcomed.append(peer)
 
     def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None:
         self.received.append((sender, messages))
@@ -156,7 +160,7 @@ def test_noise_after_the_welcome_ends_the_connection(noise: bytes) -> None:
     """From this side: the sender is not taken for dead."""
     owner, heard = say_to_inbound(HELLO, noise)
     assert isinstance(AnswerReader().feed(heard), Welcome)
-    assert (owner.received, owner.closed) == ([], [(2, False)])
+    assert (owner.welcomed, owner.received, owner.closed) == ([2], [], [(2, False)])
 
 
 @pytest.mark.parametrize(
@@ -175,6 +179,7 @@ def test_peer_that_does_not_belong_here_is_told_why(hello: bytes, reason: str) -
     assert reason in answer.reason
     assert owner.closed == [(None, False)]
     assert [refusal for _, refusal in owner.judged] == [answer.reason]
+    assert owner.welcomed == []
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from tests.runtime.peers import (
     PEER,
     US,
     AddressesThatFail,
+    EndlessPauses,
     NoJitter,
     SilentPeer,
     free_address,
@@ -137,6 +138,25 @@ def test_pauses_are_short_again_after_a_connection() -> None:
             await until(lambda: LinkClosed(PEER) in told.events)
             await until(lambda: 20 in random.ranges)
             assert random.ranges[:3] == [40, 80, 160]
+
+    run(body)
+
+
+def test_peer_that_dials_is_dialled_at_once() -> None:
+    """It was not there; a restarted cluster would wait for the pauses of those that came first."""
+
+    async def body() -> None:
+        here, there = free_address(), free_address()
+        random = EndlessPauses()
+        async with links_to([there], random) as (ours, _):
+            await ours.listen([here])
+            ours.connect()
+            await until(lambda: random.ranges)
+            async with links_to([here], node_id=PEER, peer=US) as (theirs, _):
+                await theirs.listen([there])
+                theirs.connect()
+                await until(lambda: ours.is_up(PEER))
+                assert len(random.ranges) == 1, "that pause has not ended by itself"
 
     run(body)
 

@@ -133,6 +133,9 @@ class InboundOwner(Protocol):
     def note_refusal(self, peer: NodeId, refusal: str) -> bool:
         """Whether a hello in the name of `peer` was not refused like this the last time. refusal "": it is welcome."""
 
+    def on_welcomed(self, peer: NodeId) -> None:
+        """It has dialled, and was not refused."""
+
     def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None: ...
 
     def on_inbound_closed(
@@ -202,6 +205,7 @@ class Inbound(asyncio.Protocol):
             self._transport.close()
         else:
             self._hello = hello
+            self._owner.on_welcomed(hello.sender)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._timeout is not None:

@@ -1,13 +1,15 @@
 """The links to the peers: TCP connections that come and go, behind replica.ports.Network.
 
 Each node dials each other node, and sends on the connections that it dialled; what it receives comes in on those that
-the others dialled. Snapshot chunks have a connection of their own, dialled when needed, so that no heartbeat ever waits
-behind one. Messages may be lost with a connection: the core expects that.
+the others dialled. A node that was not there, and now dials, is dialled at once. Snapshot chunks have a connection of their
+own, dialled when needed, so that no heartbeat ever waits behind one. Messages may be lost with a connection: the core
+expects that.
 """
 
 import asyncio
 import ssl
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Final, Protocol
 
@@ -60,6 +62,8 @@ class Link:
         """Why the last attempt to connect failed."""
         self._is_unreachable = False
         """That was told."""
+        self._hastened = asyncio.Event()
+        """Since the last attempt began."""
         self.sent_bytes = 0
         self.dropped_count = 0
 
@@ -75,6 +79,10 @@ class Link:
     def _on_ended(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and isinstance(error := task.exception(), Exception):
             self._links.on_failed(error)
+
+    def hasten(self) -> None:
+        """The peer is there: try at once."""
+        self._hastened.set()
 
     async def stop(self) -> None:
         if self._task is not None:
@@ -97,6 +105,7 @@ class Link:
     async def _keep_connected(self) -> None:
         retry_ms = RETRY_MS_MIN
         while True:
+            self._hastened.clear()
             for address in self._addresses:
                 self._error = ""
                 was_up = await self._connect(address)
@@ -107,7 +116,9 @@ class Link:
                 self._is_unreachable = True
                 self._links.on_unreachable(self.peer, self._error)
             pause_ms = retry_ms // 2 + self._links.random.randrange(retry_ms)
-            await asyncio.sleep(pause_ms / 1000)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(pause_ms / 1000):
+                    await self._hastened.wait()
 
     async def _connect(self, address: Address) -> bool:
         """One connection, from dialling to its end. Returns whether the handshake succeeded."""
@@ -266,6 +277,9 @@ class Links:
         if len(self._refusals) > REFUSALS_MAX:
             del self._refusals[next(iter(self._refusals))]  # it was silent for longest
         return refusal != before
+
+    def on_welcomed(self, peer: NodeId) -> None:
+        self._messages[peer].hasten()
 
     def on_messages(self, sender: NodeId, messages: list[Message], size: int) -> None:
         self.received_bytes[sender] += size
