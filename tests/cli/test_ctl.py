@@ -271,7 +271,7 @@ def test_status_as_json_is_one_line_for_each_endpoint(endpoint: str) -> None:
 
 def test_members(endpoint: str) -> None:
     table = output_of("members", endpoint=endpoint)
-    (member,) = json.loads(output_of("members", "--json", endpoint=endpoint))
+    (member,) = json.loads(output_of("members", "--json", endpoint=endpoint))["members"]
     assert member["name"] == "node1"
     assert member["clientURLs"] == [f"http://{endpoint}"]
     assert f"{int(member['ID']):x}" in table

@@ -134,7 +134,7 @@ def test_leases(live_endpoint: str) -> None:
     once = raftwerk("lease", "keep-alive", lease, "--once", endpoint=live_endpoint)
     assert (once.exit_code, once.stdout) == (0, f"lease {lease} renewed for 100 s\n")
     listed = raftwerk("lease", "list", "--json", endpoint=live_endpoint)
-    assert {"ID": str(int(lease, 16))} in json.loads(listed.stdout)
+    assert {"ID": str(int(lease, 16))} in json.loads(listed.stdout)["leases"]
     for code, told in ((0, f"lease {lease} revoked\n"), (1, f"there is no lease {lease}\n")):
         revoked = raftwerk("lease", "revoke", lease, endpoint=live_endpoint)
         assert (revoked.exit_code, revoked.stdout) == (code, told)

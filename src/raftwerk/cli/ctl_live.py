@@ -12,6 +12,7 @@ from typing import Annotated, Final
 import typer
 
 from raftwerk.api import lease_pb2
+from raftwerk.cli.ctl_answers import read, show
 from raftwerk.cli.ctl_shell import (
     INT64_MAX,
     AsJson,
@@ -24,12 +25,12 @@ from raftwerk.cli.ctl_shell import (
     key_range,
     lease_id,
     print_json,
-    print_json_list,
     text_of,
 )
 from raftwerk.client import Client, Event, EventKind, LeaseLost
 from raftwerk.client.contest import TTL_S, Contest
 from raftwerk.client.election import Election
+from raftwerk.client.lease import LEASES
 from raftwerk.errors import UsageError
 
 SIGNALLED: Final = 128
@@ -286,16 +287,8 @@ def lease_keep_alive(
 def lease_list(shell: Shell, as_json: AsJson = False) -> None:
     """All leases."""
 
-    async def action(client: Client) -> int:
-        found = await client.lease_list()
-        if as_json:
-            print_json_list(lease_pb2.LeaseStatus(ID=one) for one in found)
-        else:
-            for one in found:
-                print(f"{one:x}")
-        return 0
-
-    shell.run(action)
+    ask = read(LEASES, lease_pb2.LeaseLeasesRequest(), lease_pb2.LeaseLeasesResponse)
+    show(shell, ask, lambda answer: (f"{one.ID:x}" for one in answer.leases), as_json=as_json)
 
 
 @lease.command("timetolive")

@@ -290,12 +290,12 @@ def as_dict(message: Message) -> dict[str, Any]:
 
 
 def print_json(message: Message) -> None:
-    print(json.dumps(as_dict(message)))
+    """An answer is printed whole, its header too, by every command."""
+    print_dict(as_dict(message))
 
 
-def print_json_list(found: Iterable[object]) -> None:
-    """Messages, or names."""
-    print(json.dumps([as_dict(one) if isinstance(one, Message) else one for one in found]))
+def print_dict(fields: dict[str, Any]) -> None:
+    print(json.dumps(fields))
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]]) -> None:

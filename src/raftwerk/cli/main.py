@@ -37,9 +37,9 @@ PLACES: Final = {
     "member": "ctl_admin:member",
     "snapshot": "ctl_snapshot:snapshot",
     "alarm": "ctl_admin:alarm",
-    "user": "ctl_admin:user",
-    "role": "ctl_admin:role",
-    "auth": "ctl_admin:auth",
+    "user": "ctl_auth:user",
+    "role": "ctl_auth:role",
+    "auth": "ctl_auth:auth",
 }
 """Where the commands are that have modules of their own: a function, or a group of further commands."""
 

@@ -1,0 +1,71 @@
+"""Who may do what: users, roles and passwords, on the real etcd and here."""
+
+import json
+
+from tests.cli.invoked import output_of, raftwerk
+
+
+def test_users_and_roles(etcd_endpoint: str) -> None:
+    for command in (
+        "user add root --new-user-password=secret",
+        "role add root",
+        "user grant-role root root",
+        "user add guest --new-user-password=guest",
+        "role add reader",
+        "role grant-permission reader read open/ --prefix",
+        "user grant-role guest reader",
+    ):
+        output_of(command, endpoint=etcd_endpoint)
+    assert raftwerk("auth status", endpoint=etcd_endpoint).exit_code == 1
+    output_of("auth enable", endpoint=etcd_endpoint)
+    root = "root:secret"
+    assert output_of("auth status", endpoint=etcd_endpoint, user=root) == "enabled\n"
+    assert output_of("user list", endpoint=etcd_endpoint, user=root).split() == ["guest", "root"]
+    assert output_of("user get guest", endpoint=etcd_endpoint, user=root) == "reader\n"
+    assert (
+        output_of("role get reader", endpoint=etcd_endpoint, user=root) == "READ open/ --prefix\n"
+    )
+    detail = output_of("user get guest --detail", endpoint=etcd_endpoint, user=root)
+    assert detail == "reader\n  READ open/ --prefix\n"
+    permissions = output_of("role get reader --json", endpoint=etcd_endpoint, user=root)
+    assert json.loads(permissions)["perm"] == [
+        {"permType": "READ", "key": "b3Blbi8=", "range_end": "b3BlbjA="}
+    ]
+    assert sorted(output_of("role list", endpoint=etcd_endpoint, user=root).split()) == [
+        "reader",
+        "root",
+    ]
+    assert raftwerk("put open/a x", endpoint=etcd_endpoint).exit_code == 2
+    assert raftwerk("put open/a x", endpoint=etcd_endpoint, user="guest:guest").exit_code == 2
+    assert raftwerk("get open/a", endpoint=etcd_endpoint, user="guest:guest").exit_code == 1
+    by_option = "get open/a --user=guest --password=guest"
+    assert raftwerk(by_option, endpoint=etcd_endpoint).exit_code == 1
+    said = output_of(
+        "user passwd guest --new-user-password=other", endpoint=etcd_endpoint, user=root
+    )
+    assert said == "password of guest changed\n"
+    assert raftwerk("get open/a", endpoint=etcd_endpoint, user="guest:guest").exit_code == 2
+    assert raftwerk("get open/a", endpoint=etcd_endpoint, user="guest:other").exit_code == 1
+    for command in (
+        "role revoke-permission reader open/ --prefix",
+        "role grant-permission reader write a --from-key",
+        "role revoke-permission reader a --from-key",
+        "role grant-permission reader write a b",
+        "role revoke-permission reader a b",
+    ):
+        output_of(command, endpoint=etcd_endpoint, user=root)
+    for command, said in (
+        ("user revoke-role guest reader", "guest does not have reader any more\n"),
+        ("user get guest", ""),
+        ("role delete reader", "role reader deleted\n"),
+        ("role list", "root\n"),
+        ("user delete guest", "user guest deleted\n"),
+        ("user list", "root\n"),
+        ("auth disable", "authentication is disabled\n"),
+    ):
+        assert output_of(command, endpoint=etcd_endpoint, user=root) == said
+
+
+def test_a_permission_of_no_kind(etcd_endpoint: str) -> None:
+    answer = raftwerk("role grant-permission reader eat k", endpoint=etcd_endpoint)
+    assert answer.exit_code == 2
