@@ -23,6 +23,7 @@ from tests.cli.invoked import raftwerk
         "user get someone",
         "role list",
         "role get something",
+        "auth status",
         "status",
     ],
 )

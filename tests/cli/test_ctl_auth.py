@@ -19,7 +19,8 @@ def test_users_and_roles(etcd_endpoint: str) -> None:
     assert raftwerk("auth status", endpoint=etcd_endpoint).exit_code == 1
     output_of("auth enable", endpoint=etcd_endpoint)
     root = "root:secret"
-    assert output_of("auth status", endpoint=etcd_endpoint, user=root) == "enabled\n"
+    told = output_of("auth status", endpoint=etcd_endpoint, user=root)
+    assert told == "enabled, auth revision 8\n"
     assert output_of("user list", endpoint=etcd_endpoint, user=root).split() == ["guest", "root"]
     assert output_of("user get guest", endpoint=etcd_endpoint, user=root) == "reader\n"
     assert (
@@ -69,3 +70,16 @@ def test_users_and_roles(etcd_endpoint: str) -> None:
 def test_a_permission_of_no_kind(etcd_endpoint: str) -> None:
     answer = raftwerk("role grant-permission reader eat k", endpoint=etcd_endpoint)
     assert answer.exit_code == 2
+
+
+def test_auth_status_tells_the_revision(live_endpoint: str) -> None:
+    """It grows with each change."""
+    revisions = []
+    for name in ("counted1", "counted2"):
+        output_of(f"role add {name}", endpoint=live_endpoint)
+        told = raftwerk("auth status", endpoint=live_endpoint)
+        fields = json.loads(raftwerk("auth status --json", endpoint=live_endpoint).stdout)
+        revisions.append(int(fields["authRevision"]))
+        assert told.exit_code == 1
+        assert told.stdout == f"disabled, auth revision {revisions[-1]}\n"
+    assert revisions[1] == revisions[0] + 1

@@ -235,12 +235,17 @@ def auth_disable(shell: Shell) -> None:
 
 @auth.command("status")
 @connected
-def auth_status(shell: Shell) -> None:
-    """Exit code 1: it is not enabled."""
+def auth_status(shell: Shell, as_json: AsJson = False) -> None:
+    """Whether it is enabled, and the revision of users, roles and that. Exit code 1: it is not enabled."""
+    ask = read(AUTH + "AuthStatus", rpc.AuthStatusRequest(), rpc.AuthStatusResponse)
 
     async def action(client: Client) -> int:
-        is_enabled = await client.auth.is_enabled()
-        print("enabled" if is_enabled else "disabled")
-        return 0 if is_enabled else 1
+        answer = await ask(client)
+        if as_json:
+            print_json(answer)
+        else:
+            word = "enabled" if answer.enabled else "disabled"
+            print(f"{word}, auth revision {answer.authRevision}")
+        return 0 if answer.enabled else 1
 
     shell.run(action)
