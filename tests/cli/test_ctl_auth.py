@@ -2,6 +2,10 @@
 
 import json
 
+import pytest
+from typer.testing import CliRunner
+
+from raftwerk.cli.main import app
 from tests.cli.invoked import output_of, raftwerk
 
 
@@ -83,3 +87,38 @@ def test_auth_status_tells_the_revision(live_endpoint: str) -> None:
         assert told.exit_code == 1
         assert told.stdout == f"disabled, auth revision {revisions[-1]}\n"
     assert revisions[1] == revisions[0] + 1
+
+
+def test_a_user_without_a_password_does_not_come_in_with_one(etcd_endpoint: str) -> None:
+    for command in (
+        "user add root --new-user-password=secret",
+        "role add root",
+        "user grant-role root root",
+        "user add by-name --no-password",
+        "auth enable",
+    ):
+        output_of(command, endpoint=etcd_endpoint)
+    for password in ("", "by-name"):
+        answer = raftwerk("get a", endpoint=etcd_endpoint, user=f"by-name:{password}")
+        assert (answer.exit_code, "authentication failed" in answer.stderr) == (2, True)
+
+
+def test_a_user_without_a_password_is_not_asked_for_one(live_endpoint: str) -> None:
+    """Nor does a name of TLS get one by mistake."""
+    said = output_of("user add by-name --no-password", endpoint=live_endpoint)
+    assert said == "user by-name added, without a password\n"
+    both = "user add both --no-password --new-user-password=x"
+    answer = raftwerk(both, endpoint=live_endpoint)
+    assert (answer.exit_code, "either --no-password or" in answer.stderr) == (2, True)
+    assert "both" not in output_of("user list", endpoint=live_endpoint).split()
+
+
+@pytest.mark.parametrize("command", ["user add asked", "user passwd asked"])
+def test_password_that_is_not_given_is_asked_for(command: str, live_endpoint: str) -> None:
+    """Twice, so that it is what was meant."""
+    raftwerk("user add asked --new-user-password=old", endpoint=live_endpoint)
+    raftwerk("user delete asked" if "add" in command else "", endpoint=live_endpoint)
+    environment = {"RAFTWERK_ENDPOINTS": live_endpoint, "RAFTWERK_USER": ""}
+    answer = CliRunner().invoke(app, command.split(), env=environment, input="one\nother\nx\nx\n")
+    assert answer.exit_code == 0, answer.output
+    assert "do not match" in answer.output

@@ -27,17 +27,17 @@ user = typer.Typer(help="Who may come in.", no_args_is_help=True)
 role = typer.Typer(help="What users may do.", no_args_is_help=True)
 auth = typer.Typer(help="Whether anybody has to be a user.", no_args_is_help=True)
 
-NewPassword = Annotated[
-    str,
-    typer.Option(
-        prompt="Password of the user",
-        hide_input=True,
-        confirmation_prompt=True,
-        help="Asked for, if it is not given.",
-    ),
-]
+NewPassword = Annotated[str | None, typer.Option(help="Asked for, if it is not given.")]
 KINDS: Final = ("read", "write", "readwrite")
 """Of permissions."""
+
+
+def _new_password(given: str | None) -> str:
+    """Raises typer.Abort when it is asked for, and not told."""
+    if given is not None:
+        return given
+    told: str = typer.prompt("Password of the user", hide_input=True, confirmation_prompt=True)
+    return told
 
 
 @user.command("add")
@@ -45,10 +45,20 @@ KINDS: Final = ("read", "write", "readwrite")
 def user_add(
     shell: Shell,
     name: str,
-    new_user_password: NewPassword,
+    new_user_password: NewPassword = None,
+    no_password: Annotated[
+        bool,
+        typer.Option(
+            "--no-password", help="One who comes in with a certificate of this name, and only so."
+        ),
+    ] = False,
 ) -> None:
     """A new user."""
-    do(shell, f"user {name} added", lambda client: client.auth.user_add(name, new_user_password))
+    if no_password and new_user_password is not None:
+        raise typer.BadParameter("either --no-password or --new-user-password")
+    password = None if no_password else _new_password(new_user_password)
+    said = f"user {name} added" + ", without a password" * no_password
+    do(shell, said, lambda client: client.auth.user_add(name, password))
 
 
 @user.command("delete")
@@ -99,13 +109,14 @@ def user_get(
 def user_password(
     shell: Shell,
     name: str,
-    new_user_password: NewPassword,
+    new_user_password: NewPassword = None,
 ) -> None:
     """Another password."""
+    password = _new_password(new_user_password)
     do(
         shell,
         f"password of {name} changed",
-        lambda client: client.auth.user_change_password(name, new_user_password),
+        lambda client: client.auth.user_change_password(name, password),
     )
 
 
