@@ -278,11 +278,40 @@ def test_members(endpoint: str) -> None:
     assert f"http://{endpoint}" in table
 
 
-def test_what_got_no_answer_tells_that_there_is_no_leader(tmp_path: Path) -> None:
+def test_status_of_every_member_that_any_of_them_knows(tmp_path: Path) -> None:
+    """Also when none leads; and what got no answer then tells that there is no leader."""
     with running_cluster(tmp_path, 3) as cluster:
-        for other in cluster.members[1:]:
-            cluster.kill(other)
-        there = f"--endpoints=127.0.0.1:{cluster.members[0].client_port}"
-        answer = CliRunner().invoke(app, ["put", "a", "b", there, "--command-timeout=2"])
+        leader = cluster.wait_leader()
+        left = next(member for member in cluster.members if member is not leader)
+        there = f"127.0.0.1:{left.client_port}"
+        urls = {member.client_url for member in cluster.members}
+        lines = output_of("status", "--cluster", "--json", endpoint=there).splitlines()
+        told = [json.loads(line) for line in lines]
+        assert {each["endpoint"] for each in told} == urls
+        assert len({each["header"]["member_id"] for each in told}) == 3
+        assert len({each["leader"] for each in told}) == 1
+        for other in cluster.members:
+            if other is not left:
+                cluster.kill(other)
+        answer = raftwerk("status", "--cluster", endpoint=there)
+        assert answer.exit_code == 1
+        (row,) = [line for line in answer.stdout.splitlines() if there in line]
+        assert "follower" in row
+        assert [url for url in urls if url in answer.stdout] == [*urls]
+        answer = raftwerk("put", "a", "b", "--command-timeout=2", endpoint=there)
     assert answer.exit_code in (2, 3)
     assert "knows no leader: most members may be down" in answer.stderr
+
+
+def test_status_of_a_member_that_has_not_started(etcd_endpoint: str) -> None:
+    output_of("member", "add", "http://127.0.0.1:1", "--learner", endpoint=etcd_endpoint)
+    answer = raftwerk("status", "--cluster", endpoint=etcd_endpoint)
+    assert answer.exit_code == 1
+    assert "it has not told where clients find it: not started yet" in answer.stdout
+    assert etcd_endpoint in answer.stdout
+
+
+def test_members_are_asked_of_somebody_who_is_there() -> None:
+    answer = raftwerk("status", "--cluster", endpoint=NOBODY)
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"raftwerk: nothing listens at {NOBODY}. ")

@@ -25,6 +25,7 @@ from tests.cli.invoked import raftwerk
         "role get something",
         "auth status",
         "status",
+        "status --cluster",
     ],
 )
 def test_json_is_the_whole_answer_of_every_command(command: str, live_endpoint: str) -> None:

@@ -1,16 +1,16 @@
 """Commands for people: put, get, del, status. Their exit codes are those of ctl_shell."""
 
 import asyncio
-import json
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Annotated, Final
 
 import typer
 
 from raftwerk.api import kv_pb2, rpc_pb2
+from raftwerk.cli.ctl_answers import read
 from raftwerk.cli.ctl_shell import (
     INT64_MAX,
     AsJson,
@@ -20,10 +20,12 @@ from raftwerk.cli.ctl_shell import (
     PrevKv,
     Shell,
     as_dict,
+    check_running,
     connected,
     end_with,
     key_range,
     lease_id,
+    print_dict,
     print_json,
     print_table,
     standard_input,
@@ -31,8 +33,10 @@ from raftwerk.cli.ctl_shell import (
 )
 from raftwerk.cli.runner import run_loop
 from raftwerk.client import CallError, Client
+from raftwerk.client.admin import CLUSTER
 
 STATUS_S: Final = 3.0
+NOT_STARTED: Final = "it has not told where clients find it: not started yet"
 
 
 class Order(Enum):
@@ -168,42 +172,77 @@ def _print_kvs(kvs: Iterable[kv_pb2.KeyValue], *, keys: bool = True, values: boo
 
 
 @connected
-def status(shell: Shell, as_json: AsJson = False) -> None:
+def status(
+    shell: Shell,
+    cluster: Annotated[
+        bool,
+        typer.Option(
+            "--cluster", help="Ask the endpoints who the members are, and then every member."
+        ),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
     """How each endpoint is. Exit code 1 if one does not answer."""
 
-    async def ask(endpoint: str, client: Client) -> tuple[str, rpc_pb2.StatusResponse | CallError]:
-        try:
-            async with client:
-                return endpoint, await client.status()
-        except CallError as error:
-            return endpoint, error
-
-    async def ask_all(clients: Iterable[tuple[str, Client]]) -> int:
-        answers = await asyncio.gather(*(ask(*each) for each in clients))
+    def run() -> int:
+        found = _places_of_members(shell) if cluster else [(each, each) for each in shell.addresses]
+        clients = {
+            name: shell.connect([endpoint], STATUS_S) for name, endpoint in found if endpoint
+        }
+        heard = run_loop(_ask_all(clients))
+        answers = [(name, heard.get(name, NOT_STARTED)) for name, _ in found]
         if as_json:
             for endpoint, answer in answers:
-                told = {"error": str(answer)} if isinstance(answer, CallError) else as_dict(answer)
-                print(json.dumps({"endpoint": endpoint, **told}))
+                told = {"error": answer} if isinstance(answer, str) else as_dict(answer)
+                print_dict({"endpoint": endpoint, **told})
         else:
             columns = ("endpoint", "member", "version", "role", "term", "index", "applied", "store")
-            print_table(
-                (*columns, "problem"),
-                [_status_row(endpoint, answer) for endpoint, answer in answers],
-            )
-        return int(any(isinstance(answer, CallError) for _, answer in answers))
-
-    def run() -> int:
-        clients = [(each, shell.connect([each], STATUS_S)) for each in shell.addresses]
-        return run_loop(ask_all(clients))
+            rows = [_status_row(endpoint, answer) for endpoint, answer in answers]
+            print_table((*columns, "problem"), rows)
+        return int(any(isinstance(answer, str) for _, answer in answers))
 
     end_with(run)
 
 
+def _places_of_members(shell: Shell) -> list[tuple[str, str]]:
+    """(name, client URL) of each, twice the URL as a rule; URL "" of one that has told none.
+
+    As the member that answers knows them, which need not know a leader.
+    """
+    ask = read(CLUSTER + "MemberList", rpc_pb2.MemberListRequest(), rpc_pb2.MemberListResponse)
+
+    async def asked(client: Client) -> rpc_pb2.MemberListResponse:
+        async with client:
+            return await ask(client)
+
+    run_loop(check_running(shell.addresses))
+    answer = run_loop(asked(shell.connect(timeout_s=STATUS_S)))
+    return [
+        (url or f"{one.name or 'member'} {one.ID:x}", url)
+        for one in answer.members
+        for url in one.clientURLs or [""]
+    ]
+
+
+async def _ask_all(clients: Mapping[str, Client]) -> dict[str, rpc_pb2.StatusResponse | str]:
+    """Of each the answer, or why there is none."""
+
+    async def ask(client: Client) -> rpc_pb2.StatusResponse | str:
+        try:
+            async with client:
+                return await client.status()
+        except CallError as error:
+            return str(error)
+
+    answers = await asyncio.gather(*map(ask, clients.values()))
+    return dict(zip(clients, answers, strict=True))
+
+
 def _status_row(
-    endpoint: str, answer: rpc_pb2.StatusResponse | CallError
+    endpoint: str, answer: rpc_pb2.StatusResponse | str
 ) -> tuple[str | tuple[str, str], ...]:
-    if isinstance(answer, CallError):
-        return (endpoint, *[""] * 7, (str(answer), "red"))
+    if isinstance(answer, str):
+        return (endpoint, *[""] * 7, (answer, "red"))
     is_leader = answer.leader == answer.header.member_id
     problems = [] if answer.leader or answer.errors else ["no leader"]
     return (

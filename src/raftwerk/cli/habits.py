@@ -5,7 +5,7 @@ from itertools import takewhile
 from typing import Final
 
 COMMANDS: Final = {
-    "endpoint": "'raftwerk status' asks all --endpoints",
+    "endpoint": "'raftwerk status' asks all --endpoints, with --cluster all members",
     "compaction": "it is 'raftwerk compact'",
     "check": "'raftwerk bench' puts a load on a cluster",
     "defrag": "free pages are used again by themselves: nothing is to be defragmented",
@@ -22,7 +22,6 @@ OPTIONS: Final = {
     "--dial-timeout": "--command-timeout is for all that a request waits for",
     "--insecure-skip-tls-verify": "the server's certificate is always checked; --cacert says who signs it",
     "--insecure-transport": "an endpoint with https:// is spoken to over TLS, another one in plain text",
-    "--cluster": "--endpoints names the members to ask; 'raftwerk members' lists them",
 }
 """By an option that no command has."""
 LEADING: Final = frozenset(("--version", "--help", "--install-completion", "--show-completion"))
