@@ -14,10 +14,7 @@ from raftwerk.kv.results import RangeResult
 from raftwerk.kv.rows import (
     KEY_ROW,
     LINK_BYTES,
-    NO_VERSION,
     ROW_BYTES,
-    VERSION_FROM,
-    VERSION_TO,
     KeyRow,
     decode_key_value,
     encode_key_value,
@@ -48,13 +45,12 @@ def read_key(
 ) -> RangeResult:
     """Of a single key: there is nothing to scan, to order or to cut."""
     data = versions.store.get(Table.KEYS, query.key)
-    row = None if data is None else versions.at(data, bound(read_revision))
+    row = None if data is None else versions.encoded_at(data, bound(read_revision))
     if row is None:
         return RangeResult(header_revision, (), False, 0)
-    if query.count_only or (_has_filters(query) and not _passes(query, row)):
+    if query.count_only or (_has_filters(query) and not _passes(query, KeyRow.decode(row))):
         return RangeResult(header_revision, (), False, 1)
-    found = KEY_ROW.pack(*row) + query.key
-    return RangeResult(header_revision, (_render(versions, query, found),), False, 1)
+    return RangeResult(header_revision, (_render(versions, query, row + query.key),), False, 1)
 
 
 class RangeScan:
@@ -125,10 +121,10 @@ class RangeScan:
 
     def _count_keys(self, max_rows: int) -> int:
         """Collect the keys of the range, from where it left off. Returns the rows of work left; -1: not done yet."""
-        at, bound, keep_max = self._versions.at, self._bound, self._keep_max
+        versions, bound, keep_max = self._versions, self._bound, self._keep_max
         rows, values = self._rows, self._values
         is_ordered_by_value = self._query.sort_target is SortTarget.VALUE
-        for key, data in self._versions.store.scan(Table.KEYS, self._next_key, self._stop):
+        for key, data in versions.store.scan(Table.KEYS, self._next_key, self._stop):
             is_full = len(rows) >= keep_max
             if is_full and self._known_count is not None:
                 break
@@ -136,21 +132,15 @@ class RangeScan:
                 self._next_key = key
                 return -1
             max_rows -= 1
-            if data < bound:  # as `at`, without a look at what the row says
-                is_there = data[VERSION_FROM:VERSION_TO] != NO_VERSION
-            else:
-                older = at(data, bound)
-                is_there = older is not None
-                if older is not None:
-                    data = KEY_ROW.pack(*older)
-            if not is_there:
+            row = versions.encoded_at(data, bound)
+            if row is None:
                 continue
             self._count += 1
             if not is_full:
-                row = data[: KEY_ROW.size] + key
+                row += key
                 rows.append(row)
                 if is_ordered_by_value:
-                    value = decode_key_value(_key_value(self._versions, row)).value
+                    value = decode_key_value(_key_value(versions, row)).value
                     values[key] = value
                     max_rows -= len(value) // ROW_BYTES
         self._is_counted = True

@@ -78,8 +78,13 @@ class Versions:
 
     def at(self, data: bytes, bound: bytes) -> KeyRow | None:
         """The newest version before a bound (see `bound`), from the KEYS row of its key; None if the key was not there."""
+        row = self.encoded_at(data, bound)
+        return None if row is None else KeyRow.decode(row)
+
+    def encoded_at(self, data: bytes, bound: bytes) -> bytes | None:
+        """The same, as the KEYS row has it, without the trees."""
         if data < bound:  # so is the link that it begins with
-            return KeyRow.decode(data) if data[VERSION_FROM:VERSION_TO] != NO_VERSION else None
+            return data[: KEY_ROW.size] if data[VERSION_FROM:VERSION_TO] != NO_VERSION else None
         get = self.store.get
         link = data[:LINK_BYTES]
         while link >= bound:
@@ -96,7 +101,7 @@ class Versions:
             return None
         main, sub = REVISION.unpack(link)
         kv = decode_key_value(found.key_value)
-        return KeyRow(main, sub, kv.create_revision, kv.version, kv.lease)
+        return KEY_ROW.pack(main, sub, kv.create_revision, kv.version, kv.lease)
 
     def key_value(self, row: KeyRow) -> bytes:
         """The serialized KeyValue of a version."""
