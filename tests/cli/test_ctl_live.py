@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import signal
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from raftwerk.cli.main import app
 from raftwerk.sync import Client
 from tests.cli.commands import started
 from tests.client.scripted import scripted
+from tests.conftest import running_cluster
 from tests.waiting import until
 
 
@@ -251,3 +253,37 @@ def test_the_command_of_a_lock_is_told_to_end(
         process.wait_for("running")
         assert process.stop(signal.SIGTERM) == code
     assert raftwerk("get", "told/", "--prefix", endpoint=live_endpoint).exit_code == 1
+
+
+def test_what_goes_on_tells_when_there_is_no_leader_and_when_there_is_one_again(
+    tmp_path: Path,
+) -> None:
+    with running_cluster(tmp_path, 3) as cluster, ExitStack() as stack:
+        _, *others = cluster.members
+        endpoints = ",".join(f"127.0.0.1:{member.client_port}" for member in cluster.members)
+        client = stack.enter_context(Client(endpoints.split(",")))
+        lock = client.lock(b"turn", 60)
+        stack.enter_context(lock)
+        watch, wait, listen = (
+            stack.enter_context(
+                started(*command.split(), folder=tmp_path, RAFTWERK_ENDPOINTS=endpoints)
+            )
+            for command in ("watch k", "lock turn --ttl=60", "elect turn --listen")
+        )
+        watch.wait_for("watching from revision")
+        listen.wait_for("turn/")
+        wait_for_keys("turn", 2, endpoints)
+        for member in others:
+            cluster.kill(member)
+        for command, name in ((watch, "watch"), (wait, "lock"), (listen, "elect")):
+            told = command.wait_for(" tries on: ")
+            assert told.startswith(
+                f"raftwerk: {name} waits, for 5 s now, for {endpoints.replace(',', ', ')}"
+            )
+            assert "knows no leader: most members may be down" in told
+        for member in others:
+            cluster.start(member)
+        for command, name in ((watch, "watch"), (wait, "lock"), (listen, "elect")):
+            assert command.wait_for(" goes on") == f"raftwerk: {name} goes on"
+        client.put(b"k", b"1")
+        watch.wait_for("PUT k 1")

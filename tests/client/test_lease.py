@@ -150,6 +150,25 @@ def test_what_the_servers_grant_counts() -> None:
     asyncio.run(main())
 
 
+def test_what_keeps_a_lease_from_being_renewed_is_known_as_long_as_it_does() -> None:
+    async def main() -> None:
+        granted = lease_pb2.LeaseGrantResponse(ID=7, TTL=60).SerializeToString()
+        renewed = lease_pb2.LeaseKeepAliveResponse(ID=7, TTL=60).SerializeToString()
+        async with (
+            asyncio.timeout(30),
+            scripted(granted, status.NO_LEADER, [renewed], b"") as server,
+            Client([server.endpoint]) as client,
+            client.lease(60),
+        ):
+            while not client.calls.trouble:
+                await asyncio.sleep(0)
+            assert client.calls.trouble == status.NO_LEADER.text
+            while client.calls.trouble:
+                await asyncio.sleep(0)
+
+    asyncio.run(main())
+
+
 def test_a_lease_outlives_its_server(start_cluster: StartCluster) -> None:
     cluster = start_cluster(3)
 

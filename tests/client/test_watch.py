@@ -222,6 +222,24 @@ def refusal(reason: str) -> list[bytes]:
 WATCHED: list[bytes] = [told(created=True), told(events=[{"kv": {"key": b"a", "mod_revision": 6}}])]
 
 
+def test_what_keeps_a_watch_from_going_on_is_known_as_long_as_it_does() -> None:
+    async def main() -> None:
+        async with (
+            scripted(status.NO_LEADER, WATCHED) as server,
+            Client([server.endpoint]) as client,
+        ):
+            beginning = asyncio.create_task(client.watch(b"a").__aenter__())
+            await server.called.wait()
+            async with asyncio.timeout(30):
+                while not client.calls.trouble:
+                    await asyncio.sleep(0)
+                assert client.calls.trouble == status.NO_LEADER.text
+                await beginning
+            assert client.calls.trouble == ""
+
+    asyncio.run(main())
+
+
 def test_a_watch_with_an_expired_token_begins_again_with_another_one() -> None:
     """It is refused in a message, in Go's words, not by the status of its stream."""
 

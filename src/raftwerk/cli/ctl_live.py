@@ -78,7 +78,7 @@ def watch(
                     break
         return 0
 
-    shell.run(action)
+    shell.run(action, goes_on="watch")
 
 
 def _print_event(event: Event, *, as_json: bool) -> None:
@@ -104,7 +104,7 @@ def lock(shell: Shell, name: str, command: Command = None, ttl: Ttl = TTL_S) -> 
     async def action(client: Client) -> int:
         return await _hold(client.lock(os.fsencode(name), ttl), command or ())
 
-    shell.run(action)
+    shell.run(action, goes_on="lock")
 
 
 @connected
@@ -130,7 +130,7 @@ def elect(
             return await _hold(election.campaign(proposal, ttl), (), [proposal])
         return await _until_told(_print_leaders(election))
 
-    shell.run(action)
+    shell.run(action, goes_on="elect")
 
 
 async def _print_leaders(election: Election) -> None:
@@ -279,7 +279,7 @@ def lease_keep_alive(
             print(f"lease {lease} is over")
         return 1
 
-    shell.run(action)
+    shell.run(action, goes_on="lease keep-alive")
 
 
 @lease.command("list")

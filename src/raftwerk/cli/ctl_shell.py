@@ -23,6 +23,7 @@ from google.protobuf.message import Message
 
 from raftwerk.api import status
 from raftwerk.cli import go_duration
+from raftwerk.cli.patience import tell_of_waiting
 from raftwerk.cli.runner import run_loop
 from raftwerk.client import CallError, Client, OutcomeUnknown
 from raftwerk.client.channel import CONNECT_TIMEOUT_S
@@ -46,6 +47,7 @@ EXPLAIN_S: Final = 1.0
 NO_LEADER: Final = (
     "the member that answers knows no leader: most members may be down; see 'raftwerk status'"
 )
+NO_ANSWER: Final = (status.DEADLINE_EXCEEDED, status.UNAVAILABLE)
 IN_DOUBT: Final = "it may have happened, or may yet happen; look before you try again"
 
 P = ParamSpec("P")
@@ -144,17 +146,26 @@ class Shell:
         self,
         action: Callable[[Client], Awaitable[int]],
         timeout_s: float = COMMAND_TIMEOUT_S,
+        *,
+        goes_on: str = "",
     ) -> None:
-        """Run with a client, and exit with what `action` returns; errors as in `end_with`."""
+        """Run with a client, and exit with what `action` returns; errors as in `end_with`.
+
+        goes_on: name of a command that takes as long as it takes, and tells of its waiting.
+        """
 
         async def with_client(client: Client) -> int:
+            telling = self._tell_of_waiting(client, goes_on) if goes_on else None
             async with client:
                 try:
                     return await action(client)
                 except CallError as error:
-                    if error.code in (status.DEADLINE_EXCEEDED, status.UNAVAILABLE):
-                        await self._explain(error)
+                    if error.code in NO_ANSWER and await self._knows_no_leader():
+                        error.add_note(NO_LEADER)
                     raise
+                finally:
+                    if telling is not None:
+                        telling.cancel()
 
         def check_and_run() -> int:
             run_loop(check_running(self.addresses))
@@ -168,14 +179,20 @@ class Shell:
 
         end_with(check_and_run)
 
-    async def _explain(self, error: CallError) -> None:
-        """Adds a note when an endpoint that answers knows no leader."""
+    def _tell_of_waiting(self, client: Client, name: str) -> "asyncio.Task[None]":
+        async def why() -> str:
+            return NO_LEADER if await self._knows_no_leader() else client.calls.trouble
+
+        whom = ", ".join(self.addresses)
+        return asyncio.create_task(tell_of_waiting(name, whom, lambda: client.calls.trouble, why))
+
+    async def _knows_no_leader(self) -> bool:
+        """The endpoint that answers."""
         with suppress(RaftwerkError):
             async with self.connect() as client:
                 client.calls.timeout_s = EXPLAIN_S
-                answer = await client.status()
-                if not answer.leader:
-                    error.add_note(NO_LEADER)
+                return not (await client.status()).leader
+        return False
 
 
 def end_with(action: Callable[[], int]) -> NoReturn:

@@ -69,7 +69,7 @@ class Calls:
         self.was_left_in_doubt = False
         """A call was cancelled whose write may have happened, or may yet."""
         self._trouble: Answer | None = None
-        """What the last attempt of any call met with."""
+        """What the last attempt of any call met with, or a stream that has not gone on since."""
         self._credentials = credentials
         self.token = Token(self._authenticate if credentials else None)
         self.session = Session(self._open_session) if exactly_once else None
@@ -77,6 +77,15 @@ class Calls:
     @property
     def has_session(self) -> bool:
         return self.session is not None and self.session.number != 0
+
+    @property
+    def trouble(self) -> str:
+        """What keeps calls and streams from going on just now; "" when the last of them went well."""
+        return "" if self._trouble is None else self._trouble.text
+
+    def goes_on(self) -> None:
+        """A stream has got what it wants."""
+        self._trouble = None
 
     def check_open(self) -> asyncio.AbstractEventLoop:
         """The running loop. Raises UsageError after `close`, and in another one than the first call was made in."""
@@ -275,7 +284,8 @@ class Calls:
                     try:
                         await channel.connect(loop.time() + share_s)
                     except (OSError, TimeoutError) as error:
-                        troubles[channel.address] = channel.unreachable_text(error)
+                        text = troubles[channel.address] = channel.unreachable_text(error)
+                        self._trouble = Answer(status.UNAVAILABLE, text)
                         self._leave(channel)
                         await asyncio.sleep(RETRY_S)
                         continue
@@ -291,6 +301,7 @@ class Calls:
             return False
         if self.token.is_refused(answer.text, stream.metadata):
             return True
+        self._trouble = answer
         self._leave(stream.channel)
         return answer.status not in REFUSAL_CODES or answer.status == status.RESOURCE_EXHAUSTED
 

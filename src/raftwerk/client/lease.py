@@ -192,6 +192,7 @@ class Lease(Block):
                     return
                 if answer.TTL <= 0:
                     raise CallFailed(*status.LEASE_NOT_FOUND)
+                self._calls.goes_on()
                 until.reschedule(sent_s + answer.TTL)
                 await asyncio.sleep(answer.TTL / RENEWALS)
         finally:

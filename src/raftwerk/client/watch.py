@@ -150,6 +150,7 @@ class Watch(Block):
 
     def _take(self, response: watch_pb2.WatchResponse) -> None:
         self._refreshes = 0
+        self._calls.goes_on()
         seen = response.header.revision
         if response.created:
             self.next_revision = self.next_revision or seen + 1
