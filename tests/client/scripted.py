@@ -27,6 +27,8 @@ class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
     def __init__(self, steps: Sequence[Step]) -> None:
         self._steps = list(steps)
         self.paths: list[str] = []
+        self.peers: set[str] = set()
+        """The connections over which calls came."""
         self.called = asyncio.Event()
         self.cancelled = asyncio.Event()
         self.endpoint = ""
@@ -37,6 +39,7 @@ class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
 
         async def answer(_: bytes, context: Any) -> bytes:
             self.called.set()
+            self.peers.add(context.peer())
             if step == HANG:
                 try:
                     await asyncio.Event().wait()

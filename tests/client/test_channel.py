@@ -6,13 +6,12 @@ import pytest
 
 from raftwerk.api import status
 from raftwerk.client import CallFailed, Client
-from raftwerk.client.channel import LIMITS, UNREAD_BYTES_MAX, Channel
+from raftwerk.client.channel import UNREAD_BYTES_MAX, Channel
+from raftwerk.client.connection import LIMITS
+from raftwerk.client.connections import CONNECTIONS_MAX
 from raftwerk.client.endpoints import parse_endpoint
-from raftwerk.http2.errors import ErrorCode
-from raftwerk.http2.frames import MAX_CONCURRENT_STREAMS, STREAM_ID_MAX, goaway, settings
-from raftwerk.http2.server import Limits, ServerConnection, UnaryMethod
-from raftwerk.server.methods import MethodTable
-from tests.client.scripted import GREETING, HANG, OK, closed_endpoint, mute, scripted, severed
+from raftwerk.http2.frames import STREAM_ID_MAX
+from tests.client.scripted import HANG, OK, closed_endpoint, scripted, severed
 
 PUT = "/etcdserverpb.KV/Put"
 
@@ -40,36 +39,6 @@ def test_connect_fails_for_all_who_wait_for_it() -> None:
             *(channel.connect() for _ in range(3)), return_exceptions=True
         )
         assert [type(failure) for failure in failures] == [ConnectionRefusedError] * 3
-
-    asyncio.run(main())
-
-
-@pytest.mark.parametrize(
-    ("first_words", "told"),
-    [
-        (b"", "it ended the connection before it spoke HTTP/2; perhaps it wants TLS"),
-        (
-            bytes.fromhex("15030100020250"),
-            "it ended the connection before it spoke HTTP/2; perhaps",
-        ),
-        (b"HTTP/1.0 400 Bad Request\r\n\r\n", "it does not speak HTTP/2 in plain text; perhaps"),
-        (settings({MAX_CONCURRENT_STREAMS: 0}), "it takes no calls"),
-        (GREETING + goaway(0, ErrorCode.NO_ERROR), "it takes no calls"),
-    ],
-    ids=["nothing", "TLS", "HTTP/1", "no room", "it goes away"],
-)
-def test_server_that_does_not_speak_as_we_do_cannot_be_reached(
-    first_words: bytes, told: str
-) -> None:
-    """Nothing was sent then: a write is known not to have happened."""
-
-    async def main() -> None:
-        async with mute(first_words) as endpoint:
-            with pytest.raises(ConnectionResetError, match=f"^{told}"):
-                await channel_to(endpoint).connect()
-            with pytest.raises(CallFailed, match=f"^{endpoint} cannot be reached: {told}"):
-                async with Client([endpoint], timeout_s=0.2) as client:
-                    await client.put(b"key", b"value")
 
     asyncio.run(main())
 
@@ -139,22 +108,22 @@ def test_connect_keeps_a_connection_that_stands() -> None:
         async with scripted(OK) as server:
             channel = channel_to(server.endpoint)
             await channel.connect()
-            protocol = channel._protocol
+            protocol = channel._connections.current
             await channel.connect()
-            assert channel._protocol is protocol
+            assert channel._connections.current is protocol
             channel.close()
 
     asyncio.run(main())
 
 
-def test_connection_that_takes_no_more_calls_is_replaced_and_ends_with_its_last_call() -> None:
-    """The server allows one stream on each: the second call gets a connection of its own."""
+def test_connection_that_has_no_room_is_joined_by_another_one() -> None:
+    """The server allows one stream on each: the second call gets a connection of its own, and both stay."""
 
     async def main() -> None:
         async with scripted(HANG, OK) as server:
             channel = channel_to(server.endpoint)
             await channel.connect()
-            first = channel._protocol
+            first = channel._connections.current
             assert first is not None
             hanging = asyncio.create_task(channel.call(PUT, b""))
             await server.called.wait()
@@ -165,7 +134,7 @@ def test_connection_that_takes_no_more_calls_is_replaced_and_ends_with_its_last_
             hanging.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await hanging
-            assert first._transport is None or first._transport.is_closing()
+            assert channel._connections.count == 2
             channel.close()
 
     asyncio.run(main())
@@ -179,6 +148,54 @@ def test_more_calls_at_once_than_a_connection_takes_get_connections_of_their_own
             async with Client([server.endpoint], exactly_once=False) as client:
                 await asyncio.gather(*(client.put(b"key", b"value") for _ in range(7)))
             assert len(server.paths) == 7
+
+    asyncio.run(main())
+
+
+def test_calls_at_once_are_made_on_few_connections() -> None:
+    """Those that find no room wait for it: a server that takes one call on each is not dialled for each."""
+
+    async def main() -> None:
+        async with scripted(OK, calls_max=1) as server:
+            async with Client([server.endpoint], exactly_once=False) as client:
+                count = 5 * CONNECTIONS_MAX
+                await asyncio.gather(*(client.put(b"key", b"value") for _ in range(count)))
+            assert len(server.paths) == count
+            assert len(server.peers) <= CONNECTIONS_MAX
+
+    asyncio.run(main())
+
+
+def test_call_that_waits_for_room_in_vain_is_told_so_and_has_not_happened() -> None:
+    """And the next one gets the room that there is then."""
+
+    async def main() -> None:
+        async with scripted(*[HANG] * CONNECTIONS_MAX, OK, calls_max=1) as server:
+            channel = channel_to(server.endpoint)
+            client = Client([server.endpoint], exactly_once=False, timeout_s=0.4)
+            client.calls._channels = [channel]
+            hanging = []
+            for _ in range(CONNECTIONS_MAX):
+                await channel.connect()
+                hanging.append(asyncio.create_task(channel.call(PUT, b"")))
+                await asyncio.sleep(0)
+            while len(server.paths) < CONNECTIONS_MAX:
+                await asyncio.sleep(0)
+            told = f"^{server.endpoint} is busy: it has no room for another call "
+            with pytest.raises(CallFailed, match=told):
+                await client.put(b"key", b"value")
+            with pytest.raises(CallFailed, match=told):
+                await client.get(b"key")
+            with pytest.raises(CallFailed, match=told):
+                async with client.watch(b"key"):
+                    pass
+            waiting = asyncio.create_task(client.put(b"key", b"value"))
+            await asyncio.sleep(0)
+            hanging.pop().cancel()
+            await waiting
+            client.close()
+            await asyncio.gather(*hanging)
+            assert len(server.paths) == CONNECTIONS_MAX + 1
 
     asyncio.run(main())
 
@@ -225,53 +242,6 @@ def test_an_attempt_that_is_cut_short_leaves_the_reason_of_the_one_before() -> N
     asyncio.run(main())
 
 
-def test_server_that_is_gone_without_a_word_is_noticed() -> None:
-    """No caller's deadline is needed: the question of the connection itself gets no answer."""
-
-    async def main() -> None:
-        async with mute() as endpoint:
-            channel = Channel(parse_endpoint(endpoint), keepalive_s=0.02)
-            async with asyncio.timeout(30):
-                await channel.connect()
-                assert (await channel.call(PUT, b"")).status == status.UNAVAILABLE
-
-    asyncio.run(main())
-
-
-def test_server_that_thinks_for_long_is_left_to_it() -> None:
-    pings = []
-    is_over = asyncio.Event()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        engine = ServerConnection(
-            MethodTable({PUT: UnaryMethod(lambda call, data: None)}), Limits()
-        )
-        while data := await reader.read(65536):
-            engine.receive(data)
-            pings.append(b"raftwerk" in data)
-            writer.write(engine.take_output())
-        writer.close()
-        is_over.set()
-
-    async def main() -> None:
-        server = await asyncio.start_server(serve, "127.0.0.1", 0)
-        port = server.sockets[0].getsockname()[1]
-        channel = Channel(parse_endpoint(f"127.0.0.1:{port}"), keepalive_s=0.1)
-        await channel.connect()
-        call = asyncio.create_task(channel.call(PUT, b""))
-        async with asyncio.timeout(30):
-            while sum(pings) < 3:
-                await asyncio.wait([call], timeout=0.05)
-        assert not call.done()
-        call.cancel()
-        await asyncio.wait([call])
-        channel.close()
-        await is_over.wait()
-        server.close()
-
-    asyncio.run(main())
-
-
 def test_numbers_of_streams_that_are_used_up_mean_another_connection() -> None:
     """What is under way goes on."""
 
@@ -279,14 +249,14 @@ def test_numbers_of_streams_that_are_used_up_mean_another_connection() -> None:
         async with scripted(HANG, OK) as server:
             channel = channel_to(server.endpoint)
             await channel.connect()
-            first = channel._protocol
+            first = channel._connections.current
             assert first is not None
             first.engine._next_stream_id = STREAM_ID_MAX
             hanging = asyncio.create_task(channel.call(PUT, b""))
             await server.called.wait()
             await channel.connect()
             assert (await channel.call(PUT, b"")).status == status.OK
-            assert channel._protocol is not first
+            assert channel._connections.current is not first
             assert not hanging.done()
             hanging.cancel()
             await asyncio.wait([hanging])
@@ -314,33 +284,5 @@ def test_stream_that_is_not_received_waits_at_the_server() -> None:
                     await asyncio.sleep(0)
             stream.close()
             channel.close()
-
-    asyncio.run(main())
-
-
-def test_answer_of_more_than_a_few_messages_is_not_refused() -> None:
-    """The largest message that the client takes fits what may be unfinished."""
-    assert LIMITS.unfinished_bytes_max > LIMITS.message_bytes_max
-
-
-def test_close_ends_a_call_that_waits_for_a_server_that_does_not_read() -> None:
-    """Although what it has written cannot leave."""
-
-    async def main() -> None:
-        async with mute() as endpoint:
-            channel = channel_to(endpoint)
-            await channel.connect()
-            protocol = channel._protocol
-            assert protocol is not None
-            protocol.engine._sender.widen(2**30)
-            protocol.engine._sender.stream_window = 2**30
-            call = asyncio.create_task(channel.call(PUT, bytes(64 * 1024 * 1024)))
-            await asyncio.sleep(0)  # it calls
-            await asyncio.sleep(0)  # what was called is written at the end of a turn
-            channel.close()
-            async with asyncio.timeout(30):
-                assert (await call).status == status.UNAVAILABLE
-            assert protocol._transport is not None
-            protocol._transport.abort()
 
     asyncio.run(main())

@@ -26,7 +26,7 @@ from raftwerk.cli import go_duration
 from raftwerk.cli.patience import tell_of_waiting
 from raftwerk.cli.runner import run_loop
 from raftwerk.client import CallError, Client, OutcomeUnknown
-from raftwerk.client.channel import CONNECT_TIMEOUT_S
+from raftwerk.client.connection import CONNECT_TIMEOUT_S
 from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.client.ranges import FROM_KEY, bounds, prefix_end
 from raftwerk.errors import RaftwerkError, UsageError

@@ -10,6 +10,7 @@ stopped without a word costs a call that share, and the calls after it nothing.
 import asyncio
 import ssl
 from collections.abc import Sequence
+from contextlib import suppress
 from random import SystemRandom
 from typing import Final, TypeVar
 
@@ -176,10 +177,10 @@ class Calls:
                 raise CallFailed(status.DEADLINE_EXCEEDED, WINDOW_FULL) from None
             raise
 
-    async def _metadata(self, path: str, fate: Fate) -> bytes:
+    async def _metadata(self, path: str, until_s: float) -> bytes:
         metadata = b"" if path == AUTHENTICATE else self.token.known
         if metadata is None:
-            async with asyncio.timeout_at(fate.until_s):
+            async with asyncio.timeout_at(until_s):
                 metadata = await self.token.metadata()
         return metadata
 
@@ -188,15 +189,17 @@ class Calls:
     ) -> Answer:
         """Timers are set where something is waited for: as a rule, for the answer alone. Raises TimeoutError at the end."""
         fate.begin_attempt()
-        metadata = await self._metadata(path, fate)
+        metadata = await self._metadata(path, fate.until_s)
         channel = self._channels[self._current]
         try:
             if not channel.can_call:
                 await channel.connect(fate.dial_until_s(loop.time()))
         except (OSError, TimeoutError) as error:
-            if loop.time() >= fate.until_s:
-                raise TimeoutError from error
             text = channel.unreachable_text(error)
+            if loop.time() >= fate.until_s:
+                if channel.is_busy:
+                    fate.meet(channel.address, Answer(status.DEADLINE_EXCEEDED, text))
+                raise TimeoutError from error
             self._trouble = Answer(status.UNAVAILABLE, text)
             fate.meet(channel.address, self._trouble)
         else:
@@ -276,23 +279,21 @@ class Calls:
         loop = self.check_open()
         troubles: dict[Address, str] = {}
         share_s = self._share_s(self.timeout_s) if len(self._channels) > 1 else self.timeout_s
-        try:
-            async with asyncio.timeout(self.timeout_s):
-                while not self._is_closed:
-                    metadata = await self.token.metadata()
-                    channel = self._channels[self._current]
-                    try:
-                        await channel.connect(loop.time() + share_s)
-                    except (OSError, TimeoutError) as error:
-                        text = troubles[channel.address] = channel.unreachable_text(error)
-                        self._trouble = Answer(status.UNAVAILABLE, text)
-                        self._leave(channel)
-                        await asyncio.sleep(RETRY_S)
-                        continue
-                    stream = channel.stream(path, metadata + HAS_LEADER)
-                    return OpenStream(self, channel, stream, metadata)
-        except TimeoutError:
-            pass
+        until_s = loop.time() + self.timeout_s
+        with suppress(TimeoutError):
+            while not self._is_closed and (now_s := loop.time()) < until_s:
+                metadata = await self._metadata(path, until_s)
+                channel = self._channels[self._current]
+                try:
+                    await channel.connect(min(now_s + share_s, until_s))
+                except (OSError, TimeoutError) as error:
+                    text = troubles[channel.address] = channel.unreachable_text(error)
+                    self._trouble = Answer(status.UNAVAILABLE, text)
+                    self._leave(channel)
+                    await asyncio.sleep(RETRY_S)
+                    continue
+                stream = channel.stream(path, metadata + HAS_LEADER)
+                return OpenStream(self, channel, stream, metadata)
         raise CallFailed(status.UNAVAILABLE, told(troubles) or NOBODY)
 
     def failed(self, stream: "OpenStream", answer: Answer) -> bool:

@@ -199,13 +199,19 @@ class ClientConnection(Connection[ClientCall]):
         return self.is_closed or self.peer_goaway is not None
 
     @property
+    def takes_calls(self) -> bool:
+        """Whether there is room for calls, now or when others have ended: it is not ending, and there are numbers for streams."""
+        return not self.is_ending and self._next_stream_id <= frames.STREAM_ID_MAX
+
+    @property
+    def room(self) -> int:
+        """So many new calls may be made."""
+        return max(0, self._peer_streams_max - len(self.streams)) if self.takes_calls else 0
+
+    @property
     def can_call(self) -> bool:
-        """Whether a new call may be made: it is not ending, and there is room among the streams and their numbers."""
-        return (
-            not self.is_ending
-            and len(self.streams) < self._peer_streams_max
-            and self._next_stream_id <= frames.STREAM_ID_MAX
-        )
+        """Whether a new call may be made."""
+        return self.takes_calls and len(self.streams) < self._peer_streams_max
 
     @property
     def end_text(self) -> str:
