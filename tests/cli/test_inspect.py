@@ -212,16 +212,16 @@ def test_strange_folder_is_no_data_folder(
     """Brackets in its name are no markup. Data folders in it are named."""
     strange = tmp_path / "[bold]strange"
     (strange / "node1").mkdir(parents=True)
-    assert inspect.run(strange, entries_max=20) == 1
+    assert inspect.run(strange, entries_max=20) == 2
     assert capsys.readouterr().out.startswith(f"{strange} is no data folder: it has no identity")
     (strange / "node1" / "identity.json").touch()
-    assert inspect.run(strange, entries_max=20) == 1
+    assert inspect.run(strange, entries_max=20) == 2
     assert capsys.readouterr().out.endswith(f"look into {strange}/node1\n")
 
 
 def test_no_folder(tmp_path: Path) -> None:
     answer = CliRunner().invoke(app, ["inspect", str(tmp_path / "none")])
-    assert answer.exit_code == 1
+    assert answer.exit_code == 2
     assert "none is not a folder" in answer.output
 
 

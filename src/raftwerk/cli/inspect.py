@@ -23,17 +23,17 @@ TEXT_MAX = 60
 def run(folder: Path, *, entries_max: int) -> int:
     """Print what is there. folder: a data folder, of a running node too. entries_max: how many of the last entries.
 
-    Returns the exit code: 0 when all is well, 1 when something is damaged or missing.
+    Returns the exit code: 0 when all is well, 1 when something is damaged or missing, 2 for what is no data folder.
     """
     console = Console(highlight=False, markup=False, soft_wrap=True)
     problems: list[str] = []
     if not folder.is_dir():
         console.print(f"{folder} is not a folder")
-        return 1
+        return 2
     folder = _data_folder(folder)
     if not any((folder / part).exists() for part in (IDENTITY, "wal", "store")):
         console.print(f"{folder} is no data folder: {_where_to_look(folder)}")
-        return 1
+        return 2
     try:
         identity = _identity(console, folder, problems)
         _peers(folder, problems)

@@ -186,7 +186,10 @@ def inspect_command(
     folder: Annotated[Path, typer.Argument(help="A member's data folder.")],
     entries: Annotated[int, typer.Option(help="How many of the last entries to print.")] = 20,
 ) -> None:
-    """Look into a data folder, read-only: what is there, and what is damaged."""
+    """Look into a data folder, read-only: what is there, and what is damaged.
+
+    Exit code 0: all is well; 1: something is damaged or missing; 2: it is no data folder.
+    """
     from raftwerk.cli import inspect
 
     raise typer.Exit(inspect.run(folder, entries_max=entries))
