@@ -189,6 +189,7 @@ def test_call_that_waits_for_room_in_vain_is_told_so_and_has_not_happened() -> N
             with pytest.raises(CallFailed, match=told):
                 async with client.watch(b"key"):
                     pass
+            client.calls.timeout_s = 30.0
             waiting = asyncio.create_task(client.put(b"key", b"value"))
             await asyncio.sleep(0)
             hanging.pop().cancel()
