@@ -107,7 +107,7 @@ def test_next_start_finds_the_data(tmp_path: Path) -> None:
     for other in ("--nodes=5", "--base-port=3000"):
         answer = run("dev", other, "--data-dir=data", folder=tmp_path)
         assert answer.returncode == 2
-        assert f"data holds a cluster with --nodes 3 --base-port {base}, which" in answer.stdout
+        assert f"data holds a cluster with --nodes 3 --base-port {base}, which" in answer.stderr
 
 
 def test_killed_nodes_are_told_of_and_started_again_with_enter(tmp_path: Path) -> None:
@@ -199,7 +199,7 @@ def test_taken_port_is_reported_and_nothing_starts(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", base + 20_000)):
         answer = run("dev", f"--base-port={base}", "--data-dir=data", folder=tmp_path)
     assert answer.returncode == 2
-    assert f"port {base + 20_000} on 127.0.0.1 is taken (Address already" in answer.stdout
+    assert f"port {base + 20_000} on 127.0.0.1 is taken (Address already" in answer.stderr
     assert list(tmp_path.iterdir()) == []
 
 
@@ -212,7 +212,7 @@ def test_nodes_of_an_earlier_start_are_named(tmp_path: Path) -> None:
     assert answer.returncode == 2
     assert (
         f"run in data: end it with Ctrl-C, or, if only they are left: kill {os.getpid()}\n"
-        in answer.stdout
+        in answer.stderr
     )
 
 
@@ -225,8 +225,8 @@ def test_node_that_cannot_start_is_reported_with_its_log(tmp_path: Path) -> None
         "dev", "--nodes=1", f"--base-port={base}", "--data-dir=data", folder=tmp_path
     )  # fmt: skip
     assert answer.returncode == 1
-    assert "raftwerk dev: node1 ended at its start. Its log says:" in answer.stdout
-    assert "is not empty ([x])" in answer.stdout
+    assert "raftwerk dev: node1 ended at its start. Its log says:" in answer.stderr
+    assert "is not empty ([x])" in answer.stderr
 
 
 @pytest.mark.parametrize(

@@ -2,13 +2,13 @@
 
 import asyncio
 import signal
+import sys
 import tempfile
 import time
 from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports
@@ -53,7 +53,7 @@ def run() -> int:
             finally:
                 cluster.stop_all()
     except RaftwerkError as error:
-        console.print(f"[red]raftwerk demo:[/red] {escape(str(error))}")
+        print(f"raftwerk demo: {error}", file=sys.stderr)
         return 1
 
 

@@ -72,7 +72,7 @@ def run(nodes: int | None, data_dir: Path, base_port: int | None) -> int:
             _tell(console, cluster, leader)
             _watch(console, cluster, leader, stopping)
     except (RaftwerkError, OSError) as error:
-        console.print(f"[red]raftwerk dev:[/red] {escape(str(error))}")
+        print(f"raftwerk dev: {error}", file=sys.stderr)
         return 1 if cluster is not None and cluster.has_begun else 2
     finally:
         if cluster is not None:

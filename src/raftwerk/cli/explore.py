@@ -1,5 +1,6 @@
 """`raftwerk explore`: every behaviour of the core within bounds; a counter-example, told and replayed."""
 
+import sys
 from collections.abc import Collection
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -7,7 +8,6 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from raftwerk.cli.completion import one_of
@@ -95,7 +95,7 @@ def explore(
             with _defect(mutant):
                 is_well = _search(bounds, symmetry, states, mutant, write_to, trace)
     except (RaftwerkError, OSError) as error:
-        console.print(f"[red]raftwerk explore:[/red] {escape(str(error))}")
+        print(f"raftwerk explore: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     raise typer.Exit(0 if is_well else 1)
 

@@ -4,6 +4,7 @@ import itertools
 import multiprocessing
 import os
 import signal
+import sys
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
@@ -111,7 +112,7 @@ def sim(
         else:
             is_well = _swarm(1 if first is None else first, runs, minutes, jobs)
     except (RaftwerkError, OSError) as error:
-        console.print(f"[red]raftwerk sim:[/red] {escape(str(error))}")
+        print(f"raftwerk sim: {error}", file=sys.stderr)
         raise typer.Exit(2) from error
     raise typer.Exit(0 if is_well else 1)
 
