@@ -1,17 +1,25 @@
-"""etcd's own judgement: `etcdctl check perf`, which puts 1 KiB values for a minute at a rate that it wants to see kept."""
+"""etcd's own judgement: `etcdctl check perf`, which puts 1 KiB values for a minute at a rate that it wants to see kept.
+
+It waits by timers between its requests, and what these are late it does not catch up with. So beside both systems stands what it
+gets from a server that answers at once.
+"""
 
 import re
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.clusters import Node, running
-from benchmarks.groups import Figures, Group, Rows, Scale
+from benchmarks import instant
+from benchmarks.clusters import running
+from benchmarks.groups import PAIR, Figures, Group, Rows, Scale
 
 ETCDCTL: Final = str(Path(sys.executable).with_name("etcdctl"))
 LOADS: Final = ("s", "m", "l", "xl")
 TIMEOUT_S: Final = 180.0
+INSTANT: Final = "instant"
+"""The server that answers at once, as a system."""
 
 # "PASS: Throughput is 150 writes/s", "Throughput too low: 3200 writes/s", "Slowest request took 0.02s", "Stddev is 0.001s", ...
 PATTERNS: Final = {
@@ -34,22 +42,31 @@ def parse(text: str) -> Figures:
     return figures
 
 
-def check(load: str, nodes: list[Node]) -> Figures:
-    command = [
-        ETCDCTL,
-        f"--endpoints={','.join(node.endpoint for node in nodes)}",
-        *("check", "perf", f"--load={load}"),
-    ]
+def check(load: str, endpoints: Sequence[str]) -> Figures:
+    command = [ETCDCTL, f"--endpoints={','.join(endpoints)}", "check", "perf", f"--load={load}"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    return {**parse(done.stdout), "rss_mb": max(node.memory_mb()["rss_mb"] for node in nodes)}
+    return parse(done.stdout)
 
 
 def measure(system: str, scale: Scale) -> Rows:
     found = {}
     for load in LOADS[: scale.count(len(LOADS), 1)]:
+        if system == INSTANT:
+            with instant.running() as endpoint:
+                found[f"--load={load}"] = check(load, [endpoint])
+            continue
         with running(system) as nodes:
-            found[f"--load={load}"] = check(load, nodes)
+            figures = check(load, [node.endpoint for node in nodes])
+            rss_mb = max(node.memory_mb()["rss_mb"] for node in nodes)
+            found[f"--load={load}"] = {**figures, "rss_mb": rss_mb}
     return found
 
 
-GROUP: Final = Group("check-perf", "etcdctl check perf", measure, rounds=1, is_long=True)
+GROUP: Final = Group(
+    "check-perf",
+    "etcdctl check perf",
+    measure,
+    systems=(*PAIR, INSTANT),
+    rounds=1,
+    is_long=True,
+)

@@ -1,11 +1,12 @@
 """The benchmarks run: each kind of measurement once, tiny, and what is made of the figures."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks import check_perf, compare, crashes, loads, micro, plots, report
+from benchmarks import check_perf, compare, crashes, instant, loads, micro, plots, report
 from benchmarks.clusters import running
 from benchmarks.groups import Group, Scale
 from raftwerk.client.load import Load
@@ -102,6 +103,13 @@ def test_words_of_etcdctl_are_read(text: str, figures: dict[str, float]) -> None
 def test_etcdctl_that_does_not_judge_is_an_error() -> None:
     with pytest.raises(RuntimeError, match="did not judge"):
         check_perf.parse("Error: context deadline exceeded")
+
+
+def test_server_that_answers_at_once_answers_etcdctl() -> None:
+    with instant.running() as endpoint:
+        command = [check_perf.ETCDCTL, f"--endpoints={endpoint}", "put", "key", "value"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.returncode) == ("OK\n", 0)
 
 
 @pytest.mark.parametrize("floor", list(micro.MICRO))
