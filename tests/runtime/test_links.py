@@ -11,6 +11,7 @@ import pytest
 from raftwerk.errors import UsageError
 from raftwerk.raft.events import LinkClosed, LinkOpened, Received
 from raftwerk.raft.messages import ForwardCommands, InstallSnapshot, TimeoutNow
+from raftwerk.runtime import links as links_module
 from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.links import BUFFER_BYTES_MAX
 from raftwerk.wire.codec import encode
@@ -157,6 +158,60 @@ def test_peer_that_dials_is_dialled_at_once() -> None:
                 theirs.connect()
                 await until(lambda: ours.is_up(PEER))
                 assert len(random.ranges) == 1, "that pause has not ended by itself"
+
+    run(body)
+
+
+async def time_for_attempts() -> None:
+    """For twenty."""
+    for _ in range(20):
+        with pytest.raises(OSError, match="Connect"):
+            await asyncio.open_connection(NOWHERE.host, NOWHERE.port)
+
+
+def test_peer_that_dials_is_dialled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """If that fails too, the next pause is a whole one."""
+    monkeypatch.setattr(links_module, "RETRY_MS_MIN", 0)
+
+    async def body() -> None:
+        here = free_address()
+        random = EndlessPauses()
+        async with links_to([NOWHERE], random) as (ours, _):
+            await ours.listen([here])
+            ours.connect()
+            await until(lambda: random.ranges)
+            async with links_to([here], node_id=PEER, peer=US) as (theirs, _):
+                theirs.connect()
+                await until(lambda: len(random.ranges) == 2)
+            await time_for_attempts()
+            assert len(random.ranges) == 2
+
+    run(body)
+
+
+def test_connection_that_broke_is_dialled_after_its_pause_whoever_dials_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Two members whose connections break at once would dial as fast as they can."""
+    monkeypatch.setattr(links_module, "RETRY_MS_MIN", 0)
+
+    async def body() -> None:
+        here = free_address()
+        random = EndlessPauses()
+        async with (
+            listening(SilentPeer()) as peer,
+            links_to([peer.address], random) as (ours, told),
+        ):
+            await ours.listen([here])
+            ours.connect()
+            await until(lambda: ours.is_up(PEER))
+            peer.end_connections()
+            await until(lambda: random.ranges)
+            async with links_to([here], node_id=PEER, peer=US) as (theirs, _):
+                theirs.connect()
+                await until(lambda: theirs.is_up(US))
+            await time_for_attempts()
+            assert told.events.count(LinkOpened(PEER)) == 1
 
     run(body)
 

@@ -81,7 +81,7 @@ class Link:
             self._links.on_failed(error)
 
     def hasten(self) -> None:
-        """The peer is there: try at once."""
+        """The peer is there: if it was not, try at once. (A connection that broke waits: both sides could go on and on.)"""
         self._hastened.set()
 
     async def stop(self) -> None:
@@ -116,9 +116,17 @@ class Link:
                 self._is_unreachable = True
                 self._links.on_unreachable(self.peer, self._error)
             pause_ms = retry_ms // 2 + self._links.random.randrange(retry_ms)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(pause_ms / 1000):
-                    await self._hastened.wait()
+            if was_up:
+                await asyncio.sleep(pause_ms / 1000)
+            else:
+                await self._pause(pause_ms)
+
+    async def _pause(self, pause_ms: int) -> None:
+        """Shorter when the peer dials meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(pause_ms / 1000):
+                await self._hastened.wait()
+                await asyncio.sleep(RETRY_MS_MIN / 1000)
 
     async def _connect(self, address: Address) -> bool:
         """One connection, from dialling to its end. Returns whether the handshake succeeded."""
