@@ -4,11 +4,9 @@ Each test has a small file system of its own (tmpfs), which a ballast file fills
 """
 
 import asyncio
-import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -28,7 +26,6 @@ VALUE = b"v" * 100_000
 KEYS_MAX = 1000
 WRITES_THAT_FILL = 450
 """Of VALUE: more than two segments of the log hold."""
-SOME_TIMEOUTS_S = 2.0
 
 
 class SmallDisk:
@@ -286,22 +283,16 @@ def test_member_without_room_for_a_snapshot_says_so_and_waits(
                 await write_when_there_is_space(client, b"key%d" % (number % 100))
 
     asyncio.run(scenario())
-    waiting.until(lambda: told_of_snapshots(full)[-1:] == ["rejected"])
-    rejected_at = time.monotonic()
-    while (
-        time.monotonic() < rejected_at + SOME_TIMEOUTS_S
-    ):  # in each, it is sent the snapshot again
-        waiting.pause()
-    assert told_of_snapshots(full) == ["receiving", "rejected"]
-    assert "no space left" in full.log.read_text()
+    waiting.until(lambda: has_refused_snapshots(full))
     disk.free()
     cluster.wait_ready()
     asyncio.run(check_equal([*others, full]))
-    assert told_of_snapshots(full) == ["receiving", "rejected", "installed"]
 
 
-def told_of_snapshots(member: Member) -> list[str]:
-    """By the log of one that lives."""
+def has_refused_snapshots(member: Member) -> bool:
+    """More than one, for want of space; it lives on."""
     assert member.is_running
-    words = r"(receiving|installed) snapshot|snapshot (rejected)"
-    return [found[1] or found[2] for found in re.finditer(words, member.log.read_text())]
+    lines = member.log.read_text().splitlines()
+    refused = [line for line in lines if "snapshot rejected" in line]
+    assert all("no space left" in line for line in refused)
+    return len(refused) > 1

@@ -307,35 +307,6 @@ def test_rejected_snapshot_is_asked_for_again(index: Index) -> None:
     assert built.state.is_installing is (index != 9)
 
 
-def test_operator_is_told_of_the_first_refusal_and_of_the_end_alone() -> None:
-    """A full disk refuses a snapshot in each election timeout, the leader's newest: for days, perhaps."""
-    built = follower()
-    told = []
-    for index in (9, 9, 12, 12):
-        told += built.receive(2, chunk(0, b"abc", index=index), chunk(3, index=index)).notices
-        told += built.step(SnapshotRejected(index, f"no space for {index}")).notices
-    built.receive(2, chunk(0, b"abc", index=12), chunk(3, index=12))
-    told += built.step(SnapshotInstalled(12)).notices
-    assert [notice.event for notice in told if "snapshot" in notice.event] == [
-        "receiving snapshot",
-        "snapshot rejected",
-        "installed snapshot",
-    ]
-    assert told[1].facts["reason"] == "no space for 9"
-    told = built.receive(2, chunk(0, b"abc", index=15), chunk(3, index=15)).notices
-    told += built.step(SnapshotRejected(15, "no space")).notices
-    assert [notice.event for notice in told] == ["receiving snapshot", "snapshot rejected"]
-
-
-def test_refusal_is_told_anew_when_the_log_got_as_far_meanwhile() -> None:
-    built = follower()
-    built.receive(2, chunk(0, b"abc"), chunk(3))
-    built.step(SnapshotRejected(9, "no space"))
-    built.receive(2, AppendEntries(3, 2, 2, 1, entries("1 1 1 1 1 1 2 2", first=3), 9))
-    told = built.receive(2, chunk(0, b"abc", index=12), chunk(3, index=12)).notices
-    assert [notice.event for notice in told] == ["receiving snapshot"]
-
-
 def test_stream_that_the_log_overtakes_is_dropped_once() -> None:
     built = follower()
     assert not built.receive(2, chunk(0, b"abc")).drops_received

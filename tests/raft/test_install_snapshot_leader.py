@@ -50,11 +50,66 @@ def test_leader_starts_again_when_the_receiver_does_after_an_election_timeout() 
     """Who has no room for it refuses the first bytes again: at once that would go on and on, as fast as both can."""
     built = leader_of_a_straggler()
     built.receive(3, reply(700))
-    assert not built.receive(3, reply(0)).send_chunks
+    refused = built.receive(3, reply(0))
+    assert (refused.send_chunks, refused.close_snapshots) == ([], [3])
     built.tick(500)
     built.ack(3, 0)
     assert not built.tick(499).send_chunks
-    assert built.tick(1).send_chunks == [SendChunk(3, 3, 9, 0)]
+    assert built.tick(1).send_chunks == [SendChunk(3, 3, 0, 0)]
+
+
+def waited_ms(built: Node) -> int:
+    """Until the next chunk for node 3, which is heard all the time; so is node 2."""
+    waited = 0
+    while True:
+        built.ack(2, 12)
+        built.ack(3, 0)
+        waited += 100
+        if built.tick(100).send_chunks:
+            return waited
+
+
+def test_leader_waits_longer_with_each_refusal_of_a_snapshot() -> None:
+    """As long as the disk is full the follower takes as much of the store as there is room for, in vain."""
+    built = leader_of_a_straggler()
+    waits = []
+    for _ in range(6):
+        built.receive(3, reply(700))
+        built.receive(3, reply(0), reply(0))
+        waits.append(waited_ms(built))
+    assert waits == [1000, 2000, 4000, 8000, 16_000, 16_000]
+    built.receive(3, reply(700))
+    assert waited_ms(built) == 1000, "a chunk that is not answered is another matter"
+
+
+def test_refused_snapshot_keeps_no_entries_in_the_log() -> None:
+    """The next one is newer."""
+    built = leader_of_a_straggler(14)
+    built.receive(3, reply(700, index=12))
+    built.step(Checkpointed(14))
+    assert built.state.log.snapshot_index == 12
+    built.receive(3, reply(0, index=12))
+    built.step(Checkpointed(14))
+    assert built.state.log.snapshot_index == 14
+
+
+def test_refusals_are_forgotten_with_the_snapshot() -> None:
+    built = leader_of_a_straggler()
+    for _ in range(3):
+        built.receive(3, reply(0))
+        waited_ms(built)
+    built.receive(3, reply(index=8, installed=True))
+    built.receive(3, reply(700), reply(0))
+    assert waited_ms(built) == 1000
+
+
+def test_refused_snapshot_is_offered_at_once_on_a_new_connection() -> None:
+    """The process was started again, perhaps with a larger disk."""
+    built = leader_of_a_straggler()
+    built.receive(3, reply(0))
+    waited_ms(built)
+    built.receive(3, reply(0))
+    assert built.step(LinkOpened(3)).send_chunks == [SendChunk(3, 3, 0, 0)]
 
 
 def test_leader_repeats_a_chunk_that_was_not_answered_for_an_election_timeout() -> None:

@@ -45,8 +45,7 @@ def receive(state: State, sender: NodeId, rpc: InstallSnapshot, out: Effects) ->
             rpc.membership,
         )
         state.incoming = incoming
-        if not state.is_refusing:
-            notice(state, out, "receiving snapshot", last_included_index=rpc.last_included_index)
+        notice(state, out, "receiving snapshot", last_included_index=rpc.last_included_index)
     assert incoming is not None
     # F2.IS.3: write data into snapshot file at given offset
     if rpc.offset == incoming.next_offset:
@@ -113,17 +112,13 @@ def install(state: State, last_included_index: Index, out: Effects) -> None:
 
 
 def reject(state: State, last_included_index: Index, reason: str, out: Effects) -> None:
-    """The shell could not install it: ask for it again from the beginning.
-
-    The leader sends it once in an election timeout, as long as a disk is full: the first refusal is told, and the end.
-    """
+    """The shell could not install it: ask for it again from the beginning."""
     incoming = state.incoming
     if incoming is not None and incoming.last_included_index == last_included_index:
         state.incoming = None
-        if not state.is_refusing:
-            index = last_included_index
-            notice(state, out, "snapshot rejected", last_included_index=index, reason=reason)
-        state.refused_index = last_included_index
+        notice(
+            state, out, "snapshot rejected", last_included_index=last_included_index, reason=reason
+        )
         _reply(state, incoming.leader_id, last_included_index, 0)
 
 
@@ -156,18 +151,25 @@ def on_reply(state: State, sender: NodeId, reply: InstallSnapshotReply, out: Eff
         progress.become_probe(progress.match_index + 1)
         return
     asked = (reply.last_included_index, reply.next_offset)
-    if asked != (progress.snapshot_index, progress.snapshot_offset):
+    if not reply.next_offset:
+        _on_refused(sender, progress, out)
+    elif asked != (progress.snapshot_index, progress.snapshot_offset):
         progress.snapshot_index, progress.snapshot_offset = asked
-        if (
-            reply.next_offset
-        ):  # who could not take it would refuse it again at once: it goes anew with the timer
-            send_chunk(state, sender, progress, out)
+        send_chunk(state, sender, progress, out)
+
+
+def _on_refused(peer: NodeId, progress: Progress, out: Effects) -> None:
+    """The follower begins again, or could not take it: then it would refuse it again at once, so it goes anew with the timer."""
+    if not progress.is_refusing:
+        progress.on_refused()
+        out.close_snapshots.append(peer)
 
 
 def send_chunk(state: State, peer: NodeId, progress: Progress, out: Effects) -> None:
     """Send the bytes that this follower asked for last (again)."""
     # P7.3: the leader always sends chunks in order; each goes until the follower asks for the next
     progress.snapshot_silent_ms = 0
+    progress.is_refusing = False
     out.send_chunks.append(
         SendChunk(peer, state.current_term, progress.snapshot_index, progress.snapshot_offset)
     )
@@ -176,9 +178,9 @@ def send_chunk(state: State, peer: NodeId, progress: Progress, out: Effects) -> 
 def tick(state: State, peer: NodeId, progress: Progress, elapsed_ms: int, out: Effects) -> None:
     """Send a chunk again that was not answered for an election timeout; to who is silent, when it is heard again.
 
-    Until then its stream is closed: an open one keeps the state machine from reusing its space.
+    Until then its stream is closed: an open one keeps the state machine from reusing its space. So is that of who refused.
     """
-    timeout_ms = state.config.election_timeout_ms
+    timeout_ms = progress.snapshot_timeout_ms(state.config)
     was_due = progress.snapshot_silent_ms >= timeout_ms
     progress.snapshot_silent_ms += elapsed_ms
     if progress.snapshot_silent_ms < timeout_ms:

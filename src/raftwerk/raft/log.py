@@ -4,9 +4,14 @@ Invariants: entry k of the list has index snapshot_index + 1 + k; terms never fa
 snapshot_index is known, so that the consistency check of AppendEntries works at the very edge.
 """
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
+from typing import Final
 
 from raftwerk.raft.types import Entry, Index, Term
+
+_term: Final = attrgetter("term")
 
 
 class Log:
@@ -104,14 +109,9 @@ class Log:
 
     def first_index_of_term_at(self, index: Index) -> Index:
         """The first index whose term is that of `index` (not before the snapshot's edge)."""
-        term = self.term_at(index)
-        while index > self.snapshot_index + 1 and self.term_at(index - 1) == term:
-            index -= 1
-        return index
+        place = bisect_left(self._entries, self.term_at(index), key=_term)
+        return min(index, self.snapshot_index + 1 + place)
 
     def last_index_of_term(self, term: Term, limit: Index) -> Index:
         """The last index <= limit whose term is <= `term`; the snapshot's edge if there is none."""
-        index = min(limit, self.last_index)
-        while index > self.snapshot_index and self.term_at(index) > term:
-            index -= 1
-        return index
+        return min(limit, self.snapshot_index + bisect_right(self._entries, term, key=_term))

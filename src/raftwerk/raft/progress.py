@@ -12,6 +12,9 @@ from enum import Enum
 from raftwerk.raft.config import Config
 from raftwerk.raft.types import Index
 
+DOUBLINGS_MAX = 4
+"""Of the pause after a refused snapshot: a member whose disk is full takes all that there is room for each time, in vain."""
+
 
 class Mode(Enum):
     PROBE = "probe"
@@ -47,10 +50,19 @@ class Progress:
     """SNAPSHOT only: the byte asked for last."""
     snapshot_silent_ms: int = 0
     """SNAPSHOT only: since that byte was sent. At an election timeout it goes again, or waits for a sign of life."""
+    refusals: int = 0
+    """SNAPSHOT only: how often it wanted the snapshot from its beginning, or could not take it."""
+    is_refusing: bool = False
+    """SNAPSHOT only: it did, and nothing was sent since."""
 
     def is_heard(self, config: Config) -> bool:
         """Whether it said anything within an election timeout."""
         return self.silent_ms < config.election_timeout_ms
+
+    def snapshot_timeout_ms(self, config: Config) -> int:
+        """How long a chunk waits for its answer; after refusals the whole snapshot for its turn, longer with each."""
+        pauses = 2 ** min(self.refusals - 1, DOUBLINGS_MAX) if self.is_refusing else 1
+        return pauses * config.election_timeout_ms
 
     def can_send(self, config: Config) -> bool:
         """Whether a message with entries may go out now."""
@@ -82,6 +94,14 @@ class Progress:
         self.next_index = max(self.next_index, self.match_index + 1)
         return is_news
 
+    def on_refused(self) -> None:
+        """A snapshot: the next one begins anew, and nothing is kept for this one."""
+        self.refusals += 1
+        self.is_refusing = True
+        self.snapshot_index = 0
+        self.snapshot_offset = 0
+        self.snapshot_silent_ms = 0
+
     def become_probe(self, next_index: Index) -> None:
         """Forget the pipeline: what follows the match is not known."""
         self._enter(Mode.PROBE)
@@ -102,3 +122,5 @@ class Progress:
         self.snapshot_index = 0
         self.snapshot_offset = 0
         self.snapshot_silent_ms = 0
+        self.refusals = 0
+        self.is_refusing = False

@@ -117,8 +117,6 @@ class State:
     checkpoint_index: Index = 0
     """The state machine's state up to here is durable."""
     incoming: Incoming | None = None
-    refused_index: Index = 0
-    """The last snapshot that could not be installed: until the node has got as far, the operator is not told of others."""
     has_room: bool = True
     """On this node's disk, for new commands."""
 
@@ -130,11 +128,6 @@ class State:
     @property
     def durable_index(self) -> Index:
         return self.stable.durable_index
-
-    @property
-    def is_refusing(self) -> bool:
-        """Whether the last snapshot could not be installed, and the node has not got as far in any other way."""
-        return self.refused_index > self.commit_index
 
     @property
     def is_installing(self) -> bool:
