@@ -109,7 +109,8 @@ def judge(
     if hello.cluster_id != cluster_id:
         return Refused(
             f"cluster ID mismatch: the peer belongs to cluster {hello.cluster_id:x}, this node to {cluster_id:x}; compare "
-            "--initial-cluster and --initial-cluster-token of both, and the snapshot that they were restored from, if they were"
+            "--initial-cluster and --initial-cluster-token of both, and the snapshot that they were restored from, if they were "
+            "(a member that starts with an empty folder is not of a restored cluster)"
         )
     if hello.receiver != node_id:
         return Refused(
