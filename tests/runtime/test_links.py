@@ -11,7 +11,6 @@ import pytest
 from raftwerk.errors import UsageError
 from raftwerk.raft.events import LinkClosed, LinkOpened, Received
 from raftwerk.raft.messages import ForwardCommands, InstallSnapshot, TimeoutNow
-from raftwerk.runtime import links as links_module
 from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.links import BUFFER_BYTES_MAX
 from raftwerk.wire.codec import encode
@@ -20,7 +19,6 @@ from tests.runtime.peers import (
     PEER,
     US,
     AddressesThatFail,
-    EndlessPauses,
     NoJitter,
     SilentPeer,
     free_address,
@@ -109,109 +107,6 @@ def test_own_stop_is_not_reported_as_the_peers_close() -> None:
                 links.connect()
                 await until(lambda: links.is_up(PEER))
             assert told.events == [LinkOpened(PEER)]
-
-    run(body)
-
-
-def test_pauses_between_attempts_grow_up_to_a_limit() -> None:
-    """Half of the pause is fixed, the rest is drawn from as much again: members do not dial in step."""
-
-    async def body() -> None:
-        random = NoJitter()
-        async with links_to([NOWHERE], random) as (links, _):
-            links.connect()
-            await until(lambda: len(random.ranges) >= 6)
-            assert random.ranges == [40, 80, 160, 320, 500, 500]
-
-    run(body)
-
-
-def test_pauses_are_short_again_after_a_connection() -> None:
-    async def body() -> None:
-        random = NoJitter()
-        peer = SilentPeer()
-        peer.address = free_address()
-        async with links_to([peer.address], random) as (links, told):
-            links.connect()
-            await until(lambda: len(random.ranges) == 3)
-            async with listening(peer):
-                await until(lambda: LinkOpened(PEER) in told.events)
-            await until(lambda: LinkClosed(PEER) in told.events)
-            await until(lambda: 20 in random.ranges)
-            assert random.ranges[:3] == [40, 80, 160]
-
-    run(body)
-
-
-def test_peer_that_dials_is_dialled_at_once() -> None:
-    """It was not there; a restarted cluster would wait for the pauses of those that came first."""
-
-    async def body() -> None:
-        here, there = free_address(), free_address()
-        random = EndlessPauses()
-        async with links_to([there], random) as (ours, _):
-            await ours.listen([here])
-            ours.connect()
-            await until(lambda: random.ranges)
-            async with links_to([here], node_id=PEER, peer=US) as (theirs, _):
-                await theirs.listen([there])
-                theirs.connect()
-                await until(lambda: ours.is_up(PEER))
-                assert len(random.ranges) == 1, "that pause has not ended by itself"
-
-    run(body)
-
-
-async def time_for_attempts() -> None:
-    """For twenty."""
-    for _ in range(20):
-        with pytest.raises(OSError, match="Connect"):
-            await asyncio.open_connection(NOWHERE.host, NOWHERE.port)
-
-
-def test_peer_that_dials_is_dialled_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If that fails too, the next pause is a whole one."""
-    monkeypatch.setattr(links_module, "RETRY_MS_MIN", 0)
-
-    async def body() -> None:
-        here = free_address()
-        random = EndlessPauses()
-        async with links_to([NOWHERE], random) as (ours, _):
-            await ours.listen([here])
-            ours.connect()
-            await until(lambda: random.ranges)
-            async with links_to([here], node_id=PEER, peer=US) as (theirs, _):
-                theirs.connect()
-                await until(lambda: len(random.ranges) == 2)
-            await time_for_attempts()
-            assert len(random.ranges) == 2
-
-    run(body)
-
-
-def test_connection_that_broke_is_dialled_after_its_pause_whoever_dials_meanwhile(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """Two members whose connections break at once would dial as fast as they can."""
-    monkeypatch.setattr(links_module, "RETRY_MS_MIN", 0)
-
-    async def body() -> None:
-        here = free_address()
-        random = EndlessPauses()
-        async with (
-            listening(SilentPeer()) as peer,
-            links_to([peer.address], random) as (ours, told),
-        ):
-            await ours.listen([here])
-            ours.connect()
-            await until(lambda: ours.is_up(PEER))
-            peer.end_connections()
-            await until(lambda: random.ranges)
-            async with links_to([here], node_id=PEER, peer=US) as (theirs, _):
-                theirs.connect()
-                await until(lambda: theirs.is_up(US))
-            await time_for_attempts()
-            assert told.events.count(LinkOpened(PEER)) == 1
 
     run(body)
 
