@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+from contextlib import suppress
 
 import pytest
 
@@ -161,5 +162,30 @@ def test_a_minority_answers_no_linearizable_read_and_every_serializable_one(
             with pytest.raises(CallFailed):
                 await client.get(b"key")
             assert await client.get(b"key", serializable=True) == b"value"
+
+    asyncio.run(scenario())
+
+
+def test_restarted_member_answers_nothing_older_than_before(start_cluster: StartCluster) -> None:
+    """Its log has what it had acknowledged; how much of that is committed it learns from a leader. Its checkpoint is older."""
+    cluster = start_cluster(3)
+    alone, *others = cluster.members
+
+    async def scenario() -> None:
+        async with Client([alone.client_url], timeout_s=3) as client:
+            for number in range(200):
+                await client.put(b"key", b"%d" % number)
+            assert await client.get(b"key", serializable=True) == b"199"
+            for member in cluster.members:
+                cluster.kill(member)
+            cluster.start(alone)
+            with pytest.raises(CallFailed):
+                await client.get(b"key", serializable=True)
+            cluster.start(others[0])
+            async with asyncio.timeout(30):
+                while True:
+                    with suppress(CallFailed):
+                        assert await client.get(b"key", serializable=True) == b"199"
+                        break
 
     asyncio.run(scenario())

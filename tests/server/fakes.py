@@ -116,7 +116,7 @@ class FakeNode:
         self.machine = KvMachine(store or MemoryStore())
         self.metrics = Metrics()
         self.lessor = Lessor(self.machine, self.propose, loop.time, grace_s=0)
-        self.has_leader = True
+        self.has_leader = self.has_caught_up = True
         self.is_disk_full = False
         self.current_term = TERM
         self.waiting_proposals = 0

@@ -62,6 +62,8 @@ class Node:
         self.machine: KvMachine = folder.machine
         self.metrics = Metrics()
         self._members = Members(settings, folder.node_id, folder.machine)
+        self.has_caught_up = False
+        """Since its start it has once held all that was committed: it has again what it had answered before that."""
         self.failed: asyncio.Future[Exception]
         """From `start` on: set when the node cannot go on, to the reason."""
         self._folder = folder
@@ -187,6 +189,7 @@ class Node:
         while True:
             failure = await self._asked(self.read)
             if failure is None:
+                self.has_caught_up = True
                 if self._members.is_published:
                     return
                 await self._asked(lambda done: self.propose(command, done))

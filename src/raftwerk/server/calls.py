@@ -125,8 +125,10 @@ class Waiting:
             self._node.read(self._in_time(call, partial(_read, call, answer)))
 
     def read_here(self, call: Call, answer: Callable[[], None]) -> None:
-        """The same without a barrier: this member's state will do."""
-        if self._guard.is_on:
+        """The same without a barrier: this member's state will do, when it is no older than what it had before its start."""
+        if not self._node.has_caught_up:
+            self.read(call, answer)
+        elif self._guard.is_on:
             self._guard.identify(call, partial(_read_here, call, answer))
         else:
             _read_here(call, answer)

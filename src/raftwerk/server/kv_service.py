@@ -1,7 +1,8 @@
 """etcdserverpb.KV: Range, Put, DeleteRange, Txn, Compact.
 
-Writes are proposed; linearizable reads wait for the barrier; serializable ones are answered at once. Every answer is
-given in a callback: no task, future or timer belongs to a request, but for a deadline that the client asked for.
+Writes are proposed; linearizable reads wait for the barrier; serializable ones are answered at once, by a member that has
+caught up since its start. Every answer is given in a callback: no task, future or timer belongs to a request, but for a
+deadline that the client asked for.
 """
 
 import asyncio

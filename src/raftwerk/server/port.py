@@ -48,6 +48,7 @@ class Node(Protocol):
     machine: KvMachine
     metrics: Metrics
     lessor: Lessor
+    has_caught_up: bool
 
     def propose(self, command: bytes, done: Callable[[object], None]) -> None:
         """`done` gets the kv.results value or a Failure, once, later."""
