@@ -23,3 +23,8 @@ def examples_in(name: str) -> list[bytes]:
 def python_in(name: str) -> list[str]:
     """The text of each block of Python."""
     return re.findall(r"^```python\n(.*?)^```$", text_of(name), re.MULTILINE | re.DOTALL)
+
+
+def shell_in(name: str) -> list[str]:
+    """The text of each block of commands."""
+    return re.findall(r"^```sh\n(.*?)^```$", text_of(name), re.MULTILINE | re.DOTALL)
