@@ -1,7 +1,6 @@
-"""Rows in LMDB: long keys stand in buckets, in the right order, and leave nothing behind."""
+"""Rows in LMDB: of short and of long keys, in the right order, none that is damaged."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_environment import DATA, open_environment
 from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows, Tables, open_tables
 from tests.fakes.damage import flip_bit_in
+from tests.storage.transactions import written
 
 EDGE = b"k" * SHORT_BYTES
 # Keys around the edge at which they become long, and around each other
@@ -23,28 +23,6 @@ LONG_KEYS = st.builds(
     st.binary(max_size=2),
 )
 STEPS = st.lists(st.tuples(LONG_KEYS, st.sampled_from([b"1", b"22", None])), max_size=30)
-
-
-@pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    environment = open_environment(tmp_path_factory.mktemp("lmdb"), is_draft=True)
-    yield environment
-    environment.close()
-
-
-@pytest.fixture(scope="module")
-def tables(environment: Any) -> Tables:
-    return open_tables(environment)
-
-
-@contextmanager
-def written(environment: Any, tables: Tables) -> Iterator[LmdbRows]:
-    """A transaction that is thrown away."""
-    transaction = environment.begin(write=True)
-    try:
-        yield LmdbRows(environment, tables, transaction)
-    finally:
-        transaction.abort()
 
 
 @given(
@@ -86,76 +64,6 @@ def test_rows_are_those_of_a_sorted_dictionary(
         assert list(rows.scan(Table.KEYS, start, stop, reverse=reverse)) == expected
 
 
-def test_bucket_goes_with_its_last_key(environment: Any, tables: Tables) -> None:
-    with written(environment, tables) as rows:
-        _, before = rows.size_bytes
-        rows.write(Table.KEYS, [(EDGE + b"1", b"x")])
-        rows.write(Table.KEYS, [(EDGE + b"2", b"y")])
-        assert rows.size_bytes[1] > before
-        rows.write(Table.KEYS, [(EDGE + b"1", None)])
-        rows.write(Table.KEYS, [(EDGE + b"2", None)])
-        assert rows.size_bytes[1] == before
-
-
-class Counting:
-    """A transaction; counts what is put and got."""
-
-    def __init__(self, transaction: Any) -> None:
-        self._transaction = transaction
-        self.puts = self.gets = 0
-
-    def put(self, *args: Any, **options: Any) -> None:
-        self.puts += 1
-        self._transaction.put(*args, **options)
-
-    def get(self, *args: Any, **options: Any) -> Any:
-        self.gets += 1
-        return self._transaction.get(*args, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._transaction, name)
-
-
-def test_bucket_is_written_once_for_all_its_keys_that_come_together(
-    environment: Any, tables: Tables
-) -> None:
-    """Each time, all of it is: thousands of them would hold up the loop for seconds."""
-    transaction = environment.begin(write=True)
-    counting = Counting(transaction)
-    keys = [EDGE + b"%04d" % number for number in range(300)]
-    LmdbRows(environment, tables, counting).write(Table.KEYS, [(key, b"v") for key in keys])
-    transaction.abort()
-    assert counting.puts == 1
-
-
-def test_bucket_is_read_once_for_gets_of_its_keys_one_after_the_other(
-    environment: Any, tables: Tables
-) -> None:
-    """With thousands of keys, each time takes milliseconds."""
-    with environment.begin(write=True) as transaction:
-        counting = Counting(transaction)
-        rows = LmdbRows(environment, tables, counting)
-        rows.write(Table.KEYS, [(EDGE + b"%04d" % number, b"%d" % number) for number in range(300)])
-        counting.gets = 0
-        found = [rows.get(Table.KEYS, EDGE + b"%04d" % number) for number in range(302)]
-        assert rows.get(Table.KEYS, EDGE[:-1] + b"jj") is None
-        assert rows.get(Table.REVISIONS, EDGE + b"0001") is None
-        assert rows.get(Table.KEYS, EDGE + b"0001") == b"1"
-        gets = counting.gets
-        transaction.abort()
-    assert found == [*(b"%d" % number for number in range(300)), None, None]
-    assert gets == 4, "one for each change of the bucket"
-
-
-def test_get_of_a_bucket_sees_what_was_written_since_the_last(
-    environment: Any, tables: Tables
-) -> None:
-    with written(environment, tables) as rows:
-        for value in (b"1", b"2", None, b"3"):
-            rows.write(Table.KEYS, [(EDGE + b"k", value)])
-            assert rows.get(Table.KEYS, EDGE + b"k") == value
-
-
 def test_empty_file_is_in_use_too(environment: Any, tables: Tables) -> None:
     """As etcd's: what is in use is never nothing."""
     with written(environment, tables) as rows:
@@ -169,7 +77,9 @@ def test_reader_sees_a_commit_only_after_renew(tmp_path: Path) -> None:
     rows = LmdbRows(environment, tables)
     with environment.begin(write=True) as transaction:
         both = [(b"k", b"v"), (EDGE + b"k", b"v")]
-        LmdbRows(environment, tables, transaction).write(Table.KEYS, both)
+        writer = LmdbRows(environment, tables, transaction)
+        writer.write(Table.KEYS, both)
+        writer.finish()
     assert [rows.get(Table.KEYS, key) for key, _ in both] == [None, None]
     rows.renew()
     assert [rows.get(Table.KEYS, key) for key, _ in both] == [b"v", b"v"]
@@ -192,6 +102,7 @@ class OnDisk:
         rows = LmdbRows(self._environment, tables, self.transaction)
         for key in (b"a", b"b", b"c", EDGE + b"1", EDGE + b"2"):
             rows.write(Table.KEYS, [(key, b"value of " + key[-1:])])
+        rows.finish()
         self.transaction.commit()
         self.transaction = self._environment.begin(write=True)
         self.rows = LmdbRows(self._environment, tables, self.transaction)

@@ -13,6 +13,8 @@ from raftwerk.durability import SnapshotWriter
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
+from raftwerk.storage.lmdb_environment import lengthen
+from raftwerk.storage.lmdb_rows import LmdbRows
 from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
 from raftwerk.storage.overlay import SLICE_ROWS
 from tests.fakes.damage import flip_bit_in
@@ -284,9 +286,16 @@ def test_file_that_ends_before_pages_that_hold_nothing_is_whole(
 ) -> None:
     """A transaction takes pages at the end and gives them back, as a bucket of long keys grows: LMDB does not write these."""
     keys = [b"k" * 500 + b"%0200d" % number for number in range(3 * SLICE_ROWS)]
-    for some in (keys[:20], keys[20:]):
-        setting.put(*some, value=b"v" * 45)
-        setting.checkpoint()
+    setting.put(*keys[:20], value=b"v" * 45)
+    setting.checkpoint()
+    environment = setting.store._environment
+    with environment.begin(write=True) as transaction:
+        rows = LmdbRows(environment, setting.store._tables, transaction)
+        for start in range(20, len(keys), SLICE_ROWS):
+            some = keys[start : start + SLICE_ROWS]
+            rows.write(Table.KEYS, [(key, b"v" * 45) for key in some])
+            rows.finish()
+    lengthen(environment, setting.folder / "data-000001")
     setting.close()
     file = setting.folder / "data-000001" / "data.mdb"
     end = file.read_bytes().rstrip(b"\0")

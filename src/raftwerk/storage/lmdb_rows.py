@@ -105,7 +105,9 @@ class LmdbRows:
         self._cursors: list[Any] = [None] * len(tables)
         """To look for one row at a time: by number of the table, made when they are needed."""
         self._last_bucket: tuple[Table, bytes, Bucket] | None = None
-        """What `get` decoded last: with 20,000 keys that takes milliseconds, and they are often asked for one after the other."""
+        """What was decoded last: with 20,000 keys that takes milliseconds, and they are often asked for one after the other."""
+        self._unfinished: tuple[Table, bytes, dict[bytes, bytes]] | None = None
+        """The bucket that was written to last: what is written next may belong to it too."""
 
     def _cursor(self, table: Table) -> Any:
         cursor = self._cursors[table]
@@ -117,21 +119,23 @@ class LmdbRows:
         """The value of a key."""
         if len(key) <= SHORT_BYTES:
             return self._stored(table, key) if key else None
-        bucket, rest = self._bucket(table, key)
+        bucket, rest = self._bucket(table, key[:SHORT_BYTES] + b"\0"), key[SHORT_BYTES:]
         place = bisect_left(bucket, (rest,))
         if place < len(bucket) and bucket[place][0] == rest:
             return bucket[place][1]
         return None
 
-    def _bucket(self, table: Table, key: bytes) -> tuple[Bucket, bytes]:
-        name, rest = key[:SHORT_BYTES] + b"\0", key[SHORT_BYTES:]
+    def _bucket(self, table: Table, name: bytes, data: bytes | None = None) -> Bucket:
+        """data: its row, of who has it already."""
+        self.finish()
         last = self._last_bucket
         if last is not None and last[0] == table and last[1] == name:
-            return last[2], rest
-        data = self._stored(table, name)
+            return last[2]
+        if data is None:
+            data = self._stored(table, name)
         bucket = _decode_bucket(data) if data is not None else []
         self._last_bucket = table, name, bucket
-        return bucket, rest
+        return bucket
 
     def _stored(self, table: Table, key: bytes) -> bytes | None:
         """The value of LMDB's row."""
@@ -150,17 +154,15 @@ class LmdbRows:
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """start <= key < stop, in order."""
+        self.finish()
         try:
             for key, value in self._scan_stored(table, start, stop, reverse=reverse):
                 if len(key) <= SHORT_BYTES:
                     if key >= start and (stop is None or key < stop):
                         yield key, value
                     continue
-                bucket = _decode_bucket(value)
-                for rest, item in reversed(bucket) if reverse else bucket:
-                    whole = key[:SHORT_BYTES] + rest
-                    if whole >= start and (stop is None or whole < stop):
-                        yield whole, item
+                bucket = self._bucket(table, key, value)
+                yield from _between(bucket, key[:SHORT_BYTES], start, stop, reverse=reverse)
         except DAMAGES as error:
             raise self._tables[table].damaged(f"LMDB says: {error}") from error
 
@@ -205,7 +207,10 @@ class LmdbRows:
                 yield key, value
 
     def write(self, table: Table, rows: Iterable[tuple[bytes, bytes | None]]) -> None:
-        """Set keys, or remove them (None): each once. In a write transaction. In order, buckets are written once."""
+        """Set keys, or remove them (None): each once. In a write transaction, which ends with `finish`.
+
+        In order, each bucket is written once, however many calls it takes.
+        """
         sealed = self._tables[table].sealed
         items: list[Item] = []
         long: list[tuple[bytes, bytes | None]] = []
@@ -219,21 +224,31 @@ class LmdbRows:
         if items:
             self._cursor(table).putmulti(items)
         for beginning, some in groupby(long, _beginning):
-            self._write_bucket(table, beginning + b"\0", some)
+            self._write_into_bucket(table, beginning + b"\0", some)
 
-    def _write_bucket(
+    def _write_into_bucket(
         self, table: Table, name: bytes, rows: Iterable[tuple[bytes, bytes | None]]
     ) -> None:
-        """Long keys of one bucket."""
-        self._last_bucket = None
-        stored = self._tables[table]
-        data = self._stored(table, name)
-        bucket = dict(_decode_bucket(data)) if data is not None else {}
+        last = self._unfinished
+        if last is None or last[0] != table or last[1] != name:
+            self.finish()
+            data = self._stored(table, name)
+            last = table, name, dict(_decode_bucket(data)) if data is not None else {}
+            self._unfinished = last
+        bucket = last[2]
         for key, value in rows:
             if value is None:
                 bucket.pop(key[SHORT_BYTES:], None)
             else:
                 bucket[key[SHORT_BYTES:]] = value
+
+    def finish(self) -> None:
+        """Give LMDB what it was not given yet."""
+        if self._unfinished is None:
+            return
+        table, name, bucket = self._unfinished
+        self._unfinished = self._last_bucket = None
+        stored = self._tables[table]
         if bucket:
             encoded = _encode_bucket(sorted(bucket.items()))
             self._transaction.put(name, stored.sealed(name, encoded), db=stored.handle)
@@ -273,6 +288,20 @@ class LmdbRows:
 
 def _beginning(row: tuple[bytes, bytes | None]) -> bytes:
     return row[0][:SHORT_BYTES]
+
+
+def _between(
+    bucket: Bucket, beginning: bytes, start: bytes, stop: bytes | None, *, reverse: bool
+) -> Iterator[Item]:
+    """The whole keys of a bucket with start <= key < stop, in order."""
+
+    def whole(item: Item) -> bytes:
+        return beginning + item[0]
+
+    end = len(bucket) if stop is None else bisect_left(bucket, stop, key=whole)
+    places = range(bisect_left(bucket, start, key=whole), end)
+    for place in reversed(places) if reverse else places:
+        yield whole(bucket[place]), bucket[place][1]
 
 
 def _check_place(stored: StoredTable, cursor: Any, key: bytes, *, is_empty: bool = False) -> None:

@@ -286,6 +286,8 @@ class LmdbCheckpoint:
             parts, is_last = next(self._slices)
             for table, rows in parts:
                 self._writer.write(table, rows)
+            if is_last:
+                self._writer.finish()
         except lmdb.Error as error:
             self.abort()
             raise translated(error, self._path) from error
@@ -332,6 +334,7 @@ class LmdbRestore:
                 writer = LmdbRows(self._environment, self._tables, transaction)
                 for table, group in groupby(rows, itemgetter(0)):
                     writer.write(Table(table), [(key, value) for _, key, value in group])
+                writer.finish()
         except lmdb.Error as error:
             raise translated(error, self._path) from error
 
