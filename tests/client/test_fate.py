@@ -1,5 +1,7 @@
 """What is told of a call that failed at several endpoints."""
 
+import pytest
+
 from raftwerk.api import status
 from raftwerk.client import CallFailed, OutcomeUnknown
 from raftwerk.client.fate import Fate, Kind
@@ -59,4 +61,17 @@ def test_a_write_that_was_turned_away_without_a_look_has_not_happened() -> None:
     fate.begin_attempt()
     fate.is_sent = True
     fate.meet(ONE, unavailable(NOT_LOOKED_AT))
+    assert type(fate.error()) is CallFailed
+
+
+@pytest.mark.parametrize(
+    "refusal", [status.PASSWORD_TOO_LONG, status.NO_PASSWORD_USER, status.TOO_MANY_REQUESTS]
+)
+def test_a_write_that_was_refused_with_a_code_that_says_nothing_has_not_happened(
+    refusal: status.Status,
+) -> None:
+    fate = Fate(Kind.WRITE, 9.0, 1.0, 0)
+    fate.begin_attempt()
+    fate.is_sent = True
+    fate.meet(ONE, Answer(status.UNKNOWN, refusal.text))
     assert type(fate.error()) is CallFailed

@@ -37,8 +37,12 @@ REFUSAL_CODES: Final = frozenset(
     )
 )
 """Codes with which a server turns a request down before it does anything. Any other says nothing about a write's fate."""
-_REFUSAL_TEXTS: Final = NOT_DONE | {status.TOO_MANY_REQUESTS.text}
-"""The last one comes as UNKNOWN from etcd."""
+_REFUSAL_TEXTS: Final = NOT_DONE | {
+    status.TOO_MANY_REQUESTS.text,
+    status.NO_PASSWORD_USER.text,
+    status.PASSWORD_TOO_LONG.text,
+}
+"""Those of etcd that come as UNKNOWN, too."""
 _RESULTS: Final = frozenset(
     (
         status.KEY_NOT_FOUND.text,
