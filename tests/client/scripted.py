@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from typing import Any, Final
 
 import grpc
+from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import rpc_pb2
 
 OK: Final = rpc_pb2.PutResponse().SerializeToString()
+SESSION: Final = Int64Value(value=7).SerializeToString()
+"""The answer to who opens one."""
 GREETING: Final = bytes.fromhex("000000040000000000")
 """A server's first word: settings, all as they are."""
 HANG: Final = "hang"

@@ -6,19 +6,16 @@ from collections.abc import Awaitable, Callable
 from typing import cast
 
 import pytest
-from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import rpc_pb2, status
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client, OutcomeUnknown
-from raftwerk.client.calls import OPEN_SESSION, WINDOW_FULL
-from raftwerk.client.numbers import WINDOW
+from raftwerk.client.calls import OPEN_SESSION
 from raftwerk.client.txn import get, put, version
 from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
-from tests.client.scripted import HANG, OK, Step, closed_endpoint, mute, scripted, severed
+from tests.client.scripted import HANG, OK, SESSION, Step, closed_endpoint, mute, scripted, severed
 
-SESSION = Int64Value(value=7).SerializeToString()
 PUT = "/etcdserverpb.KV/Put"
 
 WRITES: dict[str, Callable[[Client], Awaitable[object]]] = {
@@ -79,85 +76,6 @@ def test_writes_at_once_through_losses_are_each_done_once(member: Member) -> Non
             keys = [b"many/%d" % number for number in range(100)]
             await asyncio.gather(*(client.put(key, b"") for key in keys))
             assert [kv.version async for kv in client.scan(b"many/", prefix=True)] == [1] * 100
-
-    asyncio.run(main())
-
-
-async def outcome(*steps: Step) -> tuple[list[str], BaseException | None]:
-    """Of a put to a server that opens a session and goes on so."""
-    async with scripted(SESSION, *steps) as server:
-        client = Client([server.endpoint], timeout_s=5)
-        error: BaseException | None = None
-        try:
-            await client.put(b"key", b"value")
-        except (CallFailed, OutcomeUnknown) as caught:
-            error = caught
-        client.close()
-        return server.paths, error
-
-
-def test_a_session_is_opened_once_for_all_writes() -> None:
-    async def main() -> None:
-        async with scripted(SESSION, OK) as server:
-            client = Client([server.endpoint])
-            await asyncio.gather(*(client.put(b"key", b"value") for _ in range(3)))
-            client.close()
-            assert server.paths == [OPEN_SESSION, PUT, PUT, PUT]
-
-    asyncio.run(main())
-
-
-def test_no_session_is_opened_for_reads() -> None:
-    async def main() -> None:
-        async with (
-            scripted(rpc_pb2.RangeResponse().SerializeToString()) as server,
-            Client([server.endpoint]) as client,
-        ):
-            await client.get(b"key")
-            assert server.paths == ["/etcdserverpb.KV/Range"]
-
-    asyncio.run(main())
-
-
-def test_an_expired_session_is_replaced_before_anything_was_sent() -> None:
-    paths, error = asyncio.run(outcome(status.SESSION_EXPIRED, SESSION, OK))
-    assert error is None
-    assert paths == [OPEN_SESSION, PUT, OPEN_SESSION, PUT]
-
-
-def test_an_expired_session_leaves_an_earlier_attempt_unknown() -> None:
-    _, error = asyncio.run(outcome(status.TIMED_OUT, status.SESSION_EXPIRED, SESSION, OK))
-    assert isinstance(error, OutcomeUnknown)
-
-
-@pytest.mark.parametrize(
-    "refusal",
-    [status.NO_SPACE, status.TOO_MANY_REQUESTS, status.UNIMPLEMENTED, status.OUTSIDE_WINDOW],
-)
-def test_a_refusal_of_the_second_attempt_says_nothing_about_the_first(
-    refusal: status.Status | int,
-) -> None:
-    step = refusal if isinstance(refusal, status.Status) else status.Status(refusal, "unknown")
-    _, error = asyncio.run(outcome(status.TIMED_OUT, step))
-    assert isinstance(error, OutcomeUnknown)
-
-
-@pytest.mark.parametrize("refusal", [status.LEASE_NOT_FOUND, status.KEY_NOT_FOUND])
-def test_a_refusal_that_the_session_has_kept_is_the_result(refusal: status.Status) -> None:
-    _, error = asyncio.run(outcome(status.TIMED_OUT, refusal))
-    assert isinstance(error, CallFailed)
-
-
-def test_a_result_that_was_not_kept_is_unknown() -> None:
-    _, error = asyncio.run(outcome(status.TIMED_OUT, status.RESULT_NOT_KEPT))
-    assert isinstance(error, OutcomeUnknown)
-
-
-def test_a_session_that_cannot_be_opened_means_that_nothing_happened() -> None:
-    async def main() -> None:
-        async with scripted(status.NO_SPACE) as server, Client([server.endpoint]) as client:
-            with pytest.raises(CallFailed):
-                await client.put(b"key", b"value")
 
     asyncio.run(main())
 
@@ -343,23 +261,3 @@ def test_one_text_is_no_list_of_endpoints() -> None:
         UsageError, match=r"a list of endpoints is needed, such as \['127.0.0.1:2379'\]"
     ):
         Client("127.0.0.1:2379")
-
-
-def test_write_that_finds_no_room_in_its_session_in_time_has_not_happened(member: Member) -> None:
-    """At etcd, which knows no sessions, there is room for any number."""
-
-    async def main() -> None:
-        async with Client([member.client_url], timeout_s=0.5) as client:
-            await client.put(b"first", b"")
-            session = client.calls.session
-            assert session is not None
-            tickets = [session.draw() for _ in range(WINDOW)]
-            if client.has_exactly_once:
-                with pytest.raises(CallFailed, match=f"^{WINDOW_FULL}$"):
-                    await client.put(b"roomless", b"")
-            for ticket in filter(None, tickets):
-                ticket.release()
-            assert await client.get(b"roomless") is None
-            await client.put(b"room", b"")
-
-    asyncio.run(main())

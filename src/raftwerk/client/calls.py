@@ -255,6 +255,7 @@ class Calls:
         fate.refreshes += 1
         if fate.is_in_doubt or fate.refreshes > REFRESHES_MAX:
             return False
+        fate.is_sent = False  # whatever becomes of the next session
         fate.ticket.release()
         fate.ticket = None
         fate.ticket = await self._ticket(self.session, fate)
