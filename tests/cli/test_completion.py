@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from raftwerk import __version__
 from raftwerk.cli.flags import FLAGS
 from raftwerk.cli.main import app
 from tests.cli.commands import at_terminal
@@ -55,6 +56,15 @@ def test_every_flag_of_serve() -> None:
 def test_value_of_a_fixed_choice(line: str, values: list[str]) -> None:
     """Where there is none, the shell completes names of files."""
     assert completed(line) == values
+
+
+@pytest.mark.parametrize("others", [{}, {"COMP_CWORD": ""}])
+def test_words_in_the_environment_that_are_not_of_bash_are_no_question(
+    others: dict[str, str],
+) -> None:
+    environment = {"COMP_WORDS": "x", "COMP_CWORD": None} | others
+    answer = CliRunner().invoke(app, ["--version"], prog_name="raftwerk", env=environment)
+    assert (answer.exit_code, answer.stdout) == (0, f"raftwerk {__version__}\n")
 
 
 def test_value_behind_the_sign_in_bash_itself(tmp_path: Path) -> None:

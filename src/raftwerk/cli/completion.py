@@ -24,8 +24,11 @@ def one_of(names: Iterable[str]) -> Callable[[str], list[str]]:
 
 def part_values(environment: MutableMapping[str, str]) -> None:
     """Of options in the words that bash wants to have completed: --flag=va is three of them there, and becomes --flag va."""
-    words = environment["COMP_WORDS"].split("\n")
-    at = int(environment["COMP_CWORD"])
+    words = environment.get("COMP_WORDS", "").split("\n")
+    position = environment.get("COMP_CWORD", "")
+    if not position.isdecimal():
+        return  # bash asks for nothing
+    at = int(position)
     signs = [
         number
         for number, (before, word) in enumerate(pairwise(words), 1)

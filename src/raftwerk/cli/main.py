@@ -86,8 +86,7 @@ class OnDemand(TyperGroup):
 
     def main(self, *arguments: Any, **more: Any) -> Any:
         """What was typed, or what the shell asks about what is being typed."""
-        if "COMP_WORDS" in os.environ:
-            part_values(os.environ)
+        part_values(os.environ)
         return super().main(*arguments, **more)
 
     def invoke(self, ctx: Any) -> Any:
