@@ -14,6 +14,7 @@ from raftwerk.client import CallFailed, Client, LeaseLost, OutcomeUnknown
 from raftwerk.client import lease as leases
 from raftwerk.client.calls import Calls, OpenStream
 from raftwerk.client.lease import Lease
+from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
 from tests.client.scripted import HANG, closed_endpoint, scripted
 from tests.conftest import StartCluster
@@ -83,6 +84,13 @@ def test_a_lease_that_was_there_before_is_kept_and_stays(member: Member) -> None
                 pass
 
     run(member, main)
+
+
+def test_id_of_no_lease_is_refused_before_anything_is_asked() -> None:
+    client = Client([closed_endpoint()])
+    with pytest.raises(UsageError, match="no lease has the id 0"):
+        client.keep_alive(0)
+    client.close()
 
 
 def test_a_lease_whose_server_is_silent_is_lost(member: Member) -> None:

@@ -214,7 +214,10 @@ class Client:
         return await leases.grant(self.calls, ttl_s)
 
     def keep_alive(self, lease_id: int) -> Lease:
-        """A lease that is there already, kept alive inside the block of what is returned. LeaseLost is raised if it is not."""
+        """A lease that is there already, kept alive inside the block of what is returned. LeaseLost is raised if it is not.
+
+        Raises UsageError for the id 0, which no lease has.
+        """
         return Lease(self.calls, 0, lease_id).expected()
 
     async def lease_keep_alive_once(self, lease_id: int) -> int:

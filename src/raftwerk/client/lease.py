@@ -18,7 +18,7 @@ from raftwerk.client.block import Block
 from raftwerk.client.calls import RETRY_S, Calls, OpenStream
 from raftwerk.client.errors import CallError, CallFailed, LeaseLost
 from raftwerk.client.fate import Kind
-from raftwerk.errors import RaftwerkError
+from raftwerk.errors import RaftwerkError, UsageError
 from raftwerk.http2.client import Answer
 
 GRANT: Final = "/etcdserverpb.Lease/LeaseGrant"
@@ -29,6 +29,7 @@ LEASES: Final = "/etcdserverpb.Lease/LeaseLeases"
 RENEWALS: Final = 3
 """In the time of a lease."""
 REVOKE_S: Final = 2.0
+NO_ID: Final = "no lease has the id 0, which stands for none: take the id that it was granted with"
 
 _random: Final = SystemRandom()
 
@@ -97,7 +98,9 @@ class Lease(Block):
     )
 
     def __init__(self, calls: Calls, ttl_s: int, lease_id: int | None = None) -> None:
-        """lease_id: of one that was there before; None: one that is granted for `ttl_s`."""
+        """lease_id: of one that was there before; None: one that is granted for `ttl_s`. Raises UsageError for 0."""
+        if lease_id == 0:
+            raise UsageError(NO_ID)
         self._calls = calls
         self._is_own = lease_id is None
         self._task: asyncio.Task[None] | None = None
