@@ -6,7 +6,7 @@ import pytest
 
 from raftwerk.api import status
 from raftwerk.client import CallFailed, Client
-from raftwerk.client.channel import Channel
+from raftwerk.client.channel import Channel, NotTaken
 from raftwerk.client.connection import LIMITS
 from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.http2.errors import ErrorCode
@@ -98,6 +98,28 @@ def test_server_that_thinks_for_long_is_left_to_it() -> None:
 def test_answer_of_more_than_a_few_messages_is_not_refused() -> None:
     """The largest message that the client takes fits what may be unfinished."""
     assert LIMITS.unfinished_bytes_max > LIMITS.message_bytes_max
+
+
+def test_calls_wait_however_much_does_already_for_a_server_that_takes_nothing_in() -> None:
+    """It is the program's own: it breaks no protocol, and ends no other calls."""
+
+    async def main() -> None:
+        async with asyncio.timeout(30), mute() as endpoint:
+            channel = Channel(parse_endpoint(endpoint))
+            await channel.connect()
+            protocol = channel._connections.current
+            assert protocol is not None
+            protocol.engine._sender.queued_bytes += 2**40  # of many other calls
+            first = asyncio.create_task(channel.call(PUT, bytes(100_000)))
+            await asyncio.sleep(0)  # it calls
+            until_s = asyncio.get_running_loop().time() + 0.05
+            with pytest.raises(NotTaken):
+                await channel.call(PUT, bytes(100_000), until_s=until_s)
+            assert not first.done()
+            channel.close()
+            assert (await first).text == f"{endpoint} is gone: connection lost"
+
+    asyncio.run(main())
 
 
 def test_close_ends_a_call_that_waits_for_a_server_that_does_not_read() -> None:

@@ -6,6 +6,7 @@ a certificate that it refuses, shows before anything is sent.
 
 import asyncio
 import ssl
+import sys
 from typing import Final, Protocol, cast
 
 from raftwerk.http2.client import ClientConnection
@@ -16,7 +17,10 @@ CONNECT_TIMEOUT_S = 2.0
 KEEPALIVE_S: Final = 5.0
 """A connection with open calls that was silent for so long is asked whether it lives, and closed after as much silence again.
 (etcd closes connections that ask more often than every five seconds; an answer keeps the next question away for two periods.)"""
-LIMITS = Limits(message_bytes_max=2**31 - 1, unfinished_bytes_max=2**33)
+LIMITS = Limits(
+    message_bytes_max=2**31 - 1, unfinished_bytes_max=2**33, buffered_bytes_max=sys.maxsize
+)
+"""What waits to be read by the server is what the program itself has asked for: each call waits as long as its time lasts."""
 SILENCE: Final = "no answer"
 _NO_TLS: Final = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"))
 """What OpenSSL says of an answer that is no TLS: older and newer ones."""
