@@ -4,7 +4,7 @@ import pytest
 
 from raftwerk.api import status
 from raftwerk.client import CallFailed, OutcomeUnknown
-from raftwerk.client.fate import Fate, Kind
+from raftwerk.client.fate import SPARE_S, Fate, Kind
 from raftwerk.http2.client import NOT_LOOKED_AT, Answer
 from raftwerk.runtime.addresses import Address
 
@@ -53,6 +53,23 @@ def test_a_write_in_doubt_names_every_endpoint_too() -> None:
     error = fate.error()
     assert isinstance(error, OutcomeUnknown)
     assert error.text == "one:1 cannot be reached: no answer; other:2: connection lost"
+
+
+@pytest.mark.parametrize(
+    ("kind", "others", "until_s"),
+    [
+        (Kind.READ, 0, 9.0),
+        (Kind.WRITE, 0, 9.0 - SPARE_S),
+        (Kind.REPEATABLE, 0, 9.0 - SPARE_S),
+        (Kind.WRITE, 1, 9.0 - SPARE_S),
+    ],
+)
+def test_a_write_waits_for_a_connection_only_as_long_as_it_would_be_sent(
+    kind: Kind, others: int, until_s: float
+) -> None:
+    fate = Fate(kind, 9.0, 1.0, others)
+    assert fate.dial_until_s(8.5) == until_s
+    assert fate.dial_until_s(7.0) == (8.0 if others else until_s)
 
 
 def test_a_write_that_was_turned_away_without_a_look_has_not_happened() -> None:
