@@ -47,16 +47,12 @@ class Numbers:
         """For room in the window, in the order in which they came; there is none, then."""
 
     @property
-    def _has_room(self) -> bool:
+    def is_free(self) -> bool:
+        """Whether a number is to be had at once: there is room in the window, so that nobody waits for it."""
         return self._next - self.first < WINDOW
 
-    @property
-    def is_free(self) -> bool:
-        """Whether a number is to be had at once: nobody waits for one."""
-        return self._has_room and not self._waiters
-
     async def wait(self) -> Ticket:
-        """The next number, when it is our turn."""
+        """The next number, when it is our turn. There must be none at once."""
         waiter: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         try:
@@ -68,7 +64,7 @@ class Numbers:
 
     def draw(self) -> Ticket:
         """The next number. There must be room."""
-        assert self._has_room, "look at is_free first"
+        assert self.is_free, "look at is_free first"
         number = self._next
         self._next += 1
         self._open.add(number)
@@ -78,7 +74,7 @@ class Numbers:
         self._open.discard(number)
         while self.first < self._next and self.first not in self._open:
             self.first += 1
-        while self._waiters and self._has_room:
+        while self._waiters and self.is_free:
             waiter = self._waiters.popleft()
             if not waiter.done():
                 waiter.set_result(self.draw())  # or another one would have it before
