@@ -58,6 +58,32 @@ def test_value_of_a_fixed_choice(line: str, values: list[str]) -> None:
     assert completed(line) == values
 
 
+@pytest.mark.parametrize(
+    ("line", "values"),
+    [
+        ("raftwerk get key --sort-by=ver", ["--sort-by=version"]),
+        ("raftwerk get key --sort-by ver", ["version"]),
+        ("raftwerk get key --sort-b", ["--sort-by"]),
+        (
+            "raftwerk serve --name=a --auto-compaction-mode=",
+            ["--auto-compaction-mode=periodic", "--auto-compaction-mode=revision"],
+        ),
+    ],
+)
+@pytest.mark.parametrize("shell", ["zsh", "fish"])
+def test_value_behind_the_sign_in_shells_that_take_it_for_one_word_with_the_flag(
+    shell: str, line: str, values: list[str]
+) -> None:
+    asked = {"_RAFTWERK_COMPLETE": f"complete_{shell}", "_TYPER_COMPLETE_ARGS": line}
+    asked["_TYPER_COMPLETE_FISH_ACTION"] = "get-args"
+    told = CliRunner().invoke(app, [], prog_name="raftwerk", env=asked).stdout
+    if shell == "zsh":
+        found = [value for value, _ in re.findall('"([^"]*)"(:"[^"]*")?', told)]
+    else:
+        found = [one.split("\t")[0] for one in told.splitlines()]
+    assert found == values
+
+
 @pytest.mark.parametrize("others", [{}, {"COMP_CWORD": ""}])
 def test_words_in_the_environment_that_are_not_of_bash_are_no_question(
     others: dict[str, str],

@@ -43,6 +43,23 @@ def part_values(environment: MutableMapping[str, str]) -> None:
     environment["COMP_CWORD"] = str(at - sum(number < at for number in signs))
 
 
+def keep_flags() -> None:
+    """Before values in the words that zsh and fish want to have completed: --flag=va is one word there, and is replaced whole."""
+    from typer._completion_classes import FishComplete, ZshComplete  # typer's own: not for commands
+
+    for shell in (FishComplete, ZshComplete):
+        shell.get_completions = _whole_words  # type: ignore[method-assign]
+
+
+def _whole_words(self: Any, args: list[str], incomplete: str) -> Any:
+    found = super(type(self), self).get_completions(args, incomplete)
+    flag, sign, _ = incomplete.partition("=")
+    if sign and flag.startswith("-"):
+        for one in found:
+            one.value = flag + sign + one.value
+    return found
+
+
 class ServeCommand(TyperCommand):
     """`raftwerk serve` as shells see it. What it is given, cli/flags.py takes apart, as etcd does."""
 

@@ -13,7 +13,7 @@ from typer.core import TyperGroup
 from typer.main import get_command, get_group
 
 from raftwerk import __version__
-from raftwerk.cli.completion import ServeCommand, part_values
+from raftwerk.cli.completion import ServeCommand, keep_flags, part_values
 from raftwerk.cli.habits import hints
 from raftwerk.cli.streams import NOBODY_READS, UNPRINTED
 
@@ -87,6 +87,8 @@ class OnDemand(TyperGroup):
     def main(self, *arguments: Any, **more: Any) -> Any:
         """What was typed, or what the shell asks about what is being typed."""
         part_values(os.environ)
+        if "_RAFTWERK_COMPLETE" in os.environ:
+            keep_flags()
         return super().main(*arguments, **more)
 
     def invoke(self, ctx: Any) -> Any:
