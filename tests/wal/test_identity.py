@@ -1,5 +1,6 @@
 """The data folder: whose it is, and that one process uses it."""
 
+import fcntl
 import json
 import os
 from pathlib import Path
@@ -10,6 +11,7 @@ from raftwerk.errors import CorruptData, DataDirError
 from raftwerk.wal.identity import (
     IDENTITY,
     LOCK,
+    LOCK_TRIES,
     Identity,
     check_free,
     claim,
@@ -170,6 +172,25 @@ def test_holder_of_a_folder_is_a_process_that_lives(tmp_path: Path) -> None:
     assert holder(tmp_path) == str(os.getpid())
     os.close(fd)
     assert holder(tmp_path) == ""
+
+
+def test_nobody_is_refused_because_somebody_looks(tmp_path: Path) -> None:
+    os.close(lock(tmp_path))
+    looking = os.open(tmp_path / LOCK, os.O_RDONLY)
+    fcntl.flock(looking, fcntl.LOCK_SH)
+    fd = lock(tmp_path, lambda _: os.close(looking))
+    assert holder(tmp_path) == str(os.getpid())
+    os.close(fd)
+
+
+def test_folder_that_stays_in_use_is_refused_soon(tmp_path: Path) -> None:
+    fd = lock(tmp_path)
+    pauses: list[float] = []
+    with pytest.raises(DataDirError, match="in use by another process"):
+        lock(tmp_path, pauses.append)
+    assert len(pauses) == LOCK_TRIES - 1
+    assert sum(pauses) == pytest.approx(0.1)
+    os.close(fd)
 
 
 def test_lock_is_free_when_its_owner_is_gone(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def open_data_dir(settings: Settings) -> DataDir:
 
 
 def check_data_dir(settings: Settings) -> None:
-    """A look, which changes nothing in a folder, and disturbs nobody who uses it.
+    """A look, which changes nothing in a folder, and disturbs nobody who uses it, or begins to.
 
     Raises DataDirError, and CorruptData, where `open_data_dir` would, as far as that shows: in use, another's, not to be written.
     """

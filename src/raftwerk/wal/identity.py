@@ -9,6 +9,8 @@ import errno
 import fcntl
 import json
 import os
+import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from random import SystemRandom
@@ -23,6 +25,9 @@ OWNER: Final = "OWNER"
 """In the store: whose it is, for it has no other sign of that."""
 LOCK: Final = "LOCK"
 FORMAT: Final = 1
+LOCK_TRIES: Final = 21
+LOCK_PAUSE_S: Final = 0.005
+"""Between them: who only looks at a folder (`holder`) has it for microseconds."""
 
 _IN_USE: Final = (
     "{} is in use by another process (pid {}). Stop it first, or choose another --data-dir."
@@ -180,29 +185,32 @@ def _owner(identity: Identity) -> str:
     return f"member {identity.node_id:x} of cluster {identity.cluster_id:x}"
 
 
-def lock(folder: Path) -> int:
+def lock(folder: Path, pause: Callable[[float], None] = time.sleep) -> int:
     """Take the folder for this process. Returns the file descriptor that holds it: closing it gives it back.
 
-    Raises DataDirError if a live process has it, or if the folder cannot be written.
+    Raises DataDirError if a live process has it, and keeps it for 0.1 s, or if the folder cannot be written.
+    pause: is called between two tries, with seconds.
     """
     try:
         make_directory(folder)
         fd = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise DataDirError(_UNWRITABLE.format(folder, error.strerror)) from error
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        owner = _written(fd)
-        os.close(fd)
-        raise DataDirError(_IN_USE.format(folder, owner)) from error
+    tries = 1
+    while not _flock(fd, fcntl.LOCK_EX):
+        if tries == LOCK_TRIES:
+            owner = _written(fd)
+            os.close(fd)
+            raise DataDirError(_IN_USE.format(folder, owner))
+        pause(LOCK_PAUSE_S)
+        tries += 1
     with contextlib.suppress(OSError):  # a full disk: it is only for the text above
         os.pwrite(fd, f"{os.getpid():<31}\n".encode(), 0)
     return fd
 
 
 def check_free(folder: Path) -> None:
-    """Raises DataDirError where `lock` would, as far as a look can tell: nothing is made, and nothing held."""
+    """Raises DataDirError where `lock` would, as far as a look can tell: nothing is made, and a `lock` meanwhile succeeds."""
     owner = holder(folder)
     if owner:
         raise DataDirError(_IN_USE.format(folder, owner))
@@ -214,18 +222,27 @@ def check_free(folder: Path) -> None:
 
 
 def holder(folder: Path) -> str:
-    """The pid of the live process that has the folder; "" if none has it."""
+    """The pid of the live process that has the folder; "" if none has it.
+
+    A free folder is held for the look, shared with others that look; a `lock` in that moment tries again.
+    """
     try:
         fd = os.open(folder / LOCK, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return ""
     try:
-        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return _written(fd)
+        return "" if _flock(fd, fcntl.LOCK_SH) else _written(fd)
     finally:
         os.close(fd)
-    return ""
+
+
+def _flock(fd: int, kind: int) -> bool:
+    """Whether it could be had at once."""
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _written(fd: int) -> str:
