@@ -247,7 +247,7 @@ def _opened(path: Path, *, read_only: bool = False) -> tuple[Any, Tables]:
             if not read_only:
                 lengthen(environment, path)
         return environment, open_tables(environment)
-    except CorruptData:
+    except (DataDirError, OSError):
         environment.close()
         raise
     except lmdb.Error as error:

@@ -4,13 +4,16 @@ All rows must be there, and LMDB's own table of free pages, of which the next wr
 its pages are sought in the file (MDB_meta, MDB_page and MDB_node in LMDB's mdb.c).
 """
 
+import signal
 import struct
 import subprocess
 import sys
 from pathlib import Path
 from typing import Final
 
-from raftwerk.errors import CorruptData
+import lmdb
+
+from raftwerk.errors import CorruptData, DataDirError
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_environment import DATA, open_environment
 from raftwerk.storage.lmdb_rows import META_PAGES, LmdbRows, open_tables
@@ -27,11 +30,61 @@ _NODE: Final = struct.Struct("<IHH")
 _HAS_OWN_PAGES: Final = 1
 _NUMBER: Final = struct.Struct("<Q")
 
+_WHOLE: Final = 111
+_NOT_WHOLE: Final = 112
+"""Exit codes: no program ends by chance with them."""
+_NOT_THERE: Final = (-signal.SIGBUS, -signal.SIGSEGV)
+"""How LMDB ends a process that comes to a page that is not there."""
+_DAMAGES: Final = (
+    CorruptData,
+    lmdb.CorruptedError,
+    lmdb.IncompatibleError,
+    lmdb.InvalidError,
+    lmdb.NotFoundError,
+    lmdb.PageNotFoundError,
+    struct.error,
+    RecursionError,
+)
+"""What reading pages that are not what they should be leads to."""
+_UNKNOWN: Final = (
+    "{} is shorter than LMDB says, and whether all is there that is needed could not be found out: {}, which was to read it, {}. "
+    "Nothing was changed, and no damage was found. See to it that this is a Python that can run raftwerk, and that nothing ends "
+    "it (for want of memory?), and start again."
+)
+
 
 def is_whole(path: Path) -> bool:
-    """Asked in a process of its own, for LMDB ends the one that comes to a page that is not there."""
-    code = f"from {__name__} import read_all; read_all({str(path)!r})"
-    return not subprocess.run([sys.executable, "-c", code], capture_output=True).returncode
+    """Asked in a process of its own, for LMDB ends the one that comes to a page that is not there.
+
+    Raises DataDirError where that process does not tell.
+    """
+    call = f"from {__name__} import tell; tell({str(path)!r})"
+    try:
+        ended = subprocess.run(
+            [sys.executable, "-c", f"import sys; sys.path[:] = {sys.path!r}; {call}"],
+            capture_output=True,
+            text=True,
+            errors="replace",
+        )
+    except OSError as error:
+        text = f"cannot be run ({error.strerror})"
+        raise DataDirError(_UNKNOWN.format(path / DATA, sys.executable, text)) from error
+    if ended.returncode == _WHOLE:
+        return True
+    if ended.returncode == _NOT_WHOLE or ended.returncode in _NOT_THERE:
+        return False
+    said = (ended.stderr.strip() or "nothing").splitlines()[-1]
+    text = f"ended with {ended.returncode} and said: {said}"
+    raise DataDirError(_UNKNOWN.format(path / DATA, sys.executable, text))
+
+
+def tell(path: str) -> None:
+    """End this process as `is_whole` expects it of the other one."""
+    try:
+        read_all(path)
+    except _DAMAGES:
+        sys.exit(_NOT_WHOLE)
+    sys.exit(_WHOLE)
 
 
 def read_all(path: str) -> None:
@@ -48,14 +101,14 @@ def read_all(path: str) -> None:
 
 def _read_free_pages(path: Path, page_bytes: int) -> None:
     """The table of free pages. Raises CorruptData for a page that is not there."""
+    pages = path.stat().st_size // page_bytes
     with path.open("rb") as file:
 
         def page(number: int) -> bytes:
-            file.seek(number * page_bytes)
-            data = file.read(page_bytes)
-            if len(data) < page_bytes:
+            if number >= pages:
                 raise CorruptData(path, number * page_bytes, "the file ends here")
-            return data
+            file.seek(number * page_bytes)
+            return file.read(page_bytes)
 
         def read_below(number: int) -> None:
             data = page(number)
