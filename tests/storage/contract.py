@@ -9,6 +9,7 @@ import pytest
 from raftwerk.durability import SnapshotReader, SnapshotWriter
 from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Store, Table
+from raftwerk.storage.stream import Row, encode_stream
 from tests.checkpoints import complete
 
 KEYS = Table.KEYS
@@ -369,5 +370,18 @@ class StoreContract:
         writer = setting.store.begin_restore()
         with pytest.raises(CorruptData):
             receive(writer, bytes(stream))
+        writer.abort()
+        assert setting.keys() == [b"ours"]
+
+    @pytest.mark.parametrize("row", [(len(Table), b"key", b""), (1, b"", b"")], ids=str)
+    def test_stream_with_a_row_that_no_store_holds_is_refused(
+        self, setting: Setting, row: Row
+    ) -> None:
+        """A newer leader may know more tables: the snapshot is rejected, and the node lives."""
+        setting.put(b"ours")
+        setting.checkpoint()
+        writer = setting.store.begin_restore()
+        with pytest.raises(CorruptData, match="a row"):
+            writer.write(b"".join(encode_stream(iter([(1, b"theirs", b""), row]))))
         writer.abort()
         assert setting.keys() == [b"ours"]

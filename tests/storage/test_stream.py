@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raftwerk.errors import CorruptData
+from raftwerk.kv.store import Table
 from raftwerk.storage.stream import (
     BLOCK_BYTES,
     BLOCK_BYTES_MAX,
@@ -17,9 +18,11 @@ from raftwerk.storage.stream import (
     encode_stream,
 )
 
-ROWS = st.lists(st.tuples(st.integers(0, 3), st.binary(max_size=20), st.binary(max_size=20)))
+ROWS = st.lists(
+    st.tuples(st.integers(0, 3), st.binary(min_size=1, max_size=20), st.binary(max_size=20))
+)
 BOUNDED = settings(max_examples=60, deadline=None, database=None, derandomize=True)
-SMALL: list[Row] = [(0, b"position", b"7"), (1, b"key", b"value"), (2, b"", b"")]
+SMALL: list[Row] = [(0, b"position", b"7"), (1, b"key", b"value"), (2, b"k", b"")]
 STREAM = b"".join(encode_stream(iter(SMALL)))
 
 
@@ -99,3 +102,26 @@ def test_foreign_file_is_named_as_such() -> None:
 def test_absurd_length_is_refused_before_it_is_waited_for() -> None:
     with pytest.raises(CorruptData, match=f"claims {BLOCK_BYTES_MAX + 1} bytes"):
         StreamDecoder("snapshot").feed(MAGIC + (BLOCK_BYTES_MAX + 1).to_bytes(4, "big"))
+
+
+@pytest.mark.parametrize(
+    ("row", "text"),
+    [
+        (
+            (8, b"key", b""),
+            "of table 8, which this version .* newer one write the snapshot",
+        ),
+        ((-1, b"key", b""), "of table -1, which this version"),
+        ((1, b"", b"value"), "a row of table keys has no key"),
+    ],
+    ids=["table of a newer version", "no table", "no key"],
+)
+def test_row_that_no_store_can_hold_is_refused(row: Row, text: str) -> None:
+    stream = b"".join(encode_stream(iter([*SMALL, row])))
+    with pytest.raises(CorruptData, match=text):
+        decoded(stream, 4096)
+
+
+def test_all_tables_are_known() -> None:
+    rows = [(int(table), b"key", b"") for table in Table]
+    assert decoded(b"".join(encode_stream(iter(rows))), 4096) == rows

@@ -13,6 +13,7 @@ from typing import Final
 import msgspec
 
 from raftwerk.errors import CorruptData
+from raftwerk.kv.store import Table
 
 MAGIC: Final = b"rwsnap\x001"
 BLOCK_ROWS: Final = 200
@@ -55,7 +56,10 @@ def encode_stream(rows: Iterator[Row]) -> Iterator[bytes]:
 
 
 class StreamDecoder:
-    """Rows out of the bytes of a stream, however they are cut. Raises CorruptData for a stream that is not whole."""
+    """Rows out of the bytes of a stream, however they are cut; each is one that a store can hold.
+
+    Raises CorruptData for a stream that is not whole, or has other rows.
+    """
 
     def __init__(self, source: str, *, is_padded: bool = False) -> None:
         """source: for error texts. is_padded: zeros may follow the stream."""
@@ -94,6 +98,7 @@ class StreamDecoder:
                     new = _decode_rows(block)
                 except msgspec.MsgspecError as error:
                     raise self._corrupt(f"a block cannot be read: {error}") from error
+                self._check(new)
                 self._count += len(new)
                 rows += new
         if self.is_complete and self._is_padded and not any(self._buffer):
@@ -116,6 +121,16 @@ class StreamDecoder:
         """Raise CorruptData if the end of the stream has not come."""
         if not self.is_complete:
             raise self._corrupt("the stream ends too early")
+
+    def _check(self, rows: list[Row]) -> None:
+        for table, key, _ in rows:
+            if not 0 <= table < len(Table):
+                raise self._corrupt(
+                    f"a row is of table {table}, which this version of raftwerk does not know. Did a newer one write the "
+                    "snapshot? Then use that version"
+                )
+            if not key:
+                raise self._corrupt(f"a row of table {Table(table).name.lower()} has no key")
 
     def _finish(self) -> None:
         (count,) = _COUNT.unpack(self._take(_LENGTH.size + _COUNT.size)[_LENGTH.size :])
