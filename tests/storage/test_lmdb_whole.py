@@ -50,9 +50,9 @@ def test_file_without_the_end_of_its_free_pages_is_refused(tmp_path: Path, count
     assert file.stat().st_size == size
 
 
-def test_file_with_all_its_free_pages_is_whole(tmp_path: Path) -> None:
-    """Also where their table has branches: what was freed while a snapshot was read stays in it."""
-    store = LmdbStore(tmp_path)
+def put_while_a_snapshot_is_read(folder: Path) -> Path:
+    """What is freed meanwhile stays in the table of free pages, which gets branches. Returns the file."""
+    store = LmdbStore(folder)
     store.put(Table.KEYS, b"first", b"")
     complete(store.begin_checkpoint(1))
     reader = store.open_snapshot()
@@ -62,13 +62,46 @@ def test_file_with_all_its_free_pages_is_whole(tmp_path: Path) -> None:
         complete(store.begin_checkpoint(1))
     reader.close()
     store.close()
-    file = tmp_path / "data-000001" / "data.mdb"
+    return folder / "data-000001" / "data.mdb"
+
+
+def test_file_with_all_its_free_pages_is_whole(tmp_path: Path) -> None:
+    """Also where their table has branches."""
+    file = put_while_a_snapshot_is_read(tmp_path)
     whole = file.stat().st_size
     claim_a_page(file)
     store = LmdbStore(tmp_path)
     assert len(list(rows(store))) == 301
     store.close()
     assert file.stat().st_size == whole + PAGE_BYTES
+
+
+def test_file_without_the_end_of_a_table_with_branches_is_refused(tmp_path: Path) -> None:
+    """All rows are there, and the root of the table."""
+    file = put_while_a_snapshot_is_read(tmp_path)
+    os.truncate(file, file.stat().st_size - PAGE_BYTES)
+    with pytest.raises(CorruptData, match="the file ends here"):
+        LmdbStore(tmp_path)
+
+
+def test_file_without_the_end_of_its_rows_is_refused(tmp_path: Path) -> None:
+    """The table of free pages stands before them, in pages that were free."""
+    store = LmdbStore(tmp_path)
+    for number in range(100):
+        store.put(Table.KEYS, b"%04d" % number, bytes(1000))
+    complete(store.begin_checkpoint(1))
+    for number in range(50):
+        store.delete(Table.KEYS, b"%04d" % number)
+    complete(store.begin_checkpoint(1))
+    store.put(Table.KEYS, b"small", b"")  # what the deletion freed is used by the one after this
+    complete(store.begin_checkpoint(1))
+    store.put(Table.KEYS, b"large", bytes(100 * PAGE_BYTES))
+    complete(store.begin_checkpoint(1))
+    store.close()
+    file = tmp_path / "data-000001" / "data.mdb"
+    os.truncate(file, file.stat().st_size - PAGE_BYTES)
+    with pytest.raises(CorruptData, match="the file ends here"):
+        LmdbStore(tmp_path)
 
 
 OPENED_WITH_ANOTHER_PYTHON = """
