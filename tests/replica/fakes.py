@@ -74,6 +74,7 @@ class ListMachine:
         self.durable: tuple[list[bytes], bytes] = ([], b"")
         self.pending_bytes = 0
         self.write_errors: list[Exception] = []
+        self.chunk_errors: list[Exception] = []
         self.checkpoint_slices = 2
         self.slices_written = 0
         self.open_readers = 0
@@ -172,6 +173,8 @@ class ListWriter:
         """To be removed."""
 
     def write(self, chunk: bytes) -> None:
+        if self._machine.chunk_errors:
+            raise self._machine.chunk_errors.pop(0)
         self._data += chunk
 
     def commit(self) -> None:

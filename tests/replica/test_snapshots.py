@@ -139,6 +139,21 @@ def test_a_commit_that_finds_the_disk_full_is_tried_again() -> None:
     assert receiving.posted[1:] == [SnapshotInstalled(9)]
 
 
+def test_a_chunk_that_cannot_be_written_is_told_once_with_its_reason() -> None:
+    """The core may let through the one after it in the same step, when a chunk was sent twice."""
+    chunks = all_chunks(SnapshotSender(1, machine_with(b"a", b"b", index=9)), 9)
+    receiving = Receiving()
+    receiving.machine.chunk_errors.append(DiskFull("no space"))
+    receiving.receive(*chunks)
+    assert receiving.posted == [SnapshotRejected(9, "no space")]
+    (writer,) = receiving.machine.writers
+    assert writer.is_aborted
+    assert writer.pieces_left == 0
+    receiving.receive(*chunks)
+    assert receiving.posted[1:] == [SnapshotInstalled(9)]
+    assert receiving.machine.commands == [b"a", b"b"]
+
+
 def test_a_new_stream_replaces_the_one_before() -> None:
     old = all_chunks(SnapshotSender(1, machine_with(b"old", index=8)), 8)
     new = all_chunks(SnapshotSender(1, machine_with(b"new", index=9)), 9)

@@ -101,10 +101,9 @@ class SnapshotReceiver:
             self.abort()
             self._writer = self._machine.begin_restore()
         writer = self._writer
+        if writer is None:
+            return  # a chunk before it, of the same step of the core, could not be written: that is told
         index = chunk.last_included_index
-        if writer is None:  # an earlier chunk of this stream could not be written
-            self._reject(index, "a part before was not written")
-            return
         try:
             self._background.run_slice(lambda: writer.write(chunk.data))
         except (RaftwerkError, OSError) as error:
@@ -135,7 +134,7 @@ class SnapshotReceiver:
         self._clean(writer)
         self._post(SnapshotInstalled(index))
 
-    def _reject(self, index: Index, why: Exception | str) -> None:
+    def _reject(self, index: Index, why: Exception) -> None:
         self.abort()
         reason = why.reason if isinstance(why, CorruptData) else str(why)
         self._post(SnapshotRejected(index, reason))
