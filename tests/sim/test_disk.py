@@ -4,7 +4,7 @@ from random import Random
 
 import pytest
 
-from raftwerk.errors import DiskFailed
+from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.sim.coverage import Coverage
 from raftwerk.sim.disk import SECTOR, PowerCut, SimDisk
 
@@ -49,6 +49,23 @@ def test_failed_write_is_reported_once() -> None:
         made.open("1.wal").write_durable([b"x"], 0)
     made.open("1.wal").write_durable([b"y"], 0)
     assert made.files["1.wal"][0] == ord("y")
+
+
+def test_chunk_of_a_snapshot_finds_no_room_on_a_full_disk_and_now_and_then_on_others() -> None:
+    made, random = disk(), Random(1)
+    for _ in range(100):
+        made.check_room_for_chunk(random)
+    made.refused_chunks = 0.3
+    refused = 0
+    for _ in range(1000):
+        try:
+            made.check_room_for_chunk(random)
+        except DiskFull:
+            refused += 1
+    assert 200 < refused < 400
+    made.refused_chunks, made.is_full = 0.0, True
+    with pytest.raises(DiskFull):
+        made.check_room_for_chunk(random)
 
 
 def test_rot_damages_something_and_a_backup_stays_whole() -> None:

@@ -2,8 +2,11 @@
 
 from raftwerk.kv.commands import Put, encode
 from raftwerk.kv.results import PutResult
+from raftwerk.raft.config import Config
 from raftwerk.sim.cluster import Cluster
+from raftwerk.sim.journal import DiskOptions
 from raftwerk.sim.node import LOST
+from raftwerk.sim.options import Options
 from raftwerk.wal.segment import SPARE, name_of
 
 COMMAND = encode(Put(b"k", b"v"))
@@ -89,3 +92,23 @@ def test_a_node_whose_disk_fails_stops_and_comes_back() -> None:
     cluster.nodes[leader].propose(COMMAND, lambda result: None)
     cluster.run_ms(5_000)
     assert cluster.nodes[leader].lives == 2
+
+
+def test_a_snapshot_that_finds_no_room_is_rejected_until_there_is_some() -> None:
+    config = Config(heartbeat_interval_ms=50, election_timeout_ms=300, tail_entries=0)
+    cluster = Cluster(1, Options(config=config, disk=DiskOptions(refused_chunks=1.0)))
+    cluster.start_all()
+    leader = cluster.wait_for_leader()
+    away = next(node_id for node_id in cluster.nodes if node_id != leader)
+    marks = cluster.coverage.counts
+    cluster.crash(away)
+    for number in range(50):
+        cluster.nodes[leader].propose(encode(Put(b"%d" % number, b"v")), lambda result: None)
+    cluster.run_ms(5_000)
+    assert cluster.start(away)
+    cluster.run_ms(2_000)
+    assert marks["notice: snapshot rejected"]
+    assert marks["restore: disk full"]
+    assert not marks["checkpoint: restored"]
+    cluster.heal()
+    cluster.wait(lambda: marks["checkpoint: restored"] == 1, 20_000, "a snapshot")

@@ -17,6 +17,7 @@ def test_many_seeds_draw_everything() -> None:
     assert any(options.membership.learners for options in drawn)
     assert any(options.membership.outgoing for options in drawn)
     assert len({options.sessions_unkept_max for options in drawn}) == 4
+    assert {bool(options.disk.refused_chunks) for options in drawn} == {True, False}
     assert {bool(options.upgraded) for options in drawn} == {True, False}
     for kind in (*FAULT_KINDS, *RELEASE_FAULT_KINDS):
         assert {kind in options.faults.counts for options in drawn} == {True, False}

@@ -262,6 +262,7 @@ class Cluster:
         for node in self.nodes.values():
             node.disk.is_full = False
             node.disk.fails = False
+            node.disk.refused_chunks = 0.0
             node.disk_times.slowdown = 1
             node.clock.drift_ppm = 0
             node.ambush = ""

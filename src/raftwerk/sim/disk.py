@@ -39,6 +39,8 @@ class SimDisk:
         self.is_full = False
         self.fails = False
         """The next write fails."""
+        self.refused_chunks = 0.0
+        """How often a chunk of a snapshot finds no room though the disk is not full."""
         self.steps = 0
         """What the power could have gone in, so far: writes, and files created, renamed or removed."""
         self._random = random
@@ -81,6 +83,12 @@ class SimDisk:
         if name not in self.files:
             raise FileNotFoundError(name)
         return SimFile(self, self.files[name], read_only=read_only)
+
+    def check_room_for_chunk(self, random: Random) -> None:
+        """Of a snapshot; what is in it is not kept here. Raises DiskFull."""
+        if self.is_full or random.random() < self.refused_chunks:
+            self._coverage.mark("restore: disk full")
+            raise DiskFull("no space left for a chunk of a snapshot")
 
     def rename(self, old: str, new: str) -> None:
         goes_off = self._goes_off()

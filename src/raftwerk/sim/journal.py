@@ -27,12 +27,16 @@ STALL_US_MAX: Final = 3_000_000
 
 @dataclass(frozen=True, slots=True)
 class DiskOptions:
-    """How long a sync takes: exponential over a minimum; how often it stalls, and for how long at most."""
+    """How long a sync takes: exponential over a minimum; how often it stalls, and for how long at most.
+
+    refused_chunks: how often a chunk of a snapshot finds no room, which has a second store beside the first and the log.
+    """
 
     sync_min_us: int = 100
     sync_mean_us: int = 1_000
     stalling: float = 0.0
     stall_us: int = 1_000_000
+    refused_chunks: float = 0.0
 
 
 class DiskTimes:

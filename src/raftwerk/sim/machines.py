@@ -134,13 +134,15 @@ class ObservedMachine:
         on_apply: Callable[[Index, Sequence[bytes], Index, Sequence[object]], None],
         on_durable: Callable[[Index, bool], None],
         before_apply: Callable[[], None] = lambda: None,
+        before_chunk: Callable[[], None] = lambda: None,
     ) -> None:
         """on_apply(last_applied, commands, index, results). on_durable(index, was_installed). before_apply: watches may tell of
-        the first commands before the last are done.
+        the first commands before the last are done. before_chunk: raises what the chunk of a snapshot meets.
         """
         self.machine = machine
         self._on_apply = on_apply
         self._before_apply = before_apply
+        self.before_chunk = before_chunk
         self._on_durable = on_durable
         self._last_applied = self._position_index()
 
@@ -210,12 +212,15 @@ class _ObservedCheckpoint:
 
 class _ObservedWriter:
     def __init__(self, machine: ObservedMachine, writer: SnapshotWriter) -> None:
-        self.write = writer.write
         self.commit = writer.commit
         self.abort = writer.abort
         self.clean = writer.clean
         self._machine = machine
         self._writer = writer
+
+    def write(self, chunk: bytes) -> None:
+        self._machine.before_chunk()
+        self._writer.write(chunk)
 
     def swap(self) -> None:
         self._writer.swap()

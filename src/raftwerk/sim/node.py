@@ -77,7 +77,9 @@ class SimNode:
         """persist, install, checkpoint, or a notice of the core: tell when that happens next."""
         self._random = world.stream(f"node {node_id}")
         self._crash_random = world.stream(f"crash {node_id}")
+        self._chunk_random = world.stream(f"chunks {node_id}")
         self.disk = SimDisk(world.stream(f"disk {node_id}"), coverage)
+        self.disk.refused_chunks = options.disk.refused_chunks
         self.disk_times = DiskTimes(options.disk, world.stream(f"disk times {node_id}"))
         self._paused_until_us = 0
         self._is_step_due = False
@@ -144,7 +146,8 @@ class SimNode:
             self.node_id, "start", {"life": self.lives, "term": raft.state.current_term}
         )
         follow = lambda: self._checks.on_commit(self.state)  # noqa: E731
-        observed = ObservedMachine(machine, self._on_apply, self._on_durable, follow)
+        take_chunk = lambda: self.disk.check_room_for_chunk(self._chunk_random)  # noqa: E731
+        observed = ObservedMachine(machine, self._on_apply, self._on_durable, follow, take_chunk)
         self._build(wal, observed, raft)
         return True
 

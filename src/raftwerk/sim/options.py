@@ -125,6 +125,7 @@ def draw(random: Random) -> Options:
         upgraded=tuple(sorted(upgraded)),
         faults=faults,
         sessions_unkept_max=random.choice((1, 2, 5, UNKEPT_MAX)),
+        disk=replace(options.disk, refused_chunks=random.choice((0.0, 0.0, 0.0, 0.3))),
     )
 
 
