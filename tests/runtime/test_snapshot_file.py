@@ -70,9 +70,9 @@ def test_facts_are_told(snapshot: Path) -> None:
     ("place", "text"),
     [
         (0, "does not begin like one"),
-        (200, "damaged at byte"),
-        (-100, "damaged at byte"),
-        (-1, "SHA-256"),
+        (200, "the checksum of the stream is wrong"),
+        (-100, "more follows the end of the stream"),
+        (-1, "its SHA-256 is wrong"),
     ],
 )
 def test_changed_byte_is_noticed(snapshot: Path, tmp_path: Path, place: int, text: str) -> None:
@@ -80,7 +80,9 @@ def test_changed_byte_is_noticed(snapshot: Path, tmp_path: Path, place: int, tex
     data[place] ^= 1
     broken = tmp_path / "broken.db"
     broken.write_bytes(data)
-    with pytest.raises(DataDirError, match=text):
+    with pytest.raises(
+        DataDirError, match=rf"no whole snapshot of raftwerk: .*{text}.*\. Take another one\.$"
+    ):
         look_at(broken)
 
 

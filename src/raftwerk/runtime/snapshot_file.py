@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from raftwerk.directories import make_directory, sync_directory
-from raftwerk.errors import DataDirError, UsageError
+from raftwerk.errors import CorruptData, DataDirError, UsageError
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.rows import KeyRow
 from raftwerk.kv.store import Table
@@ -49,6 +49,13 @@ class SnapshotFacts:
 
 def look_at(path: Path) -> SnapshotFacts:
     """Read all of a file. Raises DataDirError for one that is no snapshot, or not whole."""
+    try:
+        return _facts(path)
+    except CorruptData as error:  # what to do about a member's damaged files is no help here
+        raise _refused(path, error.reason) from error
+
+
+def _facts(path: Path) -> SnapshotFacts:
     size = _size(path)
     digest = hashlib.sha256()
     decoder = StreamDecoder(str(path), is_padded=True)
