@@ -51,7 +51,9 @@ def test_keys(client: Client) -> None:
 def test_a_transaction(client: Client) -> None:
     transaction = client.transaction().when(version(b"txn").equals(0))
     transaction.then(put(b"txn", b"1")).otherwise(get(b"txn"))
-    assert [transaction.execute().succeeded for _ in range(2)] == [True, False]
+    first, second = transaction.commit(), transaction.commit()
+    assert (first.succeeded, second.succeeded) == (True, False)
+    assert client.get(b"txn") == b"1"
     assert client.txn(rpc_pb2.TxnRequest()).succeeded
 
 

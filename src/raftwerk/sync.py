@@ -28,7 +28,7 @@ from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, status
 from raftwerk.client.block import AGAIN
 from raftwerk.client.contest import TTL_S, Leadership, Lock
 from raftwerk.client.lease import Lease
-from raftwerk.client.txn import Transaction, TxnResult
+from raftwerk.client.txn import Transaction, TxnResult, result_of
 from raftwerk.errors import UsageError
 
 CLOSE_S: Final = 0.5
@@ -160,6 +160,7 @@ class Client:
         return self._run(self.aio.txn(request))
 
     def transaction(self) -> "SyncTransaction":
+        """A transaction to be put together: when, then, otherwise, commit."""
         return SyncTransaction(self)
 
     def compact(self, revision: int, *, physical: bool = False) -> None:
@@ -346,15 +347,15 @@ class _Stay(Generic[T]):
 
 
 class SyncTransaction(Transaction):
-    """See raftwerk.client.txn.Transaction; `execute` in the place of `commit`."""
+    """See raftwerk.client.txn."""
 
     def __init__(self, client: Client) -> None:
-        super().__init__(client.aio.txn)
+        super().__init__()
         self._client = client
 
-    def execute(self) -> TxnResult:
-        """Have it done."""
-        return self._client.run(self.commit())
+    def commit(self) -> TxnResult:
+        """Have it done. Raises as Client.txn."""
+        return result_of(self._client.txn(self.request))
 
 
 async def _done(action: Awaitable[T]) -> T:

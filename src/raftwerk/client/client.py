@@ -19,7 +19,7 @@ from raftwerk.client.election import Election
 from raftwerk.client.fate import Kind
 from raftwerk.client.lease import Lease
 from raftwerk.client.ranges import bounds
-from raftwerk.client.txn import Transaction
+from raftwerk.client.txn import ClientTransaction
 from raftwerk.client.watch import Watch
 
 PAGE: Final = 1_000
@@ -175,9 +175,9 @@ class Client:
         """Any transaction: `success` or `failure` operations, all or none of them, by how the comparisons came out."""
         return await self._write("/etcdserverpb.KV/Txn", request, rpc_pb2.TxnResponse)
 
-    def transaction(self) -> Transaction:
+    def transaction(self) -> ClientTransaction:
         """A transaction to be put together: when, then, otherwise, commit."""
-        return Transaction(self.txn)
+        return ClientTransaction(self.txn)
 
     async def compact(self, revision: int, *, physical: bool = False) -> None:
         """Forget versions that were overwritten before `revision`. physical: return when they are gone at the endpoint."""

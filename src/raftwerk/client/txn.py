@@ -117,13 +117,10 @@ class TxnResult(NamedTuple):
 
 
 class Transaction:
-    """Comparisons and operations in the order in which they were added. May be nested: `operation`."""
+    """Comparisons and operations in the order in which they were added. Made by itself it is a part of another: `operation`."""
 
-    def __init__(
-        self, send: Callable[[rpc_pb2.TxnRequest], Awaitable[rpc_pb2.TxnResponse]] | None = None
-    ) -> None:
+    def __init__(self) -> None:
         self.request = rpc_pb2.TxnRequest()
-        self._send = send
 
     def when(self, *compares: Compare) -> Self:
         self.request.compare.extend(compares)
@@ -141,15 +138,28 @@ class Transaction:
         """This one as a part of another."""
         return RequestOp(request_txn=self.request)
 
+
+class ClientTransaction(Transaction):
+    """One that a client can commit. May be nested too."""
+
+    def __init__(
+        self, send: Callable[[rpc_pb2.TxnRequest], Awaitable[rpc_pb2.TxnResponse]]
+    ) -> None:
+        super().__init__()
+        self._send = send
+
     async def commit(self) -> TxnResult:
         """Have it done. Raises as Client.txn."""
-        assert self._send is not None, "a part of another transaction is not committed by itself"
-        response = await self._send(self.request)
-        return TxnResult(
-            response.succeeded,
-            response.header.revision,
-            [_response(one) for one in response.responses],
-        )
+        return result_of(await self._send(self.request))
+
+
+def result_of(response: rpc_pb2.TxnResponse) -> TxnResult:
+    """The same, to be read more easily."""
+    return TxnResult(
+        response.succeeded,
+        response.header.revision,
+        [_response(one) for one in response.responses],
+    )
 
 
 def _response(response: rpc_pb2.ResponseOp) -> Response:
