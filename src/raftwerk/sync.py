@@ -8,6 +8,7 @@ asyncio client) is not here a second time: client.run(client.aio.members.list())
 """
 
 import asyncio
+import os
 import ssl
 import threading
 import warnings
@@ -26,6 +27,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
 from raftwerk import client as aio
 from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, status
 from raftwerk.client.block import AGAIN
+from raftwerk.client.calls import OTHER_PROCESS
 from raftwerk.client.contest import TTL_S, Leadership, Lock
 from raftwerk.client.lease import Lease
 from raftwerk.client.txn import Transaction, TxnResult, result_of
@@ -38,7 +40,10 @@ T = TypeVar("T")
 
 
 class Client:
-    """See raftwerk.client.Client, also for what each method raises."""
+    """See raftwerk.client.Client, also for what each method raises.
+
+    In a process that was forked from the one that made it each method raises UsageError, and `close` does nothing.
+    """
 
     def __init__(
         self,
@@ -64,6 +69,7 @@ class Client:
         self._is_closing = False
         self._lock = threading.Lock()
         """Around _is_closing, and whatever is given to the loop: nothing is, after that."""
+        self._process = os.getpid()
         self._thread = threading.Thread(target=self._live, name="raftwerk client", daemon=True)
         self._thread.start()
 
@@ -80,7 +86,15 @@ class Client:
             future.cancel()  # KeyboardInterrupt: nobody waits any more
             raise
 
+    @property
+    def _is_here(self) -> bool:
+        """A fork has neither the thread nor, if that was busy, the lock."""
+        return self._process == os.getpid()
+
     def _begin(self, action: Coroutine[Any, Any, T]) -> Future[T]:
+        if not self._is_here:
+            action.close()
+            raise UsageError(OTHER_PROCESS)
         with self._lock:
             if self._is_closing:
                 action.close()
@@ -116,6 +130,8 @@ class Client:
 
     def close(self) -> None:
         """Close all connections and end the thread. Calls of other threads end at once, as those of the asyncio client do."""
+        if not self._is_here:
+            return
         with self._lock:
             if not self._is_closing:
                 self._is_closing = True
@@ -269,12 +285,12 @@ class Client:
             if stay.entered.done():
                 yield stay.entered.result()
         finally:
-            with suppress(RuntimeError):  # the loop is closed, and the block was left
-                self._loop.call_soon_threadsafe(stay.end)
-            wait([staying])
-        if not (
-            stay.entered.done() and staying.cancelled()
-        ):  # it is when the client was closed inside
+            if self._is_here:
+                with suppress(RuntimeError):  # the loop is closed, and the block was left
+                    self._loop.call_soon_threadsafe(stay.end)
+                wait([staying])
+        was_closed = stay.entered.done() and staying.cancelled()
+        if self._is_here and not was_closed:
             _result(staying)
 
 

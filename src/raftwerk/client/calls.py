@@ -8,6 +8,7 @@ stopped without a word costs a call that share, and the calls after it nothing.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Sequence
 from contextlib import suppress
@@ -34,6 +35,9 @@ WINDOW_FULL: Final = "earlier writes of this client took all the time"
 REFRESHES_MAX: Final = 3
 """New tokens, or new sessions, for one call."""
 CLOSE_S: Final = 0.5
+OTHER_PROCESS: Final = (
+    "this client was made in another process, of which this one is a fork: make one in each process"
+)
 OPEN_SESSION: Final = "/raftwerk.Sessions/Open"
 CLOSE_SESSION: Final = "/raftwerk.Sessions/Close"
 AUTHENTICATE: Final = "/etcdserverpb.Auth/Authenticate"
@@ -67,6 +71,8 @@ class Calls:
         self._is_closed = False
         self._loop: asyncio.AbstractEventLoop | None = None
         """That of the first call: the connections are its."""
+        self._process = 0
+        """Likewise: there nobody else has them, and the loop runs."""
         self.was_left_in_doubt = False
         """A call was cancelled whose write may have happened, or may yet."""
         self._trouble: Answer | None = None
@@ -89,17 +95,24 @@ class Calls:
         self._trouble = None
 
     def check_open(self) -> asyncio.AbstractEventLoop:
-        """The running loop. Raises UsageError after `close`, and in another one than the first call was made in."""
+        """The running loop. Raises UsageError after `close`, and in another loop or process than the first call was made in."""
         if self._is_closed:
             raise UsageError("the client is closed")
+        self.check_process()
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
+            self._process = os.getpid()
         elif self._loop is not loop:
             raise UsageError(
                 "this client was used in another event loop, where its connections are: make one in each asyncio.run"
             )
         return loop
+
+    def check_process(self) -> None:
+        """Raises UsageError in another process than the first call was made in."""
+        if self._process not in (0, os.getpid()):
+            raise UsageError(OTHER_PROCESS)
 
     def close(self) -> None:
         """Close all connections, for good."""

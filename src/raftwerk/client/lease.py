@@ -119,14 +119,15 @@ class Lease(Block):
 
     @property
     def lost(self) -> asyncio.Event:
-        """Set when it is. Raises UsageError before the block is entered: nobody would set it."""
+        """Set when it is. Raises UsageError where nobody would set it: before the block is entered, and in a forked process."""
         if self._task is None:
             raise self.misused()
+        self._calls.check_process()
         return self._lost
 
     @property
     def is_lost(self) -> bool:
-        """Raises UsageError before the block is entered."""
+        """Raises UsageError before the block is entered, and in a forked process."""
         return self.lost.is_set()
 
     def check(self) -> None:
@@ -156,7 +157,7 @@ class Lease(Block):
         trace: TracebackType | None,
     ) -> None:
         assert self._task is not None
-        was_lost = self.is_lost
+        was_lost = self._lost.is_set()
         self._task.cancel()
         await asyncio.wait([self._task])
         self._lost.set()  # by a task that was cancelled before its first step it is not
