@@ -1,13 +1,14 @@
 """One connection: how it begins, whether it lives, how it ends."""
 
 import asyncio
+import socket
 
 import pytest
 
 from raftwerk.api import status
 from raftwerk.client import CallFailed, Client
 from raftwerk.client.channel import Channel, NotTaken
-from raftwerk.client.connection import LIMITS
+from raftwerk.client.connection import LIMITS, is_hopeless
 from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import MAX_CONCURRENT_STREAMS, goaway, settings
@@ -143,3 +144,15 @@ def test_close_ends_a_call_that_waits_for_a_server_that_does_not_read() -> None:
             protocol._transport.abort()
 
     asyncio.run(main())
+
+
+def test_what_will_be_the_same_next_time() -> None:
+    """A name that is not known; not a closed connection, nor name servers that do not answer."""
+    for_now = [
+        ConnectionRefusedError(),
+        ConnectionResetError(),
+        TimeoutError(),
+        socket.gaierror(socket.EAI_AGAIN, "try again"),
+    ]
+    assert is_hopeless(socket.gaierror(socket.EAI_NONAME, "not known"))
+    assert not any(is_hopeless(error) for error in for_now)

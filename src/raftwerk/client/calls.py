@@ -20,6 +20,7 @@ from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import auth_rpc_pb2, status
 from raftwerk.client.channel import Channel, NotTaken, Stream
+from raftwerk.client.connection import is_hopeless
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed
@@ -66,6 +67,7 @@ class Calls:
         for context in filter(None, contexts):
             context.set_alpn_protocols(["h2"])
         self._channels = [Channel(*each) for each in zip(addresses, contexts, strict=True)]
+        self._addresses = frozenset(addresses)
         self.timeout_s = timeout_s
         self._current = _random.randrange(len(endpoints)) if spread else 0
         self._is_closed = False
@@ -215,6 +217,8 @@ class Calls:
                 raise TimeoutError from error
             self._trouble = Answer(status.UNAVAILABLE, text)
             fate.meet(channel.address, self._trouble)
+            if is_hopeless(error):
+                fate.hopeless |= {channel.address}
         else:
             fate.is_sent = True
             self._trouble = channel.no_answer
@@ -251,6 +255,8 @@ class Calls:
         if answer.text in ELSEWHERE:
             return self._turn_to_another(fate)
         if answer.status != status.UNAVAILABLE:
+            return False
+        if fate.hopeless >= self._addresses and not fate.is_in_doubt:
             return False
         is_done = fate.is_sent and answer.text not in NOT_DONE
         if is_done and not fate.is_repeatable:
@@ -289,13 +295,18 @@ class Calls:
         return False
 
     async def open(self, path: str) -> "OpenStream":
-        """A streaming call to an endpoint that can be reached. Raises CallFailed when there is none for a while."""
+        """A streaming call to an endpoint that can be reached. Raises CallFailed when there is none for a while, or for good."""
         loop = self.check_open()
         troubles: dict[Address, str] = {}
+        hopeless: set[Address] = set()
         share_s = self._share_s(self.timeout_s) if len(self._channels) > 1 else self.timeout_s
         until_s = loop.time() + self.timeout_s
         with suppress(TimeoutError):
-            while not self._is_closed and (now_s := loop.time()) < until_s:
+            while (
+                not self._is_closed
+                and not hopeless >= self._addresses
+                and (now_s := loop.time()) < until_s
+            ):
                 metadata = await self._metadata(path, until_s)
                 channel = self._channels[self._current]
                 try:
@@ -303,6 +314,8 @@ class Calls:
                 except (OSError, TimeoutError) as error:
                     text = troubles[channel.address] = channel.unreachable_text(error)
                     self._trouble = Answer(status.UNAVAILABLE, text)
+                    if is_hopeless(error):
+                        hopeless.add(channel.address)
                     self._leave(channel)
                     await asyncio.sleep(RETRY_S)
                     continue

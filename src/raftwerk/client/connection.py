@@ -5,6 +5,7 @@ a certificate that it refuses, shows before anything is sent.
 """
 
 import asyncio
+import socket
 import ssl
 import sys
 from typing import Final, Protocol, cast
@@ -186,6 +187,16 @@ async def _open(
         reason = "it hung up instead of speaking TLS; perhaps plain text, http://, or is stopping"
         raise ConnectionResetError(reason) from error
     return connection
+
+
+def is_hopeless(error: Exception) -> bool:
+    """Whether a failure to connect will be the same next time, unless somebody mends the endpoint or this program.
+
+    A connection that was closed is not: the server may be starting or stopping.
+    """
+    if isinstance(error, ssl.SSLError):
+        return isinstance(error, ssl.SSLCertVerificationError) or error.reason in _NO_TLS
+    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
 
 
 def reason_of(error: Exception) -> str:

@@ -72,6 +72,7 @@ class Fate:
         "_was_in_doubt",
         "answer",
         "attempts",
+        "hopeless",
         "is_sent",
         "is_write",
         "late_s",
@@ -97,6 +98,8 @@ class Fate:
         self.answer = _NOT_REACHED
         self.troubles: dict[Address, str] = {}
         """What each endpoint answered last, or why it did not."""
+        self.hopeless: frozenset[Address] = frozenset()
+        """Endpoints that cannot be reached, and will not be by waiting."""
         self.attempts = 0
         self.is_sent = False
         """The last attempt was."""
