@@ -290,7 +290,7 @@ def test_what_is_for_a_block_and_is_used_without_one_is_one_clear_error(
 
 
 def test_what_cannot_be_had_is_told_before_the_block() -> None:
-    with Client([closed_endpoint()]) as client, pytest.raises(TypeError, match="a lock is bytes"):
+    with Client([closed_endpoint()]) as client, pytest.raises(UsageError, match="a lock is bytes"):
         client.lock("x")  # type: ignore[arg-type]
 
 

@@ -344,17 +344,6 @@ def test_client_of_another_event_loop_is_refused() -> None:
     asyncio.run(main())
 
 
-def test_none_is_no_value() -> None:
-    async def main() -> None:
-        async with Client([closed_endpoint()], exactly_once=False) as client:
-            with pytest.raises(TypeError, match="the value of a key is bytes, not None"):
-                await client.put(b"key", None)  # type: ignore[arg-type]
-            with pytest.raises(TypeError, match="the name of a lock is bytes, not 'text'"):
-                client.lock("text")  # type: ignore[arg-type]
-
-    asyncio.run(main())
-
-
 def test_close_while_connecting_leaves_no_connection() -> None:
     async def main() -> None:
         async with severed() as server:

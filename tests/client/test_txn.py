@@ -109,8 +109,3 @@ def test_a_range_compares_every_key(member: Member) -> None:
         assert not (await client.transaction().when(compare).commit()).succeeded
 
     run(member, main)
-
-
-def test_a_number_is_no_value() -> None:
-    with pytest.raises(TypeError):
-        value(b"key").equals(1)

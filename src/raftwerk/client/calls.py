@@ -21,7 +21,7 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from raftwerk.api import auth_rpc_pb2, status
 from raftwerk.client.channel import Channel, NotTaken, Stream
 from raftwerk.client.connection import is_hopeless
-from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
+from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token, check_credentials
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed
 from raftwerk.client.fate import ELSEWHERE, NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
@@ -63,6 +63,7 @@ class Calls:
     ) -> None:
         """See Client."""
         addresses = parse_endpoints(endpoints)
+        check_credentials(credentials)
         contexts = tls_contexts(addresses, tls)
         for context in filter(None, contexts):
             context.set_alpn_protocols(["h2"])

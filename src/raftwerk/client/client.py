@@ -11,6 +11,7 @@ from typing import Final, Self, TypeVar
 from google.protobuf.message import Message
 
 from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, watch_pb2
+from raftwerk.client import arguments
 from raftwerk.client import lease as leases
 from raftwerk.client.admin import Auth, Maintenance, Members
 from raftwerk.client.calls import Calls
@@ -35,7 +36,7 @@ class Client:
 
     Belongs to the event loop that runs when it is first used. Any number of calls may be under way at once. Each method
     raises CallFailed when it certainly did nothing (or only reads), OutcomeUnknown when a write may have happened or may
-    yet happen, and UsageError after `close`.
+    yet happen, and UsageError after `close` and for arguments of the wrong type.
     """
 
     def __init__(
@@ -57,7 +58,7 @@ class Client:
         name and password, where authentication is enabled. tls: for the endpoints of https://, which have the
         system's default without it, and for those that do not say; never for those of http://.
 
-        Raises UsageError for an endpoint that is none.
+        Raises UsageError for an endpoint that is none, and for credentials that are not two texts.
         """
         self.calls = Calls(  # what the other modules of this package share
             endpoints,
@@ -101,11 +102,11 @@ class Client:
     ) -> rpc_pb2.PutResponse:
         """Set a key. Returns the header (its revision is the write's), with prev_kv also what was there before.
 
-        lease: the id of the one that the key lives with. Raises TypeError for what are no bytes, None too.
+        lease: the id of the one that the key lives with.
         """
-        if value is None:  # protobuf would take it for b""
-            raise TypeError("the value of a key is bytes, not None")
-        request = rpc_pb2.PutRequest(key=key, value=value, lease=lease, prev_kv=prev_kv)
+        request = arguments.request(
+            rpc_pb2.PutRequest, key=key, value=value, lease=lease, prev_kv=prev_kv
+        )
         return await self._write("/etcdserverpb.KV/Put", request, rpc_pb2.PutResponse)
 
     async def get(self, key: bytes, *, serializable: bool = False) -> bytes | None:
@@ -113,7 +114,7 @@ class Client:
 
         serializable: as the endpoint in use knows it, perhaps not the newest, without asking the other members.
         """
-        request = rpc_pb2.RangeRequest(key=key, serializable=serializable)
+        request = arguments.request(rpc_pb2.RangeRequest, key=key, serializable=serializable)
         response = await self.range(request)
         return response.kvs[0].value if response.kvs else None
 
@@ -139,8 +140,13 @@ class Client:
         key, range_end = bounds(key, range_end, prefix=prefix)
         more, limit = True, page
         while more:
-            request = rpc_pb2.RangeRequest(
-                key=key, range_end=range_end, limit=limit, revision=revision, keys_only=keys_only
+            request = arguments.request(
+                rpc_pb2.RangeRequest,
+                key=key,
+                range_end=range_end,
+                limit=limit,
+                revision=revision,
+                keys_only=keys_only,
             )
             response = await self.range(request)
             fitting = len(response.kvs) * PAGE_BYTES // response.ByteSize()
@@ -155,7 +161,9 @@ class Client:
     async def count(self, key: bytes, range_end: bytes = b"", *, prefix: bool = False) -> int:
         """How many keys there are in a range."""
         key, range_end = bounds(key, range_end, prefix=prefix)
-        request = rpc_pb2.RangeRequest(key=key, range_end=range_end, count_only=True)
+        request = arguments.request(
+            rpc_pb2.RangeRequest, key=key, range_end=range_end, count_only=True
+        )
         return (await self.range(request)).count
 
     async def delete(
@@ -168,7 +176,9 @@ class Client:
     ) -> rpc_pb2.DeleteRangeResponse:
         """Remove a key, or all keys from `key` up to, not including, `range_end`. Returns how many, with prev_kv also what."""
         key, range_end = bounds(key, range_end, prefix=prefix)
-        request = rpc_pb2.DeleteRangeRequest(key=key, range_end=range_end, prev_kv=prev_kv)
+        request = arguments.request(
+            rpc_pb2.DeleteRangeRequest, key=key, range_end=range_end, prev_kv=prev_kv
+        )
         path = "/etcdserverpb.KV/DeleteRange"
         return await self._write(path, request, rpc_pb2.DeleteRangeResponse)
 
@@ -182,7 +192,7 @@ class Client:
 
     async def compact(self, revision: int, *, physical: bool = False) -> None:
         """Forget versions that were overwritten before `revision`. physical: return when they are gone at the endpoint."""
-        request = rpc_pb2.CompactionRequest(revision=revision, physical=physical)
+        request = arguments.request(rpc_pb2.CompactionRequest, revision=revision, physical=physical)
         await self._write("/etcdserverpb.KV/Compact", request, rpc_pb2.CompactionResponse)
 
     def watch(
@@ -197,7 +207,8 @@ class Client:
     ) -> Watch:
         """Events of a key or a range, from now on or from start_revision, inside the block of what is returned."""
         key, range_end = bounds(key, range_end, prefix=prefix)
-        request = watch_pb2.WatchCreateRequest(
+        request = arguments.request(
+            watch_pb2.WatchCreateRequest,
             key=key,
             range_end=range_end,
             start_revision=start_revision,
@@ -265,7 +276,7 @@ class Client:
     async def hash_kv(self, revision: int = 0) -> rpc_pb2.HashKVResponse:
         """The hash over all keys and versions at a revision (0: the newest), at the endpoint in use."""
         path = "/etcdserverpb.Maintenance/HashKV"
-        request = rpc_pb2.HashKVRequest(revision=revision)
+        request = arguments.request(rpc_pb2.HashKVRequest, revision=revision)
         return await self._read(path, request, rpc_pb2.HashKVResponse)
 
     async def _read(self, path: str, request: Message, response_type: type[M]) -> M:

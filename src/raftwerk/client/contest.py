@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from raftwerk.api import rpc_pb2
+from raftwerk.client.arguments import wrong
 from raftwerk.client.block import Block
 from raftwerk.client.errors import Compacted, LeaseLost
 from raftwerk.client.lease import Lease
@@ -35,7 +36,9 @@ class Contest(Block):
     ) -> None:
         """wait_s: how long others may go before; None: as long as it takes."""
         if not isinstance(name, bytes):
-            raise TypeError(f"the name of a {self.WHAT} is bytes, not {name!r}")
+            raise wrong(f"the name of a {self.WHAT}", "bytes", name)
+        if not isinstance(value, bytes):
+            raise wrong("value", "bytes", value)
         self._client = client
         self._name = name
         self._prefix = name + b"/"

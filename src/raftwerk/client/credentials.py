@@ -4,6 +4,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from raftwerk.client.shared import Shared
+from raftwerk.errors import UsageError
 from raftwerk.http2.headers import literal
 
 REFUSALS: Final = frozenset(
@@ -15,6 +16,13 @@ REFUSALS: Final = frozenset(
 )
 """Texts that ask for a new token; nothing was done."""
 NOT_ENABLED: Final = "etcdserver: authentication is not enabled"
+
+
+def check_credentials(given: object) -> None:
+    """Raises UsageError for what is no pair of texts; it does not repeat a password."""
+    is_pair = isinstance(given, (tuple, list)) and [type(one) for one in given] == [str, str]
+    if given is not None and not is_pair:
+        raise UsageError('credentials are name and password, two texts: ("ada", "secret")')
 
 
 class Token:

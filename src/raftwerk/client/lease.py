@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import ClassVar, Final, Self
 
 from raftwerk.api import lease_pb2, status
+from raftwerk.client import arguments
 from raftwerk.client.block import Block
 from raftwerk.client.calls import RETRY_S, Calls, OpenStream
 from raftwerk.client.errors import CallError, CallFailed, LeaseLost
@@ -36,7 +37,9 @@ _random: Final = SystemRandom()
 
 async def grant(calls: Calls, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
     """A new lease. It has an id by lot, so that asking again for the same one does no harm."""
-    request = lease_pb2.LeaseGrantRequest(TTL=ttl_s, ID=_random.randrange(1, 2**63))
+    request = arguments.request(
+        lease_pb2.LeaseGrantRequest, TTL=ttl_s, ID=_random.randrange(1, 2**63)
+    )
     try:
         return await calls.unary(GRANT, request, lease_pb2.LeaseGrantResponse, Kind.REPEATABLE)
     except CallError as failure:
@@ -53,7 +56,7 @@ async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) ->
 
     False may also be the answer to a second attempt, after a first one that has ended it, and whose answer was lost.
     """
-    request = lease_pb2.LeaseRevokeRequest(ID=lease_id)
+    request = arguments.request(lease_pb2.LeaseRevokeRequest, ID=lease_id)
     try:
         await calls.unary(
             REVOKE, request, lease_pb2.LeaseRevokeResponse, Kind.REPEATABLE, timeout_s=timeout_s
@@ -67,7 +70,7 @@ async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) ->
 
 async def keep_alive_once(calls: Calls, lease_id: int) -> int:
     """Give a lease all its time anew. Returns that time in seconds. Raises LeaseLost when it is no more."""
-    request = lease_pb2.LeaseKeepAliveRequest(ID=lease_id)
+    request = arguments.request(lease_pb2.LeaseKeepAliveRequest, ID=lease_id)
     kind = lease_pb2.LeaseKeepAliveResponse
     response = await calls.unary(KEEP_ALIVE, request, kind, Kind.REPEATABLE)
     if response.TTL <= 0:
@@ -79,7 +82,7 @@ async def time_to_live(
     calls: Calls, lease_id: int, *, keys: bool = False
 ) -> lease_pb2.LeaseTimeToLiveResponse:
     """What is left of a lease (TTL -1: it is no more), and which keys are attached."""
-    request = lease_pb2.LeaseTimeToLiveRequest(ID=lease_id, keys=keys)
+    request = arguments.request(lease_pb2.LeaseTimeToLiveRequest, ID=lease_id, keys=keys)
     return await calls.unary(TIME_TO_LIVE, request, lease_pb2.LeaseTimeToLiveResponse, Kind.READ)
 
 

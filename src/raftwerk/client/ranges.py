@@ -2,6 +2,9 @@
 
 from typing import Final
 
+from raftwerk.client.arguments import wrong
+from raftwerk.errors import UsageError
+
 FROM_KEY: Final = b"\0"
 """As range_end: every key from the first one on."""
 
@@ -17,5 +20,14 @@ def prefix_end(prefix: bytes) -> bytes:
 
 
 def bounds(key: bytes, range_end: bytes, *, prefix: bool) -> tuple[bytes, bytes]:
-    """(key, range_end) as a request has them; the empty key is in no range, so all keys are those from b"\\0" on."""
-    return (key or FROM_KEY, prefix_end(key)) if prefix else (key, range_end)
+    """(key, range_end) as a request has them; the empty key is in no range, so all keys are those from b"\\0" on.
+
+    Raises UsageError for a prefix that is no bytes, or has a range_end.
+    """
+    if not prefix:
+        return key, range_end
+    if range_end:
+        raise UsageError("a range is told by its range_end, or by prefix=True: not by both")
+    if not isinstance(key, bytes):
+        raise wrong("key", "bytes", key)
+    return key or FROM_KEY, prefix_end(key)

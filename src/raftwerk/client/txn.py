@@ -9,12 +9,16 @@ await (
 )
 """
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Final, NamedTuple, Self, TypeAlias
+
+from google.protobuf.message import Message
 
 from raftwerk.api import rpc_pb2
 from raftwerk.api.rpc_pb2 import Compare, RequestOp
+from raftwerk.client import arguments
 from raftwerk.client.ranges import bounds
+from raftwerk.errors import UsageError
 
 Response: TypeAlias = (
     rpc_pb2.PutResponse | rpc_pb2.RangeResponse | rpc_pb2.DeleteRangeResponse | rpc_pb2.TxnResponse
@@ -27,6 +31,13 @@ _FIELDS: Final = {
     Compare.VALUE: "value",
     Compare.LEASE: "lease",
 }
+
+
+_WHEN: Final = 'when takes comparisons, each like value(b"key").equals(b"text"): value(b"key") alone is none, and == makes none'
+_THEN: Final = (
+    "then and otherwise take put(...), get(...) and delete(...) of raftwerk.client.txn, and the operation() of a "
+    "transaction that is a part"
+)
 
 
 class Operand:
@@ -52,13 +63,15 @@ class Operand:
         return self._compare(Compare.LESS, other)
 
     def _compare(self, result: "Compare.CompareResult.ValueType", other: int | bytes) -> Compare:
-        compare = Compare(
-            target=self._target, result=result, key=self._key, range_end=self._range_end
+        compared = {_FIELDS[self._target]: other}
+        return arguments.request(
+            Compare,
+            target=self._target,
+            result=result,
+            key=self._key,
+            range_end=self._range_end,
+            **compared,
         )
-        setattr(
-            compare, _FIELDS[self._target], other
-        )  # a TypeError for bytes where a number belongs
-        return compare
 
 
 def value(key: bytes, range_end: bytes = b"") -> Operand:
@@ -88,14 +101,16 @@ def lease_of(key: bytes, range_end: bytes = b"") -> Operand:
 
 def put(key: bytes, value: bytes, *, lease: int = 0, prev_kv: bool = False) -> RequestOp:
     """Set a key."""
-    request = rpc_pb2.PutRequest(key=key, value=value, lease=lease, prev_kv=prev_kv)
+    request = arguments.request(
+        rpc_pb2.PutRequest, key=key, value=value, lease=lease, prev_kv=prev_kv
+    )
     return RequestOp(request_put=request)
 
 
 def get(key: bytes, range_end: bytes = b"", *, prefix: bool = False, limit: int = 0) -> RequestOp:
     """Read a key or a range; sees what was written before it in the same transaction."""
     key, range_end = bounds(key, range_end, prefix=prefix)
-    request = rpc_pb2.RangeRequest(key=key, range_end=range_end, limit=limit)
+    request = arguments.request(rpc_pb2.RangeRequest, key=key, range_end=range_end, limit=limit)
     return RequestOp(request_range=request)
 
 
@@ -104,7 +119,9 @@ def delete(
 ) -> RequestOp:
     """Remove a key or a range."""
     key, range_end = bounds(key, range_end, prefix=prefix)
-    request = rpc_pb2.DeleteRangeRequest(key=key, range_end=range_end, prev_kv=prev_kv)
+    request = arguments.request(
+        rpc_pb2.DeleteRangeRequest, key=key, range_end=range_end, prev_kv=prev_kv
+    )
     return RequestOp(request_delete_range=request)
 
 
@@ -117,26 +134,37 @@ class TxnResult(NamedTuple):
 
 
 class Transaction:
-    """Comparisons and operations in the order in which they were added. Made by itself it is a part of another: `operation`."""
+    """Comparisons and operations in the order in which they were added. Made by itself it is a part of another: `operation`.
+
+    Raises UsageError for what is none, as do the functions that make them.
+    """
 
     def __init__(self) -> None:
         self.request = rpc_pb2.TxnRequest()
 
     def when(self, *compares: Compare) -> Self:
+        _check(compares, Compare, _WHEN)
         self.request.compare.extend(compares)
         return self
 
     def then(self, *operations: RequestOp) -> Self:
+        _check(operations, RequestOp, _THEN)
         self.request.success.extend(operations)
         return self
 
     def otherwise(self, *operations: RequestOp) -> Self:
+        _check(operations, RequestOp, _THEN)
         self.request.failure.extend(operations)
         return self
 
     def operation(self) -> RequestOp:
         """This one as a part of another."""
         return RequestOp(request_txn=self.request)
+
+
+def _check(parts: Sequence[object], kind: type[Message], how: str) -> None:
+    if not all(isinstance(part, kind) for part in parts):
+        raise UsageError(how)
 
 
 class ClientTransaction(Transaction):

@@ -1,0 +1,61 @@
+"""What callers pass wrongly, told as what it is: which argument, and what it is meant to be."""
+
+import reprlib
+from typing import Final, TypeVar
+
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+
+from raftwerk.errors import UsageError
+
+LEASE_ID: Final = "the id of a lease, as lease.id"
+_KINDS: Final = {
+    FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_STRING: "text",
+    FieldDescriptor.TYPE_BOOL: "True or False",
+}
+_MEANT: Final = {
+    "lease": ("lease", LEASE_ID),
+    "ID": ("lease_id", LEASE_ID),
+    "TTL": ("ttl_s", "a whole number of seconds"),
+}
+"""Names of fields: that of the argument, and what belongs there."""
+
+M = TypeVar("M", bound=Message)
+
+
+def request(kind: type[M], **fields: object) -> M:
+    """The message with these fields. Raises UsageError for one that is None, or of the wrong type."""
+    for given in fields.values():
+        if given is None:  # protobuf would take it for one that is left out
+            raise _misfit(kind, fields)
+    try:
+        return kind(**fields)
+    except (TypeError, ValueError) as error:
+        raise _misfit(kind, fields) from error
+
+
+def wrong(name: str, meant: str, given: object) -> UsageError:
+    """To raise for an argument. meant: what it is to be, for people."""
+    hint = ": text.encode() makes them" if meant == "bytes" and isinstance(given, str) else ""
+    is_plain = given is None or isinstance(given, (bytes, bytearray, str, int, float))
+    shown = reprlib.repr(given) if is_plain else f"of type {type(given).__name__}"
+    return UsageError(f"{name} is {meant}, not {shown}{hint}")
+
+
+def _misfit(kind: type[Message], fields: dict[str, object]) -> UsageError:
+    """Which of the fields it is."""
+    (name, given), *_ = [one for one in fields.items() if not _fits(kind, *one)]
+    field = kind.DESCRIPTOR.fields_by_name[name]
+    argument, meant = _MEANT.get(name, (name, _KINDS.get(field.type, "a whole number of 64 bits")))
+    return wrong(argument, meant, given)
+
+
+def _fits(kind: type[Message], name: str, given: object) -> bool:
+    if given is None:
+        return False
+    try:
+        kind(**{name: given})
+    except (TypeError, ValueError):
+        return False
+    return True

@@ -1,0 +1,92 @@
+"""What callers pass wrongly is one clear error, before anything is sent."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from raftwerk.client import Client, txn
+from raftwerk.client.lease import Lease
+from raftwerk.errors import UsageError
+from tests.client.scripted import closed_endpoint
+
+LEASE = Lease.__new__(Lease)
+
+
+async def scan(client: Any, *args: Any, **options: Any) -> None:
+    async for _ in client.scan(*args, **options):
+        pass
+
+
+async def enter(block: Any) -> None:
+    async with block:
+        pass
+
+
+CALLS: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
+    "key of put": (r"key is bytes, not 'a': text\.encode\(\)", lambda c: c.put("a", b"b")),
+    "value of put": (r"value is bytes, not 'b': text\.encode\(\)", lambda c: c.put(b"a", "b")),
+    "no value": ("value is bytes, not None", lambda c: c.put(b"a", None)),
+    "bytearray": (r"value is bytes, not bytearray\(b'x'\)", lambda c: c.put(b"a", bytearray(b"x"))),
+    "lease of put": (
+        "lease is the id of a lease, as lease.id, not of type Lease$",
+        lambda c: c.put(b"a", b"b", lease=LEASE),
+    ),
+    "lease of 65 bits": ("lease is the id of", lambda c: c.put(b"a", b"b", lease=2**64)),
+    "no key": ("key is bytes, not None", lambda c: c.get(None)),
+    "key of get": ("key is bytes, not 7", lambda c: c.get(7)),
+    "key of scan": ("key is bytes, not 'a'", lambda c: scan(c, "a")),
+    "prefix of scan": ("key is bytes, not 'a'", lambda c: scan(c, "a", prefix=True)),
+    "two ranges": ("not by both", lambda c: scan(c, b"a", b"b", prefix=True)),
+    "prefix of delete": ("not by both", lambda c: c.delete(b"a", b"b", prefix=True)),
+    "count": ("range_end is bytes, not 1", lambda c: c.count(b"a", 1)),
+    "watch": ("start_revision is a whole", lambda c: enter(c.watch(b"a", start_revision="1"))),
+    "compact": ("revision is a whole number of 64 bits, not '1'", lambda c: c.compact("1")),
+    "revoke": ("lease_id is the id of a lease, as lease.id, not", lambda c: c.lease_revoke(LEASE)),
+    "ttl": (r"ttl_s is a whole number of seconds, not 1\.5", lambda c: c.lease_grant(1.5)),
+    "lock": ("the name of a lock is bytes, not 'a'", lambda c: enter(c.lock("a"))),
+    "leader": ("value is bytes, not 'me'", lambda c: enter(c.election(b"a").campaign("me"))),
+    "credentials": (
+        r'two texts: \("ada", "secret"\)$',
+        lambda c: Client(["h:1"], credentials="ab").get(b""),
+    ),  # type: ignore[arg-type]
+    "three credentials": (
+        "^credentials are name and password",
+        lambda c: Client(["h:1"], credentials=("a", "b", "c")).get(b""),  # type: ignore[arg-type]
+    ),
+}
+PARTS: dict[str, tuple[str, Callable[[Any], object]]] = {
+    "no comparison": ("when takes comparisons", lambda t: t.when(txn.value(b"a"))),
+    "==": ("when takes .* == makes none", lambda t: t.when(txn.value(b"a") == b"x")),
+    "then": ("then and otherwise take put", lambda t: t.then(b"a")),
+    "otherwise": (r"take put.* operation\(\)", lambda t: t.otherwise(txn.Transaction())),
+    "number": ("value is bytes, not 1", lambda t: txn.value(b"a").equals(1)),
+    "text": ("version is a whole number of 64 bits", lambda t: txn.version(b"a").is_above(b"")),
+    "compared key": ("key is bytes", lambda t: txn.created("a").equals(0)),  # type: ignore[arg-type]
+    "put": ("value is bytes", lambda t: txn.put(b"a", "b")),  # type: ignore[arg-type]
+    "lease": ("lease is the id", lambda t: txn.put(b"a", b"b", lease=LEASE)),  # type: ignore[arg-type]
+    "get": ("limit is a whole number", lambda t: txn.get(b"a", limit=b"")),  # type: ignore[arg-type]
+    "delete": ("not by both", lambda t: txn.delete(b"a", b"b", prefix=True)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_an_argument_of_the_wrong_type_is_named(name: str) -> None:
+    told, call = CALLS[name]
+
+    async def main() -> None:
+        async with Client([closed_endpoint()], timeout_s=0.2, exactly_once=False) as client:
+            with pytest.raises(UsageError, match=told):
+                await call(client)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_what_is_no_part_of_a_transaction_is_told(name: str) -> None:
+    told, make = PARTS[name]
+    transaction = txn.Transaction()
+    with pytest.raises(UsageError, match=told):
+        make(transaction)
+    assert transaction.request == txn.Transaction().request
