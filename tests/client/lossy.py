@@ -26,6 +26,9 @@ class Lossy:
         self.endpoint = ""
         self.part = b"KV/"
         self.losses = 0
+        self.lets_through = asyncio.Event()
+        """While it is not set, whatever the server says waits here."""
+        self.lets_through.set()
         self._port = port
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -50,6 +53,7 @@ class Lossy:
             while data := await up_reader.read(65536):
                 if is_doomed and has_headers(data):
                     return
+                await self.lets_through.wait()
                 writer.write(data)
 
         tasks = [asyncio.create_task(upstream()), asyncio.create_task(downstream())]

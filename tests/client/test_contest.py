@@ -7,7 +7,7 @@ import pytest
 
 from raftwerk.cli.cluster import Member
 from raftwerk.client import Client, LeaseLost
-from raftwerk.client.contest import Lock
+from raftwerk.client.contest import Contest, Lock
 from tests.client.lossy import lossy
 
 
@@ -49,17 +49,69 @@ def test_locks_of_other_names_are_free(member: Member) -> None:
     run(member, main)
 
 
-async def hold_in_vain(client: Client) -> None:
-    async with client.lock(b"lost", ttl_s=2) as lock:
-        await client.lease_revoke(lock.lease.id)
-        await asyncio.Event().wait()
+async def hold_in_vain(client: Client, lose: Callable[[Contest], Awaitable[object]]) -> None:
+    """For longer than any test may take, and would if only the next renewal told."""
+    async with client.lock(b"lost", ttl_s=600) as lock:
+        try:
+            await lose(lock)
+            await asyncio.Event().wait()
+        finally:
+            assert not lock.is_held
 
 
 def test_whoever_loses_the_lease_is_stopped(member: Member) -> None:
     async def main(client: Client) -> None:
-        with pytest.raises(LeaseLost, match=r"^lock lost is lost: lease .* is over$"):
-            await hold_in_vain(client)
+        with pytest.raises(LeaseLost, match=r"^lock lost is lost: .*lease [0-9a-f]+ is over$"):
+            await hold_in_vain(client, lambda lock: client.lease_revoke(lock.lease.id))
         assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+
+    run(member, main)
+
+
+def test_whoever_loses_the_key_is_stopped(member: Member) -> None:
+    async def main(client: Client) -> None:
+        told = r"^lock lost is lost: its key lost/[0-9a-f]+ was deleted, or"
+        with pytest.raises(LeaseLost, match=told):
+            await hold_in_vain(client, lambda lock: client.delete(lock.key))
+        assert asyncio.current_task().cancelling() == 0  # type: ignore[union-attr]
+        assert await client.lease_list() == [], "it is given back"
+
+    run(member, main)
+
+
+def test_whoever_leads_and_loses_the_key_is_stopped(member: Member) -> None:
+    """What is proclaimed is no loss."""
+
+    async def lead(client: Client) -> None:
+        async with client.election(b"boss").campaign(b"me", ttl_s=600) as leadership:
+            await leadership.proclaim(b"me, still")
+            assert leadership.is_held
+            await client.delete(leadership.key)
+            await asyncio.Event().wait()
+
+    async def main(client: Client) -> None:
+        with pytest.raises(LeaseLost, match=r"^leadership of boss is lost: its key boss/"):
+            await lead(client)
+
+    run(member, main)
+
+
+def test_a_key_is_missed_whose_deletion_is_compacted(member: Member) -> None:
+    """The watch of the holder breaks meanwhile, and cannot go on from where it was."""
+
+    async def main(client: Client) -> None:
+        async def lose(lock: Contest) -> None:
+            proxy.lets_through.clear()
+            await client.delete(lock.key)
+            for _ in range(5):
+                revision = (await client.put(b"elsewhere", b"")).header.revision
+            await client.compact(revision)
+            await proxy.end()
+            proxy.lets_through.set()
+
+        async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as other:
+            with pytest.raises(LeaseLost, match=r"its key .* was deleted"):
+                await hold_in_vain(other, lose)
 
     run(member, main)
 

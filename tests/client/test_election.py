@@ -50,8 +50,12 @@ def test_each_new_leader_is_seen(member: Member) -> None:
 
 
 def test_whoever_does_not_lead_proclaims_nothing(member: Member) -> None:
+    """Also before that is noticed, or where it cannot be."""
+
     async def main(client: Client) -> None:
         async with client.election(b"gone").campaign(b"me") as leadership:
+            for guard in leadership._guards:
+                guard.cancel()
             await client.delete(leadership.key)
             with pytest.raises(LeaseLost):
                 await leadership.proclaim(b"me")

@@ -1,13 +1,15 @@
 """Who comes first: a key for each who wants something, attached to a lease; the oldest one has it.
 
 The keys are those of etcd's own recipe, name/lease in hex, so that its clients may take part. Each waits for the one before it
-alone, and looks at its own key again when its turn comes: the lease may be over by then.
+alone, and looks at its own key again when its turn comes: the lease may be over by then. Whoever has it watches its own key.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
@@ -19,6 +21,7 @@ from raftwerk.client.lease import Lease
 from raftwerk.client.ranges import prefix_end
 from raftwerk.client.txn import created, get, put, version
 from raftwerk.client.watch import EventKind
+from raftwerk.errors import RaftwerkError
 
 if TYPE_CHECKING:
     from raftwerk.client.client import Client
@@ -27,7 +30,7 @@ TTL_S: Final = 10
 
 
 class Contest(Block):
-    """async with: have it, inside the block. When the lease is lost the block is cancelled, and LeaseLost raised."""
+    """async with: have it, inside the block. When lease or key are lost the block is cancelled, and LeaseLost raised."""
 
     WHAT: ClassVar[str]
 
@@ -50,19 +53,21 @@ class Contest(Block):
         self.revision = 0
         """At which the key came to be. It grows from holder to holder: a fencing token."""
         self._created = 0
-        self._guard: asyncio.Task[None] | None = None
+        self._is_gone = False
+        """The key, before the lease was known to be over."""
+        self._guards: list[asyncio.Task[None]] = []
         self._is_cancelled = False
 
     @property
     def is_held(self) -> bool:
-        return self.revision > 0 and not self.lease.is_lost
+        return self.revision > 0 and not self.lease.is_lost and not self._is_gone
 
     async def __aenter__(self) -> Self:
         """Wait for our turn. Raises CallFailed, OutcomeUnknown, LeaseLost, and TimeoutError when it is not ours in time."""
         self.begin()
         await self.lease.__aenter__()
         try:
-            self._begin_guard()
+            self._guard(self.lease.lost.wait)
             await self._enter()
             await self._wait_for_turn()
         except BaseException as error:
@@ -84,18 +89,22 @@ class Contest(Block):
 
     def _lost(self) -> LeaseLost:
         name = self._name.decode(errors="backslashreplace")
-        return LeaseLost(f"{self.WHAT} {name} is lost: lease {self.lease.id:x} is over")
+        why = f"lease {self.lease.id:x} is over"
+        if self._is_gone:
+            why = f"its key {self.key.decode(errors='backslashreplace')} was deleted, or {why}"
+        return LeaseLost(f"{self.WHAT} {name} is lost: {why}")
 
-    def _begin_guard(self) -> None:
+    def _guard(self, loss: Callable[[], Awaitable[bool]]) -> None:
+        """Cancel the block when that returns True."""
         owner = asyncio.current_task()
         assert owner is not None
 
         async def guard() -> None:
-            await self.lease.lost.wait()
-            self._is_cancelled = True
-            owner.cancel()
+            if await loss() and not self._is_cancelled:
+                self._is_cancelled = True
+                owner.cancel()
 
-        self._guard = asyncio.create_task(guard())
+        self._guards.append(asyncio.create_task(guard()))
 
     def _was_lost(self) -> bool:
         """Whether it was the guard that cancelled the block, and nobody else."""
@@ -105,8 +114,8 @@ class Contest(Block):
 
     async def _end(self) -> None:
         self.revision = 0
-        if self._guard is not None:
-            self._guard.cancel()
+        for guard in self._guards:
+            guard.cancel()
         await self.lease.__aexit__(None, None, None)
 
     async def _enter(self) -> None:
@@ -143,18 +152,36 @@ class Contest(Block):
                 name = self._name.decode(errors="backslashreplace")
                 text = f"{self.WHAT} {name} was not free within {self._wait_s} s"
                 raise TimeoutError(text) from error
-        response = await self._client.range(rpc_pb2.RangeRequest(key=self.key))
-        if not response.kvs or response.kvs[0].create_revision != self._created:
+        seen = await self._look_at_own()
+        if not seen:
             raise self._lost()
         self.revision = self._created
+        self._guard(partial(self._lose_key, seen))
 
-    async def _wait_for_end(self, key: bytes, revision: int) -> None:
-        """Until it is gone; or may be: what has happened since is forgotten, and the caller looks again."""
+    async def _look_at_own(self) -> int:
+        """The revision at which our key is there; 0: it is not, or was put anew."""
+        response = await self._client.range(rpc_pb2.RangeRequest(key=self.key))
+        is_there = bool(response.kvs) and response.kvs[0].create_revision == self._created
+        return response.header.revision if is_there else 0
+
+    async def _lose_key(self, seen: int) -> bool:
+        """True when our key is gone. False where that cannot be watched: the lease alone tells then."""
+        try:
+            while seen and not await self._wait_for_end(self.key, seen + 1):
+                seen = await self._look_at_own()
+        except RaftwerkError:
+            return False
+        self._is_gone = True
+        return True
+
+    async def _wait_for_end(self, key: bytes, revision: int) -> bool:
+        """Until it is gone; or may be (False): what has happened since is forgotten, and the caller looks again."""
         with suppress(Compacted):
             async with self._client.watch(key, start_revision=revision) as events:
                 async for event in events:
                     if event.kind is EventKind.DELETE:
-                        return
+                        return True
+        return False
 
 
 class Lock(Contest):

@@ -94,7 +94,10 @@ async def all_leases(calls: Calls) -> list[int]:
 
 
 class Lease(Block):
-    """One lease, kept alive inside its block: granted for it and revoked after it, or one that was there before, and stays."""
+    """One lease, kept alive inside its block: granted for it and revoked after it, or one that was there before, and stays.
+
+    The block goes on when the lease is lost: see is_lost, check, lost.
+    """
 
     WITHIN: ClassVar[str] = (
         "a lease is kept alive, and has an id, inside its block: async with client.lease(...) as lease"
