@@ -14,6 +14,7 @@ from typer.main import get_command, get_group
 
 from raftwerk import __version__
 from raftwerk.cli.completion import ServeCommand, keep_flags, part_values
+from raftwerk.cli.go_flags import plain_flags
 from raftwerk.cli.habits import hints
 from raftwerk.cli.streams import NOBODY_READS, UNPRINTED
 
@@ -90,6 +91,10 @@ class OnDemand(TyperGroup):
         if "_RAFTWERK_COMPLETE" in os.environ:
             keep_flags()
         return super().main(*arguments, **more)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Raises BadParameter for a flag that is neither true nor false."""
+        return super().parse_args(ctx, args if ctx.resilient_parsing else plain_flags(self, args))
 
     def invoke(self, ctx: Any) -> Any:
         """Ctrl-C ends any command without a word; so does the end of the input, where something is asked for, with one."""
