@@ -1,11 +1,15 @@
 """Who may do what: users, roles and passwords, on the real etcd and here."""
 
 import json
+import sys
+from pathlib import Path
 
 import pytest
+from click.testing import Result
 from typer.testing import CliRunner
 
 from raftwerk.cli.main import app
+from tests.cli.commands import at_terminal
 from tests.cli.invoked import output_of, raftwerk
 
 
@@ -114,11 +118,82 @@ def test_a_user_without_a_password_is_not_asked_for_one(live_endpoint: str) -> N
 
 
 @pytest.mark.parametrize("command", ["user add asked", "user passwd asked"])
-def test_password_that_is_not_given_is_asked_for(command: str, live_endpoint: str) -> None:
+def test_password_that_is_not_given_is_asked_for(
+    command: str, live_endpoint: str, tmp_path: Path
+) -> None:
     """Twice, so that it is what was meant."""
-    raftwerk("user add asked --new-user-password=old", endpoint=live_endpoint)
+    raftwerk("user add asked:old", endpoint=live_endpoint)
     raftwerk("user delete asked" if "add" in command else "", endpoint=live_endpoint)
+    there = f"--endpoints={live_endpoint}"
+    arguments = (sys.executable, "-m", "raftwerk", *command.split(), there)
+    with at_terminal(*arguments, folder=tmp_path) as terminal:
+        for answer in ("one", "other"):
+            terminal.wait_for(": ")
+            terminal.type(f"{answer}\n")
+        terminal.wait_for("do not match")
+        for _ in range(2):
+            terminal.wait_for(": ")
+            terminal.type("x\n")
+        code, said = terminal.wait()
+    assert (code, "asked" in said) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["user add typed", "user passwd typed"])
+def test_password_is_read_from_standard_input(command: str, live_endpoint: str) -> None:
+    raftwerk("user add typed:old", endpoint=live_endpoint)
+    raftwerk("user delete typed" if "add" in command else "", endpoint=live_endpoint)
     environment = {"RAFTWERK_ENDPOINTS": live_endpoint, "RAFTWERK_USER": ""}
-    answer = CliRunner().invoke(app, command.split(), env=environment, input="one\nother\nx\nx\n")
-    assert answer.exit_code == 0, answer.output
-    assert "do not match" in answer.output
+
+    def given(more: str, text: bytes) -> Result:
+        arguments = f"{command} {more}".split()
+        return CliRunner().invoke(app, arguments, env=environment, input=text)
+
+    for more, text, told in (
+        ("", b"new\n", "the password is asked for on a terminal, and standard input is none: "),
+        ("--interactive=false", b"\n", "with an empty password, whoever knows the name comes in"),
+        ("--interactive=false", b"\xff\n", "a password is text in UTF-8"),
+    ):
+        answer = given(more, text)
+        assert (answer.exit_code, answer.stdout) == (2, "")
+        assert answer.stderr.startswith(f"raftwerk: {told}")
+    assert given("--interactive=false", "né:w\n".encode()).exit_code == 0
+    assert "typed" in output_of("user list", endpoint=live_endpoint).split()
+
+
+@pytest.mark.parametrize("command", ["user add nobody", "user passwd nobody"])
+def test_nothing_is_asked_when_nobody_is_there(command: str, tmp_path: Path) -> None:
+    arguments = (sys.executable, "-m", "raftwerk", *command.split(), "--endpoints=127.0.0.1:1")
+    with at_terminal(*arguments, folder=tmp_path) as terminal:
+        code, said = terminal.wait()
+    assert (code, said.startswith("raftwerk: nothing listens at 127.0.0.1:1. ")) == (2, True)
+
+
+def test_name_and_password_in_one(etcd_endpoint: str) -> None:
+    """As for etcdctl: unless the password is told otherwise."""
+    for command, added in (
+        ("user add root:se:cret", "root"),
+        ("user add b:c --new-user-password=x", "b:c"),
+        ("user add d:e --no-password", "d:e, without a password"),
+    ):
+        said = output_of(command, endpoint=etcd_endpoint)
+        assert said.rstrip().replace(" added", "") == f"user {added}"
+    assert output_of("user list", endpoint=etcd_endpoint).split() == ["b:c", "d:e", "root"]
+    for command in ("role add root", "user grant-role root root", "auth enable"):
+        output_of(command, endpoint=etcd_endpoint)
+    assert raftwerk("get a", endpoint=etcd_endpoint, user="root:se:cret").exit_code == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("user add bob --new-user-password=", "'raftwerk user add NAME --no-password'"),
+        ("user add bob:", "'raftwerk user add NAME --no-password'"),
+        ("user passwd bob --new-user-password=", "'raftwerk user add NAME --no-password'"),
+        ("user add :x", "no name before the colon"),
+    ],
+)
+def test_half_of_a_user(command: str, told: str) -> None:
+    """Before anything is asked of the cluster."""
+    answer = raftwerk(command, endpoint="127.0.0.1:1")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert told in answer.stderr

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from raftwerk.cli.habits import COMMANDS, OPTIONS, hints
+from raftwerk.cli.habits import COMMANDS, OPTIONS, OPTIONS_OF, hints
 from raftwerk.cli.main import PLACES, app
 from tests.cli.commands import run
 
@@ -17,6 +17,11 @@ from tests.cli.commands import run
         ("get a -w json", ["raftwerk: -w: --json is for machines"]),
         ("get a --write-out=json", ["raftwerk: --write-out: --json is for machines"]),
         ("get a --consistency=s --hex", ["raftwerk: --consistency: ", "raftwerk: --hex: "]),
+        ("txn -i", ["raftwerk: -i: 'raftwerk txn' reads its standard input"]),
+        ("txn --interactive=true", ["raftwerk: --interactive: 'raftwerk txn' reads"]),
+        ("member add foo --peer-urls http://h:1", ["raftwerk: --peer-urls: the peer URLs stand"]),
+        ("member update 1 --peer-urls=http://h:1", ["raftwerk: --peer-urls: the peer URLs stand"]),
+        ("watch x -- echo hi", ["raftwerk: --: no command is run for each event"]),
         ("--endpoints 127.0.0.1:1 get a", ["raftwerk: options stand behind the command"]),
     ],
 )
@@ -66,3 +71,12 @@ def test_no_command_has_an_option_that_is_hinted_at(command: str) -> None:
     parts = [found, *getattr(found, "commands", {}).values()]
     options = {name for part in parts for param in part.params for name in param.opts}
     assert not OPTIONS.keys() & options
+
+
+@pytest.mark.parametrize("command", sorted(OPTIONS_OF))
+def test_no_command_has_an_option_of_its_own_that_is_hinted_at(command: str) -> None:
+    found = get_command(app)
+    for name in command.split():
+        found = found.commands[name]  # type: ignore[attr-defined]
+    options = {name for param in found.params for name in param.opts}
+    assert not OPTIONS_OF[command].keys() & options

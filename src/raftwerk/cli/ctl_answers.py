@@ -12,15 +12,20 @@ from raftwerk.client.fate import Kind
 M = TypeVar("M", bound=Message)
 
 
-def do(shell: Shell, said: str, action: Callable[[Client], Awaitable[object]]) -> None:
-    """Print `said` when it is done."""
+def do(
+    shell: Shell,
+    said: str,
+    action: Callable[[Client], Awaitable[object]],
+    first: Callable[[], object] = lambda: None,
+) -> None:
+    """Print `said` when it is done. first: as for Shell.run."""
 
     async def done(client: Client) -> int:
         await action(client)
         print(said)
         return 0
 
-    shell.run(done)
+    shell.run(done, first=first)
 
 
 def read(path: str, request: Message, kind: type[M]) -> Callable[[Client], Awaitable[M]]:

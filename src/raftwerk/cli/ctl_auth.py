@@ -1,5 +1,6 @@
 """Commands for people who say who may do what: user, role, auth."""
 
+import sys
 from typing import Annotated, Any, Final
 
 import typer
@@ -22,29 +23,68 @@ from raftwerk.cli.ctl_shell import (
 )
 from raftwerk.client import Client
 from raftwerk.client.admin import AUTH
+from raftwerk.errors import UsageError
 
 user = typer.Typer(help="Who may come in.", no_args_is_help=True)
 role = typer.Typer(help="What users may do.", no_args_is_help=True)
 auth = typer.Typer(help="Whether anybody has to be a user.", no_args_is_help=True)
 
 NewPassword = Annotated[str | None, typer.Option(help="Asked for, if it is not given.")]
+Interactive = Annotated[
+    bool,
+    typer.Option(
+        "--interactive/--no-interactive",
+        help="Ask for the password on the terminal, or read a line of standard input.",
+    ),
+]
 KINDS: Final = ("read", "write", "readwrite")
 """Of permissions."""
+NO_TERMINAL: Final = (
+    "the password is asked for on a terminal, and standard input is none: --no-interactive reads it from there, "
+    "--new-user-password tells it"
+)
+EMPTY: Final = (
+    "with an empty password, whoever knows the name comes in: tell another one; 'raftwerk user add NAME --no-password' "
+    "makes a user who comes in with a certificate, and only so"
+)
 
 
-def _new_password(given: str | None) -> str:
-    """Raises typer.Abort when it is asked for, and not told."""
-    if given is not None:
-        return given
-    told: str = typer.prompt("Password of the user", hide_input=True, confirmation_prompt=True)
-    return told
+class _NewPassword:
+    """One that was given, or is yet to be told. Raises BadParameter for one that is empty."""
+
+    def __init__(self, given: str | None, *, interactive: bool) -> None:
+        if given == "":
+            raise typer.BadParameter(EMPTY)
+        self.text = given or ""
+        self._is_asked_for = interactive
+
+    def ask(self) -> None:
+        """Unless it was given. Raises UsageError, and typer.Abort when the user does not tell."""
+        if self.text:
+            return
+        if not self._is_asked_for:
+            self.text = _line_of_input()
+        elif sys.stdin.isatty():
+            what = "Password of the user"
+            self.text = typer.prompt(what, hide_input=True, confirmation_prompt=True, err=True)
+        else:
+            raise UsageError(NO_TERMINAL)
+        if not self.text:
+            raise UsageError(EMPTY)
+
+
+def _line_of_input() -> str:
+    try:
+        return sys.stdin.buffer.readline().rstrip(b"\r\n").decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"a password is text in UTF-8, standard input is not: {error}") from error
 
 
 @user.command("add")
 @connected
 def user_add(
     shell: Shell,
-    name: str,
+    name: Annotated[str, typer.Argument(help="NAME, or NAME:PASSWORD.")],
     new_user_password: NewPassword = None,
     no_password: Annotated[
         bool,
@@ -52,13 +92,26 @@ def user_add(
             "--no-password", help="One who comes in with a certificate of this name, and only so."
         ),
     ] = False,
+    interactive: Interactive = True,
 ) -> None:
-    """A new user."""
+    """A new user. With --new-user-password or --no-password all of NAME is the name, also what is behind a colon."""
     if no_password and new_user_password is not None:
         raise typer.BadParameter("either --no-password or --new-user-password")
-    password = None if no_password else _new_password(new_user_password)
-    said = f"user {name} added" + ", without a password" * no_password
-    do(shell, said, lambda client: client.auth.user_add(name, password))
+    if no_password:
+        said = f"user {name} added, without a password"
+        do(shell, said, lambda client: client.auth.user_add(name, None))
+        return
+    if new_user_password is None and ":" in name:
+        name, _, new_user_password = name.partition(":")
+        if not name:
+            raise typer.BadParameter("there is no name before the colon")
+    password = _NewPassword(new_user_password, interactive=interactive)
+    do(
+        shell,
+        f"user {name} added",
+        lambda client: client.auth.user_add(name, password.text),
+        password.ask,
+    )
 
 
 @user.command("delete")
@@ -107,16 +160,15 @@ def user_get(
 @user.command("passwd")
 @connected
 def user_password(
-    shell: Shell,
-    name: str,
-    new_user_password: NewPassword = None,
+    shell: Shell, name: str, new_user_password: NewPassword = None, interactive: Interactive = True
 ) -> None:
     """Another password."""
-    password = _new_password(new_user_password)
+    password = _NewPassword(new_user_password, interactive=interactive)
     do(
         shell,
         f"password of {name} changed",
-        lambda client: client.auth.user_change_password(name, password),
+        lambda client: client.auth.user_change_password(name, password.text),
+        password.ask,
     )
 
 

@@ -147,10 +147,12 @@ class Shell:
         action: Callable[[Client], Awaitable[int]],
         timeout_s: float = COMMAND_TIMEOUT_S,
         *,
+        first: Callable[[], object] = lambda: None,
         goes_on: str = "",
     ) -> None:
         """Run with a client, and exit with what `action` returns; errors as in `end_with`.
 
+        first: what the user is asked for, when a server is known to be there.
         goes_on: name of a command that takes as long as it takes, and tells of its waiting.
         """
 
@@ -170,6 +172,7 @@ class Shell:
         def check_and_run() -> int:
             run_loop(check_running(self.addresses))
             client = self.connect(timeout_s=timeout_s)  # outside of a loop, which would hear Ctrl-C
+            first()
             try:
                 return run_loop(with_client(client))
             except KeyboardInterrupt:

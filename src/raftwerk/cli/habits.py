@@ -1,7 +1,6 @@
 """What people who know etcdctl type, and how it is said here: told beside the refusal of what is unknown, and of nothing else."""
 
-from collections.abc import Iterator, Sequence
-from itertools import takewhile
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 COMMANDS: Final = {
@@ -18,12 +17,24 @@ OPTIONS: Final = {
     "--write-out": "--json is for machines, what is printed without it for people",
     "--consistency": "--serializable reads this member's state; without it a read asks the others",
     "--hex": "--json has the bytes as they are, in base64",
-    "--interactive": "'raftwerk txn' reads its standard input",
     "--dial-timeout": "--command-timeout is for all that a request waits for",
     "--insecure-skip-tls-verify": "the server's certificate is always checked; --cacert says who signs it",
     "--insecure-transport": "an endpoint with https:// is spoken to over TLS, another one in plain text",
 }
 """By an option that no command has."""
+_TXN: Final = "'raftwerk txn' reads its standard input, which a terminal is too"
+_PEER_URLS: Final = (
+    "the peer URLs stand behind the command, and the member is named where it is started: "
+)
+OPTIONS_OF: Final = {
+    "txn": {"--interactive": _TXN, "-i": _TXN},
+    "member add": {"--peer-urls": _PEER_URLS + "raftwerk member add URL,URL"},
+    "member update": {"--peer-urls": "the peer URLs stand behind the member: ID URL,URL"},
+    "watch": {
+        "--": "no command is run for each event: a program can read them, with --json a line each"
+    },
+}
+"""By a command, and an option or sign that it does not have."""
 LEADING: Final = frozenset(("--version", "--help", "--install-completion", "--show-completion"))
 """Options that stand before the command."""
 
@@ -35,7 +46,15 @@ def hints(arguments: Sequence[str]) -> Iterator[str]:
             yield COMMANDS[word]
         elif word.startswith("-") and word.partition("=")[0] not in LEADING:
             yield "options stand behind the command: raftwerk get KEY --endpoints ..."
-    for argument in takewhile(lambda argument: argument != "--", arguments):
-        name = argument.partition("=")[0]
-        if name in OPTIONS:
-            yield f"{name}: {OPTIONS[name]}"
+    for command, habits in OPTIONS_OF.items():
+        if " ".join(arguments).startswith(f"{command} "):
+            yield from _of_options(arguments, habits)
+    yield from _of_options(arguments, OPTIONS)
+
+
+def _of_options(arguments: Sequence[str], habits: Mapping[str, str]) -> Iterator[str]:
+    names = [argument.partition("=")[0] for argument in arguments]
+    end = names.index("--") + 1 if "--" in names else None
+    for name in names[:end]:
+        if name in habits:
+            yield f"{name}: {habits[name]}"
