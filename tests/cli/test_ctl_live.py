@@ -133,6 +133,9 @@ def test_leases(live_endpoint: str) -> None:
     assert lease in raftwerk("lease", "list", endpoint=live_endpoint).stdout.split()
     left = raftwerk("lease", "timetolive", lease, endpoint=live_endpoint)
     assert left.stdout.splitlines()[1:] == ["leased"]
+    for option, keys in (("--keys", ["leased"]), ("--keys=false", []), ("--no-keys", [])):
+        left = raftwerk("lease", "timetolive", lease, option, endpoint=live_endpoint)
+        assert (left.exit_code, left.stdout.splitlines()[1:]) == (0, keys)
     once = raftwerk("lease", "keep-alive", lease, "--once", endpoint=live_endpoint)
     assert (once.exit_code, once.stdout) == (0, f"lease {lease} renewed for 100 s\n")
     listed = raftwerk("lease", "list", "--json", endpoint=live_endpoint)

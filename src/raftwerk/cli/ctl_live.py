@@ -293,12 +293,17 @@ def lease_list(shell: Shell, as_json: AsJson = False) -> None:
 
 @lease.command("timetolive")
 @connected
-def lease_time_to_live(shell: Shell, lease: LeaseId, as_json: AsJson = False) -> None:
+def lease_time_to_live(
+    shell: Shell,
+    lease: LeaseId,
+    keys: Annotated[bool, typer.Option("--keys/--no-keys", help="Its keys, too.")] = True,
+    as_json: AsJson = False,
+) -> None:
     """What is left of a lease, and its keys. Exit code 1: it is no more."""
     number = lease_id(lease)
 
     async def action(client: Client) -> int:
-        response = await client.lease_time_to_live(number, keys=True)
+        response = await client.lease_time_to_live(number, keys=keys)
         if as_json:
             print_json(response)
         elif response.TTL < 0:
