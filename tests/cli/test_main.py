@@ -1,5 +1,6 @@
 """The command itself: what it is called, and when it refuses to run."""
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ from typer.testing import CliRunner
 
 from raftwerk import __version__
 from raftwerk.cli.main import app
-from tests.cli.commands import run
+from tests.cli.commands import at_terminal, run
 
 
 @pytest.mark.parametrize("arguments", [["--version"], ["version"]], ids=" ".join)
@@ -74,10 +75,15 @@ def test_it_refuses_to_run_without_assertions(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_end_of_the_input_where_something_is_asked_for() -> None:
-    answer = CliRunner().invoke(app, ["user", "add", "ada"], input="")
-    assert answer.exit_code == 2
-    assert answer.stderr.endswith("raftwerk: the input ended before the answer\n")
+def test_end_of_the_input_where_something_is_asked_for(tmp_path: Path) -> None:
+    arguments = (sys.executable, "-m", "raftwerk", "user", "add", "ada")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = f"--endpoints=127.0.0.1:{server.getsockname()[1]}"
+        with at_terminal(*arguments, there, folder=tmp_path) as terminal:
+            terminal.wait_for("Password of the user: ")
+            terminal.type("\x04")
+            code, said = terminal.wait()
+    assert (code, said.strip()) == (2, "raftwerk: the input ended before the answer")
 
 
 def test_help_tells_the_exit_codes() -> None:
