@@ -40,6 +40,14 @@ def test_members(etcd_endpoint: str) -> None:
     )
 
 
+def test_present_leader_is_told_as_such(live_endpoint: str) -> None:
+    """As on etcd, it is no error to ask for it."""
+    (found,) = json.loads(output_of("members --json", endpoint=live_endpoint))["members"]
+    leader = f"{int(found['ID']):x}"
+    said = output_of(f"move-leader {leader}", endpoint=live_endpoint)
+    assert said == f"member {leader} leads already: nothing was moved\n"
+
+
 @pytest.mark.parametrize(
     "command", ["member remove", "member update", "member promote", "move-leader"]
 )

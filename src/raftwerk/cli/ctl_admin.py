@@ -132,7 +132,15 @@ def member_promote(shell: Shell, number: str) -> None:
 def move_leader(shell: Shell, number: str) -> None:
     """Have another member of etcd lead; the present leader's endpoint has to be among those given. (Raftwerk cannot yet.)"""
     which = member_id(number)
-    do(shell, f"member {number} leads", lambda client: client.maintenance.move_leader(which))
+
+    async def action(client: Client) -> int:
+        leader = (await client.status()).leader
+        await client.maintenance.move_leader(which)
+        was_leading = which == leader
+        print(f"member {number} leads" + " already: nothing was moved" * was_leading)
+        return 0
+
+    shell.run(action)
 
 
 def _alarm_lines(answer: rpc_pb2.AlarmResponse) -> Iterator[str]:
