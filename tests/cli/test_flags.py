@@ -103,6 +103,9 @@ def test_other_variables_are_nobodys(variable: str) -> None:
         ("ETCD_INITIAL_CLUSTR", "; did you mean ETCD_INITIAL_CLUSTER?"),
         ("ETCD_DATA-DIR", "; did you mean ETCD_DATA_DIR?"),
         ("ETCD_PORT_2379_TCP_ADDR", ""),
+        ("ETCD_FOO", ""),
+        ("ETCD_VERSION", ""),
+        ("ETCD_ROOT_PASSWORD", ""),
     ],
 )
 def test_variable_of_no_flag_is_warned_of(variable: str, hint: str) -> None:

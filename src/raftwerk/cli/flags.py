@@ -251,6 +251,8 @@ _SWITCHES: Final = frozenset(flag.name for flag in FLAGS if flag.is_switch) | fr
 )
 _NAMES: Final = frozenset((*_BY_NAME, *ETCD_FLAGS))
 _PREFIX: Final = "ETCD_"
+CLOSE: Final = 0.75
+"""Of two names, for difflib: nearer than this, and one may be meant by the other."""
 
 
 class _Given(NamedTuple):
@@ -296,8 +298,8 @@ def _from_environment(environment: Mapping[str, str]) -> tuple[dict[str, _Given]
         if name in _NAMES and variable == _variable(name):
             given[name] = _Given(text, variable)
         else:
-            near = difflib.get_close_matches(variable, map(_variable, sorted(_NAMES)), n=1)
-            hint = f"; did you mean {near[0]}?" if near else ""
+            near = _near(name)
+            hint = f"; did you mean {_variable(near[0])}?" if near else ""
             warnings.append(f"{variable} is no variable of a flag, and is ignored{hint}")
     return given, warnings
 
@@ -330,8 +332,13 @@ def _from_arguments(arguments: Sequence[str]) -> dict[str, _Given]:
     return given
 
 
+def _near(name: str) -> list[str]:
+    """The flag that is most like it, if any is."""
+    return difflib.get_close_matches(name, sorted(_NAMES), n=1, cutoff=CLOSE)
+
+
 def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, sorted(_NAMES), n=1)
+    near = _near(name)
     return (
         f"; did you mean --{near[0]}?" if near else "; 'raftwerk serve --help' lists what there is"
     )
