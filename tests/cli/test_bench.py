@@ -39,10 +39,19 @@ def test_nobody_there_is_exit_code_2() -> None:
 
 
 def test_load_that_is_none_is_exit_code_2(live_endpoint: str) -> None:
-    arguments = ["bench", "put", "--clients=1", f"--endpoints={live_endpoint}"]
-    answer = CliRunner().invoke(app, arguments)
+    more = ["--clients=3", "--connections=4", f"--endpoints={live_endpoint}"]
+    answer = CliRunner().invoke(app, ["bench", "put", *more])
     assert answer.exit_code == 2
-    assert "one client for each" in answer.stderr
+    assert answer.stderr.endswith(
+        "one client for each: not --processes 1, --connections 4, --clients 3\n"
+    )
+
+
+def test_connections_follow_fewer_clients(live_endpoint: str) -> None:
+    more = ["--clients=3", "--requests=7", f"--endpoints={live_endpoint}", "--json"]
+    answer = CliRunner().invoke(app, ["bench", "put", *more])
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert json.loads(answer.stdout)["requests"] == 7
 
 
 def test_table_of_a_watch(live_endpoint: str) -> None:

@@ -19,6 +19,7 @@ from raftwerk.client.load_requests import KEYS_MAX, Operation
 from raftwerk.errors import RaftwerkError
 
 SECONDS: Final = 10.0
+CONNECTIONS: Final = 100
 
 
 @connected
@@ -31,7 +32,13 @@ def bench(
             "member's own state; txn: 4 puts; mixed: 9 ranges to a put; watch: put while others watch the keys."
         ),
     ],
-    connections: Annotated[int, typer.Option(min=1, help="Spread over the endpoints.")] = 100,
+    connections: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help=f"Spread over the endpoints; {CONNECTIONS}, or with fewer --clients one for each.",
+        ),
+    ] = None,
     clients: Annotated[int, typer.Option(min=1, help="Each has one request under way.")] = 1000,
     seconds: Annotated[
         float, typer.Option(min=0, help=f"How long; {SECONDS:.0f} unless --requests is given.")
@@ -55,7 +62,7 @@ def bench(
     try:
         wanted = load.Load(
             operation,
-            connections=connections,
+            connections=min(CONNECTIONS, clients) if connections is None else connections,
             clients=clients,
             requests=requests,
             seconds=seconds or (0.0 if requests else SECONDS),

@@ -320,7 +320,10 @@ def summary(outcomes: Sequence[Outcome]) -> Result:
 def shares(load: Load, processes: int) -> list[Load]:
     """What each process does. Raises UsageError if there is less than one connection for each."""
     if not 0 < processes <= load.connections <= load.clients:
-        raise UsageError("a load takes at least one connection a process, and one client for each")
+        raise UsageError(
+            "a load takes at least one connection a process, and one client for each: "
+            f"not --processes {processes}, --connections {load.connections}, --clients {load.clients}"
+        )
     if not (load.requests or load.seconds):
         raise UsageError("a load ends after so many requests, or seconds: tell one of them")
 
