@@ -95,6 +95,9 @@ def restored(path: Path, folder: Path) -> LocalCluster:
         )
         done = command("restore", str(path), *arguments)
         assert done.exit_code == 0, done.output
+        assert f"restored to {member.folder}: start" in done.stdout
+        assert "all of whose members have to be restored from this same file" in done.stdout
+        assert "one that an old cluster has lost cannot be brought back so" in done.stdout
         again = command("restore", str(path), *arguments)
         assert again.exit_code == 2
         assert again.stderr.splitlines() == [
@@ -111,6 +114,17 @@ def test_damaged_file_is_one_line(tmp_path: Path) -> None:
         assert done.exit_code == 2
         assert len(done.stderr.splitlines()) == 1
         assert "is no whole snapshot of raftwerk: its end is missing" in done.stderr
+
+
+def test_file_of_etcd_is_answered_with_the_way_that_there_is(tmp_path: Path) -> None:
+    path = tmp_path / "etcd.db"
+    path.write_bytes(bytes(16) + b"\xed\xda\x0c\xed" + bytes(5000))
+    for name in ("status", "restore"):
+        done = command(name, str(path))
+        assert (done.exit_code, done.stdout) == (2, "")
+        assert done.stderr.startswith(f"raftwerk: {path} is no snapshot of raftwerk: ")
+        assert "'etcdctl make-mirror' copies the keys of a running etcd" in done.stderr
+        assert done.stderr.endswith("(docs/migrating.md).\n")
 
 
 def test_copy_that_breaks_off_is_2_and_leaves_no_file(severed: str, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from tests.cli.commands import run
     ("arguments", "told"),
     [
         ("endpoint status", ["raftwerk: 'raftwerk status' asks all --endpoints"]),
+        ("make-mirror x", ["raftwerk: 'etcdctl make-mirror' copies keys"]),
         ("get a -w json", ["raftwerk: -w: --json is for machines"]),
         ("get a --write-out=json", ["raftwerk: --write-out: --json is for machines"]),
         ("get a --consistency=s --hex", ["raftwerk: --consistency: ", "raftwerk: --hex: "]),

@@ -115,6 +115,10 @@ def snapshot_restore(
 
     folder = _or_exit(restore)
     print(f"restored to {folder}: start the member with the same flags")
+    print(
+        "It is of a new cluster, all of whose members have to be restored from this same file: "
+        "one that an old cluster has lost cannot be brought back so."
+    )
 
 
 def _or_exit(action: Callable[[], T]) -> T:

@@ -8,7 +8,7 @@ COMMANDS: Final = {
     "compaction": "it is 'raftwerk compact'",
     "check": "'raftwerk bench' puts a load on a cluster",
     "defrag": "free pages are used again by themselves: nothing is to be defragmented",
-    "make-mirror": "'raftwerk snapshot save' takes all keys, 'raftwerk watch' with --rev what comes after",
+    "make-mirror": "'etcdctl make-mirror' copies keys, and what comes after, to or from raftwerk (docs/migrating.md)",
     "downgrade": "there is no older version to go back to",
 }
 """By a first word that no command has."""

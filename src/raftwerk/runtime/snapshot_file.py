@@ -32,6 +32,10 @@ from raftwerk.wal.log import Wal
 PIECE_BYTES: Final = 1024 * 1024
 DIGEST_BYTES: Final = 32
 SECTOR_BYTES: Final = 512
+OF_ETCD: Final = (
+    "One of etcd cannot be read here: 'etcdctl make-mirror' copies the keys of a running etcd into a cluster of raftwerk "
+    "(docs/migrating.md)."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +161,9 @@ def _size(path: Path) -> int:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     if start != MAGIC:
-        raise _refused(path, "it does not begin like one (etcd's own cannot be read here)")
+        raise DataDirError(
+            f"{path} is no snapshot of raftwerk: it does not begin like one. {OF_ETCD}"
+        )
     if size % SECTOR_BYTES != DIGEST_BYTES:
         raise _refused(path, "its end is missing")
     return size
