@@ -234,6 +234,14 @@ def test_status_shows_every_endpoint_and_is_1_if_one_does_not_answer(endpoint: s
     assert "cannot be reached" in rows[1]
 
 
+def test_status_waits_for_nobody_who_is_not_there(endpoint: str, tmp_path: Path) -> None:
+    ask = ("status", f"--endpoints={endpoint},{NOBODY}", "--command-timeout=1h")
+    answer = run(*ask, folder=tmp_path)
+    assert answer.returncode == 1
+    assert f"{NOBODY} cannot be reached: nothing listens there" in answer.stdout
+    assert "leader" in answer.stdout
+
+
 def test_status_tells_learners_from_followers_and_that_nobody_leads() -> None:
     header = ResponseHeader(member_id=255)
     learner = StatusResponse(header=header, version="3.5.1", leader=2, isLearner=True)

@@ -23,6 +23,7 @@ from raftwerk.cli.ctl_shell import (
     check_running,
     connected,
     end_with,
+    is_refused,
     key_range,
     lease_id,
     print_dict,
@@ -227,15 +228,26 @@ def _places_of_members(shell: Shell) -> list[tuple[str, str]]:
 async def _ask_all(clients: Mapping[str, Client]) -> dict[str, rpc_pb2.StatusResponse | str]:
     """Of each the answer, or why there is none."""
 
-    async def ask(client: Client) -> rpc_pb2.StatusResponse | str:
+    answers = await asyncio.gather(*(_ask(*each) for each in clients.items()))
+    return dict(zip(clients, answers, strict=True))
+
+
+async def _ask(endpoint: str, client: Client) -> rpc_pb2.StatusResponse | str:
+    """A refused connection is an answer: the client would try again until its time is over."""
+
+    async def call() -> rpc_pb2.StatusResponse | str:
         try:
             async with client:
                 return await client.status()
         except CallError as error:
             return str(error)
 
-    answers = await asyncio.gather(*map(ask, clients.values()))
-    return dict(zip(clients, answers, strict=True))
+    calling = asyncio.create_task(call())
+    if not await is_refused(endpoint):
+        return await calling
+    calling.cancel()
+    await asyncio.wait([calling])
+    return f"{endpoint} cannot be reached: nothing listens there"
 
 
 def _status_row(

@@ -255,21 +255,25 @@ def connected(command: Callable[Concatenate[Shell, P], None]) -> Callable[..., N
 async def check_running(endpoints: Sequence[str]) -> None:
     """Raises UsageError when nothing listens at any of the endpoints: waiting would not help."""
     addresses = [parse_endpoint(endpoint) for endpoint in endpoints]
-    for host, port in addresses:
-        try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(host, port)
-        except ConnectionRefusedError:
-            continue
-        except (OSError, TimeoutError):
-            return  # the client knows better what to say
-        writer.close()
-        return
+    for endpoint in endpoints:
+        if not await is_refused(endpoint):
+            return  # of other troubles the client knows better what to say
     if addresses:
         raise UsageError(
             f"nothing listens at {', '.join(map(str, addresses))}. If that is one member of a cluster, name the others, with "
             "--endpoints or RAFTWERK_ENDPOINTS; if there is none yet, 'raftwerk dev' starts three, 'raftwerk serve' one"
         )
+
+
+async def is_refused(endpoint: str) -> bool:
+    """Whether nothing listens there, as far as that can be known at once."""
+    try:
+        async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            _, writer = await asyncio.open_connection(*parse_endpoint(endpoint))
+    except (OSError, TimeoutError) as error:
+        return isinstance(error, ConnectionRefusedError)
+    writer.close()
+    return False
 
 
 def standard_input() -> bytes:
