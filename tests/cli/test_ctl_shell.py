@@ -126,7 +126,7 @@ def test_no_certificates_no_tls() -> None:
 
 def test_certificates_that_cannot_be_used(tmp_path: Path) -> None:
     for shell in (shell_of(ETCDCTL_CACERT=f"{tmp_path}/no"), shell_of(f"--cacert={tmp_path}/no")):
-        with pytest.raises(UsageError, match=f"^{tmp_path}/no cannot be used: .*No such file"):
+        with pytest.raises(UsageError, match=f"^--cacert {tmp_path}/no cannot be read: No such"):
             shell.tls_context()
 
 

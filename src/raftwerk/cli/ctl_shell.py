@@ -22,7 +22,7 @@ import typer
 from google.protobuf.message import Message
 
 from raftwerk.api import status
-from raftwerk.cli import go_duration
+from raftwerk.cli import ctl_tls, go_duration
 from raftwerk.cli.patience import tell_of_waiting
 from raftwerk.cli.runner import run_loop
 from raftwerk.client import CallError, Client, OutcomeUnknown
@@ -104,18 +104,7 @@ class Shell:
 
     def tls_context(self) -> ssl.SSLContext | None:
         """Raises UsageError for files that cannot be used."""
-        files = [name for name in (self.ca_file, self.cert_file, self.key_file) if name]
-        if not files:
-            return None
-        if self.key_file and not self.cert_file:
-            raise UsageError(f"--key {self.key_file} needs its certificate: --cert")
-        try:
-            context = ssl.create_default_context(cafile=self.ca_file or None)
-            if self.cert_file:
-                context.load_cert_chain(self.cert_file, self.key_file or None)
-        except (OSError, ssl.SSLError) as error:
-            raise UsageError(f"{', '.join(files)} cannot be used: {error}") from error
-        return context
+        return ctl_tls.context_of(self.ca_file, self.cert_file, self.key_file)
 
     def timeout_s(self, default_s: float = COMMAND_TIMEOUT_S) -> float:
         """Raises UsageError."""
