@@ -34,10 +34,7 @@ def bench(
     ],
     connections: Annotated[
         int | None,
-        typer.Option(
-            min=1,
-            help=f"Spread over the endpoints; {CONNECTIONS}, or with fewer --clients one for each.",
-        ),
+        typer.Option(min=1, help=f"Over the endpoints; {CONNECTIONS}, or as few as --clients."),
     ] = None,
     clients: Annotated[int, typer.Option(min=1, help="Each has one request under way.")] = 1000,
     seconds: Annotated[
