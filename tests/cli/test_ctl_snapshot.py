@@ -122,9 +122,9 @@ def test_file_of_etcd_is_answered_with_the_way_that_there_is(tmp_path: Path) -> 
     for name in ("status", "restore"):
         done = command(name, str(path))
         assert (done.exit_code, done.stdout) == (2, "")
-        assert done.stderr.startswith(f"raftwerk: {path} is no snapshot of raftwerk: ")
+        assert done.stderr.startswith(f"raftwerk: {path} is no whole snapshot of raftwerk: ")
         assert "'etcdctl make-mirror' copies the keys of a running etcd" in done.stderr
-        assert done.stderr.endswith("(docs/migrating.md).\n")
+        assert done.stderr.endswith("docs/migrating.md). Take another one.\n")
 
 
 def test_copy_that_breaks_off_is_2_and_leaves_no_file(severed: str, tmp_path: Path) -> None:

@@ -33,8 +33,8 @@ PIECE_BYTES: Final = 1024 * 1024
 DIGEST_BYTES: Final = 32
 SECTOR_BYTES: Final = 512
 OF_ETCD: Final = (
-    "One of etcd cannot be read here: 'etcdctl make-mirror' copies the keys of a running etcd into a cluster of raftwerk "
-    "(docs/migrating.md)."
+    "etcd's own cannot be read here, but 'etcdctl make-mirror' copies the keys of a running etcd into a cluster of raftwerk: "
+    "docs/migrating.md"
 )
 
 
@@ -161,9 +161,7 @@ def _size(path: Path) -> int:
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}") from error
     if start != MAGIC:
-        raise DataDirError(
-            f"{path} is no snapshot of raftwerk: it does not begin like one. {OF_ETCD}"
-        )
+        raise _refused(path, f"it does not begin like one ({OF_ETCD})")
     if size % SECTOR_BYTES != DIGEST_BYTES:
         raise _refused(path, "its end is missing")
     return size
