@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from raftwerk.cli.cluster import LocalCluster, Member, free_ports, is_healthy, metric
+from raftwerk.cli.cluster import LocalCluster, Member, by_chance, free_ports, is_healthy, metric
+from raftwerk.cli.dev import ports_of
 from raftwerk.cli.stopping import Stopping
 from raftwerk.errors import UsageError
 from tests.cli.commands import is_alive, taken_port
@@ -114,6 +115,27 @@ def test_taken_port_is_reported_before_anything_starts(tmp_path: Path) -> None:
             cluster.check_ports()
     assert f"port {taken} on 127.0.0.1 is taken" in str(caught.value)
     assert "--base-port" in str(caught.value)
+    assert "to connections that go out" in str(caught.value), "a system gives no others"
+
+
+@pytest.mark.parametrize(
+    ("base", "outgoing", "told"),
+    [
+        (5379, "32768 60999", "in a moment; a --base-port of 1024 to 2766 needs none of those"),
+        (5379, "20000 60999", "in a moment"),
+        (2379, "32768 60999", ""),
+        (5379, None, ""),
+    ],
+)
+def test_port_that_a_connection_may_have(
+    tmp_path: Path, base: int, outgoing: str | None, told: str
+) -> None:
+    """How it was taken is not known, but that it need not stay so."""
+    file = tmp_path / "range"
+    if outgoing is not None:
+        file.write_text(outgoing)
+    found = by_chance(base + 30_000, ports_of(base, 3), file)
+    assert (bool(found), found.endswith(told)) == (bool(told), True)
 
 
 def test_port_of_a_connection_that_just_ended_is_not_taken(tmp_path: Path) -> None:

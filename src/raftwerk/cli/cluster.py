@@ -19,6 +19,9 @@ from raftwerk.errors import UsageError
 
 STOP_S: Final = 10.0
 POLL_S: Final = 0.05
+OUTGOING: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
+"""First and last of the ports that Linux gives to connections that go out."""
+LOWEST_PORT: Final = 1024
 
 
 @dataclass(slots=True)
@@ -69,6 +72,7 @@ class LocalCluster:
             for number, (client, peer) in enumerate(ports, 1)
         ]
         self._folder = folder
+        self._ports = ports
         self._flags = list(flags)
 
     def check_ports(self) -> None:
@@ -82,7 +86,7 @@ class LocalCluster:
                     except OSError as error:
                         raise UsageError(
                             f"port {port} on 127.0.0.1 is taken ({error.strerror}): stop what uses it, perhaps another "
-                            "'raftwerk dev', or choose another --base-port and another --data-dir"
+                            f"'raftwerk dev', or choose another --base-port and another --data-dir{by_chance(port, self._ports)}"
                         ) from error
 
     def start(self, member: Member) -> None:
@@ -183,6 +187,21 @@ class LocalCluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def by_chance(port: int, ports: Sequence[tuple[int, int]], outgoing: Path = OUTGOING) -> str:
+    """What more there is to say of one of the `ports` that is taken, perhaps by a connection, which goes again."""
+    try:
+        first, last = map(int, outgoing.read_text().split())
+    except (OSError, ValueError):
+        return ""
+    if not first <= port <= last:
+        return ""
+    told = f". Ports {first} to {last} are given to connections that go out, too: it may be free again in a moment"
+    highest = first - 1 - (ports[-1][1] - ports[0][0])
+    if highest < LOWEST_PORT:
+        return told
+    return f"{told}; a --base-port of {LOWEST_PORT} to {highest} needs none of those"
 
 
 def is_healthy(member: Member) -> bool:

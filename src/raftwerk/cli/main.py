@@ -165,7 +165,8 @@ def dev_command(
     base_port: Annotated[
         int | None,
         typer.Option(
-            help="Client port of the first node; 2379, or as it was. The others: +20000, +30000, ..."
+            help="Client port of the first node; 2379, or as it was. The others: +20000, +30000, ... With three nodes, 1024 to "
+            "2766: those above need ports that Linux gives to connections that go out, too, and that can be taken by chance."
         ),
     ] = None,
 ) -> None:
