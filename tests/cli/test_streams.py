@@ -1,6 +1,7 @@
 """What becomes of an answer that nobody can read, and of a word that nobody hears."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -68,21 +69,23 @@ def test_full_disk() -> None:
 def test_stream_that_is_closed_from_the_beginning(tmp_path: Path) -> None:
     """It is told once, whoever wanted to print or to read; no socket has got its number meanwhile."""
     command = f"exec {sys.executable} -m raftwerk"
-    for closing, code, said in (
-        ("version >&-", 4, "raftwerk: the answer cannot be printed: standard output is closed\n"),
-        ("user add ada <&-", 2, "raftwerk: the input ended before the answer\n"),
-        ("txn <&-", 2, "standard input is closed"),
-    ):
-        done = subprocess.run(
-            ["sh", "-c", f"{command} {closing}"],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == code
-        assert said in done.stderr
-        assert "Traceback" not in done.stderr
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = f"--endpoints=127.0.0.1:{server.getsockname()[1]}"
+        for closing, code, said in (
+            ("version >&-", 4, "raftwerk: the answer cannot be printed: standard output is closed"),
+            (f"user add ada {there} <&-", 2, "raftwerk: the password is asked for on a terminal"),
+            ("txn <&-", 2, "standard input is closed"),
+        ):
+            done = subprocess.run(
+                ["sh", "-c", f"{command} {closing}"],
+                cwd=tmp_path,
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == code
+            assert said in done.stderr
+            assert "Traceback" not in done.stderr
 
 
 def test_words_that_nobody_hears_are_lost_and_change_nothing(nobody: int) -> None:
