@@ -76,6 +76,43 @@ def test_snapshot_under_load_becomes_a_new_cluster(
         new.stop_all()
 
 
+def test_what_is_left_of_a_cluster_becomes_a_new_one(
+    start_cluster: StartCluster, tmp_path: Path
+) -> None:
+    """Nobody leads the last member, which has what its last checkpoint holds."""
+    old = start_cluster(3)
+    alone, *lost = old.members
+    with Client([alone.client_url]) as client:
+        client.put(b"k-first", b"1")
+        at = rows(client)
+    for member in lost:
+        old.kill(member)
+    path = tmp_path / "left.db"
+
+    def is_saved() -> bool:
+        saved = command("save", str(path), f"--data-dir={alone.folder}")
+        assert (saved.exit_code, saved.stderr) == (0, "")
+        return bool(json.loads(command("status", str(path), "--json").stdout)["keys"])
+
+    until(is_saved)
+    old.stop_all()
+    new = restored(path, tmp_path / "new")
+    try:
+        new.start_all()
+        new.wait_ready()
+        with Client([new.members[2].client_url]) as client:
+            assert rows(client) == at
+    finally:
+        new.stop_all()
+
+
+def test_copy_of_a_folder_that_has_no_store_is_2(tmp_path: Path) -> None:
+    answer = command("save", str(tmp_path / "copy"), f"--data-dir={tmp_path}")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert "is no data folder of raftwerk: there is no store in it" in answer.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
 def command(*arguments: str) -> Result:
     """`raftwerk snapshot ...`, without a process of its own."""
     return CliRunner().invoke(snapshot, arguments)

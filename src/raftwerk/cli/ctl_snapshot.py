@@ -1,13 +1,13 @@
 """`raftwerk snapshot`: copies of the state, saved from a member, looked at, and restored for a new cluster."""
 
-import asyncio
 import json
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, BinaryIO, Final, TypeVar
 
 import typer
 
@@ -26,37 +26,60 @@ snapshot = typer.Typer(help="Copies of the state.", no_args_is_help=True)
 
 @snapshot.command("save")
 @connected
-def snapshot_save(shell: Shell, path: Path) -> None:
+def snapshot_save(
+    shell: Shell,
+    path: Path,
+    data_dir: Annotated[
+        Path | None,
+        typer.Option(help="Of a member that cannot be asked: what its last checkpoint holds."),
+    ] = None,
+) -> None:
     """The state of one member, the endpoint, into a file that is there whole or not at all, and that others cannot read."""
+    if data_dir is not None:
+        _or_exit(lambda: _save_from(data_dir, path))
+        return
 
     async def action(client: Client) -> int:
-        _check(shell, path)
-        part = path.with_name(path.name + ".part")
-        try:
-            part.unlink(missing_ok=True)  # of a save that was killed; its mode may be another
-            with os.fdopen(os.open(part, NEW, 0o600), "wb") as file:
-                async for piece in client.maintenance.snapshot():
-                    file.write(piece)
-                file.flush()
-                await asyncio.to_thread(os.fsync, file.fileno())
-                size = file.tell()
-            part.replace(path)
-        except OSError as error:
-            raise UsageError(f"{path} cannot be written: {error.strerror}") from error
-        finally:
-            part.unlink(missing_ok=True)
-        print(f"snapshot of {size} bytes saved at {path}")
+        _check_members(shell)
+        with _new_file(path) as file:
+            async for piece in client.maintenance.snapshot():
+                file.write(piece)
         return 0
 
     shell.run(action, timeout_s=60.0)
 
 
-def _check(shell: Shell, path: Path) -> None:
+def _save_from(folder: Path, path: Path) -> None:
+    with _new_file(path) as file:
+        for piece in snapshot_file.of_folder(folder):
+            file.write(piece)
+
+
+@contextmanager
+def _new_file(path: Path) -> Iterator[BinaryIO]:
+    """What is written into it stands at `path` afterwards, whole, or nothing new does."""
+    if path.exists() and not path.is_file():
+        raise UsageError(f"{path} is there and is no file: it would be replaced")
+    part = path.with_name(path.name + ".part")
+    try:
+        part.unlink(missing_ok=True)  # of a save that was killed; its mode may be another
+        with os.fdopen(os.open(part, NEW, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+            size = file.tell()
+        part.replace(path)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written: {error.strerror}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    print(f"snapshot of {size} bytes saved at {path}")
+
+
+def _check_members(shell: Shell) -> None:
     if len(shell.addresses) > 1:
         members = ", ".join(shell.addresses)
         raise UsageError(f"a snapshot is of one member: choose one of {members}, with --endpoints")
-    if path.exists() and not path.is_file():
-        raise UsageError(f"{path} is there and is no file: it would be replaced")
 
 
 @snapshot.command("status")
