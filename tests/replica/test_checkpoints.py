@@ -126,6 +126,44 @@ def test_what_waits_for_a_quiet_moment_runs_after_the_checkpoint_under_way() -> 
     assert ran == ["at once", "after"]
 
 
+def test_who_waits_for_what_is_there_now_is_told_when_it_is_durable() -> None:
+    """One under way began before that: it takes the next, which is made at once."""
+    setting = Setting()
+    made: list[int] = []
+    setting.apply(1)
+    assert setting.checkpoints.advance(INTERVAL_MS)
+    setting.apply(2)
+    setting.checkpoints.when_made(lambda: made.append(setting.durable[-1]))
+    setting.run(INTERVAL_MS)
+    assert (setting.durable, made) == ([1], [])
+    setting.run(INTERVAL_MS)
+    assert (setting.durable, made) == ([1, 2], [2])
+    setting.apply(3)
+    setting.run(3 * INTERVAL_MS)
+    assert made == [2], "once"
+
+
+def test_who_waits_is_told_at_once_when_nothing_is_new() -> None:
+    setting = Setting()
+    made: list[bool] = []
+    setting.checkpoints.when_made(lambda: made.append(True))
+    assert made == []
+    setting.run(0)
+    assert made == [True]
+
+
+def test_who_waits_is_told_when_a_full_disk_has_space_again() -> None:
+    setting = Setting()
+    made: list[bool] = []
+    setting.apply(1)
+    setting.checkpoints.when_made(lambda: made.append(True))
+    setting.machine.write_errors = [DiskFull("no space")]
+    setting.run(0)
+    assert made == []
+    setting.run(RETRY_MS)
+    assert (setting.durable, made) == ([1], [True])
+
+
 def test_stop_gives_up_what_is_being_written() -> None:
     """A store cannot be closed while it is being written."""
     setting = Setting()

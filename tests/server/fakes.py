@@ -176,6 +176,10 @@ class FakeNode:
         if checkpoint is not None:
             complete(checkpoint)
 
+    def when_checkpointed(self, action: Callable[[], None]) -> None:
+        self.hasten_checkpoint()
+        action()
+
     def members(self) -> list[MemberInfo]:
         return [
             MemberInfo(NODE_ID, "node1", ("http://p1",), ("http://c1",), False),

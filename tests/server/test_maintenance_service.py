@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from raftwerk.api import rpc_pb2, status
-from raftwerk.kv.commands import AlarmKind, Put, encode
+from raftwerk.kv.commands import AlarmKind, Compact, Put, encode
 from raftwerk.replica.failure import Failure
 from raftwerk.server.alarms import Alarms
 from raftwerk.server.cluster_services import ClusterServices
@@ -104,6 +104,22 @@ def test_hash_is_that_of_all_versions(rig: Rig) -> None:
 def test_defragment_answers_as_etcds(rig: Rig) -> None:
     outcome = rig.call(PATH + "Defragment", rpc_pb2.DefragmentRequest())
     assert (outcome.status, outcome.message) == (status.OK, b"")
+
+
+def test_defragment_is_answered_when_what_was_compacted_is_free(rig: Rig) -> None:
+    for value in (b"1", b"2"):
+        rig.node.apply(encode(Put(b"a", value)))
+    rig.node.apply(encode(Compact(3)))
+    assert rig.node.machine.has_garbage
+    pending = rig.start(PATH + "Defragment", rpc_pb2.DefragmentRequest())
+    rig.advance(1.0)
+    assert pending.outcome is None
+    while rig.node.machine.maintain(100):
+        pass
+    rig.advance(1.0)
+    assert pending.outcome is not None
+    assert pending.outcome.status == status.OK
+    assert rig.node.machine.pending_bytes == 0
 
 
 def move(rig: Rig, target: int) -> fakes.Outcome:

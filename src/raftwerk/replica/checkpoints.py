@@ -38,6 +38,9 @@ class Checkpoints:
         self._is_committing = False
         self._not_before_ms = INTERVAL_MS
         self._after: list[Callable[[], None]] = []
+        self._for_next: list[Callable[[], None]] = []
+        self._for_current: list[Callable[[], None]] = []
+        """Who wants to have in a checkpoint what was there: not yet in this one, and in this one."""
         self.failure: Exception | None = None
         """Why the store cannot be written any more: the node must stop."""
         self.is_disk_full = False
@@ -56,8 +59,10 @@ class Checkpoints:
                 return False
             self._not_before_ms = now_ms + INTERVAL_MS
             self._current = self._machine.begin_checkpoint()
+            self._for_current, self._for_next = self._for_next, []
             if self._current is None:
                 self.is_disk_full = False  # nothing waits for space
+                self._tell_made()
                 return False
         if self._is_committing:
             return False
@@ -80,6 +85,16 @@ class Checkpoints:
         """Somebody waits for a checkpoint of what is there now: begin one as soon as none is under way."""
         if not self.is_disk_full:
             self._not_before_ms = 0
+
+    def when_made(self, action: Callable[[], None]) -> None:
+        """Run `action`, later, as soon as what is there now is in a checkpoint."""
+        self._for_next.append(action)
+        self.hasten()
+
+    def _tell_made(self) -> None:
+        made, self._for_current = self._for_current, []
+        for action in made:
+            action()
 
     def when_idle(self, action: Callable[[], None]) -> None:
         """Run `action` now, or as soon as the checkpoint under way is finished."""
@@ -104,10 +119,13 @@ class Checkpoints:
         self.is_disk_full = isinstance(result, DiskFull)
         if result is None:
             self._on_durable(checkpoint.index)
+            self._tell_made()
         elif self.is_disk_full and self._machine.pending_bytes < STUCK_BYTES_MAX:
             self._not_before_ms = now_ms + RETRY_MS
         else:
             self.failure = result
+        self._for_next = self._for_current + self._for_next
+        self._for_current = []
         after, self._after = self._after, []
         for action in after:
             action()

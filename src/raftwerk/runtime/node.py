@@ -260,6 +260,10 @@ class Node:
         """Have what was applied until now in a checkpoint by the next ticks: a snapshot holds no more than that."""
         self._replica.checkpoints.hasten()
 
+    def when_checkpointed(self, action: Callable[[], None]) -> None:
+        """Run `action`, later, as soon as what is there now is in a checkpoint; not as long as the disk is full."""
+        self._replica.checkpoints.when_made(action)
+
     def peer_traffic(self) -> dict[NodeId, tuple[int, int]]:
         """(bytes sent, bytes received) by peer."""
         return self._links.traffic()

@@ -36,7 +36,12 @@ class Alarms:
         self._timer: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
-        """Look after the quota from now on, and after what the log does not have yet."""
+        """Look from now on."""
+        self.look()
+        self._timer = self._loop.call_later(LOOK_S, self.start)
+
+    def look(self) -> None:
+        """After the quota, and after what the log does not have yet."""
         quota = self._node.settings.quota_backend_bytes
         self._is_over_quota = 0 < quota < self._node.machine.size_bytes[1]
         self._wanted.discard(AlarmKind.NO_SPACE)  # it may have passed
@@ -44,7 +49,6 @@ class Alarms:
             self._wanted.add(AlarmKind.NO_SPACE)
         for kind in sorted(self._wanted):
             self._ask(kind)
-        self._timer = self._loop.call_later(LOOK_S, self.start)
 
     def stop(self) -> None:
         if self._timer is not None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from functools import partial
 from typing import Final
 
 from raftwerk.api import rpc_pb2, status
@@ -19,6 +20,8 @@ from raftwerk.server.slices import Slices, Steps, read_in_slices
 
 _KINDS: Final = {rpc_pb2.NOSPACE: AlarmKind.NO_SPACE, rpc_pb2.CORRUPT: AlarmKind.CORRUPT}
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(\.\d+)?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
+POLL_S: Final = 0.01
+"""How often what is compacted is looked for."""
 NO_TRANSFER: Final = "etcdserver: raftwerk cannot move leadership yet: stop the leader, and another member leads in a moment"
 NO_DOWNGRADES: Final = "etcdserver: raftwerk has one format of its data: there is nothing to downgrade, VALIDATE only tells"
 
@@ -30,6 +33,7 @@ class MaintenanceService:
         self, node: Node, loop: asyncio.AbstractEventLoop, slices: Slices, alarms: Alarms
     ) -> None:
         self._node = node
+        self._loop = loop
         self._header = translate.Headers(node).message
         self._slices = slices
         self._alarms = alarms
@@ -97,8 +101,26 @@ class MaintenanceService:
         call.reply(response.SerializeToString())
 
     def defragment(self, call: Call, data: bytes) -> None:
-        """Nothing to do, nothing stops: the store gives freed pages to the next writes by itself."""
+        """Nothing stops: the store gives freed pages to the next writes by itself. Answered when what was compacted is free.
+
+        What etcd's users do about a store over its quota is to compact, to defragment and to disarm: it must be smaller by then.
+        """
         if parse(call, rpc_pb2.DefragmentRequest, data) is not None:
+            self._await_removal(call)
+
+    def _await_removal(self, call: Call) -> None:
+        if call.is_over:
+            return
+        if self._node.is_disk_full:  # nothing gets into a checkpoint
+            self._defragmented(call)
+        elif self._node.machine.has_garbage:
+            self._loop.call_later(POLL_S, self._await_removal, call)
+        else:
+            self._node.when_checkpointed(partial(self._defragmented, call))
+
+    def _defragmented(self, call: Call) -> None:
+        self._alarms.look()
+        if not call.is_over:
             call.reply(rpc_pb2.DefragmentResponse().SerializeToString())
 
     # The cluster

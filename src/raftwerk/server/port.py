@@ -76,6 +76,9 @@ class Node(Protocol):
     def hasten_checkpoint(self) -> None:
         """Have what was applied until now in a checkpoint soon."""
 
+    def when_checkpointed(self, action: Callable[[], None]) -> None:
+        """Run `action`, later, as soon as what is there now is in a checkpoint."""
+
     def members(self) -> list[MemberInfo]: ...
 
     def peer_traffic(self) -> dict[int, tuple[int, int]]:
