@@ -91,7 +91,7 @@ def machine() -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "memory_gib": str(round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)),
         "system": f"{platform.system()} {platform.release()}",
-        "python": sys.version,  # with the build: one made without its profile is slower by a quarter
+        "python": sys.version,  # with the build: one made without its profile is slower
         "package": "plain" if str(server.__file__).endswith(".py") else "compiled",
         "load_average": f"{os.getloadavg()[0]:.1f}",
     }
