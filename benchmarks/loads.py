@@ -41,7 +41,7 @@ def measure(load: Load, endpoints: Sequence[Node], nodes: Sequence[Node]) -> Fig
         raise RuntimeError(f"{load} ended with exit code {done.returncode}")
     result = json.loads(done.stdout)
     if result["errors"]:
-        raise RuntimeError(f"{load}: failed by status: {result['errors']}")
+        raise RuntimeError(f"{load}: failed by status: {result['errors']}, {result['error_texts']}")
     spent_s = cpu_s(nodes) - before
     names = ("per_second", "mean_ms", "p50_ms", "p90_ms", "p99_ms", "p999_ms", "max_ms")
     figures = {name: float(result[name]) for name in names}

@@ -106,6 +106,7 @@ def test_failures_are_counted_by_status() -> None:
 
     outcome = outcome_against(lambda: _Echo(handle), Load(Operation.PUT, clients=3, requests=40))
     assert (len(outcome.latencies_s), outcome.errors) == (30, {8: 10})
+    assert outcome.error_texts == {8: "too many requests"}
 
 
 def test_lost_connection_fails_what_is_under_way() -> None:
@@ -180,9 +181,12 @@ def test_shares_are_the_whole() -> None:
 
 def test_summary_is_of_all_processes() -> None:
     first = Outcome(array("d", [0.001 * number for number in range(1, 51)]), {14: 1}, 2.0, 0.5)
-    second = Outcome(array("d", [0.001 * number for number in range(51, 101)]), {14: 2}, 1.0, 0.5)
+    second = Outcome(
+        array("d", [0.001 * number for number in range(51, 101)]), {14: 2}, 1.0, 0.5, {14: "gone"}
+    )
     result = summary([first, second])
     assert (result.requests, result.errors, result.per_second) == (100, {14: 3}, 50.0)
+    assert result.error_texts == {14: "gone"}
     assert (result.p50_ms, result.p90_ms, result.p99_ms) == (51.0, 91.0, 100.0)
     assert (result.mean_ms, result.max_ms, result.client_cpu_us) == (50.5, 100.0, 10_000.0)
 

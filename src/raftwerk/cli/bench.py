@@ -106,7 +106,10 @@ def _print(operation: Operation, result: load.Result) -> None:
         "p99.9": result.p999_ms,
         "max": result.max_ms,
     }
-    failed = [f"{count:,} with status {status}" for status, count in result.errors.items()]
+    failed = [
+        f"{count:,} with status {status} ({result.error_texts.get(status) or 'no text'})"
+        for status, count in result.errors.items()
+    ]
     columns = ["operation", "a second", "requests", "seconds", "failed"]
     row = (
         operation.value,

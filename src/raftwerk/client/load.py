@@ -16,7 +16,7 @@ from array import array
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import cycle
 from typing import Final, cast
 
@@ -67,12 +67,16 @@ class Load:
 
 @dataclass(slots=True)
 class Outcome:
-    """What came of it, in one process. Latencies of answers with status 0, in seconds; errors: how many, by status."""
+    """What came of it, in one process. Latencies of answers with status 0, in seconds; errors: how many, by status.
+
+    error_texts: what a server said last with a status.
+    """
 
     latencies_s: "array[float]"
     errors: dict[int, int]
     seconds: float
     cpu_s: float
+    error_texts: dict[int, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,7 @@ class Result:
 
     requests: int
     errors: dict[int, int]
+    error_texts: dict[int, str]
     seconds: float
     per_second: float
     mean_ms: float
@@ -133,6 +138,10 @@ class Connection(asyncio.Protocol):
         self._engine.lost()
         lost, self._started = len(self._started), {}
         self._run.on_lost(lost)
+
+    @property
+    def error_texts(self) -> dict[int, str]:
+        return self._engine.texts
 
     def close(self) -> None:
         if self._transport is not None:
@@ -253,6 +262,7 @@ class Run:
             if pacing is not None:
                 pacing.cancel()
             for connection in connections:
+                self._outcome.error_texts.update(connection.error_texts)
                 connection.close()
         return self._outcome
 
@@ -292,7 +302,9 @@ def summary(outcomes: Sequence[Outcome]) -> Result:
     """Of all processes together."""
     latencies = sorted(seconds for outcome in outcomes for seconds in outcome.latencies_s)
     errors: dict[int, int] = {}
+    texts: dict[int, str] = {}
     for outcome in outcomes:
+        texts.update(outcome.error_texts)
         for status, count in outcome.errors.items():
             errors[status] = errors.get(status, 0) + count
     count = len(latencies)
@@ -305,6 +317,7 @@ def summary(outcomes: Sequence[Outcome]) -> Result:
     return Result(
         requests=count,
         errors=errors,
+        error_texts=texts,
         seconds=round(seconds, 4),
         per_second=round(count / seconds, 1),
         mean_ms=round(1e3 * sum(latencies) / max(1, count), 3),

@@ -16,7 +16,7 @@ from raftwerk.http2 import frames, grpc
 from raftwerk.http2.client import request_block
 from raftwerk.http2.connection import Connection
 from raftwerk.http2.errors import ConnectionFault, ErrorCode
-from raftwerk.http2.headers import HeaderDecoder, Headers
+from raftwerk.http2.headers import HeaderDecoder
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.stream import Stream
 
@@ -36,6 +36,8 @@ class UnaryConnection(Connection[Stream]):
         super().__init__(limits)
         self._is_tls = is_tls
         self.answers: list[tuple[int, int]] = []
+        self.texts: dict[int, str] = {}
+        """What the server said last with a status, if it said something."""
         self._authority = authority
         self._decoder: HeaderDecoder[int] = HeaderDecoder(limits.header_list_bytes_max)
         self._waiting: deque[tuple[bytes, bytes]] = deque()
@@ -108,8 +110,12 @@ class UnaryConnection(Connection[Stream]):
             self._received_bytes = 0
 
     def _decode(self, block: bytes) -> int:
-        status = _status(self._decoder.decode(block))
+        headers = dict(self._decoder.decode(block))
+        status = _status(headers)
         self._decoder.keep(block, status)
+        text = headers.get(b"grpc-message")
+        if text:
+            self.texts[status] = grpc.decode_text(text)
         return status
 
     # What is rare
@@ -140,7 +146,7 @@ class UnaryConnection(Connection[Stream]):
         return bool(stream_id % 2) and stream_id < self._next_stream_id
 
 
-def _status(headers: Headers) -> int:
+def _status(headers: dict[bytes, bytes]) -> int:
     """UNKNOWN without a number, and for an answer that is none of gRPC's."""
-    value = dict(headers).get(b"grpc-status", b"")
+    value = headers.get(b"grpc-status", b"")
     return int(value) if value.isdigit() else grpc.UNKNOWN
