@@ -322,6 +322,24 @@ def test_no_step_is_handed_more_entries_than_it_applies() -> None:
     assert Config().apply_entries_max <= PARTS_MAX * APPLIED_MAX
 
 
+def test_a_member_that_is_far_behind_with_long_commands_takes_in_writes() -> None:
+    """They were refused beyond 5,000 entries: thousands of times, since whoever is refused at once may ask again at once."""
+    world = World()
+    world.tick(100)
+    for _ in range(6 * APPLIED_MAX):
+        world.propose(LONG)
+    many = [world.propose(b"a") for _ in range(8 * Config().apply_entries_max)]
+    world.replica.step()
+    world.replica.post(Persisted(world.journal.persists[-1].ticket))
+    for _ in range(10):
+        world.replica.step()
+    assert not any(many)
+    late = world.propose(b"late")
+    world.run()
+    assert late == [("done", b"late")]
+    assert all(answers == [("done", b"a")] for answers in many)
+
+
 def test_more_bytes_than_may_wait_are_refused() -> None:
     world = World((1, 2, 3))
     answers: list[object] = []
