@@ -32,6 +32,13 @@ def test_duration_is_counted_up_to_its_bound(duration_s: float, bucket: int) -> 
     assert [number for number, count in enumerate(durations.counts) if count] == [bucket]
 
 
+def test_bounds_may_be_others() -> None:
+    durations = Durations((0.01, 0.02))
+    for duration_s in (0.005, 0.01, 0.011, 0.5):
+        durations.observe(duration_s)
+    assert cumulative(durations) == [("0.01", 2), ("0.02", 3), ("+Inf", 4)]
+
+
 def test_count_and_sum() -> None:
     durations = Durations()
     for duration_s in (0.001, 0.002, 100.0):

@@ -2,6 +2,7 @@
 
 import pytest
 
+from raftwerk.durations import cumulative
 from raftwerk.runtime.metrics import Metrics
 
 
@@ -26,3 +27,5 @@ def test_loop_lag_is_observed() -> None:
     metrics.observe_loop_lag_s(0.012, 0.004)
     assert (metrics.loop_lag.count, metrics.loop_lag.sum_s) == (1, 0.012)
     assert (metrics.loop_lag_own.count, metrics.loop_lag_own.sum_s) == (1, 0.004)
+    buckets = dict(cumulative(metrics.loop_lag))
+    assert (buckets["0.01"], buckets["0.012"]) == (0, 1)

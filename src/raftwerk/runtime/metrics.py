@@ -3,7 +3,14 @@
 Plain numbers, changed on the event loop only: no lock, no cost worth mentioning on the hot path.
 """
 
+from typing import Final
+
 from raftwerk.durations import Durations
+
+LAG_BOUNDS_S: Final = tuple(
+    number / 1000 for number in (1, 2, 3, 4, 6, 8, 10, 12, 15, 20, 25, 30, 50, 100, 200, 500, 1000)
+)
+"""Upper bounds for the lag of the event loop, closest about 10 ms: nothing may hold it up for longer."""
 
 
 class Metrics:
@@ -14,9 +21,9 @@ class Metrics:
         """Write and sync of one group of the durable log."""
         self.backend_commit = Durations()
         """Commit of one checkpoint of the store."""
-        self.loop_lag = Durations()
+        self.loop_lag = Durations(LAG_BOUNDS_S)
         """How late the ticks of the clock came: how long something held the event loop."""
-        self.loop_lag_own = Durations()
+        self.loop_lag_own = Durations(LAG_BOUNDS_S)
         """How long of that this process was at work itself, at most."""
         self.leader_changes_seen_total = 0
 
