@@ -59,6 +59,8 @@ if is_child():
     ask(lambda: loop.run_until_complete(client.get(b"forked")))
     ask(lambda: asyncio.run(client.get(b"forked")))
     ask(lambda: asyncio.run(unused.get(b"forked")))
+    client.close()
+    asyncio.run(client.__aexit__(None, None, None))
     os._exit(0)
 ask(lambda: loop.run_until_complete(client.get(b"forked")))
 client.close()

@@ -112,20 +112,26 @@ class Calls:
             )
         return loop
 
+    @property
+    def _is_here(self) -> bool:
+        return self._process in (0, os.getpid())
+
     def check_process(self) -> None:
         """Raises UsageError in another process than the first call was made in."""
-        if self._process not in (0, os.getpid()):
+        if not self._is_here:
             raise UsageError(OTHER_PROCESS)
 
     def close(self) -> None:
-        """Close all connections, for good."""
+        """Close all connections, for good. Not in a fork: the other process would never hear of its own again (epoll is shared)."""
+        if not self._is_here:
+            return
         self._is_closed = True
         for channel in self._channels:
             channel.close()
 
     async def end_session(self) -> None:
         """Tell the servers that the session is over, if that is quickly done: else it ends by itself."""
-        if self._is_closed or self.session is None or not self.session.number:
+        if self._is_closed or not self._is_here or self.session is None or not self.session.number:
             return
         try:
             async with asyncio.timeout(CLOSE_S):
