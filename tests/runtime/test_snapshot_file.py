@@ -24,7 +24,7 @@ from raftwerk.replica.position import Position
 from raftwerk.runtime.data_dir import open_data_dir
 from raftwerk.runtime.identifiers import node_ids
 from raftwerk.runtime.settings import Settings
-from raftwerk.runtime.snapshot_file import look_at, restore
+from raftwerk.runtime.snapshot_file import look_at, of_folder, restore
 from raftwerk.storage.lmdb_store import LmdbStore
 from tests.checkpoints import complete
 from tests.runtime.nodes import settings_of
@@ -169,3 +169,16 @@ def test_revision_goes_on_later(snapshot: Path, tmp_path: Path) -> None:
     assert machine.revision == REVISION + 1000
     assert machine.range(RangeQuery(b"key1", revision=REVISION)) is KvError.COMPACTED
     assert isinstance(machine.range(RangeQuery(b"key1")), RangeResult)
+
+
+def test_folder_without_a_checkpoint_is_no_copy_of_anything(tmp_path: Path) -> None:
+    """What would be saved could not be restored."""
+    LmdbStore(tmp_path / "store").close()
+    with pytest.raises(DataDirError, match="holds no checkpoint yet"):
+        list(of_folder(tmp_path))
+
+
+def test_folder_that_cannot_be_looked_at_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ("x" * 300)
+    with pytest.raises(DataDirError, match=r"x cannot be read: File name too long"):
+        list(of_folder(folder))

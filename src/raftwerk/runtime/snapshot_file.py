@@ -92,12 +92,15 @@ def of_folder(folder: Path) -> Iterator[bytes]:
 
     For the day on which most members are lost: nobody knows what of the log after that was committed. Raises DataDirError.
     """
-    if not (folder / "store").is_dir():
-        raise DataDirError(f"{folder} is no data folder of raftwerk: there is no store in it")
     digest = hashlib.sha256()
     size = 0
-    with closing(LmdbStore(folder / "store", read_only=True)) as store:
+    with closing(_store_of(folder)) as store:
         reader = store.open_snapshot()
+        if not reader.position:
+            raise DataDirError(
+                f"{folder} holds no checkpoint yet, so nothing of what this member has is known to be committed. If it runs, try "
+                "again in some seconds; else save the folder of another member."
+            )
         while piece := reader.read(size, PIECE_BYTES):
             size += len(piece)
             digest.update(piece)
@@ -105,6 +108,15 @@ def of_folder(folder: Path) -> Iterator[bytes]:
     padding = bytes(-size % SECTOR_BYTES)
     digest.update(padding)
     yield padding + digest.digest()
+
+
+def _store_of(folder: Path) -> LmdbStore:
+    try:
+        if not (folder / "store").is_dir():
+            raise DataDirError(f"{folder} is no data folder of raftwerk: there is no store in it")
+        return LmdbStore(folder / "store", read_only=True)
+    except OSError as error:
+        raise DataDirError(f"{folder} cannot be read: {error.strerror}") from error
 
 
 def restore(path: Path, settings: Settings, *, bump_revision: int, mark_compacted: bool) -> None:
