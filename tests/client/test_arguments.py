@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from raftwerk.api.rpc_pb2 import PutRequest
 from raftwerk.client import Client, txn
 from raftwerk.client.lease import Lease
 from raftwerk.errors import UsageError
@@ -47,6 +48,24 @@ CALLS: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
     "ttl": (r"ttl_s is a whole number of seconds, not 1\.5", lambda c: c.lease_grant(1.5)),
     "lock": ("the name of a lock is bytes, not 'a'", lambda c: enter(c.lock("a"))),
     "leader": ("value is bytes, not 'me'", lambda c: enter(c.election(b"a").campaign("me"))),
+    "wait": ("wait_s is a number of seconds, not '1'", lambda c: enter(c.lock(b"a", wait_s="1"))),
+    "election": ("the name of an election is bytes, not 'a'", lambda c: c.election("a").leader()),
+    "no lease": ("lease_id is the id of a lease", lambda c: enter(c.keep_alive(None))),
+    "range": ("request is a RangeRequest, not of type PutRequest", lambda c: c.range(PutRequest())),
+    "transaction": ("a TxnRequest, not of type Client", lambda c: c.txn(c.transaction())),
+    "no password": (
+        "password is text, not None",
+        lambda c: c.auth.user_change_password("ada", None),
+    ),
+    "user": ("name is text, not 7", lambda c: c.auth.user_add(7, "secret")),
+    "no role": ("role is text, not None", lambda c: c.auth.user_grant_role("ada", None)),
+    "member": ("member_id is the id of a member, as", lambda c: c.members.remove("1f")),
+    "no member": ("member_id is the id of", lambda c: c.maintenance.move_leader(None)),
+    "URLs": ("peer_urls is a list of texts, not 7", lambda c: c.members.add(7)),
+    "time": (
+        "timeout_s is a number of seconds, not '5'",
+        lambda c: Client(["h:1"], timeout_s="5").get(b""),  # type: ignore[arg-type]
+    ),
     "credentials": (
         r'two texts: \("ada", "secret"\)$',
         lambda c: Client(["h:1"], credentials="ab").get(b""),

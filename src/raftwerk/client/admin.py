@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 
 from raftwerk.api import auth_pb2, rpc_pb2, status
 from raftwerk.api import auth_rpc_pb2 as rpc
+from raftwerk.client import arguments
 from raftwerk.client.calls import REFRESHES_MAX, Calls
 from raftwerk.client.errors import CallError, CallFailed
 from raftwerk.client.fate import Kind
@@ -47,22 +48,24 @@ class Members(_Requests):
         self, peer_urls: Sequence[str], *, is_learner: bool = False
     ) -> rpc_pb2.MemberAddResponse:
         """Announce a member, which is started after that."""
-        request = rpc_pb2.MemberAddRequest(peerURLs=peer_urls, isLearner=is_learner)
+        request = arguments.request(
+            rpc_pb2.MemberAddRequest, peerURLs=peer_urls, isLearner=is_learner
+        )
         return await self._write(CLUSTER + "MemberAdd", request, rpc_pb2.MemberAddResponse)
 
     async def remove(self, member_id: int) -> Sequence[rpc_pb2.Member]:
-        request = rpc_pb2.MemberRemoveRequest(ID=member_id)
+        request = arguments.request(rpc_pb2.MemberRemoveRequest, ID=member_id)
         kind = rpc_pb2.MemberRemoveResponse
         return (await self._write(CLUSTER + "MemberRemove", request, kind)).members
 
     async def update(self, member_id: int, peer_urls: Sequence[str]) -> Sequence[rpc_pb2.Member]:
-        request = rpc_pb2.MemberUpdateRequest(ID=member_id, peerURLs=peer_urls)
+        request = arguments.request(rpc_pb2.MemberUpdateRequest, ID=member_id, peerURLs=peer_urls)
         kind = rpc_pb2.MemberUpdateResponse
         return (await self._write(CLUSTER + "MemberUpdate", request, kind)).members
 
     async def promote(self, member_id: int) -> Sequence[rpc_pb2.Member]:
         """From learner to voter."""
-        request = rpc_pb2.MemberPromoteRequest(ID=member_id)
+        request = arguments.request(rpc_pb2.MemberPromoteRequest, ID=member_id)
         kind = rpc_pb2.MemberPromoteResponse
         return (await self._write(CLUSTER + "MemberPromote", request, kind)).members
 
@@ -90,7 +93,7 @@ class Maintenance(_Requests):
 
         Raises CallFailed, with a note that tells what to do where the server's words do not.
         """
-        request = rpc_pb2.MoveLeaderRequest(targetID=member_id)
+        request = arguments.request(rpc_pb2.MoveLeaderRequest, targetID=member_id)
         try:
             await self._write(MAINTENANCE + "MoveLeader", request, rpc_pb2.MoveLeaderResponse)
         except CallFailed as refused:
@@ -172,11 +175,16 @@ class Auth(_Requests):
     async def user_add(self, name: str, password: str | None) -> None:
         """password None: one who comes with a certificate."""
         options = auth_pb2.UserAddOptions(no_password=password is None)
-        request = rpc.AuthUserAddRequest(name=name, password=password or "", options=options)
+        request = arguments.request(
+            rpc.AuthUserAddRequest,
+            name=name,
+            password="" if password is None else password,
+            options=options,
+        )
         await self._write(AUTH + "UserAdd", request, rpc.AuthUserAddResponse)
 
     async def user_roles(self, name: str) -> Sequence[str]:
-        request = rpc.AuthUserGetRequest(name=name)
+        request = arguments.request(rpc.AuthUserGetRequest, name=name)
         return (await self._read(AUTH + "UserGet", request, rpc.AuthUserGetResponse)).roles
 
     async def users(self) -> Sequence[str]:
@@ -184,28 +192,28 @@ class Auth(_Requests):
         return (await self._read(AUTH + "UserList", request, rpc.AuthUserListResponse)).users
 
     async def user_delete(self, name: str) -> None:
-        request = rpc.AuthUserDeleteRequest(name=name)
+        request = arguments.request(rpc.AuthUserDeleteRequest, name=name)
         await self._write(AUTH + "UserDelete", request, rpc.AuthUserDeleteResponse)
 
     async def user_change_password(self, name: str, password: str) -> None:
-        request = rpc.AuthUserChangePasswordRequest(name=name, password=password)
+        request = arguments.request(rpc.AuthUserChangePasswordRequest, name=name, password=password)
         kind = rpc.AuthUserChangePasswordResponse
         await self._write(AUTH + "UserChangePassword", request, kind)
 
     async def user_grant_role(self, name: str, role: str) -> None:
-        request = rpc.AuthUserGrantRoleRequest(user=name, role=role)
+        request = arguments.request(rpc.AuthUserGrantRoleRequest, user=name, role=role)
         await self._write(AUTH + "UserGrantRole", request, rpc.AuthUserGrantRoleResponse)
 
     async def user_revoke_role(self, name: str, role: str) -> None:
-        request = rpc.AuthUserRevokeRoleRequest(name=name, role=role)
+        request = arguments.request(rpc.AuthUserRevokeRoleRequest, name=name, role=role)
         await self._write(AUTH + "UserRevokeRole", request, rpc.AuthUserRevokeRoleResponse)
 
     async def role_add(self, name: str) -> None:
-        request = rpc.AuthRoleAddRequest(name=name)
+        request = arguments.request(rpc.AuthRoleAddRequest, name=name)
         await self._write(AUTH + "RoleAdd", request, rpc.AuthRoleAddResponse)
 
     async def role_permissions(self, name: str) -> Sequence[auth_pb2.Permission]:
-        request = rpc.AuthRoleGetRequest(role=name)
+        request = arguments.request(rpc.AuthRoleGetRequest, role=name)
         return (await self._read(AUTH + "RoleGet", request, rpc.AuthRoleGetResponse)).perm
 
     async def roles(self) -> Sequence[str]:
@@ -213,7 +221,7 @@ class Auth(_Requests):
         return (await self._read(AUTH + "RoleList", request, rpc.AuthRoleListResponse)).roles
 
     async def role_delete(self, name: str) -> None:
-        request = rpc.AuthRoleDeleteRequest(role=name)
+        request = arguments.request(rpc.AuthRoleDeleteRequest, role=name)
         await self._write(AUTH + "RoleDelete", request, rpc.AuthRoleDeleteResponse)
 
     async def role_grant(
@@ -221,10 +229,13 @@ class Auth(_Requests):
     ) -> None:
         """kind: READ, WRITE or READWRITE."""
         key, range_end = bounds(key, range_end, prefix=prefix)
-        permission = auth_pb2.Permission(
-            permType=auth_pb2.Permission.Type.Value(kind), key=key, range_end=range_end
+        permission = arguments.request(
+            auth_pb2.Permission,
+            permType=auth_pb2.Permission.Type.Value(kind),
+            key=key,
+            range_end=range_end,
         )
-        request = rpc.AuthRoleGrantPermissionRequest(name=name, perm=permission)
+        request = arguments.request(rpc.AuthRoleGrantPermissionRequest, name=name, perm=permission)
         response = rpc.AuthRoleGrantPermissionResponse
         await self._write(AUTH + "RoleGrantPermission", request, response)
 
@@ -232,6 +243,8 @@ class Auth(_Requests):
         self, name: str, key: bytes, range_end: bytes = b"", *, prefix: bool = False
     ) -> None:
         key, range_end = bounds(key, range_end, prefix=prefix)
-        request = rpc.AuthRoleRevokePermissionRequest(role=name, key=key, range_end=range_end)
+        request = arguments.request(
+            rpc.AuthRoleRevokePermissionRequest, role=name, key=key, range_end=range_end
+        )
         response = rpc.AuthRoleRevokePermissionResponse
         await self._write(AUTH + "RoleRevokePermission", request, response)

@@ -14,12 +14,18 @@ _KINDS: Final = {
     FieldDescriptor.TYPE_STRING: "text",
     FieldDescriptor.TYPE_BOOL: "True or False",
 }
+_MEMBER: Final = ("member_id", "the id of a member, as member.ID")
 _MEANT: Final = {
     "lease": ("lease", LEASE_ID),
     "ID": ("lease_id", LEASE_ID),
     "TTL": ("ttl_s", "a whole number of seconds"),
+    "MemberRemoveRequest.ID": _MEMBER,
+    "MemberUpdateRequest.ID": _MEMBER,
+    "MemberPromoteRequest.ID": _MEMBER,
+    "MoveLeaderRequest.targetID": _MEMBER,
+    "peerURLs": ("peer_urls", "a list of texts"),
 }
-"""Names of fields: that of the argument, and what belongs there."""
+"""Names of fields, of any message or of one: that of the argument, and what belongs there."""
 
 M = TypeVar("M", bound=Message)
 
@@ -35,6 +41,12 @@ def request(kind: type[M], **fields: object) -> M:
         raise _misfit(kind, fields) from error
 
 
+def check(name: str, meant: str, given: object, *kinds: type) -> None:
+    """Raises UsageError for an argument that is of none of these kinds. meant: what it is to be, for people."""
+    if not isinstance(given, kinds):
+        raise wrong(name, meant, given)
+
+
 def wrong(name: str, meant: str, given: object) -> UsageError:
     """To raise for an argument. meant: what it is to be, for people."""
     hint = ": text.encode() makes them" if meant == "bytes" and isinstance(given, str) else ""
@@ -47,7 +59,8 @@ def _misfit(kind: type[Message], fields: dict[str, object]) -> UsageError:
     """Which of the fields it is."""
     (name, given), *_ = [one for one in fields.items() if not _fits(kind, *one)]
     field = kind.DESCRIPTOR.fields_by_name[name]
-    argument, meant = _MEANT.get(name, (name, _KINDS.get(field.type, "a whole number of 64 bits")))
+    plain = (name, _KINDS.get(field.type, "a whole number of 64 bits"))
+    argument, meant = _MEANT.get(f"{kind.DESCRIPTOR.name}.{name}") or _MEANT.get(name, plain)
     return wrong(argument, meant, given)
 
 

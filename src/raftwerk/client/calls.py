@@ -19,6 +19,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import auth_rpc_pb2, status
+from raftwerk.client.arguments import check
 from raftwerk.client.channel import Channel, NotTaken, Stream
 from raftwerk.client.connection import is_hopeless
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token, check_credentials
@@ -63,6 +64,7 @@ class Calls:
     ) -> None:
         """See Client."""
         addresses = parse_endpoints(endpoints)
+        check("timeout_s", "a number of seconds", timeout_s, int, float)
         check_credentials(credentials)
         contexts = tls_contexts(addresses, tls)
         for context in filter(None, contexts):
@@ -122,7 +124,7 @@ class Calls:
             raise UsageError(OTHER_PROCESS)
 
     def close(self) -> None:
-        """Close all connections, for good. Not in a fork: the other process would never hear of its own again (epoll is shared)."""
+        """Close all connections, for good. Nothing in a fork: the other process would hear nothing on its own any more."""
         if not self._is_here:
             return
         self._is_closed = True

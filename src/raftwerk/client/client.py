@@ -120,6 +120,7 @@ class Client:
 
     async def range(self, request: rpc_pb2.RangeRequest) -> rpc_pb2.RangeResponse:
         """Any Range: key-values in order, `count` of all that match, `more` when the limit left some out."""
+        arguments.check("request", "a RangeRequest", request, rpc_pb2.RangeRequest)
         return await self._read("/etcdserverpb.KV/Range", request, rpc_pb2.RangeResponse)
 
     async def scan(
@@ -184,6 +185,7 @@ class Client:
 
     async def txn(self, request: rpc_pb2.TxnRequest) -> rpc_pb2.TxnResponse:
         """Any transaction: `success` or `failure` operations, all or none of them, by how the comparisons came out."""
+        arguments.check("request", "a TxnRequest", request, rpc_pb2.TxnRequest)
         return await self._write("/etcdserverpb.KV/Txn", request, rpc_pb2.TxnResponse)
 
     def transaction(self) -> ClientTransaction:
@@ -228,8 +230,9 @@ class Client:
     def keep_alive(self, lease_id: int) -> Lease:
         """A lease that is there already, kept alive inside the block of what is returned. LeaseLost is raised if it is not.
 
-        Raises UsageError for the id 0, which no lease has.
+        Raises UsageError for the id 0, which no lease has, and for what is no id: None would be another lease, a new one.
         """
+        arguments.check("lease_id", arguments.LEASE_ID, lease_id, int)
         return Lease(self.calls, 0, lease_id).expected()
 
     async def lease_keep_alive_once(self, lease_id: int) -> int:

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Final, Self
 
 from raftwerk.api import rpc_pb2
-from raftwerk.client.arguments import wrong
+from raftwerk.client.arguments import check
 from raftwerk.client.block import Block
 from raftwerk.client.errors import Compacted, LeaseLost
 from raftwerk.client.lease import Lease
@@ -38,10 +38,9 @@ class Contest(Block):
         self, client: Client, name: bytes, value: bytes, ttl_s: int, wait_s: float | None
     ) -> None:
         """wait_s: how long others may go before; None: as long as it takes."""
-        if not isinstance(name, bytes):
-            raise wrong(f"the name of a {self.WHAT}", "bytes", name)
-        if not isinstance(value, bytes):
-            raise wrong("value", "bytes", value)
+        check(f"the name of a {self.WHAT}", "bytes", name, bytes)
+        check("value", "bytes", value, bytes)
+        check("wait_s", "a number of seconds", wait_s, int, float, type(None))
         self._client = client
         self._name = name
         self._prefix = name + b"/"

@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from raftwerk.api import kv_pb2, rpc_pb2
+from raftwerk.client.arguments import check
 from raftwerk.client.contest import TTL_S, Leadership
 from raftwerk.client.errors import Compacted
 from raftwerk.client.ranges import prefix_end
@@ -19,6 +20,8 @@ class Election:
     """async with client.election(b"boss").campaign(b"me") as leadership: ..."""
 
     def __init__(self, client: Client, name: bytes) -> None:
+        """Raises UsageError for a name that is no bytes."""
+        check("the name of an election", "bytes", name, bytes)
         self._client = client
         self._name = name
         self._prefix = name + b"/"

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from raftwerk.client.arguments import wrong
+from raftwerk.client.arguments import check
 from raftwerk.errors import UsageError
 
 FROM_KEY: Final = b"\0"
@@ -28,6 +28,5 @@ def bounds(key: bytes, range_end: bytes, *, prefix: bool) -> tuple[bytes, bytes]
         return key, range_end
     if range_end:
         raise UsageError("a range is told by its range_end, or by prefix=True: not by both")
-    if not isinstance(key, bytes):
-        raise wrong("key", "bytes", key)
+    check("key", "bytes", key, bytes)
     return key or FROM_KEY, prefix_end(key)
