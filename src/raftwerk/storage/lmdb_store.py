@@ -281,6 +281,7 @@ class LmdbCheckpoint:
     def write(self) -> bool:
         try:
             if self._transaction is None:
+                self._environment.reader_check()  # what a process saw that was killed as it looked would never be freed
                 self._transaction = self._environment.begin(write=True)
                 self._writer = LmdbRows(self._environment, self._tables, self._transaction)
             parts, is_last = next(self._slices)
