@@ -87,7 +87,7 @@ class Checkpoints:
             self._not_before_ms = 0
 
     def when_made(self, action: Callable[[], None]) -> None:
-        """Run `action`, later, as soon as what is there now is in a checkpoint."""
+        """Run `action`, later, as soon as what is there now is in a checkpoint, or found no space for it."""
         self._for_next.append(action)
         self.hasten()
 
@@ -122,10 +122,9 @@ class Checkpoints:
             self._tell_made()
         elif self.is_disk_full and self._machine.pending_bytes < STUCK_BYTES_MAX:
             self._not_before_ms = now_ms + RETRY_MS
+            self._tell_made()
         else:
             self.failure = result
-        self._for_next = self._for_current + self._for_next
-        self._for_current = []
         after, self._after = self._after, []
         for action in after:
             action()

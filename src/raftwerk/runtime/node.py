@@ -261,7 +261,7 @@ class Node:
         self._replica.checkpoints.hasten()
 
     def when_checkpointed(self, action: Callable[[], None]) -> None:
-        """Run `action`, later, as soon as what is there now is in a checkpoint; not as long as the disk is full."""
+        """Run `action`, later, as soon as what is there now is in a checkpoint, or found no space for it."""
         self._replica.checkpoints.when_made(action)
 
     def peer_traffic(self) -> dict[NodeId, tuple[int, int]]:

@@ -77,7 +77,7 @@ class Node(Protocol):
         """Have what was applied until now in a checkpoint soon."""
 
     def when_checkpointed(self, action: Callable[[], None]) -> None:
-        """Run `action`, later, as soon as what is there now is in a checkpoint."""
+        """Run `action`, later, as soon as what is there now is in a checkpoint, or found no space for it."""
 
     def members(self) -> list[MemberInfo]: ...
 
