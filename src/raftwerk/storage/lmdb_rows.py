@@ -106,8 +106,8 @@ class LmdbRows:
         """To look for one row at a time: by number of the table, made when they are needed."""
         self._last_bucket: tuple[Table, bytes, Bucket] | None = None
         """What was decoded last: with 20,000 keys that takes milliseconds, and they are often asked for one after the other."""
-        self._unfinished: tuple[Table, bytes, dict[bytes, bytes]] | None = None
-        """The bucket that was written to last: what is written next may belong to it too."""
+        self.unfinished: tuple[Table, bytes, dict[bytes, bytes]] | None = None
+        """The bucket that was written to last: what is written next may belong to it too, in the next transaction as well."""
 
     def _cursor(self, table: Table) -> Any:
         cursor = self._cursors[table]
@@ -229,12 +229,12 @@ class LmdbRows:
     def _write_into_bucket(
         self, table: Table, name: bytes, rows: Iterable[tuple[bytes, bytes | None]]
     ) -> None:
-        last = self._unfinished
+        last = self.unfinished
         if last is None or last[0] != table or last[1] != name:
             self.finish()
             data = self._stored(table, name)
             last = table, name, dict(_decode_bucket(data)) if data is not None else {}
-            self._unfinished = last
+            self.unfinished = last
         bucket = last[2]
         for key, value in rows:
             if value is None:
@@ -244,10 +244,10 @@ class LmdbRows:
 
     def finish(self) -> None:
         """Give LMDB what it was not given yet."""
-        if self._unfinished is None:
+        if self.unfinished is None:
             return
-        table, name, bucket = self._unfinished
-        self._unfinished = self._last_bucket = None
+        table, name, bucket = self.unfinished
+        self.unfinished = self._last_bucket = None
         stored = self._tables[table]
         if bucket:
             encoded = _encode_bucket(sorted(bucket.items()))

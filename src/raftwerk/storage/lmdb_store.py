@@ -322,6 +322,8 @@ class LmdbRestore:
         self._decoder = StreamDecoder(f"snapshot for {path}")
         self._environment: Any = None
         self._tables: Tables
+        self._unfinished: Any = None
+        """Of LmdbRows: its rows come in many chunks, each of which would write all of it again."""
         self._doomed: Path | None = None
         """The environment that nobody needs any more: this one, or the one before."""
 
@@ -333,9 +335,12 @@ class LmdbRestore:
                 self._tables = open_tables(self._environment)
             with self._environment.begin(write=True) as transaction:
                 writer = LmdbRows(self._environment, self._tables, transaction)
+                writer.unfinished = self._unfinished
                 for table, group in groupby(rows, itemgetter(0)):
                     writer.write(Table(table), [(key, value) for _, key, value in group])
-                writer.finish()
+                if self._decoder.is_complete:
+                    writer.finish()
+                self._unfinished = writer.unfinished
         except lmdb.Error as error:
             raise translated(error, self._path) from error
 
