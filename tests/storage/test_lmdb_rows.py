@@ -206,6 +206,30 @@ def test_row_in_the_place_of_another_is_noticed(on_disk: OnDisk, table: Table, k
         on_disk.rows.get(table, key)
 
 
+@pytest.mark.parametrize("together", [1, 7, 100])
+def test_pages_of_rows_that_come_in_order_are_full(
+    environment: Any, tables: Tables, together: int
+) -> None:
+    """Three rows of a KiB go into a page of 4; halves of it have room for two."""
+    keys = [b"%04d" % number for number in range(300)]
+    with environment.begin(write=True) as transaction:
+        rows = LmdbRows(environment, tables, transaction)
+        for first in range(0, len(keys), together):
+            rows.write(Table.REVISIONS, [(key, bytes(1100)) for key in keys[first:][:together]])
+        assert [key for key, _ in rows.scan(Table.REVISIONS, b"", None)] == keys
+        assert transaction.stat(tables[Table.REVISIONS].handle)["leaf_pages"] == 100
+
+
+def test_rows_before_at_and_behind_the_last_one_are_written_together(
+    environment: Any, tables: Tables
+) -> None:
+    with written(environment, tables) as rows:
+        rows.write(Table.KEYS, [(b"b", b"1"), (b"d", b"1")])
+        rows.write(Table.KEYS, [(b"e", b"2"), (b"c", b"2"), (b"d", b"2"), (b"a", b"2")])
+        found = list(rows.scan(Table.KEYS, b"", None))
+    assert found == [(b"a", b"2"), (b"b", b"1"), (b"c", b"2"), (b"d", b"2"), (b"e", b"2")]
+
+
 class Tree:
     """200 rows on several pages, and a branch page above them: its bytes, and how to change some."""
 
