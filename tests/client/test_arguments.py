@@ -62,6 +62,15 @@ CALLS: dict[str, tuple[str, Callable[[Any], Awaitable[object]]]] = {
     "member": ("member_id is the id of a member, as", lambda c: c.members.remove("1f")),
     "no member": ("member_id is the id of", lambda c: c.maintenance.move_leader(None)),
     "URLs": ("peer_urls is a list of texts, not 7", lambda c: c.members.add(7)),
+    "one URL": ("is a list of texts, not 'http", lambda c: c.members.add("http://h:1")),
+    "one new URL": ("is a list of texts, not 'http", lambda c: c.members.update(1, "http://h:1")),
+    "learner": ("is_learner is True", lambda c: c.members.add(["http://h:1"], is_learner="no")),
+    "alarm": ("alarm is one of those", lambda c: c.maintenance.disarm("NOSPACE")),
+    "user of a role": ("name is text", lambda c: c.auth.user_grant_role(7, "auditor")),
+    "role that is had": ("name is text", lambda c: c.auth.role_permissions(7)),
+    "role that goes": ("name is text", lambda c: c.auth.role_delete(7)),
+    "permission": ("kind is READ, .*, not 'read'", lambda c: c.auth.role_grant("r", "read", b"a")),
+    "revoked role": ("name is text", lambda c: c.auth.role_revoke(7, b"a")),
     "time": (
         "timeout_s is a number of seconds, not '5'",
         lambda c: Client(["h:1"], timeout_s="5").get(b""),  # type: ignore[arg-type]

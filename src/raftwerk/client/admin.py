@@ -20,6 +20,7 @@ MAINTENANCE: Final = "/etcdserverpb.Maintenance/"
 AUTH: Final = "/etcdserverpb.Auth/"
 DIGEST_BYTES: Final = 32
 SECTOR_BYTES: Final = 512
+PERMISSIONS: Final = ("READ", "WRITE", "READWRITE")
 
 M = TypeVar("M", bound=Message)
 
@@ -49,7 +50,7 @@ class Members(_Requests):
     ) -> rpc_pb2.MemberAddResponse:
         """Announce a member, which is started after that."""
         request = arguments.request(
-            rpc_pb2.MemberAddRequest, peerURLs=peer_urls, isLearner=is_learner
+            rpc_pb2.MemberAddRequest, peerURLs=_urls(peer_urls), isLearner=is_learner
         )
         return await self._write(CLUSTER + "MemberAdd", request, rpc_pb2.MemberAddResponse)
 
@@ -59,7 +60,9 @@ class Members(_Requests):
         return (await self._write(CLUSTER + "MemberRemove", request, kind)).members
 
     async def update(self, member_id: int, peer_urls: Sequence[str]) -> Sequence[rpc_pb2.Member]:
-        request = arguments.request(rpc_pb2.MemberUpdateRequest, ID=member_id, peerURLs=peer_urls)
+        request = arguments.request(
+            rpc_pb2.MemberUpdateRequest, ID=member_id, peerURLs=_urls(peer_urls)
+        )
         kind = rpc_pb2.MemberUpdateResponse
         return (await self._write(CLUSTER + "MemberUpdate", request, kind)).members
 
@@ -76,7 +79,9 @@ class Maintenance(_Requests):
         return (await self._read(MAINTENANCE + "Alarm", request, rpc_pb2.AlarmResponse)).alarms
 
     async def disarm(self, alarm: rpc_pb2.AlarmMember) -> Sequence[rpc_pb2.AlarmMember]:
-        """Returns the alarms that were ended."""
+        """Returns the alarms that were ended. alarm: one of `alarms`."""
+        if not isinstance(alarm, rpc_pb2.AlarmMember):
+            raise arguments.wrong("alarm", "one of those that alarms() returns", alarm)
         request = rpc_pb2.AlarmRequest(
             action=rpc_pb2.AlarmRequest.DEACTIVATE, memberID=alarm.memberID, alarm=alarm.alarm
         )
@@ -155,6 +160,13 @@ class Maintenance(_Requests):
             raise CallFailed(status.DATA_LOSS, "the snapshot does not have the digest that it says")
 
 
+def _urls(given: Sequence[str]) -> Sequence[str]:
+    """Raises UsageError for a single one, whose letters would be taken for URLs."""
+    if isinstance(given, (str, bytes)):
+        raise arguments.wrong("peer_urls", arguments.PEER_URLS, given)
+    return given
+
+
 def _shown(member: rpc_pb2.Member) -> str:
     return f"{member.ID:x} ({member.name or 'not started'})"
 
@@ -228,10 +240,12 @@ class Auth(_Requests):
         self, name: str, kind: str, key: bytes, range_end: bytes = b"", *, prefix: bool = False
     ) -> None:
         """kind: READ, WRITE or READWRITE."""
+        if kind not in PERMISSIONS:
+            raise arguments.wrong("kind", "READ, WRITE or READWRITE", kind)
         key, range_end = bounds(key, range_end, prefix=prefix)
         permission = arguments.request(
             auth_pb2.Permission,
-            permType=auth_pb2.Permission.Type.Value(kind),
+            permType=kind,
             key=key,
             range_end=range_end,
         )

@@ -15,6 +15,8 @@ _KINDS: Final = {
     FieldDescriptor.TYPE_BOOL: "True or False",
 }
 _MEMBER: Final = ("member_id", "the id of a member, as member.ID")
+PEER_URLS: Final = "a list of texts"
+_NAME: Final = ("name", "text")
 _MEANT: Final = {
     "lease": ("lease", LEASE_ID),
     "ID": ("lease_id", LEASE_ID),
@@ -23,7 +25,12 @@ _MEANT: Final = {
     "MemberUpdateRequest.ID": _MEMBER,
     "MemberPromoteRequest.ID": _MEMBER,
     "MoveLeaderRequest.targetID": _MEMBER,
-    "peerURLs": ("peer_urls", "a list of texts"),
+    "peerURLs": ("peer_urls", PEER_URLS),
+    "isLearner": ("is_learner", "True or False"),
+    "user": _NAME,
+    "AuthRoleGetRequest.role": _NAME,
+    "AuthRoleDeleteRequest.role": _NAME,
+    "AuthRoleRevokePermissionRequest.role": _NAME,
 }
 """Names of fields, of any message or of one: that of the argument, and what belongs there."""
 
