@@ -310,8 +310,21 @@ def test_every_method_of_the_asyncio_client_is_here() -> None:
     assert there - here == {"election"}
 
 
-def test_it_takes_what_the_asyncio_client_takes() -> None:
-    assert inspect.signature(Client.__init__) == inspect.signature(aio.Client.__init__)
+def parameters(method: Any) -> list[inspect.Parameter]:
+    return [*inspect.signature(method).parameters.values()]
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in vars(Client) if callable(getattr(aio.Client, name, None))]
+)
+def test_a_method_takes_what_that_of_the_asyncio_client_takes(name: str) -> None:
+    assert parameters(getattr(Client, name)) == parameters(getattr(aio.Client, name))
+
+
+def test_a_range_is_read_in_pages(client: Client) -> None:
+    client.put(b"page/1", b"1")
+    client.put(b"page/2", b"2")
+    assert [kv.value for kv in client.scan(b"page/", prefix=True, page=1)] == [b"1", b"2"]
 
 
 def test_the_asyncio_client_has_a_short_name() -> None:

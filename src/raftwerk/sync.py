@@ -28,6 +28,7 @@ from raftwerk import client as aio
 from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, status
 from raftwerk.client.block import AGAIN
 from raftwerk.client.calls import OTHER_PROCESS
+from raftwerk.client.client import PAGE
 from raftwerk.client.contest import TTL_S, Leadership, Lock
 from raftwerk.client.lease import Lease
 from raftwerk.client.txn import Transaction, TxnResult, result_of
@@ -159,10 +160,12 @@ class Client:
         prefix: bool = False,
         revision: int = 0,
         keys_only: bool = False,
+        page: int = PAGE,
     ) -> Iterator[kv_pb2.KeyValue]:
-        return self._iterate(
-            self.aio.scan(key, range_end, prefix=prefix, revision=revision, keys_only=keys_only)
+        pages = self.aio.scan(
+            key, range_end, prefix=prefix, revision=revision, keys_only=keys_only, page=page
         )
+        return self._iterate(pages)
 
     def count(self, key: bytes, range_end: bytes = b"", *, prefix: bool = False) -> int:
         return self._run(self.aio.count(key, range_end, prefix=prefix))
@@ -192,10 +195,16 @@ class Client:
         prefix: bool = False,
         start_revision: int = 0,
         prev_kv: bool = False,
+        progress_notify: bool = False,
     ) -> "Block[Iterator[aio.Event]]":
         """with client.watch(b"key") as events: for event in events: ..."""
         watch = self.aio.watch(
-            key, range_end, prefix=prefix, start_revision=start_revision, prev_kv=prev_kv
+            key,
+            range_end,
+            prefix=prefix,
+            start_revision=start_revision,
+            prev_kv=prev_kv,
+            progress_notify=progress_notify,
         )
         return Block("watch(...) as events", self._iterating(watch.looked_after(), watch))
 
