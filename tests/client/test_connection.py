@@ -23,10 +23,7 @@ PUT = "/etcdserverpb.KV/Put"
     ("first_words", "told"),
     [
         (b"", "it ended the connection before it spoke HTTP/2; perhaps it wants TLS"),
-        (
-            bytes.fromhex("15030100020250"),
-            "it ended the connection before it spoke HTTP/2; perhaps",
-        ),
+        (bytes.fromhex("15030100020250"), "it speaks TLS: name it with https://"),
         (b"HTTP/1.0 400 Bad Request\r\n\r\n", "it does not speak HTTP/2 in plain text; perhaps"),
         (settings({MAX_CONCURRENT_STREAMS: 0}), "it takes no calls"),
         (GREETING + goaway(0, ErrorCode.NO_ERROR), "it takes no calls"),

@@ -174,6 +174,27 @@ def test_what_waiting_does_not_mend_is_told_at_once(authority: Authority, name: 
 
 
 @pytest.mark.parametrize("name", CALLS)
+def test_a_server_with_tls_that_is_spoken_to_without_is_told_at_once(
+    authority: Authority, name: str
+) -> None:
+    """It hangs up, and only speaking TLS with it tells why."""
+
+    async def main() -> None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(*authority.issue("server", 1))
+        tls.load_verify_locations(authority.file)
+        tls.verify_mode = ssl.CERT_REQUIRED
+        async with answering(b"", tls) as server:
+            endpoint = server.endpoint.replace("https", "http")
+            async with asyncio.timeout(30), Client([endpoint], timeout_s=3600) as client:
+                told = "cannot be reached: it speaks TLS: name it with https://$"
+                with pytest.raises(CallFailed, match=told):
+                    await CALLS[name](client)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("name", CALLS)
 @pytest.mark.parametrize("words", [b"", HTTP_1], ids=["closed", "one of two"])
 def test_what_may_change_is_tried_again(name: str, words: bytes) -> None:
     """A connection that is closed, by one that may be starting; all endpoints, while one of them may come."""

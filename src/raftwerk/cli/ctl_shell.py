@@ -30,6 +30,7 @@ from raftwerk.client.connection import CONNECT_TIMEOUT_S
 from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.client.ranges import FROM_KEY, bounds, prefix_end
 from raftwerk.errors import RaftwerkError, UsageError
+from raftwerk.runtime.dialling import reach
 
 AsJson = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]
 Prefix = Annotated[bool, typer.Option("--prefix", help="All keys that begin with KEY.")]
@@ -258,10 +259,9 @@ async def is_refused(endpoint: str) -> bool:
     """Whether nothing listens there, as far as that can be known at once."""
     try:
         async with asyncio.timeout(CONNECT_TIMEOUT_S):
-            _, writer = await asyncio.open_connection(*parse_endpoint(endpoint))
+            (await reach(parse_endpoint(endpoint))).close()
     except (OSError, TimeoutError) as error:
         return isinstance(error, ConnectionRefusedError)
-    writer.close()
     return False
 
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 from raftwerk.http2.client import ClientConnection
 from raftwerk.http2.limits import Limits
 from raftwerk.runtime.addresses import Address
+from raftwerk.runtime.dialling import reach
 
 CONNECT_TIMEOUT_S = 2.0
 KEEPALIVE_S: Final = 5.0
@@ -26,6 +27,14 @@ SILENCE: Final = "no answer"
 _NO_TLS: Final = frozenset(("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE"))
 """What OpenSSL says of an answer that is no TLS: older and newer ones."""
 _HUNG_UP: Final = (ConnectionResetError, BrokenPipeError, ssl.SSLEOFError)
+
+
+class HungUp(ConnectionResetError):
+    """Without a word, instead of speaking HTTP/2 in plain text."""
+
+
+class WantsTls(ConnectionResetError):
+    """And was spoken to in plain text."""
 
 
 class Owner(Protocol):
@@ -134,7 +143,9 @@ class Connection(asyncio.Protocol):
         elif self.engine.fault is not None:
             reason = "it does not speak HTTP/2 in plain text; perhaps with TLS, https://"
         else:
-            reason = "it ended the connection before it spoke HTTP/2; perhaps it wants TLS, https://, or is stopping"
+            return HungUp(
+                "it ended the connection before it spoke HTTP/2; perhaps it wants TLS, https://, or is stopping"
+            )
         return ConnectionResetError(reason)
 
     def retire(self) -> None:
@@ -163,6 +174,10 @@ async def dial(
             await connection.greeted()
             if not connection.engine.can_call:
                 raise ConnectionResetError("it takes no calls")
+        except HungUp as error:
+            if await _speaks_tls(address):
+                raise WantsTls("it speaks TLS: name it with https://") from error
+            raise
         except BaseException:
             connection.close()
             raise
@@ -172,14 +187,12 @@ async def dial(
 async def _open(
     address: Address, tls: ssl.SSLContext | None, keepalive_s: float, owner: Owner
 ) -> Connection:
-    host, port = address
     try:
         _, connection = await asyncio.get_running_loop().create_connection(
             lambda: Connection(str(address), keepalive_s, owner, is_tls=tls is not None),
-            host,
-            port,
+            sock=await reach(address),
             ssl=tls,
-            server_hostname=host if tls else None,
+            server_hostname=address.host if tls else None,
         )
     except _HUNG_UP as error:  # as etcd does without TLS: servers with TLS say why
         if tls is None:
@@ -189,6 +202,26 @@ async def _open(
     return connection
 
 
+async def _speaks_tls(address: Address) -> bool:
+    """Servers hang up on who does not: raftwerk and etcd give no reason. Nothing is believed, and nothing is told."""
+    anybody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    anybody.check_hostname = False
+    anybody.verify_mode = ssl.CERT_NONE
+    try:
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            asyncio.Protocol,
+            sock=await reach(address),
+            ssl=anybody,
+            server_hostname=address.host,
+        )
+    except ssl.SSLError as error:  # a refusal is spoken in TLS too
+        return not isinstance(error, ssl.SSLEOFError) and error.reason not in _NO_TLS
+    except OSError:
+        return False
+    transport.abort()
+    return True
+
+
 def is_hopeless(error: Exception) -> bool:
     """Whether a failure to connect will be the same next time, unless somebody mends the endpoint or this program.
 
@@ -196,7 +229,9 @@ def is_hopeless(error: Exception) -> bool:
     """
     if isinstance(error, ssl.SSLError):
         return isinstance(error, ssl.SSLCertVerificationError) or error.reason in _NO_TLS
-    return isinstance(error, socket.gaierror) and error.errno == socket.EAI_NONAME
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_NONAME
+    return isinstance(error, WantsTls)
 
 
 def reason_of(error: Exception) -> str:

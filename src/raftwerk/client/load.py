@@ -22,6 +22,7 @@ from typing import Final, cast
 
 import uvloop
 
+from raftwerk.client.connection import reason_of
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.load_requests import Operation, Template, key_drawer, templates
 from raftwerk.errors import UsageError
@@ -30,6 +31,7 @@ from raftwerk.http2.grpc import UNAVAILABLE
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.unary import UnaryConnection
 from raftwerk.runtime.addresses import Address
+from raftwerk.runtime.dialling import reach
 
 LIMITS: Final = Limits(stream_window_bytes=frames.WINDOW_MAX, connection_window_bytes=2**30)
 CONNECT_TIMEOUT_S: Final = 10.0
@@ -234,12 +236,12 @@ class Run:
         try:
             _, connection = await asyncio.get_running_loop().create_connection(
                 lambda: Connection(str(address), self, is_tls=is_tls),
-                address.host,
-                address.port,
+                sock=await reach(address),
                 ssl=context,
+                server_hostname=address.host if is_tls else None,
             )
         except OSError as error:
-            raise OSError(f"{address} cannot be reached: {error}") from error
+            raise OSError(f"{address} cannot be reached: {reason_of(error)}") from error
         return connection
 
     async def go(self, connections: Sequence[Connection]) -> Outcome:

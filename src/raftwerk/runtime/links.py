@@ -21,6 +21,7 @@ from raftwerk.runtime import listening
 from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.complaints import Complaints
 from raftwerk.runtime.connection import Inbound, Outbound
+from raftwerk.runtime.dialling import reach
 from raftwerk.runtime.tls_setup import PeerTls
 from raftwerk.wire.codec import encode
 from raftwerk.wire.handshake import Stream
@@ -157,9 +158,9 @@ class Link:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 await asyncio.get_running_loop().create_connection(
                     lambda: outbound,
-                    address.host,
-                    address.port,
+                    sock=await reach(address),
                     ssl=links.tls.dial if address.is_tls else None,
+                    server_hostname=address.host if address.is_tls else None,
                 )
                 refusal = await outbound.welcomed
         except ssl.SSLError as error:
