@@ -234,6 +234,12 @@ def test_status_shows_every_endpoint_and_is_1_if_one_does_not_answer(endpoint: s
     assert "cannot be reached" in rows[1]
 
 
+def test_status_of_nobody_is_2() -> None:
+    answer = raftwerk("status", endpoint="")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr == "raftwerk: at least one endpoint is needed\n"
+
+
 def test_status_waits_for_nobody_who_is_not_there(endpoint: str, tmp_path: Path) -> None:
     ask = ("status", f"--endpoints={endpoint},{NOBODY}", "--command-timeout=1h")
     answer = run(*ask, folder=tmp_path)

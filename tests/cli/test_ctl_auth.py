@@ -183,6 +183,32 @@ def test_name_and_password_in_one(etcd_endpoint: str) -> None:
     assert raftwerk("get a", endpoint=etcd_endpoint, user="root:se:cret").exit_code == 1
 
 
+def test_terminal_does_not_obey_a_name(etcd_endpoint: str) -> None:
+    name = "\x1b[31mred\x07"
+    shown = r"\x1b[31mred\x07"
+    answers = [
+        output_of(command.replace("NAME", name), endpoint=etcd_endpoint)
+        for command in (
+            "user add NAME:secret",
+            "user list",
+            "role add NAME",
+            "user grant-role NAME NAME",
+            "user get NAME --detail",
+            "role grant-permission NAME read NAME",
+            "role get NAME",
+        )
+    ]
+    assert answers == [
+        f"user {shown} added\n",
+        f"{shown}\n",
+        f"role {shown} added\n",
+        f"{shown} has {shown}\n",
+        f"{shown}\n",
+        f"role {shown} may read {shown}\n",
+        f"READ {shown}\n",
+    ]
+
+
 @pytest.mark.parametrize(
     ("command", "told"),
     [

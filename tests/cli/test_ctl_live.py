@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from raftwerk.api import status
 from raftwerk.cli.main import app
 from raftwerk.sync import Client
-from tests.cli.commands import started
+from tests.cli.commands import run, started
 from tests.client.scripted import scripted
 from tests.conftest import running_cluster
 from tests.waiting import until
@@ -48,6 +48,24 @@ def test_watch_of_a_range_tells_where_it_begins(live_endpoint: str) -> None:
     answer = raftwerk(*arguments, endpoint=live_endpoint)
     assert answer.stdout == f"{revision} PUT wr/a x\n{revision + 2} PUT wr/b y\n"
     assert answer.stderr == f"watching from revision {revision} on\n"
+
+
+@pytest.mark.parametrize("arguments", ["watch x -- echo", "watch x --prev-kv -- echo"], ids=str)
+def test_command_for_each_event_is_not_taken_for_a_range(tmp_path: Path, arguments: str) -> None:
+    """etcdctl runs it."""
+    answer = run(*arguments.split(), folder=tmp_path, RAFTWERK_ENDPOINTS="127.0.0.1:1")
+    assert (answer.returncode, answer.stdout) == (2, "")
+    assert "no command is run for each event" in answer.stderr
+
+
+def test_watch_from_what_is_forgotten_tells_what_is_not(etcd_endpoint: str) -> None:
+    revision = revision_of(raftwerk("put", "wf", "1", endpoint=etcd_endpoint))
+    raftwerk("put", "wf", "2", endpoint=etcd_endpoint)
+    raftwerk("compact", f"{revision + 1}", endpoint=etcd_endpoint)
+    answer = raftwerk("watch", "wf", f"--rev={revision}", endpoint=etcd_endpoint)
+    assert answer.exit_code == 2
+    told = f"raftwerk: the first revision that is not forgotten is {revision + 1}\n"
+    assert answer.stderr.endswith(told)
 
 
 def test_watch_from_now_on_tells_from_when(live_endpoint: str, tmp_path: Path) -> None:

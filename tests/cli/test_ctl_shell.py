@@ -20,6 +20,7 @@ from raftwerk.cli.ctl_shell import (
     key_range,
     lease_id,
     member_id,
+    print_table,
     range_text,
 )
 from raftwerk.cli.main import app
@@ -250,6 +251,14 @@ def test_nothing_that_listens_is_told_at_once_with_what_to_do() -> None:
 )
 def test_range_is_told_as_it_is_asked_for(said: dict[str, Any], told: str) -> None:
     assert range_text(*key_range(**said)) == told
+
+
+def test_cell_of_a_table_is_one_line_that_no_terminal_obeys(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    print_table(("name",), [("a\nb",), ("\x1b]0;title\x07",), (("\x9bm", "red"),), ("Jürg",)])
+    cells = [line.strip("│ ") for line in capsys.readouterr().out.splitlines()[3:-1]]
+    assert cells == [r"a\nb", r"\x1b]0;title\x07", r"\x9bm", "Jürg"]
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,7 @@ def test_report_says_whose_it_is_and_what_is_in_it(
     assert re.search(r"^Entries: 1 to (\d+); the last \1:$", report, re.MULTILINE)
     assert "key=b'key2', value=b'value'" in report
     assert "Store: " in report
+    assert ", never compacted, " in report
     assert report.endswith("Every checksum is right.\n")
 
 

@@ -35,6 +35,7 @@ from raftwerk.cli.ctl_shell import (
 from raftwerk.cli.runner import run_loop
 from raftwerk.client import CallError, Client
 from raftwerk.client.admin import CLUSTER
+from raftwerk.client.endpoints import parse_endpoints
 
 STATUS_S: Final = 3.0
 NOT_STARTED: Final = "it has not told where clients find it: not started yet"
@@ -186,6 +187,7 @@ def status(
     """How each endpoint is. Exit code 1 if one does not answer."""
 
     def run() -> int:
+        parse_endpoints(shell.addresses)
         found = _places_of_members(shell) if cluster else [(each, each) for each in shell.addresses]
         clients = {
             name: shell.connect([endpoint], STATUS_S) for name, endpoint in found if endpoint

@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 from google.protobuf.message import Message
 
-from raftwerk.cli.ctl_shell import Shell, as_dict, print_dict
+from raftwerk.cli.ctl_shell import Shell, as_dict, print_dict, printable
 from raftwerk.client import Client
 from raftwerk.client.fate import Kind
 
@@ -22,7 +22,7 @@ def do(
 
     async def done(client: Client) -> int:
         await action(client)
-        print(said)
+        print(printable(said))
         return 0
 
     shell.run(done, first=first)
@@ -49,7 +49,7 @@ def show(
             print_dict(fields(answer))
         else:
             for line in lines(answer):
-                print(line)
+                print(printable(line))
         return 0
 
     shell.run(shown)

@@ -19,6 +19,7 @@ from raftwerk.cli.ctl_shell import (
     connected,
     key_range,
     print_json,
+    printable,
     range_text,
 )
 from raftwerk.client import Client
@@ -149,9 +150,9 @@ def user_get(
             print_json(answer)
             return 0
         for role in answer.roles:
-            print(role)
+            print(printable(role))
             for one in await client.auth.role_permissions(role) if detail else ():
-                print(f"  {_permission_text(one)}")
+                print(printable(f"  {_permission_text(one)}"))
         return 0
 
     shell.run(action)

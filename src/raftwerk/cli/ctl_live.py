@@ -27,7 +27,8 @@ from raftwerk.cli.ctl_shell import (
     print_json,
     text_of,
 )
-from raftwerk.client import Client, Event, EventKind, LeaseLost
+from raftwerk.cli.habits import OPTIONS_OF
+from raftwerk.client import Client, Compacted, Event, EventKind, LeaseLost
 from raftwerk.client.contest import TTL_S, Contest
 from raftwerk.client.election import Election
 from raftwerk.client.lease import LEASES
@@ -58,24 +59,32 @@ def watch(
         int, typer.Option(min=0, max=INT64_MAX, help="Begin with what happened at this revision.")
     ] = 0,
     prev_kv: PrevKv = False,
-    count: Annotated[int, typer.Option(help="End after so many events; 0: never.")] = 0,
+    count: Annotated[int, typer.Option(min=0, help="End after so many events; 0: never.")] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Print what happens to a key or to a range, until Ctrl-C. Servers may come and go: nothing is left out.
 
     Standard error tells from which revision on.
     """
+    if end is not None and sys.argv[-2:] == ["--", end]:
+        raise typer.BadParameter(f"-- {end}: {OPTIONS_OF['watch']['--']}")
     start, range_end = key_range(key, end, prefix=prefix)
 
     async def action(client: Client) -> int:
         shown = 0
-        async with client.watch(start, range_end, start_revision=rev, prev_kv=prev_kv) as events:
-            print(f"watching from revision {events.next_revision} on", file=sys.stderr, flush=True)
-            async for event in events:
-                _print_event(event, as_json=as_json)
-                shown += 1
-                if shown == count:
-                    break
+        events = client.watch(start, range_end, start_revision=rev, prev_kv=prev_kv)
+        try:
+            async with events:
+                first = events.next_revision
+                print(f"watching from revision {first} on", file=sys.stderr, flush=True)
+                async for event in events:
+                    _print_event(event, as_json=as_json)
+                    shown += 1
+                    if shown == count:
+                        break
+        except Compacted as forgotten:
+            forgotten.add_note(f"the first revision that is not forgotten is {forgotten.revision}")
+            raise
         return 0
 
     shell.run(action, goes_on="watch")

@@ -321,11 +321,23 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | tuple[str,
     for column in columns:
         table.add_column(column, overflow="fold")  # never cut a value short
     for row in rows:
-        table.add_row(*(Text(cell) if isinstance(cell, str) else Text(*cell) for cell in row))
+        cells = ((cell, "") if isinstance(cell, str) else cell for cell in row)
+        table.add_row(*(Text(printable(cell), colour) for cell, colour in cells))
     console = Console()
     if not console.is_terminal:
         console.width = PIPE_WIDTH
     console.print(table)
+
+
+def printable(text: str) -> str:
+    """What a terminal would obey, or break a line at, is shown as Python writes it.
+
+    >>> printable("no\\x1b[31mred")
+    'no\\\\x1b[31mred'
+    """
+    return "".join(
+        one if one.isprintable() else one.encode("unicode_escape").decode() for one in text
+    )
 
 
 def text_of(data: bytes) -> str:

@@ -188,8 +188,13 @@ def _store(console: Console, folder: Path, identity: Identity | None, problems: 
             )
         else:
             console.print("Store: no checkpoint yet", end="")
+        compacted = (
+            f"compacted up to {machine.compacted_revision}"
+            if machine.compacted_revision > 0
+            else "never compacted"
+        )
         console.print(
-            f"; revision {machine.revision}, compacted up to {machine.compacted_revision}, {rows[Table.KEYS]} keys "
+            f"; revision {machine.revision}, {compacted}, {rows[Table.KEYS]} keys "
             f"(with deleted ones that are not compacted yet), {store.size_bytes[0]} bytes ({store.size_bytes[1]} in use)"
         )
         for member in machine.members():
