@@ -22,8 +22,10 @@ _KINDS: Final = {rpc_pb2.NOSPACE: AlarmKind.NO_SPACE, rpc_pb2.CORRUPT: AlarmKind
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(\.\d+)?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
 POLL_S: Final = 0.01
 """How often what is compacted is looked for."""
-NO_TRANSFER: Final = "etcdserver: raftwerk cannot move leadership yet: stop the leader, and another member leads in a moment"
-NO_DOWNGRADES: Final = "etcdserver: raftwerk has one format of its data: there is nothing to downgrade, VALIDATE only tells"
+NO_TRANSFER: Final = "raftwerk: leadership cannot be moved, not yet: stop the leader, and another member leads in a moment"
+NO_DOWNGRADES: Final = (
+    "raftwerk: its data have one format: there is nothing to downgrade, VALIDATE only tells"
+)
 
 
 class MaintenanceService:
