@@ -242,6 +242,20 @@ def test_connections_that_a_burst_needed_are_closed_when_they_are_idle() -> None
     run(1, main)
 
 
+def test_a_connection_with_a_promise_is_not_idle() -> None:
+    async def main(pool: Pool) -> None:
+        await asyncio.gather(*pool.begin(2))
+        pool.trouble = OSError("no more")
+        (waiting,) = pool.begin(1)
+        await settle()
+        pool.end()
+        pool.connections.idle(pool.made[0])
+        await waiting
+        assert [connection.engine.is_closed for connection in pool.made] == [False, False]
+
+    run(1, main)
+
+
 def test_whoever_waits_when_all_is_closed_is_told() -> None:
     async def main(pool: Pool) -> None:
         await asyncio.gather(*pool.begin(CONNECTIONS_MAX))

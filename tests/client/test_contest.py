@@ -79,6 +79,28 @@ def test_whoever_loses_the_key_is_stopped(member: Member) -> None:
     run(member, main)
 
 
+def test_who_cleans_up_after_one_loss_is_not_stopped_by_the_other(member: Member) -> None:
+    cleaned: list[bool] = []
+
+    async def hold(client: Client) -> None:
+        async with client.lock(b"lost", ttl_s=600) as lock:
+            try:
+                await client.delete(lock.key)  # its answer may come after the loss
+                await asyncio.Event().wait()
+            finally:
+                lock.lease.lost.set()
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                cleaned.append(True)
+
+    async def main(client: Client) -> None:
+        with pytest.raises(LeaseLost):
+            await hold(client)
+        assert cleaned
+
+    run(member, main)
+
+
 def test_whoever_leads_and_loses_the_key_is_stopped(member: Member) -> None:
     """What is proclaimed is no loss."""
 

@@ -82,6 +82,15 @@ def test_leader_waits_longer_with_each_refusal_of_a_snapshot() -> None:
     assert waited_ms(built) == 1000, "a chunk that is not answered is another matter"
 
 
+def test_the_pause_begins_with_the_refusal() -> None:
+    """To install it, in vain, may have taken long."""
+    built = leader_of_a_straggler()
+    built.receive(3, reply(700))
+    built.tick(900)
+    built.receive(3, reply(0))
+    assert waited_ms(built) == 1000
+
+
 def test_refused_snapshot_keeps_no_entries_in_the_log() -> None:
     """The next one is newer."""
     built = leader_of_a_straggler(14)
