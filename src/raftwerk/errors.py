@@ -44,6 +44,7 @@ class CorruptData(DataDirError):
     """Bytes on disk are damaged. The node refuses to start, or stops where it meets them, and never guesses.
 
     path: the damaged file; offset: byte position of the first damaged record, if it is known; reason: what is wrong there.
+    finding: the two of them, without what to do.
     """
 
     def __init__(self, path: Path | str, offset: int | None, reason: str) -> None:
@@ -51,8 +52,9 @@ class CorruptData(DataDirError):
         self.offset = offset
         self.reason = reason
         place = "" if offset is None else f" at byte {offset}"
+        self.finding = f"damaged{place}: {reason}"
         super().__init__(
-            f"{path}: damaged{place}: {reason}. Nothing was changed. {REPAIR}. "
+            f"{path}: {self.finding}. Nothing was changed. {REPAIR}. "
             f"'raftwerk inspect {self.path.parent}' shows what can still be read."
         )
 

@@ -10,9 +10,13 @@ from typer.testing import CliRunner, Result
 
 from raftwerk.cli.cluster import LocalCluster, free_ports
 from raftwerk.cli.ctl_snapshot import snapshot
+from raftwerk.kv.store import Table
+from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.sync import Client
+from tests.checkpoints import complete
 from tests.cli.commands import run
 from tests.conftest import FAST, StartCluster
+from tests.fakes.damage import flip_bit_in
 from tests.waiting import until
 
 Row = tuple[bytes, bytes, int, int]
@@ -113,6 +117,21 @@ def test_copy_of_a_folder_that_has_no_store_is_2(tmp_path: Path) -> None:
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert "is no data folder of raftwerk: there is no store in it" in answer.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_copy_of_a_damaged_folder_is_2_and_leaves_no_file(tmp_path: Path) -> None:
+    folder = tmp_path / "store"
+    store = LmdbStore(folder)
+    store.put(Table.META, b"position", b"of no copy")
+    complete(store.begin_checkpoint(1))
+    store.close()
+    flip_bit_in(folder / "data-000001" / "data.mdb", b"of no copy")
+    answer = command("save", str(tmp_path / "copy"), f"--data-dir={tmp_path}")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr == (
+        f"raftwerk: {folder / 'data-000001' / 'data.mdb'}: damaged: table meta: the row of key b'position' has a wrong checksum\n"
+    )
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def command(*arguments: str) -> Result:

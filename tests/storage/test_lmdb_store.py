@@ -233,10 +233,13 @@ def test_read_only_store_shows_the_last_checkpoint_of_a_folder_in_use(setting: L
 
 
 @pytest.mark.parametrize(
-    "content", ["data-000009\n", "../data-000001\n", ""], ids=["absent", "foreign", "empty"]
+    "content",
+    ["data-000009\n", "../data-000001\n", "data-\n", ""],
+    ids=["absent", "foreign", "unnumbered", "empty"],
 )
 def test_current_that_names_nothing_is_refused(tmp_path: Path, content: str) -> None:
     LmdbStore(tmp_path).close()
+    (tmp_path / "data-").mkdir()
     (tmp_path / CURRENT).write_text(content)
     with pytest.raises(CorruptData, match="which is not there"):
         LmdbStore(tmp_path)

@@ -149,10 +149,7 @@ def _or_exit(action: Callable[[], T]) -> T:
     try:
         return action()
     except CorruptData as error:
-        print(
-            f"raftwerk: {error.path}: damaged at byte {error.offset}: {error.reason}",
-            file=sys.stderr,
-        )
+        print(f"raftwerk: {error.path}: {error.finding}", file=sys.stderr)
     except RaftwerkError as error:
         print(f"raftwerk: {error}", file=sys.stderr)
     raise typer.Exit(2)

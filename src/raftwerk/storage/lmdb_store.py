@@ -10,6 +10,7 @@ and takes its place by replacing CURRENT.
 """
 
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from itertools import groupby
@@ -41,6 +42,9 @@ from raftwerk.storage.stream import Row, StreamDecoder
 CURRENT: Final = "CURRENT"
 FORMAT: Final = "2"
 """Of all that stands in the folder, the machine's rows included: another one with any change to docs/store-format.md."""
+
+_NAME: Final = re.compile(r"data-[0-9]{6,}")
+"""Of an environment."""
 
 
 class LmdbStore:
@@ -76,7 +80,7 @@ class LmdbStore:
             raise DataDirError(f"{path} cannot be read: {error.strerror}") from error
         except UnicodeDecodeError as error:
             raise CorruptData(path, error.start, "this is no text") from error
-        if not name.startswith("data-") or not (self._folder / name).is_dir():
+        if not _NAME.fullmatch(name) or not (self._folder / name).is_dir():
             raise CorruptData(path, 0, f"it names {name!r}, which is not there")
         if version != FORMAT:
             raise DataDirError(

@@ -38,9 +38,7 @@ def inspect_log(directory: Path) -> Iterator[SegmentReport]:
         try:
             found = scan(disk, str(directory), number, is_last=name == names[-1])
         except CorruptData as error:
-            yield SegmentReport(
-                name, size, [], problem=f"damaged at byte {error.offset}: {error.reason}"
-            )
+            yield SegmentReport(name, size, [], problem=error.finding)
         except (DataDirError, DiskFailed, OSError) as error:
             yield SegmentReport(name, size, [], problem=str(error))
         else:
