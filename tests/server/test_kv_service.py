@@ -19,7 +19,8 @@ from raftwerk.api.rpc_pb2 import (
     TxnRequest,
     TxnResponse,
 )
-from raftwerk.kv.commands import Put, encode
+from raftwerk.kv.commands import Put, RangeQuery, encode
+from raftwerk.kv.read import RangeScan
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
 from tests.server.fakes import CLUSTER_ID, NODE_ID, TERM
@@ -230,10 +231,14 @@ def test_compaction_is_answered_when_it_is_committed(rig: KvRig) -> None:
 
 
 def test_physical_compaction_is_answered_when_the_rows_are_gone(rig: KvRig) -> None:
+    """It has them removed, but for those that somebody still reads."""
     rig.fill(3)
+    scan = rig.node.machine.range_sliced(RangeQuery(b"k", b"l", revision=2))
+    assert isinstance(scan, RangeScan)
     call = rig.start(COMPACT, CompactionRequest(revision=4, physical=True))
     rig.advance(0.1)
     assert call.outcome is None
+    scan.close()
     while rig.node.machine.maintain(1):
         pass
     rig.advance(0.1)
@@ -241,10 +246,18 @@ def test_physical_compaction_is_answered_when_the_rows_are_gone(rig: KvRig) -> N
     assert call.outcome.status == status.OK
 
 
+def test_physical_compaction_does_not_wait_for_the_clock(rig: KvRig) -> None:
+    rig.fill(3)
+    assert rig.call(COMPACT, CompactionRequest(revision=4, physical=True)).status == status.OK
+    assert rig.node.machine.removed_revision == 4
+
+
 def test_physical_compaction_that_was_cancelled_is_forgotten(rig: KvRig) -> None:
     rig.fill(3)
+    assert isinstance(rig.node.machine.range_sliced(RangeQuery(b"k", b"l", revision=2)), RangeScan)
     call = rig.start(COMPACT, CompactionRequest(revision=4, physical=True))
     rig.loop.settle()
+    assert rig.loop.timers == 1
     call.client_call.cancel()
     rig.pump()
     rig.advance(0.1)

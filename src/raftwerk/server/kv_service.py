@@ -27,7 +27,7 @@ from raftwerk.server import translate, txn_request, validate
 from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
 from raftwerk.server.sessions import SessionService, in_session
-from raftwerk.server.slices import Slices, Steps, read_in_slices
+from raftwerk.server.slices import Slices, Steps, read_in_slices, remove_in_slices
 from raftwerk.server.txn_request import txn_command
 
 SLICE_ROWS: Final = 200
@@ -151,13 +151,19 @@ class KvService:
             if not isinstance(result, CompactResult):
                 fail_with(call, result)
             elif request.physical:
-                self._answer_when_removed(call, request.revision, result)
+                self._slices.start(call, self._removal_steps(call, request.revision, result))
             else:
                 call.reply(self.header(result.revision))
 
         self._propose(call, Compact(request.revision), done)
 
+    def _removal_steps(self, call: Call, revision: int, result: CompactResult) -> Steps:
+        with Answering(call, status.DONE_NO_ANSWER):
+            yield from remove_in_slices(self._machine)
+            self._answer_when_removed(call, revision, result)
+
     def _answer_when_removed(self, call: Call, revision: int, result: CompactResult) -> None:
+        """Not at once if somebody still reads what is to go."""
         if self._machine.removed_revision >= revision:
             call.reply(self.header(result.revision))
         elif not call.is_over:

@@ -16,12 +16,10 @@ from raftwerk.server.cluster_services import ETCD_VERSION, HASH_SLICE_ROWS
 from raftwerk.server.errors import status_of
 from raftwerk.server.maintenance_snapshot import Snapshots
 from raftwerk.server.port import Node
-from raftwerk.server.slices import Slices, Steps, read_in_slices
+from raftwerk.server.slices import Slices, Steps, read_in_slices, remove_in_slices
 
 _KINDS: Final = {rpc_pb2.NOSPACE: AlarmKind.NO_SPACE, rpc_pb2.CORRUPT: AlarmKind.CORRUPT}
 _VERSION: Final = re.compile(r"(\d+)\.(\d+)(\.\d+)?(-[0-9A-Za-z.-]+)?(\+[0-9A-Za-z.-]+)?")
-POLL_S: Final = 0.01
-"""How often what is compacted is looked for."""
 NO_TRANSFER: Final = "raftwerk: leadership cannot be moved, not yet: stop the leader, and another member leads in a moment"
 NO_DOWNGRADES: Final = (
     "raftwerk: its data have one format: there is nothing to downgrade, VALIDATE only tells"
@@ -108,17 +106,11 @@ class MaintenanceService:
         What etcd's users do about a store over its quota is to compact, to defragment and to disarm: it must be smaller by then.
         """
         if parse(call, rpc_pb2.DefragmentRequest, data) is not None:
-            self._await_removal(call)
+            self._slices.answer(call, self._defragment_steps(call))
 
-    def _await_removal(self, call: Call) -> None:
-        if call.is_over:
-            return
-        if self._node.is_disk_full:  # nothing gets into a checkpoint
-            self._defragmented(call)
-        elif self._node.machine.has_garbage:
-            self._loop.call_later(POLL_S, self._await_removal, call)
-        else:
-            self._node.when_checkpointed(partial(self._defragmented, call))
+    def _defragment_steps(self, call: Call) -> Steps:
+        yield from remove_in_slices(self._node.machine)
+        self._node.when_checkpointed(partial(self._defragmented, call))
 
     def _defragmented(self, call: Call) -> None:
         self._alarms.look()
