@@ -219,7 +219,7 @@ def test_address_of_an_ipv6_endpoint_is_in_brackets() -> None:
 
 
 def test_an_attempt_that_is_cut_short_leaves_the_reason_of_the_one_before() -> None:
-    """The server ends the first connection at once, and says nothing on the second."""
+    """The server ends the first connection at once, and says nothing on the others: that with which TLS is tried, too."""
     accepted = []
 
     async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -238,7 +238,8 @@ def test_an_attempt_that_is_cut_short_leaves_the_reason_of_the_one_before() -> N
             text = f"127.0.0.1:{port} cannot be reached: {ended.value}"
             assert channel.unreachable_text(cut_short.value) == text
             channel.close()
-            accepted[-1].close()
+            for writer in accepted:
+                writer.close()
 
     asyncio.run(main())
 

@@ -16,6 +16,8 @@ from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.dialling import reach
 
 CONNECT_TIMEOUT_S = 2.0
+PROBE_S: Final = 0.5
+"""For the answer of a server that hung up, which is told as that if it is slow, too."""
 KEEPALIVE_S: Final = 5.0
 """A connection with open calls that was silent for so long is asked whether it lives, and closed after as much silence again.
 (etcd closes connections that ask more often than every five seconds; an answer keeps the next question away for two periods.)"""
@@ -208,12 +210,13 @@ async def _speaks_tls(address: Address) -> bool:
     anybody.check_hostname = False
     anybody.verify_mode = ssl.CERT_NONE
     try:
-        transport, _ = await asyncio.get_running_loop().create_connection(
-            asyncio.Protocol,
-            sock=await reach(address),
-            ssl=anybody,
-            server_hostname=address.host,
-        )
+        async with asyncio.timeout(PROBE_S):
+            transport, _ = await asyncio.get_running_loop().create_connection(
+                asyncio.Protocol,
+                sock=await reach(address),
+                ssl=anybody,
+                server_hostname=address.host,
+            )
     except ssl.SSLError as error:  # a refusal is spoken in TLS too
         return not isinstance(error, ssl.SSLEOFError) and error.reason not in _NO_TLS
     except OSError:
