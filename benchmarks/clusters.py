@@ -58,8 +58,17 @@ class Node:
     @property
     def cpu_s(self) -> float:
         """CPU time so far, of all its threads, from the operating system."""
-        fields = (self._proc / "stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
+        return _cpu_s(self._proc)
+
+    @property
+    def loop_cpu_s(self) -> float:
+        """Of its main thread, in which the event loop runs."""
+        return _cpu_s(self._proc / "task" / self._proc.name)
+
+    @property
+    def threads(self) -> list[int]:
+        """Their ids."""
+        return [int(task.name) for task in (self._proc / "task").iterdir()]
 
     def memory_mb(self) -> dict[str, float]:
         """MiB. rss: pages that are resident; pss: those that others map too, such as code, by their share; anon: without
@@ -132,6 +141,12 @@ def wait_until(
             log = node.folder.with_suffix(".log").read_text(errors="replace")
             raise TimeoutError(f"{node.client_url} did not get there; its log ends: {log[-2000:]}")
         time.sleep(POLL_S)
+
+
+def _cpu_s(folder: Path) -> float:
+    """Of a process or of a thread, by its folder in /proc."""
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS_A_SECOND
 
 
 def cpu_s(nodes: Sequence[Node]) -> float:

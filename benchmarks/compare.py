@@ -16,6 +16,7 @@ from rich.console import Console
 
 from benchmarks import (
     check_perf,
+    cores,
     crashes,
     embedded,
     lag,
@@ -31,6 +32,7 @@ from benchmarks.groups import Group, Scale
 GROUPS: Final = (
     *loads.GROUPS,
     lag.GROUP,
+    cores.GROUP,
     watch.GROUP,
     lease.GROUP,
     own_client.GROUP,

@@ -1,12 +1,13 @@
 """The benchmarks run: each kind of measurement once, tiny, and what is made of the figures."""
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from benchmarks import check_perf, compare, crashes, instant, loads, micro, plots, report
+from benchmarks import check_perf, compare, cores, crashes, instant, loads, micro, plots, report
 from benchmarks.clusters import running
 from benchmarks.groups import Group, Scale
 from raftwerk.client.load import Load
@@ -81,6 +82,15 @@ def test_load_is_measured() -> None:
         memory = crashes.largest(nodes)
     assert figures["per_second"] > 0 < figures["client_cpu_us"]
     assert memory["rss_mb"] >= memory["anon_mb"] > 1
+
+
+def test_cpu_is_told_apart_by_thread_and_no_core_is_kept() -> None:
+    mine = os.sched_getaffinity(0)
+    rows = cores.rows("raftwerk", Scale(is_quick=True))
+    assert os.sched_getaffinity(0) == mine
+    assert len(rows) == 4
+    for figures in rows.values():
+        assert figures["per_second"] > 0 < figures["loop_us"] > figures["other_threads_us"] >= 0
 
 
 @pytest.mark.parametrize(
