@@ -4,6 +4,8 @@ import asyncio
 
 import pytest
 
+from raftwerk.api import status
+from raftwerk.client.errors import CallFailed
 from raftwerk.client.shared import Shared
 
 
@@ -38,15 +40,38 @@ def test_one_who_waits_no_longer_does_not_end_it_for_the_others() -> None:
     asyncio.run(main())
 
 
-def test_a_failure_is_told_to_all() -> None:
+def test_one_who_came_later_is_not_told_the_failure_of_an_earlier_attempt() -> None:
+    """All who came later share the next one."""
+    attempts: list[int] = []
+
     async def action() -> int:
-        raise OSError("gone")
+        attempts.append(1)
+        await asyncio.sleep(0)
+        if len(attempts) == 1:
+            raise CallFailed(status.DEADLINE_EXCEEDED, "the first one's time is over")
+        return len(attempts)
+
+    async def main() -> None:
+        shared = Shared(action)
+        told = await asyncio.gather(shared(), shared(), shared(), return_exceptions=True)
+        assert [str(each) for each in told] == ["the first one's time is over", "2", "2"]
+
+    asyncio.run(main())
+
+
+def test_a_refusal_is_told_to_all() -> None:
+    attempts: list[int] = []
+
+    async def action() -> int:
+        attempts.append(1)
+        raise CallFailed(status.RESOURCE_EXHAUSTED, "full")
 
     async def main() -> None:
         shared = Shared(action)
         told = await asyncio.gather(shared(), shared(), return_exceptions=True)
-        assert [str(each) for each in told] == ["gone", "gone"]
-        with pytest.raises(OSError, match="gone"):
+        assert [str(each) for each in told] == ["full", "full"]
+        assert len(attempts) == 1
+        with pytest.raises(CallFailed, match="full"):
             await shared()
 
     asyncio.run(main())

@@ -8,7 +8,13 @@ RaftwerkError
 +-- LeaseLost           the lease is over, and what depended on it
 """
 
+from typing import Final
+
+from raftwerk.api import status
 from raftwerk.errors import RaftwerkError
+
+TROUBLES: Final = frozenset((status.UNAVAILABLE, status.DEADLINE_EXCEEDED))
+"""Codes that say nothing about the request: another endpoint, or another attempt, may do better."""
 
 
 class CallError(RaftwerkError):

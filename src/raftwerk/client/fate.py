@@ -5,7 +5,7 @@ from enum import Enum, auto
 from typing import Final
 
 from raftwerk.api import status
-from raftwerk.client.errors import CallError, CallFailed, OutcomeUnknown
+from raftwerk.client.errors import TROUBLES, CallError, CallFailed, OutcomeUnknown
 from raftwerk.client.numbers import Ticket
 from raftwerk.http2.client import NOT_LOOKED_AT, Answer
 from raftwerk.http2.grpc import UNAUTHENTICATED
@@ -22,8 +22,6 @@ ELSEWHERE: Final = frozenset((status.NO_SPACE.text, status.NOT_LEADER.text))
 """Refusals of one member that another one may not have: its disk is full; it does not lead."""
 _NOT_REACHED: Final = Answer(status.DEADLINE_EXCEEDED, NOBODY)
 SPARE_S: Final = 0.1
-_TROUBLES: Final = frozenset((status.UNAVAILABLE, status.DEADLINE_EXCEEDED))
-"""Codes that say nothing about the request: another endpoint may do better."""
 REFUSAL_CODES: Final = frozenset(
     (
         status.INVALID_ARGUMENT,
@@ -156,7 +154,7 @@ class Fate:
     def error(self) -> CallError:
         kind = OutcomeUnknown if self.is_in_doubt else CallFailed
         text = self.answer.text
-        if self.answer.status in _TROUBLES and text in self.troubles.values():
+        if self.answer.status in TROUBLES and text in self.troubles.values():
             text = told(self.troubles) or text
         return kind(self.answer.status, text)
 
