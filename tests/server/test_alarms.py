@@ -1,6 +1,7 @@
 """The alarms that a member raises, and those that it shows."""
 
 import pytest
+from structlog.testing import capture_logs
 
 from raftwerk.api import rpc_pb2
 from raftwerk.kv.commands import AlarmKind, AlarmSet, Put, encode
@@ -140,6 +141,22 @@ def test_full_disk_is_shown_and_not_in_the_log(rig: Rig) -> None:
     assert not rig.alarms.refuse_growth()  # the node itself refuses
     rig.node.is_disk_full = False
     assert rig.alarms.members() == []
+
+
+def test_full_disk_is_told_in_the_log_of_the_process_once_each_time(rig: Rig) -> None:
+    with capture_logs() as lines:
+        rig.alarms.start()
+        for is_full in (False, True, True, False, False, True):
+            rig.node.is_disk_full = is_full
+            rig.loop.advance(LOOK_S)
+    full, space, again = lines
+    assert (full["event"], full["log_level"]) == (
+        "the disk is full: no writes by way of this member",
+        "warning",
+    )
+    assert full["folder"] == str(rig.node.settings.data_dir)
+    assert space["event"] == "there is space on the disk again"
+    assert again == full
 
 
 def test_alarms_have_etcds_names(rig: Rig) -> None:

@@ -29,6 +29,7 @@ class Alarms:
         self._node = node
         self._loop = loop
         self._is_over_quota = False
+        self._told_full = False
         self._wanted: set[AlarmKind] = set()
         """Those that the log does not have yet."""
         self._asking: set[AlarmKind] = set()
@@ -41,7 +42,8 @@ class Alarms:
         self._timer = self._loop.call_later(LOOK_S, self.start)
 
     def look(self) -> None:
-        """After the quota, and after what the log does not have yet."""
+        """After the disk and the quota, and after what the log does not have yet."""
+        self._tell_of_the_disk()
         quota = self._node.settings.quota_backend_bytes
         self._is_over_quota = 0 < quota < self._node.machine.size_bytes[1]
         self._wanted.discard(AlarmKind.NO_SPACE)  # it may have passed
@@ -49,6 +51,15 @@ class Alarms:
             self._wanted.add(AlarmKind.NO_SPACE)
         for kind in sorted(self._wanted):
             self._ask(kind)
+
+    def _tell_of_the_disk(self) -> None:
+        is_full = self._node.is_disk_full
+        if is_full and not self._told_full:
+            folder = str(self._node.settings.data_dir)
+            log.warning("the disk is full: no writes by way of this member", folder=folder)
+        elif self._told_full and not is_full:
+            log.info("there is space on the disk again")
+        self._told_full = is_full
 
     def stop(self) -> None:
         if self._timer is not None:
