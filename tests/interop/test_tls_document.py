@@ -12,17 +12,17 @@ from raftwerk.cli.cluster import free_ports
 from tests.documents import python_in, shell_in
 from tests.interop.etcd_cluster import PROGRAMS
 
-CERTIFICATES, MEMBERS, RAFTWERK, ETCDCTL = shell_in("tls.md")
+CERTIFICATES, MEMBERS, RAFTWERK, ETCDCTL, USERS = shell_in("tls.md")
 (PYTHON,) = python_in("tls.md")
 READY = "for number in 1 2 3; do until grep --quiet 'ready to serve' node$number.log; do sleep 0.1; done; done\n"
-STRANGER = "unset {RAFTWERK,ETCDCTL}_{CERT,KEY}; raftwerk get greeting && exit 1\n"
+STRANGER = "unset {RAFTWERK,ETCDCTL}_{CERT,KEY}; raftwerk get greeting && exit 1\nexit 0\n"
 
 
 def test_all_of_it(tmp_path: Path) -> None:
     (tmp_path / "raftwerk").write_text(f'#!/bin/sh\nexec {sys.executable} -m raftwerk.cli "$@"\n')
     (tmp_path / "raftwerk").chmod(0o755)
     example = f"{sys.executable} example.py\n"
-    script = CERTIFICATES + MEMBERS + READY + RAFTWERK + ETCDCTL + example + STRANGER + "exit 0\n"
+    script = CERTIFICATES + MEMBERS + READY + RAFTWERK + ETCDCTL + example + USERS + STRANGER
     ports = dict(zip(("", "2", "3"), free_ports(3), strict=True))
 
     def free(match: re.Match[str]) -> str:
@@ -34,7 +34,8 @@ def test_all_of_it(tmp_path: Path) -> None:
         (tmp_path / name).write_text(re.sub(r"\b([23]?)(2379|2380)\b", free, text))
     code, output = run(tmp_path)
     assert code == 0, output
-    assert output.count("hello\n") == 2, output
+    assert output.count("hello\n") == 3, output
+    assert output.count("ada\nroot\n") == 1, output
     assert output.count("is healthy") == 3, output
     assert "perhaps it wants a certificate" in output
 
