@@ -52,7 +52,7 @@ def test_the_first_place_that_takes_it_is_reached() -> None:
     ids=["one", "two", "the last one", "the first one"],
 )
 def test_a_name_at_which_nothing_listens_is_refused(places: list[tuple[str, int]]) -> None:
-    with pytest.raises(ConnectionRefusedError):
+    with pytest.raises(ConnectionRefusedError, match="Connection refused"):
         reached(*places)
 
 

@@ -1,6 +1,7 @@
 """The way to an address: a name may have several places, as localhost has ::1 and 127.0.0.1."""
 
 import asyncio
+import os
 import socket
 from contextlib import suppress
 from typing import Any
@@ -35,7 +36,11 @@ async def _connected(one: socket.socket, place: tuple[Any, ...]) -> socket.socke
     try:
         one.setblocking(False)
         await asyncio.get_running_loop().sock_connect(one, place)
-    except BaseException:
+    except BaseException as error:
         one.close()
+        if (
+            isinstance(error, OSError) and error.errno
+        ):  # in the words of the system, whichever loop it was
+            raise OSError(error.errno, os.strerror(error.errno)) from error
         raise
     return one
