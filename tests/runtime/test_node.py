@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,6 @@ from raftwerk.errors import CorruptData, DataDirError, DiskFailed, UsageError
 from raftwerk.kv.commands import Put, RangeQuery, encode
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.failure import Failure
-from raftwerk.replica.position import Position
 from raftwerk.runtime.data_dir import open_data_dir
 from raftwerk.runtime.node import Node
 from raftwerk.wal.log import Wal
@@ -287,13 +285,6 @@ def test_failed_node_takes_no_further_step(tmp_path: Path) -> None:
     run(body)
 
 
-def _checkpointed(node: Node) -> int:
-    """Up to where the log is in a checkpoint."""
-    node.hasten_checkpoint()
-    with closing(node.machine.open_snapshot()) as snapshot:
-        return Position.decode(snapshot.position).last_index if snapshot.position else 0
-
-
 def test_node_that_reads_a_damaged_row_ends_whoever_asked(tmp_path: Path) -> None:
     """What becomes of the exception is not up to who asked: a handler of a request, a probe, a chore."""
     (settings,) = settings_of(tmp_path)
@@ -302,8 +293,9 @@ def test_node_that_reads_a_damaged_row_ends_whoever_asked(tmp_path: Path) -> Non
         async with running(settings) as [node]:
             await node.wait_ready()
             await put(node, b"key", b"precious")
-            index = node.status().last_applied
-            await until(lambda: _checkpointed(node) >= index)
+            made = asyncio.Event()
+            node.when_checkpointed(made.set)
+            await made.wait()
 
     async def body() -> None:
         async with running(settings) as [node]:

@@ -27,6 +27,8 @@ from tests.kv.rig import completed
 CLUSTER_ID = 0xABC
 NODE_ID = 0x123
 TERM = 7
+CHECKPOINT_S = 0.02
+"""How long one takes."""
 
 
 class FakeLoop(asyncio.AbstractEventLoop):
@@ -171,14 +173,14 @@ class FakeNode:
             store_in_use_bytes=4096,
         )
 
-    def hasten_checkpoint(self) -> None:
-        checkpoint = self.machine.begin_checkpoint()
-        if checkpoint is not None:
-            complete(checkpoint)
-
     def when_checkpointed(self, action: Callable[[], None]) -> None:
-        self.hasten_checkpoint()
-        action()
+        def make() -> None:
+            checkpoint = self.machine.begin_checkpoint()
+            if checkpoint is not None:
+                complete(checkpoint)
+            action()
+
+        self._loop.call_later(CHECKPOINT_S, make)
 
     def members(self) -> list[MemberInfo]:
         return [

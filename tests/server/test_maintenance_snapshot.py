@@ -16,7 +16,6 @@ from raftwerk.replica.position import Position
 from raftwerk.server.gateway_call import GatewayCall
 from raftwerk.server.maintenance_snapshot import (
     CHUNK_BYTES,
-    LOOK_S,
     REPLACED,
     SECTOR_BYTES,
     STREAMS_MAX,
@@ -24,9 +23,10 @@ from raftwerk.server.maintenance_snapshot import (
 )
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
+from tests.checkpoints import complete
 from tests.kv.rig import completed
 from tests.server import fakes
-from tests.server.fakes import FakeLoop, FakeNode
+from tests.server.fakes import CHECKPOINT_S, FakeLoop, FakeNode
 
 PATH = "/etcdserverpb.Maintenance/Snapshot"
 APPLIED = 10  # what FakeNode says
@@ -48,7 +48,7 @@ class Rig(fakes.Rig):
         """All messages of one."""
         pending = self.start(PATH, rpc_pb2.SnapshotRequest())
         self.loop.settle()
-        self.advance(LOOK_S)
+        self.advance(CHECKPOINT_S)
         while pending.outcome is None:
             before = len(pending.messages)
             self.pump()
@@ -102,12 +102,12 @@ def test_snapshot_can_be_restored(rig: Rig) -> None:
 def test_snapshot_waits_for_what_was_written_before_it(rig: Rig) -> None:
     """A checkpoint that is older is not good enough."""
     rig.write(1, index=APPLIED - 1)
-    rig.node.hasten_checkpoint()
+    complete(rig.node.machine.begin_checkpoint())
     pending = rig.start(PATH, rpc_pb2.SnapshotRequest())
-    rig.advance(10 * LOOK_S)
+    rig.advance(10 * CHECKPOINT_S)
     assert (pending.messages, pending.outcome) == ([], None)
     rig.write(1)
-    rig.advance(2 * LOOK_S)
+    rig.advance(2 * CHECKPOINT_S)
     assert pending.messages
 
 
@@ -131,7 +131,7 @@ class SlowClient:
         rig.method.open(self.call)
         assert self.call.on_message is not None
         self.call.on_message(b"")
-        rig.loop.advance(10 * LOOK_S)
+        rig.loop.advance(10 * CHECKPOINT_S)
 
 
 def test_client_that_does_not_read_gets_no_more(rig: Rig) -> None:

@@ -81,15 +81,11 @@ class Checkpoints:
             )
         return not is_written
 
-    def hasten(self) -> None:
-        """Somebody waits for a checkpoint of what is there now: begin one as soon as none is under way."""
-        if not self.is_disk_full:
-            self._not_before_ms = 0
-
     def when_made(self, action: Callable[[], None]) -> None:
         """Run `action`, later, as soon as what is there now is in a checkpoint, or found no space for it."""
         self._for_next.append(action)
-        self.hasten()
+        if not self.is_disk_full:
+            self._not_before_ms = 0
 
     def _tell_made(self) -> None:
         made, self._for_current = self._for_current, []

@@ -256,12 +256,10 @@ class Node:
     def is_disk_full(self) -> bool:
         return not self._journal.has_room or self._replica.checkpoints.is_disk_full
 
-    def hasten_checkpoint(self) -> None:
-        """Have what was applied until now in a checkpoint by the next ticks: a snapshot holds no more than that."""
-        self._replica.checkpoints.hasten()
-
     def when_checkpointed(self, action: Callable[[], None]) -> None:
-        """Run `action`, later, as soon as what is there now is in a checkpoint, or found no space for it."""
+        """Run `action`, later, as soon as what is there now is in a checkpoint (a snapshot holds no more than that), or found no
+        space for it.
+        """
         self._replica.checkpoints.when_made(action)
 
     def peer_traffic(self) -> dict[NodeId, tuple[int, int]]:

@@ -7,6 +7,7 @@ multiple of 512 bytes, and its SHA-256 follows: by this length etcdctl sees that
 import asyncio
 import hashlib
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from raftwerk.api import rpc_pb2, status
@@ -21,8 +22,6 @@ from raftwerk.server.streams import take_one
 
 CHUNK_BYTES: Final = 32 * 1024
 SECTOR_BYTES: Final = 512
-LOOK_S: Final = 0.02
-"""How often a checkpoint is looked for."""
 STREAMS_MAX: Final = 16
 """At once: each holds a place for a reader of the store, and what the store has replaced since."""
 REPLACED: Final = "raftwerk: the state of this member was replaced while it was sent; ask again"
@@ -64,8 +63,7 @@ class Snapshots:
             stream.start()
             return
         reader.close()
-        self._node.hasten_checkpoint()
-        self._loop.call_later(LOOK_S, self._await_checkpoint, call, index)
+        self._node.when_checkpointed(partial(self._await_checkpoint, call, index))
 
 
 class _Stream:

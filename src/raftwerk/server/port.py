@@ -73,9 +73,6 @@ class Node(Protocol):
     @property
     def is_disk_full(self) -> bool: ...
 
-    def hasten_checkpoint(self) -> None:
-        """Have what was applied until now in a checkpoint soon."""
-
     def when_checkpointed(self, action: Callable[[], None]) -> None:
         """Run `action`, later, as soon as what is there now is in a checkpoint, or found no space for it."""
 
