@@ -153,3 +153,25 @@ def test_what_will_be_the_same_next_time() -> None:
     ]
     assert is_hopeless(socket.gaierror(socket.EAI_NONAME, "not known"))
     assert not any(is_hopeless(error) for error in for_now)
+
+
+def test_nothing_is_written_to_a_connection_that_has_just_broken(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """When many do so before they are told, asyncio puts a line into the program's log for each."""
+
+    async def main() -> None:
+        async with mute() as endpoint:
+            channel = Channel(parse_endpoint(endpoint))
+            await channel.connect()
+            protocol = channel._connections.current
+            assert protocol is not None
+            assert protocol._transport is not None
+            protocol._transport.abort()
+            for _ in range(10):
+                protocol.engine.ping()
+                protocol.flush()
+            channel.close()
+
+    asyncio.run(main())
+    assert caplog.records == []

@@ -121,8 +121,9 @@ class Connection(asyncio.Protocol):
 
     def flush(self) -> None:
         self._will_flush = False
-        if self._transport is not None and self.engine.has_output:
-            self._transport.write(self.engine.take_output())
+        transport = self._transport
+        if transport is not None and not transport.is_closing() and self.engine.has_output:
+            transport.write(self.engine.take_output())
         if self._is_retired and not self.engine.streams:
             self.close()
         else:
