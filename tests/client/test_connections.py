@@ -20,11 +20,16 @@ class Nowhere(asyncio.Transport):
     def __init__(self, connection: Connection) -> None:
         super().__init__()
         self._connection = connection
+        self._is_closing = False
+
+    def is_closing(self) -> bool:
+        return self._is_closing
 
     def write(self, data: object) -> None:
         """Nothing comes of it."""
 
     def close(self) -> None:
+        self._is_closing = True
         asyncio.get_running_loop().call_soon(self._connection.connection_lost, None)
 
 
@@ -238,6 +243,20 @@ def test_connections_that_a_burst_needed_are_closed_when_they_are_idle() -> None
         assert pool.connections.can_call is False
         pool.end()
         assert pool.connections.can_call
+
+    run(1, main)
+
+
+def test_a_connection_that_was_heard_in_a_period_is_not_idle_in_it() -> None:
+    async def main(pool: Pool) -> None:
+        await asyncio.gather(*pool.begin(2))
+        while pool.calls:
+            pool.end()
+        (other,) = [one for one in pool.made if one is not pool.connections.current]
+        other._end_period()
+        assert not other.engine.is_closed, "its settings came"
+        other._end_period()
+        assert other.engine.is_closed
 
     run(1, main)
 
