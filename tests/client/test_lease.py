@@ -69,6 +69,22 @@ def test_a_lease_that_somebody_ends_is_lost(member: Member) -> None:
     run(member, main)
 
 
+def test_a_lease_is_lost_for_a_process_that_was_stopped_until_it_was_over(member: Member) -> None:
+    """The loop has not run since. Others may have the lock, and who looks before he does something is told."""
+
+    async def main(client: Client) -> None:
+        async with client.lock(b"stopped", 60) as lock:
+            assert lock.is_held
+            lock.lease._deadline_s = asyncio.get_running_loop().time()
+            assert not lock.lease.lost.is_set()
+            assert lock.lease.is_lost
+            assert not lock.is_held
+            with pytest.raises(LeaseLost):
+                lock.lease.check()
+
+    run(member, main)
+
+
 def test_a_lease_that_was_there_before_is_kept_and_stays(member: Member) -> None:
     async def main(client: Client) -> None:
         granted = await client.lease_grant(60)

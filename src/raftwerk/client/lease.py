@@ -8,6 +8,7 @@ long as it was granted, counted from when the last one was sent.
 """
 
 import asyncio
+from collections.abc import Callable
 from contextlib import suppress
 from random import SystemRandom
 from types import TracebackType
@@ -110,7 +111,10 @@ class Lease(Block):
         self._calls = calls
         self._is_own = lease_id is None
         self._task: asyncio.Task[None] | None = None
+        self._time: Callable[[], float]
+        """Of the loop; any thread may ask."""
         self._deadline_s = 0.0
+        """When it may be over, as far as was renewed."""
         self._id = lease_id or 0
         self.ttl_s = ttl_s
         """As the servers have granted it: perhaps more."""
@@ -133,8 +137,11 @@ class Lease(Block):
 
     @property
     def is_lost(self) -> bool:
-        """Raises UsageError before the block is entered, and in a forked process."""
-        return self.lost.is_set()
+        """Also when this process was stopped until its time was over, and nothing in it could set `lost` yet.
+
+        Raises UsageError before the block is entered, and in a forked process.
+        """
+        return self.lost.is_set() or self._time() >= self._deadline_s
 
     def check(self) -> None:
         """Raises LeaseLost, and UsageError before the block is entered."""
@@ -146,6 +153,7 @@ class Lease(Block):
         not there."""
         self.begin()
         loop = asyncio.get_running_loop()
+        self._time = loop.time
         asked_s = loop.time()
         if self._is_own:
             response = await grant(self._calls, self.ttl_s)
@@ -203,7 +211,8 @@ class Lease(Block):
                 if answer.TTL <= 0:
                     raise CallFailed(*status.LEASE_NOT_FOUND)
                 self._calls.goes_on()
-                until.reschedule(sent_s + answer.TTL)
+                self._deadline_s = sent_s + answer.TTL
+                until.reschedule(self._deadline_s)
                 await asyncio.sleep(answer.TTL / RENEWALS)
         finally:
             stream.close()
