@@ -1,6 +1,7 @@
 """Commands for people who look after a cluster, on the real etcd."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -70,3 +71,20 @@ def test_snapshot(etcd_endpoint: str, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [path]
     nowhere = raftwerk(f"snapshot save {tmp_path}/none/x", endpoint=etcd_endpoint)
     assert (nowhere.exit_code, "cannot be written" in nowhere.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("member remove", "ID"),
+        ("member update", "ID URLS"),
+        ("member promote", "ID"),
+        ("member add", "URLS"),
+        ("move-leader", "ID"),
+        ("lease grant", "SECONDS"),
+        ("lease revoke", "ID"),
+    ],
+)
+def test_what_a_command_takes_is_named_as_people_know_it(command: str, told: str) -> None:
+    usage = output_of(f"{command} --help", endpoint="").strip().splitlines()[0]
+    assert re.findall(r"{(\w+)}", usage) == told.split()

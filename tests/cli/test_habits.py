@@ -14,6 +14,8 @@ from tests.cli.commands import run
     ("arguments", "told"),
     [
         ("endpoint status", ["raftwerk: 'raftwerk status' asks all --endpoints"]),
+        ("help", ["raftwerk: it is 'raftwerk --help'"]),
+        ("delete x", ["raftwerk: it is 'raftwerk del'"]),
         ("make-mirror x", ["raftwerk: 'etcdctl make-mirror' copies keys"]),
         ("get a -w json", ["raftwerk: -w: --json is for machines"]),
         ("get a --write-out=json", ["raftwerk: --write-out: --json is for machines"]),

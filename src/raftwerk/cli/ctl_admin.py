@@ -10,6 +10,7 @@ from raftwerk.cli.ctl_answers import do, read, show
 from raftwerk.cli.ctl_shell import (
     INT64_MAX,
     AsJson,
+    HexId,
     Shell,
     connected,
     member_id,
@@ -24,6 +25,8 @@ member = typer.Typer(
     no_args_is_help=True,
 )
 alarm = typer.Typer(help="What keeps the cluster from writing.", no_args_is_help=True)
+
+PeerUrls = Annotated[str, typer.Argument(metavar="URLS", help="Comma-separated.")]
 
 _MEMBERS: Final = read(
     CLUSTER + "MemberList",
@@ -87,7 +90,7 @@ def _print_members(found: Sequence[rpc_pb2.Member]) -> None:
 @connected
 def member_add(
     shell: Shell,
-    peer_urls: Annotated[str, typer.Argument(help="Comma-separated.")],
+    peer_urls: PeerUrls,
     learner: Annotated[bool, typer.Option("--learner", help="One that does not vote.")] = False,
 ) -> None:
     """Announce a member, which is started after that."""
@@ -105,7 +108,7 @@ def member_add(
 
 @member.command("remove")
 @connected
-def member_remove(shell: Shell, number: str) -> None:
+def member_remove(shell: Shell, number: HexId) -> None:
     """Take a member out, for good."""
     which = member_id(number)
     do(shell, f"member {number} removed", lambda client: client.members.remove(which))
@@ -113,7 +116,7 @@ def member_remove(shell: Shell, number: str) -> None:
 
 @member.command("update")
 @connected
-def member_update(shell: Shell, number: str, peer_urls: str) -> None:
+def member_update(shell: Shell, number: HexId, peer_urls: PeerUrls) -> None:
     """Other peer URLs for a member."""
     urls = peer_urls.split(",")
     which = member_id(number)
@@ -122,14 +125,14 @@ def member_update(shell: Shell, number: str, peer_urls: str) -> None:
 
 @member.command("promote")
 @connected
-def member_promote(shell: Shell, number: str) -> None:
+def member_promote(shell: Shell, number: HexId) -> None:
     """From learner to voter."""
     which = member_id(number)
     do(shell, f"member {number} promoted", lambda client: client.members.promote(which))
 
 
 @connected
-def move_leader(shell: Shell, number: str) -> None:
+def move_leader(shell: Shell, number: HexId) -> None:
     """Have another member of etcd lead; the present leader's endpoint has to be among those given. (Raftwerk cannot yet.)"""
     which = member_id(number)
 

@@ -17,6 +17,7 @@ from raftwerk.cli.ctl_shell import (
     INT64_MAX,
     AsJson,
     End,
+    HexId,
     Prefix,
     PrevKv,
     Shell,
@@ -43,7 +44,6 @@ Ttl = Annotated[
     int,
     typer.Option("--ttl", max=INT64_MAX, help="Seconds until others have it, if this one dies."),
 ]
-LeaseId = Annotated[str, typer.Argument(metavar="ID", help="In hex, as it is printed.")]
 Command = Annotated[
     list[str] | None, typer.Argument(help="Run it while held, and end with its exit code.")
 ]
@@ -235,7 +235,7 @@ def _signals(hear: Callable[[int], None]) -> Iterator[None]:
 @connected
 def lease_grant(
     shell: Shell,
-    ttl_s: Annotated[int, typer.Argument(max=INT64_MAX)],
+    ttl_s: Annotated[int, typer.Argument(metavar="SECONDS", max=INT64_MAX)],
     as_json: AsJson = False,
 ) -> None:
     """A new lease of so many seconds."""
@@ -253,7 +253,7 @@ def lease_grant(
 
 @lease.command("revoke")
 @connected
-def lease_revoke(shell: Shell, lease: LeaseId) -> None:
+def lease_revoke(shell: Shell, lease: HexId) -> None:
     """End a lease, and delete its keys. Exit code 1: there was none."""
     number = lease_id(lease)
 
@@ -269,7 +269,7 @@ def lease_revoke(shell: Shell, lease: LeaseId) -> None:
 @connected
 def lease_keep_alive(
     shell: Shell,
-    lease: LeaseId,
+    lease: HexId,
     once: Annotated[bool, typer.Option("--once", help="Renew it, and end.")] = False,
 ) -> None:
     """Give a lease its time anew, again and again until Ctrl-C. Exit code 1: it is no more."""
@@ -304,7 +304,7 @@ def lease_list(shell: Shell, as_json: AsJson = False) -> None:
 @connected
 def lease_time_to_live(
     shell: Shell,
-    lease: LeaseId,
+    lease: HexId,
     keys: Annotated[bool, typer.Option("--keys/--no-keys", help="Its keys, too.")] = True,
     as_json: AsJson = False,
 ) -> None:

@@ -39,6 +39,7 @@ PrevKv = Annotated[bool, typer.Option("--prev-kv", help="What was there before, 
 End = Annotated[
     str | None, typer.Argument(metavar="END", help="All keys from KEY up to, not including, END.")
 ]
+HexId = Annotated[str, typer.Argument(metavar="ID", help="In hex, as it is printed.")]
 PIPE_WIDTH = 10_000
 INT64_MAX: Final = 2**63 - 1
 """Of revisions, times and leases; ids of members have a bit more."""

@@ -6,6 +6,8 @@ from typing import Final
 COMMANDS: Final = {
     "endpoint": "'raftwerk status' asks all --endpoints, with --cluster all members",
     "compaction": "it is 'raftwerk compact'",
+    "delete": "it is 'raftwerk del'",
+    "help": "it is 'raftwerk --help', and 'raftwerk COMMAND --help'",
     "check": "'raftwerk bench' puts a load on a cluster",
     "defrag": "free pages are used again by themselves: nothing is to be defragmented",
     "make-mirror": "'etcdctl make-mirror' copies keys, and what comes after, to or from raftwerk (docs/migrating.md)",
