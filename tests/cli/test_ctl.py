@@ -14,6 +14,7 @@ from raftwerk.cli.ctl import _status_row
 from raftwerk.cli.main import app
 from tests.cli.commands import run
 from tests.conftest import running_cluster
+from tests.waiting import until
 
 NOBODY = "127.0.0.1:1"
 
@@ -299,6 +300,9 @@ def test_status_of_every_member_that_any_of_them_knows(tmp_path: Path) -> None:
         left = next(member for member in cluster.members if member is not leader)
         there = f"127.0.0.1:{left.client_port}"
         urls = {member.client_url for member in cluster.members}
+        until(
+            lambda: raftwerk("status", "--cluster", endpoint=there).exit_code == 0, "who is there?"
+        )
         lines = output_of("status", "--cluster", "--json", endpoint=there).splitlines()
         told = [json.loads(line) for line in lines]
         assert {each["endpoint"] for each in told} == urls
