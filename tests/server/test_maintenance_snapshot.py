@@ -16,6 +16,7 @@ from raftwerk.replica.position import Position
 from raftwerk.server.gateway_call import GatewayCall
 from raftwerk.server.maintenance_snapshot import (
     CHUNK_BYTES,
+    FULL,
     REPLACED,
     SECTOR_BYTES,
     STREAMS_MAX,
@@ -109,6 +110,27 @@ def test_snapshot_waits_for_what_was_written_before_it(rig: Rig) -> None:
     rig.write(1)
     rig.advance(2 * CHECKPOINT_S)
     assert pending.messages
+
+
+def test_snapshot_for_which_the_disk_has_no_room_is_refused(rig: Rig) -> None:
+    """Nobody waits for space: not one who has waited for a checkpoint already, either."""
+    rig.write(1, index=APPLIED - 1)
+    complete(rig.node.machine.begin_checkpoint())
+    waiting = rig.start(PATH, rpc_pb2.SnapshotRequest())
+    rig.advance(CHECKPOINT_S)
+    rig.node.is_disk_full = True
+    late = rig.start(PATH, rpc_pb2.SnapshotRequest())
+    rig.advance(2 * CHECKPOINT_S)
+    for pending in (waiting, late):
+        assert pending.outcome is not None
+        assert (pending.outcome.status, pending.outcome.text) == (status.RESOURCE_EXHAUSTED, FULL)
+
+
+def test_snapshot_of_a_full_disk_is_what_the_last_checkpoint_holds_if_that_is_all(rig: Rig) -> None:
+    rig.write(1)
+    complete(rig.node.machine.begin_checkpoint())
+    rig.node.is_disk_full = True
+    assert len(rig.snapshot()) == 2
 
 
 def test_snapshot_needs_a_leader(rig: Rig) -> None:

@@ -25,6 +25,7 @@ SECTOR_BYTES: Final = 512
 STREAMS_MAX: Final = 16
 """At once: each holds a place for a reader of the store, and what the store has replaced since."""
 REPLACED: Final = "raftwerk: the state of this member was replaced while it was sent; ask again"
+FULL: Final = "raftwerk: the disk of this member is full: what was written last is in no checkpoint; ask again when it has space"
 
 
 class Snapshots:
@@ -63,6 +64,9 @@ class Snapshots:
             stream.start()
             return
         reader.close()
+        if self._node.is_disk_full:
+            call.finish(status.RESOURCE_EXHAUSTED, FULL)
+            return
         self._node.when_checkpointed(partial(self._await_checkpoint, call, index))
 
 
