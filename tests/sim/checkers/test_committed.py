@@ -98,6 +98,31 @@ def test_a_disk_that_is_about_to_lose_an_entry_does_not_count(removing: Persist)
         checker.on_commit(node(1, term=1, log="1", commit=1).state)
 
 
+@pytest.mark.parametrize("step_ends_in", [2, 3])
+def test_an_older_leader_may_have_an_entry_taken_away_until_a_node_knows_the_term_in_which_it_was_committed(
+    step_ends_in: int,
+) -> None:
+    """Seeds 79005014 and 79002759: the leader of term 2 lacked it, that of term 3 had it, and committed it with others. What
+    the older one asked a learner for came later, in 79002759 in one step with the new term."""
+    durability = on_disks(n1="1 3", n2="1 3")
+    durability.on_persist(3, Persist(1, 1, 0, entries=entries("1")))
+    checker = committed(durability)
+    checker.on_commit(node(1, term=3, log="1 3", commit=2).state)
+    late = Persist(2, step_ends_in, 0, truncate_from=1, entries=entries("2"))
+    durability.on_persist(3, late)
+    assert durability.holders(1, 1) == {1, 2}
+
+
+def test_who_knows_the_term_of_a_commitment_takes_nothing_of_it_away() -> None:
+    durability = on_disks(n1="1 3", n2="1 3")
+    durability.on_persist(3, Persist(1, 1, 0, entries=entries("1")))
+    durability.on_persist(3, Persist(2, 3, 0))
+    checker = committed(durability)
+    checker.on_commit(node(1, term=3, log="1 3", commit=2).state)
+    with pytest.raises(Violation, match=r"node 3 removed the committed \(1, 1\)"):
+        durability.on_persist(3, Persist(3, 3, 0, truncate_from=1, entries=entries("2")))
+
+
 def test_a_slow_disk_may_lose_what_was_committed_after_it_was_told_to() -> None:
     """Seed 72003276: the leader of term 3 put back what one of term 2 had taken away, and did not wait for this disk."""
     durability = on_disks(n1="1", n2="1", n3="1")

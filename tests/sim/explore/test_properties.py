@@ -5,6 +5,7 @@ import pytest
 from raftwerk.raft.messages import RequestVote, RequestVoteReply
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.sim.checkers import Violation
+from raftwerk.sim.checkers.durability import Removal
 from raftwerk.sim.explore.bounds import Bounds
 from raftwerk.sim.explore.node import Act, Action, Node
 from raftwerk.sim.explore.properties import History, Properties
@@ -51,6 +52,8 @@ def test_an_election_enters_the_history() -> None:
 
 def test_a_disk_that_removes_what_is_committed() -> None:
     properties = Properties(BOUNDS)
-    properties.removed(nodes(), 3, History(COMMITTED), [(2, 1)])
+    committed_in = COMMITTED[1][1]
+    properties.removed(nodes(), 3, History(COMMITTED), [Removal(2, 1, committed_in)])
+    properties.removed(nodes(), 3, History(COMMITTED), [Removal(2, 2, committed_in - 1)])
     with pytest.raises(Violation, match="node 3 removed"):
-        properties.removed(nodes(), 3, History(COMMITTED), [(2, 2)])
+        properties.removed(nodes(), 3, History(COMMITTED), [Removal(2, 2, committed_in)])

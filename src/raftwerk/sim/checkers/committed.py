@@ -9,7 +9,7 @@ from raftwerk.raft.roles import Leader
 from raftwerk.raft.state import State
 from raftwerk.raft.types import Entry, Index, NodeId, Term
 from raftwerk.sim.checkers import Violation, is_quorum
-from raftwerk.sim.checkers.durability import Durability
+from raftwerk.sim.checkers.durability import Durability, Removal
 
 
 class Committed:
@@ -83,10 +83,17 @@ class Committed:
                         f"its disk has {log.last_index}",
                     )
 
-    def on_removed(self, node_id: NodeId, index: Index, term: Term) -> None:
-        """No node takes what is committed from its log. What was under way to its disk before the commitment may be done later
-        (seed 72003276): `_check_quorum` did not count on that disk."""
-        if index <= self.last_index and self.entries[index - 1].term == term:
+    def on_removed(self, node_id: NodeId, removal: Removal) -> None:
+        """No node takes what is committed from its log, once it is in the term in which that was committed.
+
+        Until then it has acknowledged nothing of that term, so no quorum counts on it, and what an older leader asked for may
+        come late (seeds 79002759, 79005014). What was under way to its disk before the commitment may be done later (seed
+        72003276): `_check_quorum` did not count on that disk.
+        """
+        index, term = removal.index, removal.term
+        if index > self.last_index or self.entries[index - 1].term != term:
+            return
+        if removal.node_term >= self.terms[index - 1]:
             raise Violation(
                 "Committed on a quorum", f"node {node_id} removed the committed ({index}, {term})"
             )

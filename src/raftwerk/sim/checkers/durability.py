@@ -22,6 +22,15 @@ from raftwerk.sim.checkers import Violation
 from raftwerk.wal.log import Recovered
 
 
+@dataclass(frozen=True, slots=True)
+class Removal:
+    """An entry that a node takes from its log on purpose. node_term: the node's, as it began that step."""
+
+    index: Index
+    term: Term
+    node_term: Term
+
+
 @dataclass(slots=True)
 class DurableLog:
     """One node's log on stable storage, as it was promised. terms: of the entries after base_index."""
@@ -48,13 +57,13 @@ class DurableLog:
             del self.terms[persist.truncate_from - self.base_index - 1 :]
         self.terms.extend(entry.term for entry in persist.entries)
 
-    def removed_by(self, persist: Persist) -> list[tuple[Index, Term]]:
-        """The entries that a Persist takes away."""
+    def removed_by(self, persist: Persist) -> list[Removal]:
+        """The entries that the next Persist takes away."""
         start = persist.truncate_from or self.last_index + 1
         if persist.reset_to is not None:
             start = max(self.base_index, persist.reset_to.last_included_index) + 1
         return [
-            (index, self.terms[index - self.base_index - 1])
+            Removal(index, self.terms[index - self.base_index - 1], self.current_term)
             for index in range(start, self.last_index + 1)
         ]
 
@@ -119,8 +128,8 @@ class Durability:
     def __init__(self) -> None:
         self.logs: dict[NodeId, DurableLog] = {}
         self.waiting: dict[NodeId, deque[Persist]] = {}
-        self.on_removed: Callable[[NodeId, Index, Term], None] | None = None
-        """Told of each entry that a node takes from its log on purpose, as it decides that: its disk may be slow."""
+        self.on_removed: Callable[[NodeId, Removal], None] | None = None
+        """Told of each as the node decides it: its disk may be slow."""
 
     def log_of(self, node_id: NodeId) -> DurableLog:
         return self.logs.setdefault(node_id, DurableLog())
@@ -138,8 +147,8 @@ class Durability:
         """Handed over to the journal."""
         waiting = self.waiting.setdefault(node_id, deque())
         if self.on_removed is not None and (persist.truncate_from or persist.reset_to is not None):
-            for index, term in self.log_of(node_id).after(waiting).removed_by(persist):
-                self.on_removed(node_id, index, term)
+            for removal in self.log_of(node_id).after(waiting).removed_by(persist):
+                self.on_removed(node_id, removal)
         waiting.append(persist)
 
     def on_persisted(self, node_id: NodeId, ticket: int) -> None:

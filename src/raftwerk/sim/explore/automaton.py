@@ -12,8 +12,9 @@ from typing import Final
 
 from raftwerk.raft.messages import Message, RequestVote, RequestVoteReply
 from raftwerk.raft.roles import Leader
-from raftwerk.raft.types import Index, NodeId, Term
+from raftwerk.raft.types import NodeId
 from raftwerk.sim.checkers import Violation
+from raftwerk.sim.checkers.durability import Removal
 from raftwerk.sim.explore.bounds import Bounds
 from raftwerk.sim.explore.digest import Digests, Lanes, freeze
 from raftwerk.sim.explore.node import Act, Action, Node
@@ -40,7 +41,7 @@ class Outcome:
     local: int
     sent: int
     violation: Violation | AssertionError | None = None
-    removed: tuple[tuple[Index, Term], ...] = ()
+    removed: tuple[Removal, ...] = ()
     """Entries that its disk lost on purpose."""
     is_election: bool = False
     """It voted, or won."""

@@ -21,10 +21,10 @@ from raftwerk.raft.messages import Message, TimeoutNow
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.state import State
-from raftwerk.raft.types import NOBODY, Entry, EntryKind, Index, NodeId, Term
+from raftwerk.raft.types import NOBODY, Entry, EntryKind, NodeId
 from raftwerk.replica.recovery import DurableState, start_core
 from raftwerk.sim.checkers import Violation
-from raftwerk.sim.checkers.durability import Durability, DurableLog
+from raftwerk.sim.checkers.durability import Durability, DurableLog, Removal
 from raftwerk.sim.explore.bounds import TIMEOUT_MS, Bounds
 
 WAIT_MS: Final = 2 * TIMEOUT_MS - 1
@@ -95,7 +95,7 @@ class Done:
     """What came of an action besides the node's new state."""
 
     sent: list[tuple[NodeId, Message]] = field(default_factory=list)
-    removed: list[tuple[Index, Term]] = field(default_factory=list)
+    removed: list[Removal] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
     answers: list[str] = field(default_factory=list)
     """To clients, in words."""

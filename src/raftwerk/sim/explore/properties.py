@@ -9,10 +9,10 @@ from typing import NamedTuple
 
 from raftwerk.raft.messages import Message
 from raftwerk.raft.roles import Leader
-from raftwerk.raft.types import Entry, EntryKind, Index, NodeId, Term
+from raftwerk.raft.types import Entry, EntryKind, NodeId, Term
 from raftwerk.sim.checkers import is_quorum, require
 from raftwerk.sim.checkers.committed import Committed
-from raftwerk.sim.checkers.durability import Durability
+from raftwerk.sim.checkers.durability import Durability, Removal
 from raftwerk.sim.checkers.election_safety import ElectionSafety
 from raftwerk.sim.checkers.log_matching import LogMatching
 from raftwerk.sim.explore.bounds import Bounds
@@ -83,14 +83,14 @@ class Properties:
         nodes: Sequence[Node],
         actor: NodeId,
         history: History,
-        gone: Sequence[tuple[Index, Term]],
+        gone: Sequence[Removal],
     ) -> None:
         """A node took entries from its log on purpose: none of what was committed."""
         durability = Durability()
         committed = self._committed(nodes, history, durability)
         assert durability.on_removed == committed.on_removed
-        for index, term in gone:
-            committed.on_removed(actor, index, term)
+        for removal in gone:
+            committed.on_removed(actor, removal)
 
     def check(self, nodes: Sequence[Node], history: History) -> None:
         """What concerns several nodes, or a node and the past."""
