@@ -27,7 +27,7 @@ PROFILED := tests/storage/test_lmdb_store.py::test_commit_replaces_current_when_
 
 # The same code compiled to C (setup.py): the tests of the floors that are compiled, and the server from outside
 test-compiled: $(COMPILED)/.installed
-	$(COMPILED)/bin/python -m pytest $(TWO) tests/http2 tests/fuzz tests/kv tests/storage tests/wire tests/replica tests/server \
+	$(COMPILED)/bin/python -m pytest $(TWO) tests/client tests/http2 tests/fuzz tests/kv tests/storage tests/wire tests/replica tests/server \
 		tests/raft tests/paper tests/wal tests/properties tests/crash/test_kill.py \
 		tests/sim/checkers tests/sim/test_machines.py tests/sim/test_run.py tests/sim/test_own_machine.py $(PROFILED:%=--deselect=%) $(FAKED:%=--ignore=%)
 

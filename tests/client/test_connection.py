@@ -7,9 +7,10 @@ import pytest
 
 from raftwerk.api import status
 from raftwerk.client import CallFailed, Client
-from raftwerk.client.channel import Channel, NotTaken
+from raftwerk.client.channel import Channel
 from raftwerk.client.connection import LIMITS, is_hopeless
 from raftwerk.client.endpoints import parse_endpoint
+from raftwerk.client.errors import NotTaken
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import MAX_CONCURRENT_STREAMS, goaway, settings
 from raftwerk.http2.server import Limits, ServerConnection, UnaryMethod

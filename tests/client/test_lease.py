@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -210,11 +210,11 @@ def test_a_lease_outlives_its_server(start_cluster: StartCluster) -> None:
     asyncio.run(main())
 
 
-class Unreachable(Calls):
+class Unreachable:
     """A lease is granted; then no server can be reached, however often one is tried."""
 
     def __init__(self, error: Exception) -> None:
-        super().__init__([closed_endpoint()], timeout_s=0.1, exactly_once=False)
+        self._calls = Calls([closed_endpoint()], timeout_s=0.1, exactly_once=False)
         self._error = error
         self.attempts = 0
         self.has_tried = asyncio.Event()
@@ -230,13 +230,17 @@ class Unreachable(Calls):
             self.has_tried.set()
         raise self._error
 
+    def __getattr__(self, name: str) -> Any:
+        """All else is as it is."""
+        return getattr(self._calls, name)
+
 
 def test_a_lease_outlives_an_outage_that_is_shorter_than_its_time() -> None:
     """However long the client waits for one call: a lease is lost when its time is over, and not before."""
 
     async def main() -> None:
         calls = Unreachable(CallFailed(status.UNAVAILABLE, "unreachable"))
-        async with Lease(calls, 600) as lease:
+        async with Lease(cast("Calls", calls), 600) as lease:
             await calls.has_tried.wait()
             assert not lease.is_lost
 
@@ -249,7 +253,7 @@ def test_a_lease_outlives_an_outage_that_is_shorter_than_its_time() -> None:
 def test_a_lease_that_nobody_renews_any_more_is_lost(error: Exception) -> None:
     async def main() -> None:
         asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
-        async with asyncio.timeout(30), Lease(Unreachable(error), 600) as lease:
+        async with asyncio.timeout(30), Lease(cast("Calls", Unreachable(error)), 600) as lease:
             await lease.lost.wait()
             assert lease.is_lost
 

@@ -19,12 +19,11 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import auth_rpc_pb2, status
-from raftwerk.client.arguments import check
-from raftwerk.client.channel import Channel, NotTaken, Stream
+from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.connection import is_hopeless
-from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token, check_credentials
+from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
-from raftwerk.client.errors import CallError, CallFailed
+from raftwerk.client.errors import CallError, CallFailed, NotTaken
 from raftwerk.client.fate import ELSEWHERE, NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
 from raftwerk.client.numbers import Session, Ticket
 from raftwerk.errors import UsageError
@@ -64,8 +63,6 @@ class Calls:
     ) -> None:
         """See Client."""
         addresses = parse_endpoints(endpoints)
-        check("timeout_s", "a number of seconds", timeout_s, int, float)
-        check_credentials(credentials)
         contexts = tls_contexts(addresses, tls)
         for context in filter(None, contexts):
             context.set_alpn_protocols(["h2"])

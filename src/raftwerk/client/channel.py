@@ -8,6 +8,7 @@ from typing import Final
 from raftwerk.client.connection import KEEPALIVE_S, Connection, dial, reason_of
 from raftwerk.client.connections import Connections
 from raftwerk.client.deadlines import Deadlines
+from raftwerk.client.errors import NotTaken
 from raftwerk.http2.client import Answer, ClientCall
 from raftwerk.http2.grpc import DEADLINE_EXCEEDED, PREFIX_BYTES, UNAVAILABLE
 from raftwerk.runtime.addresses import Address
@@ -15,10 +16,6 @@ from raftwerk.runtime.addresses import Address
 UNREAD_BYTES_MAX: Final = 1024 * 1024
 """Messages of a stream that wait to be received; with more than that the server may still use up the stream's window, and then
 keeps the rest."""
-
-
-class NotTaken(TimeoutError):
-    """The end of a request had not left in time: the server's windows did not let it out. Nothing was done."""
 
 
 class Stream:

@@ -16,6 +16,7 @@ from raftwerk.client import lease as leases
 from raftwerk.client.admin import Auth, Maintenance, Members
 from raftwerk.client.calls import Calls
 from raftwerk.client.contest import TTL_S, Lock
+from raftwerk.client.credentials import check_credentials
 from raftwerk.client.election import Election
 from raftwerk.client.fate import Kind
 from raftwerk.client.lease import Lease
@@ -60,6 +61,8 @@ class Client:
 
         Raises UsageError for an endpoint that is none, and for credentials that are not two texts.
         """
+        arguments.check("timeout_s", "a number of seconds", timeout_s, int, float)
+        check_credentials(credentials)
         self.calls = Calls(  # what the other modules of this package share
             endpoints,
             timeout_s=timeout_s,

@@ -48,3 +48,7 @@ class OutcomeUnknown(CallError):
 
 class LeaseLost(RaftwerkError):
     """A lease ended, or was not renewed in time: its keys are gone or will be, and others may have what it held."""
+
+
+class NotTaken(TimeoutError):
+    """The end of a request had not left in time: the server's windows did not let it out. Nothing was done."""
