@@ -1,6 +1,7 @@
 """One connection to one endpoint: shared, replaced, closed."""
 
 import asyncio
+import socket
 
 import pytest
 
@@ -39,6 +40,21 @@ def test_connect_fails_for_all_who_wait_for_it() -> None:
             *(channel.connect() for _ in range(3)), return_exceptions=True
         )
         assert [type(failure) for failure in failures] == [ConnectionRefusedError] * 3
+
+    asyncio.run(main())
+
+
+def test_an_endpoint_that_was_reached_once_is_never_hopeless() -> None:
+    """Its name vanishes while its container is started again."""
+    unknown = socket.gaierror(socket.EAI_NONAME, "not known")
+
+    async def main() -> None:
+        async with scripted(OK) as server:
+            channel = channel_to(server.endpoint)
+            assert channel.is_hopeless(unknown)
+            await channel.connect()
+            assert not channel.is_hopeless(unknown)
+            channel.close()
 
     asyncio.run(main())
 

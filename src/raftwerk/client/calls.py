@@ -20,7 +20,6 @@ from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import auth_rpc_pb2, status
 from raftwerk.client.channel import Channel, Stream
-from raftwerk.client.connection import is_hopeless
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed, NotTaken
@@ -223,7 +222,7 @@ class Calls:
                 raise TimeoutError from error
             self._trouble = Answer(status.UNAVAILABLE, text)
             fate.meet(channel.address, self._trouble)
-            if is_hopeless(error):
+            if channel.is_hopeless(error):
                 fate.hopeless |= {channel.address}
         else:
             fate.is_sent = True
@@ -320,7 +319,7 @@ class Calls:
                 except (OSError, TimeoutError) as error:
                     text = troubles[channel.address] = channel.unreachable_text(error)
                     self._trouble = Answer(status.UNAVAILABLE, text)
-                    if is_hopeless(error):
+                    if channel.is_hopeless(error):
                         hopeless.add(channel.address)
                     self._leave(channel)
                     await asyncio.sleep(RETRY_S)

@@ -5,7 +5,7 @@ import ssl
 from collections import deque
 from typing import Final
 
-from raftwerk.client.connection import KEEPALIVE_S, Connection, dial, reason_of
+from raftwerk.client.connection import KEEPALIVE_S, Connection, dial, is_hopeless, reason_of
 from raftwerk.client.connections import Connections
 from raftwerk.client.deadlines import Deadlines
 from raftwerk.client.errors import NotTaken
@@ -169,6 +169,13 @@ class Channel:
     def is_busy(self) -> bool:
         """Whether it can be reached, and takes no more calls for now."""
         return self._connections.count > 0 and not self._connections.can_call
+
+    def is_hopeless(self, error: Exception) -> bool:
+        """Whether no further attempt to connect will do better: never of an endpoint that was reached once.
+
+        Names vanish while a server is moved or started again, and certificates are replaced.
+        """
+        return not self._connections.was_reached and is_hopeless(error)
 
     def unreachable_text(self, error: Exception) -> str:
         """What to tell a person. A wait that was cut short tells less than the last attempt that came to an end."""

@@ -54,9 +54,9 @@ class Client:
 
         endpoints: HOST:PORT each, the first is tried first, another one when it cannot be reached or has no leader.
         timeout_s: for one method, all attempts together; less if waiting cannot help (no endpoint has a name that is known,
-        and a certificate that is accepted). exactly_once: open a session with the first write, so that writes
-        can be sent again safely. spread: begin with any of the endpoints, so that many clients share them out. credentials:
-        name and password, where authentication is enabled. tls: for the endpoints of https://, which have the
+        and a certificate that is accepted, and none was reached before). exactly_once: open a session with the first write,
+        so that writes can be sent again safely. spread: begin with any of the endpoints, so that many clients share them out.
+        credentials: name and password, where authentication is enabled. tls: for the endpoints of https://, which have the
         system's default without it, and for those that do not say; never for those of http://.
 
         Raises UsageError for an endpoint that is none, and for credentials that are not two texts.

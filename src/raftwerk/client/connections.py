@@ -28,6 +28,8 @@ class Connections:
         """In turn, for room; also some who wait no longer. As long as there is one, all room that there is is promised."""
         self._dialling: asyncio.Task[None] | None = None
         self._is_closed = False
+        self.was_reached = False
+        """There was one, ever."""
         self.why_not = SILENCE
         """There is no connection, as the last attempt to have one found."""
 
@@ -101,6 +103,7 @@ class Connections:
 
     async def _dial(self) -> None:
         self._all.append(await self._dial_one(self))
+        self.was_reached = True
         self._give_turns()  # before anybody else comes
 
     def _on_dialled(self, task: asyncio.Task[None]) -> None:
