@@ -50,7 +50,7 @@ class Scale:
 @dataclass(slots=True)
 class Trial:
     """memory_mb: the leader's, without pages of files: before, and the most that was seen. others: puts of another client that
-    were answered meanwhile, and how long the longest took."""
+    were answered meanwhile, and how long the longest took, what this process was busy with included."""
 
     name: str
     happened: str = ""
