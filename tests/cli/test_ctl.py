@@ -122,6 +122,7 @@ def test_ranges_in_any_order(endpoint: str) -> None:
         ["del", "kept", "b", "--from-key"],
         ["del", "", "--prefix", "--from-key"],
         ["watch", "a", "b", "--prefix"],
+        ["watch", "a", "--count=-1"],
         ["put", "kept", "v", "--command-timeout=soon"],
     ],
     ids=" ".join,

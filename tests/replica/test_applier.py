@@ -1,7 +1,7 @@
 """What is committed is applied once and in order, also around a command that takes many slices."""
 
 from raftwerk.raft.types import Entry, EntryKind
-from raftwerk.replica.applier import Applier
+from raftwerk.replica.applier import WAITING_ENTRIES_MAX, Applier
 from tests.replica.fakes import LONG, LONG_SLICES, ListMachine
 
 
@@ -71,6 +71,18 @@ def test_snapshot_takes_the_place_of_what_waits() -> None:
     assert not rig.applier.advance()
     assert not rig.applied
     assert rig.applier.last_applied == 20
+
+
+def test_applier_is_behind_when_too_much_waits() -> None:
+    rig = Rig()
+    rig.add(LONG)
+    rig.add(*[b"a"] * (WAITING_ENTRIES_MAX - 1))
+    assert not rig.applier.is_behind
+    rig.add(b"a")
+    assert rig.applier.is_behind
+    while rig.applier.advance():
+        pass
+    assert not rig.applier.is_behind
 
 
 def test_between_two_long_commands_the_machine_is_whole() -> None:

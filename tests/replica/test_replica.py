@@ -21,6 +21,7 @@ from raftwerk.raft.messages import (
 )
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.types import Entry, EntryKind
+from raftwerk.replica.applier import WAITING_ENTRIES_MAX
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.position import Position
 from raftwerk.replica.replica import APPLIED_MAX, HELD_BYTES_MAX, PARTS_MAX, WAITING_MAX, Replica
@@ -338,6 +339,30 @@ def test_a_member_that_is_far_behind_with_long_commands_takes_in_writes() -> Non
     world.run()
     assert late == [("done", b"late")]
     assert all(answers == [("done", b"a")] for answers in many)
+
+
+def test_a_member_that_is_too_far_behind_refuses_writes_until_it_is_not() -> None:
+    """What others have committed counts: nothing else bounds its log."""
+    world = World((1, 2, 3))
+    count = WAITING_ENTRIES_MAX + 1
+    commands = [LONG] * (APPLIED_MAX * count // Config().apply_entries_max) + [b"a"] * count
+    entries = tuple(
+        Entry(index, 1, EntryKind.COMMAND, command) for index, command in enumerate(commands, 1)
+    )
+    world.replica.post(Received(2, AppendEntries(1, 2, 0, 0, entries, len(entries))))
+    world.replica.step()
+    world.replica.post(Persisted(world.journal.persists[-1].ticket))
+    for _ in range(len(entries) // Config().apply_entries_max):
+        world.replica.step()
+    refused = world.propose(b"late")
+    world.replica.step()
+    assert refused == [Failure.OVERLOADED]
+    world.run()
+    assert world.replica.last_applied == len(entries)
+    world.network.take()
+    world.propose(b"again")
+    world.run()
+    assert world.network.take()
 
 
 def test_more_bytes_than_may_wait_are_refused() -> None:

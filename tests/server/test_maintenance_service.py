@@ -7,6 +7,7 @@ import pytest
 from raftwerk.api import rpc_pb2, status
 from raftwerk.kv.commands import AlarmKind, Compact, Put, encode
 from raftwerk.replica.failure import Failure
+from raftwerk.runtime.members import MemberInfo
 from raftwerk.server.alarms import Alarms
 from raftwerk.server.cluster_services import ClusterServices
 from raftwerk.server.maintenance_service import MaintenanceService
@@ -23,10 +24,16 @@ GET, ACTIVATE, DEACTIVATE = (
 NONE, NOSPACE, CORRUPT = rpc_pb2.NONE, rpc_pb2.NOSPACE, rpc_pb2.CORRUPT
 
 
+class WithAnotherVoter(FakeNode):
+    def members(self) -> list[MemberInfo]:
+        another = MemberInfo(NODE_ID + 2, "node3", ("http://p3",), ("http://c3",), False)
+        return [*super().members(), another]
+
+
 class Rig(fakes.Rig):
-    def __init__(self, of: type[Slices] = Slices) -> None:
+    def __init__(self, of: type[Slices] = Slices, node: type[FakeNode] = FakeNode) -> None:
         loop = FakeLoop()
-        self.node = FakeNode(loop)
+        self.node = node(loop)
         slices = of(loop)
         alarms = Alarms(self.node, loop)
         service = MaintenanceService(self.node, loop, slices, alarms)
@@ -138,6 +145,12 @@ def test_leadership_goes_to_voters_only(rig: Rig, target: int) -> None:
     assert (outcome.status, outcome.text) == status.BAD_TRANSFEREE
 
 
+def test_leadership_cannot_be_moved_yet_and_that_is_said_in_our_name() -> None:
+    outcome = move(Rig(node=WithAnotherVoter), NODE_ID + 2)
+    assert outcome.status == status.UNIMPLEMENTED
+    assert outcome.text.startswith("raftwerk: leadership cannot be moved")
+
+
 def test_leadership_stays_where_it_is(rig: Rig) -> None:
     assert move(rig, NODE_ID).status == status.OK
 
@@ -174,7 +187,9 @@ def test_other_downgrades_are_refused(
 
 
 def test_downgrade_is_only_validated(rig: Rig) -> None:
-    assert rig.downgrade(action=ENABLE, version="3.4.0").status == status.UNIMPLEMENTED
+    outcome = rig.downgrade(action=ENABLE, version="3.4.0")
+    assert outcome.status == status.UNIMPLEMENTED
+    assert outcome.text.startswith("raftwerk: ")  # in its own name: etcd says no such thing
 
 
 def test_hash_is_refused_when_too_many_reads_wait() -> None:

@@ -2,9 +2,14 @@
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
+from typing import Final
 
 from raftwerk.raft.types import Entry, EntryKind, Index
 from raftwerk.replica.ports import Applying, StateMachine
+
+WAITING_ENTRIES_MAX: Final = 50_000
+"""Committed, but not applied yet: beyond it, proposals are refused, or an overloaded member's log would grow without limit. A
+second of full load: with etcd's 5,000 a long command at one member was enough to refuse its clients."""
 
 
 class Applier:
@@ -22,8 +27,14 @@ class Applier:
         self._machine = machine
         self._on_applied = on_applied
         self._waiting: deque[tuple[list[Entry], bytes]] = deque()
+        self._waiting_count = 0
         self._applying: Applying | None = None
         """What is left of a long command, of the first that wait."""
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether too much waits."""
+        return self._waiting_count > WAITING_ENTRIES_MAX
 
     @property
     def is_mid_command(self) -> bool:
@@ -33,6 +44,7 @@ class Applier:
     def add(self, entries: list[Entry], position: bytes) -> None:
         """Entries are committed. position: see StateMachine.apply."""
         self._waiting.append((entries, position))
+        self._waiting_count += len(entries)
 
     def advance(self) -> bool:
         """Apply the first of what waits, or the next slice of a long command. Returns whether to call again.
@@ -56,6 +68,7 @@ class Applier:
                 results = end.value
                 self._applying = None
         self._waiting.popleft()
+        self._waiting_count -= len(entries)
         self.last_applied = entries[-1].index
         self._on_applied(entries, _spread(entries, results))
         return bool(self._waiting)
@@ -66,6 +79,7 @@ class Applier:
             self._applying.close()
             self._applying = None
         self._waiting.clear()
+        self._waiting_count = 0
         self.last_applied = index
 
 

@@ -113,12 +113,13 @@ class Replica:
         return status.of(self.raft.state)
 
     def propose(self, command: bytes, done: Done) -> None:
-        """Replicate a command; `done` gets the state machine's result, or a Failure. Exactly once, later.
-
-        Also while much that is committed is not applied yet, as when a long command is: it waits in the log, not at the client.
-        """
+        """Replicate a command; `done` gets the state machine's result, or a Failure. Exactly once, later."""
         proposals = self.proposals
-        if proposals.waiting_count >= WAITING_MAX or proposals.held_bytes >= HELD_BYTES_MAX:
+        if (
+            self._applier.is_behind
+            or proposals.waiting_count >= WAITING_MAX
+            or proposals.held_bytes >= HELD_BYTES_MAX
+        ):
             self._refused.append(done)
         else:
             proposals.add(command, done, self._now_ms)

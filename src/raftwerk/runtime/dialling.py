@@ -38,9 +38,8 @@ async def _connected(one: socket.socket, place: tuple[Any, ...]) -> socket.socke
         await asyncio.get_running_loop().sock_connect(one, place)
     except BaseException as error:
         one.close()
-        if (
-            isinstance(error, OSError) and error.errno
-        ):  # in the words of the system, whichever loop it was
+        if isinstance(error, OSError) and error.errno:
+            # In the words of the system, whichever loop it is
             raise OSError(error.errno, os.strerror(error.errno)) from error
         raise
     return one
