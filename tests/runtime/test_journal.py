@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import cast
 
-from raftwerk.errors import DiskFailed
+from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.raft.effects import Persist
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.runtime.journal import RESERVE_MS, WalJournal
@@ -24,6 +24,13 @@ class GatedDisk(FakeDisk):
         self.attempts = 0
         self.gate = threading.Event()
         self.gate.set()
+        self.spare_gate = threading.Event()
+        self.spare_gate.set()
+
+    def create(self, name: str, size: int) -> FakeFile:
+        if name == SPARE:
+            assert self.spare_gate.wait(10)
+        return super().create(name, size)
 
     def open(self, name: str, *, read_only: bool = False) -> FakeFile:
         return GatedFile(self, name, self.files[name], read_only=read_only)
@@ -87,7 +94,8 @@ async def journal_on(disk: FakeDisk) -> AsyncIterator[Rig]:
             yield rig
     finally:
         rig.journal.close()
-    assert all(thread.name != "raftwerk-wal" for thread in threading.enumerate())
+    names = {thread.name for thread in threading.enumerate()}
+    assert not names & {"raftwerk-wal", "raftwerk-segments"}
 
 
 def run(body: Callable[[], Coroutine[None, None, None]]) -> None:
@@ -264,6 +272,91 @@ def test_compaction_removes_segments_that_nobody_needs() -> None:
             left = [name for name in disk.names() if name != SPARE]
             assert set(left) < set(segments)
             assert left[-1] == segments[-1]
+
+    run(body)
+
+
+def test_segment_is_removed_only_when_what_comes_after_it_is_durable() -> None:
+    """A crash in between would leave no log at all."""
+
+    async def body() -> None:
+        disk = GatedDisk()
+        async with journal_on(disk) as rig:
+            (only,) = [name for name in disk.names() if name != SPARE]
+            disk.gate.clear()
+            rig.persist(size=SEGMENT_BYTES - 700)
+            rig.persist(size=SEGMENT_BYTES - 700)  # begins the second segment
+            rig.journal.compact(1)
+            await until(lambda: disk.attempts)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert only in disk.names()
+            disk.gate.set()
+            await until(lambda: only not in disk.names())
+            assert rig.persisted[-1:] == [2]
+        assert disk.steps.index(f"remove {only}") > max(
+            place for place, step in enumerate(disk.steps) if step.startswith("write")
+        )
+
+    run(body)
+
+
+def test_writes_do_not_wait_for_the_spare_segment() -> None:
+    """It takes tens of milliseconds, and all members need it at once."""
+
+    async def body() -> None:
+        disk = GatedDisk()
+        async with journal_on(disk) as rig:
+            disk.spare_gate.clear()
+            for _ in range(100):
+                rig.persist()
+                await until(lambda: rig.persisted[-1:] == [rig._tickets])
+            assert SPARE not in disk.names()
+            disk.spare_gate.set()
+            await until(lambda: SPARE in disk.names())
+            assert disk.steps.count(f"create {SPARE}") == 2  # one was there from the start
+        assert rig.indexes_after_restart() == list(range(1, 101))
+
+    run(body)
+
+
+def test_segment_that_cannot_be_removed_for_want_of_space_is_removed_later() -> None:
+    """As on a file system that writes each block of a directory to a new place."""
+
+    class Refusing(FakeDisk):
+        refusals = 0
+
+        def remove(self, name: str) -> None:
+            if not self.refusals:
+                self.refusals += 1
+                raise DiskFull(f"no space left to remove {name}")
+            super().remove(name)
+
+    async def body() -> None:
+        disk = Refusing()
+        async with journal_on(disk) as rig:
+            (first,) = [name for name in disk.names() if name != SPARE]
+            rig.persist(100)
+            await until(lambda: rig.persisted[-1:] == [100])
+            rig.journal.compact(60)
+            await until(lambda: first not in disk.names())
+            assert (disk.refusals, rig.failures) == (1, [])
+
+    run(body)
+
+
+def test_failure_beside_the_writer_fails_the_node() -> None:
+    class Broken(FakeDisk):
+        def remove(self, name: str) -> None:
+            raise DiskFailed(f"could not remove {name}")
+
+    async def body() -> None:
+        async with journal_on(Broken()) as rig:
+            rig.persist(100)
+            await until(lambda: rig.persisted[-1:] == [100])
+            rig.journal.compact(60)
+            await until(lambda: rig.failures)
+            assert [type(failure) for failure in rig.failures] == [DiskFailed]
 
     run(body)
 

@@ -1,6 +1,7 @@
 """The durable log in the virtual world: the real Wal over a SimDisk, group commit as in the real journal.
 
-One job is on the disk at a time, and takes its time there; what comes meanwhile goes into the next one, whole.
+One write is on the disk at a time, and takes its time there; what comes meanwhile goes into the next one, whole. Segments are
+made and removed beside that.
 """
 
 from collections import deque
@@ -81,6 +82,8 @@ class SimJournal:
         self._waiting: list[Persist] = []
         self._jobs: deque[Job] = deque()
         self._is_busy = False
+        self._kept: deque[Job] = deque()
+        """Of the second thread: what was before them is durable."""
         self._is_dead = False
         self._silent_ms = 0
 
@@ -106,13 +109,14 @@ class SimJournal:
     def tick(self, elapsed_ms: int) -> None:
         """See to it from time to time that a spare segment is ready."""
         self._silent_ms += elapsed_ms
-        if self._silent_ms >= RESERVE_MS and not self._jobs:
+        if self._silent_ms >= RESERVE_MS:
             self._silent_ms = 0
             if self._wal.needs_reserve:
                 self._add(self._wal.reserve())
 
     def _stage(self) -> None:
-        if self._waiting and len(self._jobs) < JOBS_MAX:
+        writes = sum(job.last_ticket > 0 for job in self._jobs)
+        if self._waiting and writes < JOBS_MAX:
             job = self._wal.stage(self._waiting)
             self._waiting = []
             self._add(job)
@@ -122,40 +126,63 @@ class SimJournal:
         self._work()
 
     def _work(self) -> None:
-        if not self._is_busy and self._jobs:
-            self._is_busy = True
-            self._world.after(self._times.draw_us(), self._finish)
+        while not self._is_busy and self._jobs:
+            if self._jobs[0].last_ticket:
+                self._is_busy = True
+                self._world.after(self._times.draw_us(), self._finish)
+            else:
+                self._keep(self._jobs.popleft())
 
     def _finish(self) -> None:
-        if self._is_dead:
-            return
         job = self._jobs[0]
-        try:
-            job.run()
-        except DiskFull:
-            self._world.after(RETRY_US, self._finish)
-            return
-        except DiskFailed as error:
-            self._is_dead = True
-            self._on_failed(error)
+        if not self._run(job, self._finish):
             return
         self._jobs.popleft()
         self._is_busy = False
         self._stage()
-        if self._wal.is_spare_taken:  # under load no tick finds the journal idle
+        if self._wal.is_spare_taken:  # a fast log does not wait for the tick
             self._add(self._wal.reserve())
         self._work()
-        if job.last_ticket:
-            self._on_persisted(job.last_ticket)
+        self._on_persisted(job.last_ticket)
+
+    def _keep(self, job: Job) -> None:
+        self._kept.append(job)
+        if len(self._kept) == 1:
+            self._world.after(self._times.draw_us(), self._finish_kept)
+
+    def _finish_kept(self) -> None:
+        if not self._run(self._kept[0], self._finish_kept):
+            return
+        self._kept.popleft()
+        if self._kept:
+            self._world.after(self._times.draw_us(), self._finish_kept)
+
+    def _run(self, job: Job, again: Callable[[], None]) -> bool:
+        """Returns whether it is done; with no space, `again` is called later."""
+        if self._is_dead:
+            return False
+        try:
+            job.run()
+        except DiskFull:
+            self._world.after(RETRY_US, again)
+            return False
+        except DiskFailed as error:
+            self._is_dead = True
+            self._on_failed(error)
+            return False
+        return True
 
     def crash(self, random: Random) -> None:
-        """The process or the power is gone: the job under way, and perhaps the one after it, got to some point."""
+        """The process or the power is gone: what both threads had under way, and perhaps a job after it, got to some point."""
         was_dead, self._is_dead = self._is_dead, True
         if was_dead:
             return
         self._disk.arm(random.choice(CRASH_STEPS))
+        under_way = list(self._jobs)[: random.randint(0, 2)]
+        if self._kept:
+            under_way.insert(random.randint(0, len(under_way)), self._kept[0])
         try:
-            for job in list(self._jobs)[: random.randint(0, 2)]:
+            for job in under_way:
                 job.run()
         except (PowerCut, DiskFull, DiskFailed):
             pass

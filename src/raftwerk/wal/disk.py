@@ -139,10 +139,10 @@ class OsDisk:
             fd = os.open(draft, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
             try:
                 os.posix_fallocate(fd, 0, size)
-                # Blocks that were written once sync faster
+                # Blocks that were written once sync faster. Piece by piece: the log's writes wait behind what the disk is given
                 for offset in range(0, size, len(_ZEROS)):
                     os.pwrite(fd, _ZEROS[: size - offset], offset)
-                os.fsync(fd)
+                    os.fsync(fd)
             finally:
                 os.close(fd)
             draft.rename(path)

@@ -4,8 +4,11 @@
     job = wal.stage([persist, ...])     # on the loop: encode one group
     job.run()                           # on the writer thread, in order: durable when it returns
 
-The loop's side knows where everything will stand (segment, offset, sequence) before it is written; the thread's side
-writes. They share nothing but the jobs and `_Files`, which only the thread touches once the log is open.
+The loop's side knows where everything will stand (segment, offset, sequence) before it is written; the threads' side
+writes. They share nothing but the jobs and `_Files`, which only the threads touch once the log is open.
+
+Jobs without a ticket make the spare segment and remove segments. A second thread may run these, in their order, each after
+the writes that were staged before it: what it removes is needed until then.
 """
 
 from collections.abc import Sequence
@@ -40,7 +43,7 @@ class Recovered:
 
 
 class Job(Protocol):
-    """Work for the writer thread, to be run in the order in which jobs were made."""
+    """Work for a thread, to be run in the order in which jobs were made (but see the module's text)."""
 
     last_ticket: int
     """Of the Persists that are durable when it is done; 0 for none."""
@@ -50,7 +53,7 @@ class Job(Protocol):
 
 
 class _Files:
-    """The thread's side: the open segment and the spare one."""
+    """The threads' side: the open segment is the writer's; the spare one is too, once has_spare tells that it is ready."""
 
     def __init__(self, disk: Disk, current: File, segment_bytes: int, *, has_spare: bool) -> None:
         self.disk = disk
