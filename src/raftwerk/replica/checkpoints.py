@@ -68,8 +68,12 @@ class Checkpoints:
             return False
         checkpoint = self._current
         slices = min(1 + self._machine.pending_bytes // EXTRA_SLICE_BYTES, SLICES_MAX)
+
+        def write() -> bool:
+            return any(checkpoint.write() for _ in range(slices))
+
         try:
-            is_written = any(self._background.run_slice(checkpoint.write) for _ in range(slices))
+            is_written = self._background.run_slice(write)
         except Exception as error:  # noqa: BLE001  (settled below: a full disk is waited for, anything else stops the node)
             self._finish(error, now_ms)
             return False
