@@ -122,25 +122,41 @@ def varint(number: int) -> bytes:
 
 
 def encode_key_value(
-    key: bytes, create_revision: int, mod_revision: int, version: int, value: bytes, lease: int
+    key: bytes,
+    create_revision: int,
+    mod_revision: int,
+    version: int,
+    value: bytes,
+    lease: int,
+    before: bytes = b"",
 ) -> bytes:
-    """The canonical serialization: fields in order, those that are zero left out.
+    """The canonical serialization: fields in order, those that are zero left out. before: what to put in front of it.
 
     >>> encode_key_value(b"k", 2, 3, 2, b"v", 0).hex()
     '0a016b1002180320022a0176'
     """
     size, value_size = len(key), len(value)
     if create_revision and mod_revision and version and size and value_size and not lease:
-        return b"\x0a%b%b\x10%b\x18%b\x20%b\x2a%b%b" % (
-            varint(size),
-            key,
-            varint(create_revision),
-            varint(mod_revision),
-            varint(version),
-            varint(value_size),
-            value,
+        return b"".join(
+            (
+                before,
+                b"\x0a",
+                varint(size),
+                key,
+                b"\x10",
+                varint(create_revision),
+                b"\x18",
+                varint(mod_revision),
+                b"\x20",
+                varint(version),
+                b"\x2a",
+                varint(value_size),
+                value,
+            )
         )
-    data = b"\x0a" + varint(size) + key if key else b""
+    data = before
+    if key:
+        data += b"\x0a" + varint(size) + key
     if create_revision:
         data += b"\x10" + varint(create_revision)
     if mod_revision:

@@ -5,9 +5,11 @@ one contract test. Reads always see every earlier write. Used from the event loo
 and SnapshotWriter (durability.py) say of themselves.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import Protocol
+
+from mypy_extensions import mypyc_attr
 
 from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 
@@ -33,18 +35,26 @@ class Table(IntEnum):
     """Users and roles (kv/auth.py)."""
 
 
-class Store(Protocol):
-    """Ordered tables of bytes with checkpoints and snapshots."""
+@mypyc_attr(allow_interpreted_subclasses=True)
+class Store(ABC):
+    """Ordered tables of bytes with checkpoints and snapshots.
 
+    A base class and no Protocol: compiled, each call of a Protocol's method looks for it by its name.
+    """
+
+    @abstractmethod
     def get(self, table: Table, key: bytes) -> bytes | None:
         """The value of `key`, or None."""
 
+    @abstractmethod
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         """Set `key`."""
 
+    @abstractmethod
     def delete(self, table: Table, key: bytes) -> None:
         """Remove `key` if it is there."""
 
+    @abstractmethod
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
@@ -53,26 +63,32 @@ class Store(Protocol):
         The iterator is invalid after the next put, delete or checkpoint: use it up first, or scan again.
         """
 
+    @abstractmethod
     def begin_checkpoint(self, index: int) -> Checkpoint | None:
         """Begin to make all present rows durable in one atomic step, as the state at `index`.
 
         Writes may go on meanwhile; they belong to the next one. None if nothing changed, or if one is under way.
         """
 
+    @abstractmethod
     def open_snapshot(self) -> SnapshotReader:
         """Open a stream of the last checkpoint's rows. Its position is the value of (META, b"position") in it."""
 
+    @abstractmethod
     def begin_restore(self) -> SnapshotWriter:
         """Prepare to receive such a stream; its `swap` replaces all rows."""
 
     @property
+    @abstractmethod
     def pending_bytes(self) -> int:
         """Size of the writes that are in no checkpoint yet."""
 
     @property
+    @abstractmethod
     def size_bytes(self) -> tuple[int, int]:
         """(allocated on disk, in use)."""
 
+    @abstractmethod
     def close(self) -> None:
         """Release files and memory. Writes after the last checkpoint are forgotten (the log has them)."""
 

@@ -119,13 +119,14 @@ class Versions:
     def put(self, key: bytes, value: bytes, lease: int, main: int, sub: int) -> None:
         """Write a new version of a key."""
         data = self.store.get(_KEYS, key)
-        create_revision, version, old_lease = main, 1, 0
-        if data is not None and data[VERSION_FROM:VERSION_TO] != NO_VERSION:
+        version = 0
+        if data is not None:
             _, _, create_revision, version, old_lease = KEY_ROW.unpack_from(data)
-            version += 1
+        if not version:  # a new key, or a deleted one
+            create_revision, old_lease = main, 0
         if lease != old_lease:
             self._attach(key, old_lease, lease)
-        self._write(key, data, PUT, value, main, sub, create_revision, version, lease)
+        self._write(key, data, PUT, value, main, sub, create_revision, version + 1, lease)
 
     def delete(self, key: bytes, main: int, sub: int) -> None:
         """Write the deletion of a key that is there."""
@@ -163,8 +164,8 @@ class Versions:
             links = data[:LINK_BYTES] + (trees[OLDER_FROM:OLDER_TO] or NO_LINK)
         key_row = KEY_ROW.pack(main, sub, create_revision, version, lease)
         self.store.put(_KEYS, key, key_row + trees)
-        key_value = encode_key_value(key, create_revision, main, version, value, lease)
-        self.store.put(_REVISIONS, key_row[:LINK_BYTES], kind + links + key_value)
+        row = encode_key_value(key, create_revision, main, version, value, lease, kind + links)
+        self.store.put(_REVISIONS, key_row[:LINK_BYTES], row)
         if self.written is not None:
-            prev = links[:LINK_BYTES]
+            key_value, prev = row[KEY_VALUE_FROM:], row[PREV_FROM:JUMP_FROM]
             self.written.append(Event(main, key, key_value, prev, is_delete=kind is DELETE))

@@ -22,7 +22,7 @@ import lmdb
 
 from raftwerk.directories import make_directory, sync_directory
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed
-from raftwerk.kv.store import Table
+from raftwerk.kv.store import Store, Table
 from raftwerk.storage.lmdb_environment import (
     DATA,
     is_out_of_space,
@@ -47,8 +47,11 @@ _NAME: Final = re.compile(r"data-[0-9]{6,}")
 """Of an environment."""
 
 
-class LmdbStore:
-    """Implements kv.store.Store. One instance owns its folder: the data folder's lock sees to that."""
+_KEYS: Final = Table.KEYS
+
+
+class LmdbStore(Store):
+    """The store on disk. One instance owns its folder: the data folder's lock sees to that."""
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         """Open the store in `folder`, or make a new one. Raises CorruptData or DataDirError.
@@ -127,7 +130,7 @@ class LmdbStore:
     # Rows
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        if table is not Table.KEYS:
+        if table is not _KEYS:
             return self._read(table, key)
         row = self._recent.get(key)
         if row is None:
@@ -148,12 +151,12 @@ class LmdbStore:
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         self._overlay.tables[table].put(key, value)
-        if table is Table.KEYS:
+        if table is _KEYS:
             self._recent.put(key, value)
 
     def delete(self, table: Table, key: bytes) -> None:
         self._overlay.tables[table].put(key, None)
-        if table is Table.KEYS:
+        if table is _KEYS:
             self._recent.forget(key)
 
     def scan(

@@ -5,7 +5,7 @@ Deterministic, and nothing is durable but what a checkpoint made so: `reopen` gi
 
 from collections.abc import Iterator
 
-from raftwerk.kv.store import Table
+from raftwerk.kv.store import Store, Table
 from raftwerk.storage.overlay import Overlay
 from raftwerk.storage.reader import StreamReader
 from raftwerk.storage.stream import Row, StreamDecoder
@@ -13,8 +13,8 @@ from raftwerk.storage.stream import Row, StreamDecoder
 Rows = dict[Table, dict[bytes, bytes]]
 
 
-class MemoryStore:
-    """Implements kv.store.Store."""
+class MemoryStore(Store):
+    """In sorted dictionaries."""
 
     def __init__(self, durable: Rows | None = None) -> None:
         self._durable: Rows = durable or {table: {} for table in Table}
@@ -24,7 +24,7 @@ class MemoryStore:
                 self._rows.tables[table].put(key, value)
         self._under_way: MemoryCheckpoint | None = None
         self._restored: Rows | None = None
-        self.pending_bytes = 0
+        self._pending_bytes = 0
 
     def reopen(self) -> "MemoryStore":
         """What is there after a crash."""
@@ -36,11 +36,11 @@ class MemoryStore:
 
     def put(self, table: Table, key: bytes, value: bytes) -> None:
         self._rows.tables[table].put(key, value)
-        self.pending_bytes += len(key) + len(value)
+        self._pending_bytes += len(key) + len(value)
 
     def delete(self, table: Table, key: bytes) -> None:
         self._rows.tables[table].remove(key)
-        self.pending_bytes += len(key)
+        self._pending_bytes += len(key)
 
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
@@ -50,10 +50,10 @@ class MemoryStore:
             yield key, value
 
     def begin_checkpoint(self, index: int) -> "MemoryCheckpoint | None":
-        if self._under_way is not None or not self.pending_bytes:
+        if self._under_way is not None or not self._pending_bytes:
             return None
         self._under_way = MemoryCheckpoint(self, index, self._copy())
-        self.pending_bytes = 0
+        self._pending_bytes = 0
         return self._under_way
 
     def _copy(self) -> Rows:
@@ -64,6 +64,8 @@ class MemoryStore:
         self._under_way = None
         if rows is not None:
             self._durable = rows
+        else:
+            self._pending_bytes += 1
 
     def open_snapshot(self) -> StreamReader:
         durable = self._durable
@@ -85,6 +87,10 @@ class MemoryStore:
     def replace(self, rows: Rows) -> None:
         """Called by the restore."""
         MemoryStore.__init__(self, rows)
+
+    @property
+    def pending_bytes(self) -> int:
+        return self._pending_bytes
 
     @property
     def size_bytes(self) -> tuple[int, int]:
@@ -113,8 +119,6 @@ class MemoryCheckpoint:
     def finish(self, *, committed: bool) -> None:
         assert not committed or self._is_committed
         self._store.end_checkpoint(self._rows if committed else None)
-        if not committed:
-            self._store.pending_bytes += 1
 
 
 class MemoryRestore:
