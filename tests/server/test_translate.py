@@ -55,6 +55,10 @@ PUTS = st.builds(
     ignore_value=st.booleans(),
     ignore_lease=st.booleans(),
 )
+PLAIN = st.one_of(
+    st.binary(min_size=1, max_size=3),
+    st.sampled_from([127, 128, 129, 255, 256, 2**14 - 1, 2**14]).map(bytes),
+)
 DELETES = st.builds(rpc_pb2.DeleteRangeRequest, key=KEYS, range_end=KEYS, prev_kv=st.booleans())
 
 
@@ -74,6 +78,33 @@ def test_put_keeps_every_field(request: rpc_pb2.PutRequest) -> None:
     assert {name: getattr(command, name) for name in command.__struct_fields__} == {
         name: getattr(request, name) for name in command.__struct_fields__
     }
+
+
+@given(PUTS | st.builds(rpc_pb2.PutRequest, key=PLAIN, value=PLAIN))
+def test_plain_put_is_read_as_protobuf_reads_it(request: rpc_pb2.PutRequest) -> None:
+    command = translate.plain_put(request.SerializeToString(deterministic=True))
+    fields = {field.name for field, _ in request.ListFields()}
+    if fields == {"key", "value"} and max(len(request.key), len(request.value)) < 2**14:
+        assert command == translate.put_command(request)
+    else:
+        assert command is None
+
+
+@given(request=st.builds(rpc_pb2.PutRequest, key=PLAIN, value=PLAIN), data=st.data())
+def test_whatever_is_taken_for_a_plain_put_is_one(
+    request: rpc_pb2.PutRequest, data: st.DataObject
+) -> None:
+    """Cut short, longer, or with bytes changed."""
+    serialized = bytearray(request.SerializeToString())
+    for _ in range(data.draw(st.integers(0, 2))):
+        if serialized:
+            place = data.draw(st.integers(0, min(len(serialized), 6) - 1))
+            serialized[place] = data.draw(st.integers(0, 255))
+    size = data.draw(st.integers(0, len(serialized)))
+    changed = bytes(serialized[:size]) + data.draw(st.binary(max_size=2))
+    command = translate.plain_put(changed)
+    if command is not None:
+        assert command == translate.put_command(rpc_pb2.PutRequest.FromString(changed))
 
 
 @given(DELETES)

@@ -69,14 +69,18 @@ class KvService:
     # Writes
 
     def put(self, call: Call, data: bytes) -> None:
-        request = parse(call, rpc_pb2.PutRequest, data)
-        if request is None:
-            return
-        refusal = validate.check_put(request)
-        if refusal is None and self._is_over_quota():
-            refusal = status.NO_SPACE
-        if refusal is not None:
-            fail(call, refusal)
+        command = translate.plain_put(data)
+        if command is None:
+            request = parse(call, rpc_pb2.PutRequest, data)
+            if request is None:
+                return
+            refusal = validate.check_put(request)
+            if refusal is not None:
+                fail(call, refusal)
+                return
+            command = translate.put_command(request)
+        if self._is_over_quota():
+            fail(call, status.NO_SPACE)
             return
 
         def done(result: object) -> None:
@@ -92,7 +96,7 @@ class KvService:
             else:
                 fail_with(call, result)
 
-        self._propose(call, translate.put_command(request), done)
+        self._propose(call, command, done)
 
     def delete_range(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.DeleteRangeRequest, data)

@@ -40,6 +40,34 @@ def range_query(request: rpc_pb2.RangeRequest) -> RangeQuery:
     )
 
 
+def plain_put(data: bytes) -> Put | None:
+    """The command of a serialized PutRequest with a key, a value and nothing else, in the form that all clients write.
+
+    None: it is of another form, or cannot be read at all, and protobuf will tell. By far the most requests are of this one,
+    and protobuf's objects would be a third of what their way to the log costs.
+    """
+    key_from, key_to = _text(data, 0, 0x0A)
+    value_from, value_to = _text(data, key_to, 0x12)
+    if key_to == key_from or value_to == value_from or value_to != len(data):
+        return None
+    return Put(data[key_from:key_to], data[value_from:value_to])
+
+
+def _text(data: bytes, start: int, tag: int) -> tuple[int, int]:
+    """Where the text of a field is that begins at `start`, with a length of at most two bytes; (0, 0) if there is none."""
+    if start + 3 > len(data) or data[start] != tag:
+        return 0, 0
+    size = data[start + 1]
+    if size < 0x80:
+        begin = start + 2
+    elif 0 < data[start + 2] < 0x80:
+        size = size & 0x7F | data[start + 2] << 7
+        begin = start + 3
+    else:
+        return 0, 0
+    return begin, begin + size
+
+
 def put_command(request: rpc_pb2.PutRequest) -> Put:
     return Put(
         request.key,
