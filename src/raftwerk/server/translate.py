@@ -43,8 +43,8 @@ def range_query(request: rpc_pb2.RangeRequest) -> RangeQuery:
 def plain_put(data: bytes) -> Put | None:
     """The command of a serialized PutRequest with a key, a value and nothing else, in the form that all clients write.
 
-    None: it is of another form, or cannot be read at all, and protobuf will tell. By far the most requests are of this one,
-    and protobuf's objects would be a third of what their way to the log costs.
+    None: it is of another form, or cannot be read at all: protobuf will tell. By far the most requests are of this one, and
+    need none of protobuf's objects then.
     """
     key_from, key_to = _text(data, 0, 0x0A)
     value_from, value_to = _text(data, key_to, 0x12)
