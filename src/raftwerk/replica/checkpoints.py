@@ -13,7 +13,7 @@ from raftwerk.replica.ports import Background, StateMachine
 
 INTERVAL_MS = 2_000
 """At least so often while there is something new: a restart applies the log from the last one on."""
-PENDING_BYTES_MAX = 16 * 1024 * 1024
+PENDING_BYTES_MAX = 8 * 1024 * 1024
 """At once when so much is new: it is held in memory until then."""
 EXTRA_SLICE_BYTES = 2 * 1024 * 1024
 """With each so many that wait for the next checkpoint, one more slice of this one is written in a turn."""
