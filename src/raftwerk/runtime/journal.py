@@ -49,6 +49,7 @@ class WalJournal:
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
         self._job_count = 0
         self._silent_ms = 0
+        self._reserving: Job | None = None
         self._stopping = threading.Event()
         self._keeper = BackgroundThread("raftwerk-segments", loop, on_failed)
         self._writer = threading.Thread(target=self._run, name="raftwerk-wal", daemon=True)
@@ -73,7 +74,12 @@ class WalJournal:
         if self._silent_ms >= RESERVE_MS:
             self._silent_ms = 0
             if self._wal.needs_reserve:
-                self._jobs.put(self._wal.reserve())
+                self._reserve()
+
+    def _reserve(self) -> None:
+        if self._reserving is None:
+            self._reserving = self._wal.reserve()
+            self._jobs.put(self._reserving)
 
     def _stage(self) -> None:
         if self._waiting and self._job_count < JOBS_MAX:
@@ -87,7 +93,7 @@ class WalJournal:
         try:
             self._stage()
             if self._wal.is_spare_taken:  # a fast log does not wait for the tick
-                self._jobs.put(self._wal.reserve())
+                self._reserve()
         except Exception as error:  # noqa: BLE001  (a bug of ours: the node must not wait for ever)
             self._on_failed(error)
             return
@@ -116,6 +122,8 @@ class WalJournal:
         self._keeper.run(job.run, lambda result: self._kept(job, result))
 
     def _kept(self, job: Job, result: Exception | None) -> None:
+        if job is self._reserving:
+            self._reserving = None
         if isinstance(result, DiskFull):
             self._loop.call_later(RETRY_S, self._keep, job)
         elif result is not None:

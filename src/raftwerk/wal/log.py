@@ -62,6 +62,8 @@ class _Files:
         self.has_spare = has_spare
         self.is_disk_full = False
         """There was no space for a spare segment when one was last wanted."""
+        self.unneeded: list[str] = []
+        """Segments that are still to be removed, oldest first."""
         self.failure: DiskFailed | None = None
 
     def begin_segment(self, number: int, header: bytes, size: int) -> None:
@@ -132,17 +134,20 @@ class WriteJob:
 
 @dataclass(slots=True)
 class RemoveJob:
-    """Remove whole segments that are no longer needed, oldest first."""
+    """Remove whole segments that are no longer needed, oldest first: those of a job before it that found no space too."""
 
     files: _Files
     names: list[str]
     last_ticket: int = 0
 
     def run(self) -> None:
-        self.files.guard()
-        while self.names:
-            self.files.disk.remove(self.names[0])
-            self.names.pop(0)
+        files = self.files
+        files.guard()
+        files.unneeded += self.names
+        self.names = []
+        while files.unneeded:
+            files.disk.remove(files.unneeded[0])
+            files.unneeded.pop(0)
 
 
 @dataclass(slots=True)
