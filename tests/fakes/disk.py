@@ -40,6 +40,7 @@ class FakeDisk:
         self.capacity: int | None = None
         """Bytes that all files together may have; None: any number."""
         self.fails_writes = False
+        self.fails_creations = False
         self.is_write_refused = False
         """Writes find no space: as on a file system that writes each block to a new place."""
         self.steps: list[str] = []
@@ -78,6 +79,8 @@ class FakeDisk:
         return sorted(self.files)
 
     def create(self, name: str, size: int) -> "FakeFile":
+        if self.fails_creations:
+            raise DiskFailed(f"could not create {name}")
         used = sum(len(data) for other, data in self.files.items() if other != name)
         if self.capacity is not None and used + size > self.capacity:
             raise DiskFull(f"no space left to create {name}")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from raftwerk.errors import CorruptData, DataDirError, DiskFull
+from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull
 from raftwerk.raft.types import Snapshot
 from raftwerk.wal.log import Wal
 from raftwerk.wal.recovery import scan
@@ -274,6 +274,31 @@ def test_compaction_after_a_restart(disk: FakeDisk) -> None:
     second.compact(last)
     assert FIRST not in second.disk.files
     assert SECOND in second.disk.files
+
+
+def test_nothing_is_vouched_for_after_a_removal_that_failed() -> None:
+    """Whether the directory is durable is unknown then, and a later sync of it may tell that all is well."""
+
+    class Broken(FakeDisk):
+        def remove(self, name: str) -> None:
+            raise DiskFailed(f"could not remove {name}")
+
+    writer = Writer(Broken())
+    begin_segment(writer, 2)
+    with pytest.raises(DiskFailed):
+        writer.compact(writer.image.last_index)
+    with pytest.raises(DiskFailed, match="could not remove"):
+        writer.append(1)
+
+
+def test_nothing_is_vouched_for_after_a_spare_segment_that_failed(disk: FakeDisk) -> None:
+    writer = Writer(disk)
+    begin_segment(writer, 2)
+    disk.fails_creations = True
+    with pytest.raises(DiskFailed):
+        writer.wal.reserve().run()
+    with pytest.raises(DiskFailed, match="could not create"):
+        writer.append(1)
 
 
 def test_damage_is_not_opened(disk: FakeDisk) -> None:

@@ -145,9 +145,13 @@ class RemoveJob:
         files.guard()
         files.unneeded += self.names
         self.names = []
-        while files.unneeded:
-            files.disk.remove(files.unneeded[0])
-            files.unneeded.pop(0)
+        try:
+            while files.unneeded:
+                files.disk.remove(files.unneeded[0])
+                files.unneeded.pop(0)
+        except DiskFailed as error:
+            files.failure = error
+            raise
 
 
 @dataclass(slots=True)
@@ -158,11 +162,15 @@ class ReserveJob:
     last_ticket: int = 0
 
     def run(self) -> None:
-        self.files.guard()
+        files = self.files
+        files.guard()
         try:
-            self.files.make_spare()
+            files.make_spare()
         except DiskFull:
             return  # has_room tells
+        except DiskFailed as error:
+            files.failure = error
+            raise
 
 
 @dataclass(slots=True)
