@@ -33,10 +33,15 @@ from raftwerk.kv.results import (
     SessionResult,
     TxnResult,
 )
-from raftwerk.kv.sessions import KEPT_BYTES_MAX, UNKEPT_MAX, WINDOW, Sessions
+from raftwerk.kv.sessions import (
+    KEPT_BYTES_MAX,
+    WINDOW,
+    Sessions,
+)
 from raftwerk.kv.store import Table
 from raftwerk.storage.memory import MemoryStore
 from tests.kv.rig import Rig
+from tests.kv.session_rig import open_, use
 
 A = 7
 B = -8
@@ -174,13 +179,6 @@ def test_what_is_late_is_refused(rig: Rigged) -> None:
     assert rig.machine.revision == 4
 
 
-def test_results_that_the_client_has_are_forgotten(rig: Rigged) -> None:
-    for number in range(1, 5):
-        rig.write(A, number, Put(b"k"), first=max(1, number - 1))
-    rows = [row for row, _ in rig.rig.store.scan(Table.SESSIONS, b"", None) if len(row) == 16]
-    assert [int.from_bytes(row[8:], "big") for row in rows] == [3, 4]
-
-
 @pytest.mark.parametrize(("number", "is_taken"), [(WINDOW, True), (WINDOW + 1, False), (0, False)])
 def test_numbers_stay_in_the_window(rig: Rigged, number: int, is_taken: bool) -> None:
     result = rig.write(A, number, Put(b"k"))
@@ -247,17 +245,6 @@ def sessions_of(limit: int, idle_writes: int = 1_000) -> Sessions:
     return Sessions(MemoryStore(), sessions_max=limit, idle_writes=idle_writes)
 
 
-def use(sessions: Sessions, number: int, session: int) -> Result:
-    return sessions.execute(
-        SessionWrite(session, number, 1, Put(b"k")), 1, lambda _: PutResult(1, None)
-    )
-
-
-def open_(sessions: Sessions, *numbers: int) -> None:
-    for number in numbers:
-        sessions.execute(SessionOpenAs(number), 1, lambda _: KvError.UNREADABLE)
-
-
 def test_the_session_unused_for_longest_makes_room() -> None:
     sessions = sessions_of(2)
     open_(sessions, 1, 2)
@@ -266,45 +253,6 @@ def test_the_session_unused_for_longest_makes_room() -> None:
     assert len(sessions) == 2
     assert use(sessions, 2, session=1) == PutResult(1, None)
     assert use(sessions, 1, session=2) is KvError.SESSION_EXPIRED
-
-
-def test_the_order_of_use_survives_a_restart() -> None:
-    store = MemoryStore()
-    sessions = Sessions(store, sessions_max=2)
-    open_(sessions, 1, 2)
-    use(sessions, 1, session=1)
-    sessions.keep()
-    again = Sessions(store, sessions_max=2)
-    open_(again, 3)
-    assert use(again, 1, session=2) is KvError.SESSION_EXPIRED
-
-
-def test_sessions_are_the_same_after_a_restart_however_many_were_used() -> None:
-    """Rows of the first ones are written before the checkpoint, and again if they were used since."""
-    store = MemoryStore()
-    sessions = Sessions(store)
-    open_(sessions, *range(1, UNKEPT_MAX + 2))
-    assert len(list(store.scan(Table.SESSIONS, b"", None))) == UNKEPT_MAX
-    for session in (1, 2, UNKEPT_MAX + 1):
-        use(sessions, 1, session=session)
-    sessions.keep()
-    use(sessions, 2, session=2)
-    sessions.keep()
-    assert list(Sessions(store).rows()) == list(sessions.rows())
-
-
-@pytest.mark.parametrize("unkept_max", [1, 2, 5])
-def test_a_restart_after_any_checkpoint_finds_all_sessions(unkept_max: int) -> None:
-    """However few rows may wait for one."""
-    store = MemoryStore()
-    sessions = Sessions(store, sessions_max=4, unkept_max=unkept_max)
-    for number in range(1, 30):
-        open_(sessions, 100 + number // 3)
-        use(sessions, number, session=100 + number // 5)
-        before = list(sessions.rows())
-        if number % 4 == 0:
-            sessions.keep()
-            assert list(Sessions(store).rows()) == before
 
 
 def test_a_session_that_was_not_used_for_many_writes_ends() -> None:

@@ -10,7 +10,8 @@ the first one open; a session keeps KEPT_BYTES_MAX of results; there are SESSION
 used for longest ends when another is opened; and it ends after IDLE_WRITES writes of others.
 
 SESSIONS: session -> _ROW, of those in use when a checkpoint begins; session and number -> the result of that write
-(NOT_KEPT: it was too large).
+(NOT_KEPT: it was too large), of those that are not over then. Most results never have a row: a client that works says soon
+that it has them.
 """
 
 import struct
@@ -53,6 +54,10 @@ ENDED_MAX: Final = 10
 """Sessions that end by one command, because they were not used."""
 UNKEPT_MAX: Final = 1_000
 """More rows are not left to the beginning of a checkpoint, which writes them all at once. No two members need the same."""
+UNWRITTEN_BYTES_MAX: Final = 1024 * 1024
+"""More results are not left to the beginning of a checkpoint either. No two members need have the same in rows."""
+RESULT_OVERHEAD_BYTES: Final = 256
+"""Counted with each."""
 NOT_KEPT: Final = b""
 
 _ROW: Final = struct.Struct(">QQQ")
@@ -77,16 +82,18 @@ _RESULTS: Final[dict[type[Write], type[Result]]] = {
 class Session:
     """used: the number of its last use, unlike that of any other. first: of the writes that are not over.
 
-    highest: no result of a higher number is kept. It is in no row: the results tell.
+    highest: no result of a higher number is kept. It is in no row: the results tell. unwritten: results that have no row,
+    by number.
     """
 
-    __slots__ = ("first", "highest", "kept_bytes", "used")
+    __slots__ = ("first", "highest", "kept_bytes", "unwritten", "used")
 
     def __init__(self, used: int, first: int, kept_bytes: int, highest: int) -> None:
         self.used = used
         self.first = first
         self.kept_bytes = kept_bytes
         self.highest = highest
+        self.unwritten: dict[int, bytes] = {}
 
     def row(self) -> bytes:
         return _ROW.pack(self.used, self.first, self.kept_bytes)
@@ -103,12 +110,14 @@ class Sessions:
         idle_writes: int = IDLE_WRITES,
         window: int = WINDOW,
         unkept_max: int = UNKEPT_MAX,
+        unwritten_bytes_max: int = UNWRITTEN_BYTES_MAX,
     ) -> None:
         self._store = store
         self._sessions_max = sessions_max
         self._idle_writes = idle_writes
         self._window = window
         self._unkept_max = unkept_max
+        self._unwritten_bytes_max = unwritten_bytes_max
         self.load()
 
     def load(self) -> None:
@@ -131,6 +140,8 @@ class Sessions:
         """In the order of their last use."""
         self._unkept = 0
         """Sessions whose row, if they have one, is older than their last use."""
+        self._unwritten_bytes = 0
+        """Of results that have no row, of all sessions."""
 
     def keep(self) -> None:
         """A checkpoint begins: what is in memory alone goes into it."""
@@ -138,18 +149,24 @@ class Sessions:
             if session.used <= self._kept_uses:
                 break
             self._store.put(Table.SESSIONS, _ID.pack(number), session.row())
-        self._unkept = 0
+            for one, result in session.unwritten.items():
+                self._store.put(Table.SESSIONS, _NUMBER.pack(number, one), result)
+            session.unwritten.clear()
+        self._unkept = self._unwritten_bytes = 0
         if self._uses != self._kept_uses:
             self._kept_uses = self._uses
             self._store.put(Table.META, _USES, self._uses.to_bytes(8, "big"))
 
     def rows(self) -> Iterator[tuple[bytes, bytes]]:
-        """What a checkpoint now would have of all sessions."""
+        """What a checkpoint now would have of all sessions: these in the order of their use, then the results in theirs."""
+        results = dict(self._store.scan(Table.SESSIONS, b"", None))
         for number, session in self._sessions.items():
-            yield _ID.pack(number), session.row()
-        for row, result in self._store.scan(Table.SESSIONS, b"", None):
-            if len(row) == _NUMBER.size:
-                yield row, result
+            row = _ID.pack(number)
+            results.pop(row, None)
+            yield row, session.row()
+            for one, result in session.unwritten.items():
+                results[_NUMBER.pack(number, one)] = result
+        yield from sorted(results.items())
 
     def __len__(self) -> int:
         return len(self._sessions)
@@ -186,7 +203,10 @@ class Sessions:
             session.kept_bytes -= self._forget(command.session, session, first)
             session.first = first
         if command.number <= session.highest:  # most come in order
-            kept = self._store.get(Table.SESSIONS, _NUMBER.pack(command.session, command.number))
+            kept = session.unwritten.get(command.number)
+            if kept is None:
+                row = _NUMBER.pack(command.session, command.number)
+                kept = self._store.get(Table.SESSIONS, row)
             if kept is not None:
                 return _again(command.command, kept)
         result = write(command.command)
@@ -207,7 +227,12 @@ class Sessions:
             kept = _encode(result)
             if len(kept) > bytes_max:
                 kept = NOT_KEPT
-        self._store.put(Table.SESSIONS, _NUMBER.pack(command.session, command.number), kept)
+        unwritten_bytes = self._unwritten_bytes + len(kept) + RESULT_OVERHEAD_BYTES
+        if unwritten_bytes <= self._unwritten_bytes_max:
+            self._unwritten_bytes = unwritten_bytes
+            session.unwritten[command.number] = kept
+        else:
+            self._store.put(Table.SESSIONS, _NUMBER.pack(command.session, command.number), kept)
         session.highest = max(command.number, session.highest)
         session.kept_bytes += len(kept)
         return result
@@ -247,11 +272,15 @@ class Sessions:
         for one in range(
             session.first, min(first, session.highest + 1, session.first + self._window)
         ):
-            row = _NUMBER.pack(number, one)
-            kept = self._store.get(Table.SESSIONS, row)
+            kept = session.unwritten.pop(one, None)
             if kept is not None:
-                self._store.delete(Table.SESSIONS, row)
-                size_bytes += len(kept)
+                self._unwritten_bytes -= len(kept) + RESULT_OVERHEAD_BYTES
+            else:
+                row = _NUMBER.pack(number, one)
+                kept = self._store.get(Table.SESSIONS, row)
+                if kept is not None:
+                    self._store.delete(Table.SESSIONS, row)
+            size_bytes += len(kept or b"")
         return size_bytes
 
 

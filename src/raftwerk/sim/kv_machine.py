@@ -3,7 +3,7 @@
 from typing import Final
 
 from raftwerk.kv.machine import KvMachine
-from raftwerk.kv.sessions import UNKEPT_MAX, Session, Sessions
+from raftwerk.kv.sessions import RESULT_OVERHEAD_BYTES, UNKEPT_MAX, Session, Sessions
 from raftwerk.storage.memory import MemoryStore
 
 SESSIONS_MAX: Final = 4
@@ -22,6 +22,7 @@ class _SimSessions(Sessions):
             idle_writes=IDLE_WRITES,
             window=WINDOW,
             unkept_max=unkept_max,
+            unwritten_bytes_max=2 * unkept_max * RESULT_OVERHEAD_BYTES,
         )
         self.kept_early = 0
 

@@ -70,6 +70,13 @@ KEY_VALUE: Final = (
         scenario="AnswersOfASession",
     ),
     Mutant(
+        "results-not-in-the-checkpoint",
+        "kv.sessions:Sessions.keep",
+        "self._store.put(Table.SESSIONS, _NUMBER.pack(number, one), result)",
+        "pass",
+        scenario="ClientsAtWork",
+    ),
+    Mutant(
         "room-of-results-never-given-back",
         "kv.sessions:Sessions._write",
         "kept_bytes -= self._forget",
