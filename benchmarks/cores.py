@@ -43,7 +43,8 @@ def _loaded(load: Load, nodes: Sequence[Node]) -> list[Figures]:
             {
                 "per_second": figures["per_second"],
                 "loop_us": 1e6 * loop_s / puts,
-                "other_threads_us": 1e6 * (node.cpu_s - cpu_s - loop_s) / puts,
+                # Both are rounded to ticks of 10 ms
+                "other_threads_us": 1e6 * max(0.0, node.cpu_s - cpu_s - loop_s) / puts,
             }
         )
     return found
