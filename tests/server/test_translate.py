@@ -90,9 +90,13 @@ def test_plain_put_is_read_as_protobuf_reads_it(request: rpc_pb2.PutRequest) -> 
         assert command is None
 
 
-@given(request=st.builds(rpc_pb2.PutRequest, key=PLAIN, value=PLAIN), data=st.data())
-def test_whatever_is_taken_for_a_plain_put_is_one(
-    request: rpc_pb2.PutRequest, data: st.DataObject
+@given(
+    request=st.builds(rpc_pb2.PutRequest, key=PLAIN, value=PLAIN)
+    | st.builds(rpc_pb2.RangeRequest, key=PLAIN, serializable=st.booleans()),
+    data=st.data(),
+)
+def test_whatever_is_taken_for_plain_is_that(
+    request: rpc_pb2.PutRequest | rpc_pb2.RangeRequest, data: st.DataObject
 ) -> None:
     """Cut short, longer, or with bytes changed."""
     serialized = bytearray(request.SerializeToString())
@@ -105,6 +109,24 @@ def test_whatever_is_taken_for_a_plain_put_is_one(
     command = translate.plain_put(changed)
     if command is not None:
         assert command == translate.put_command(rpc_pb2.PutRequest.FromString(changed))
+    plain = translate.plain_range(changed)
+    if plain is not None:
+        read = rpc_pb2.RangeRequest.FromString(changed)
+        assert plain == (translate.range_query(read), read.serializable)
+
+
+@given(
+    RANGES
+    | st.builds(rpc_pb2.RangeRequest, key=PLAIN, serializable=st.booleans())
+    | st.builds(rpc_pb2.RangeRequest, key=PLAIN, limit=st.integers(0, 1), keys_only=st.booleans())
+)
+def test_plain_range_is_read_as_protobuf_reads_it(request: rpc_pb2.RangeRequest) -> None:
+    plain = translate.plain_range(request.SerializeToString(deterministic=True))
+    fields = {field.name for field, _ in request.ListFields()}
+    if fields in ({"key"}, {"key", "serializable"}) and len(request.key) < 2**14:
+        assert plain == (translate.range_query(request), request.serializable)
+    else:
+        assert plain is None
 
 
 @given(DELETES)

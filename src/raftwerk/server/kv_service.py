@@ -187,15 +187,19 @@ class KvService:
     # Reads
 
     def range(self, call: Call, data: bytes) -> None:
-        request = parse(call, rpc_pb2.RangeRequest, data)
-        if request is None:
-            return
-        refusal = validate.check_range(request)
-        if refusal is not None:
-            fail(call, refusal)
-            return
-        query = translate.range_query(request)
-        if request.serializable:
+        plain = translate.plain_range(data)
+        if plain is not None:
+            query, is_serializable = plain
+        else:
+            request = parse(call, rpc_pb2.RangeRequest, data)
+            if request is None:
+                return
+            refusal = validate.check_range(request)
+            if refusal is not None:
+                fail(call, refusal)
+                return
+            query, is_serializable = translate.range_query(request), request.serializable
+        if is_serializable:
             self._waiting.read_here(call, lambda: self._answer_range(call, query))
         else:
             self._waiting.read(call, lambda: self._answer_range(call, query))

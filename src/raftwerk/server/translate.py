@@ -23,6 +23,24 @@ _SORT_ORDERS = tuple(SortOrder)
 _SORT_TARGETS = tuple(SortTarget)
 
 
+_SERIALIZABLE: Final = b"\x38\x01"
+
+
+def plain_range(data: bytes) -> tuple[RangeQuery, bool] | None:
+    """The query of a serialized RangeRequest for one key of the newest state, and whether it is serializable.
+
+    None: it asks for something else, or is of another form than clients write, or cannot be read (see `plain_put`).
+    """
+    key_from, key_to = _text(data, 0, 0x0A)
+    if key_to == key_from:
+        return None
+    if key_to == len(data):
+        return RangeQuery(data[key_from:]), False
+    if data[key_to:] == _SERIALIZABLE:
+        return RangeQuery(data[key_from:key_to]), True
+    return None
+
+
 def range_query(request: rpc_pb2.RangeRequest) -> RangeQuery:
     return RangeQuery(
         request.key,
