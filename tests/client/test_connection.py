@@ -47,6 +47,26 @@ def test_server_that_does_not_speak_as_we_do_cannot_be_reached(
     asyncio.run(main())
 
 
+def test_server_that_hangs_up_is_not_taken_for_one_with_tls_when_it_answers_tls_in_plain_text() -> (
+    None
+):
+    """It may be starting, or stopping: there is hope."""
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if await reader.read(1) != b"P":  # of the first line of HTTP/2
+            writer.write(b"HTTP/1.0 400 Bad Request\r\n\r\n")
+        writer.close()
+
+    async def main() -> None:
+        async with await asyncio.start_server(serve, "127.0.0.1", 0) as listener:
+            port = listener.sockets[0].getsockname()[1]
+            with pytest.raises(ConnectionResetError, match=r"^it ended the connection") as caught:
+                await Channel(parse_endpoint(f"127.0.0.1:{port}")).connect()
+            assert not is_hopeless(caught.value)
+
+    asyncio.run(main())
+
+
 def test_server_that_is_gone_without_a_word_is_noticed() -> None:
     """No caller's deadline is needed: the question of the connection itself gets no answer."""
 

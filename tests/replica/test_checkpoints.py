@@ -165,6 +165,20 @@ def test_who_waits_is_told_when_the_disk_turns_out_to_be_full() -> None:
     assert (setting.durable, made) == ([1], [True]), "once"
 
 
+def test_who_asks_while_the_disk_is_full_does_not_hasten_the_next_attempt() -> None:
+    """Each writes all that waits, and whoever is refused may ask again at once."""
+    setting = Setting()
+    made: list[bool] = []
+    setting.apply(1)
+    setting.machine.write_errors = [DiskFull("no space")]
+    setting.run(INTERVAL_MS)
+    setting.checkpoints.when_made(lambda: made.append(True))
+    setting.run(INTERVAL_MS + RETRY_MS - 1)
+    assert (setting.durable, made) == ([], [])
+    setting.run(INTERVAL_MS + RETRY_MS)
+    assert (setting.durable, made) == ([1], [True])
+
+
 def test_stop_gives_up_what_is_being_written() -> None:
     """A store cannot be closed while it is being written."""
     setting = Setting()

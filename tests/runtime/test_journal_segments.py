@@ -4,7 +4,7 @@ import asyncio
 
 from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.runtime.journal import RESERVE_MS
-from raftwerk.wal.segment import SPARE
+from raftwerk.wal.segment import SPARE, name_of
 from tests.fakes.disk import FakeDisk, FakeFile
 from tests.runtime.journals import GatedDisk, journal_on, run
 from tests.runtime.peers import until
@@ -168,6 +168,20 @@ def test_one_attempt_at_a_time_to_make_the_spare_segment() -> None:
             disk.spare_gate.set()
             await until(lambda: first not in disk.names())
             assert disk.attempts_at_spare == 2  # one was there from the start
+
+    run(body)
+
+
+def test_another_spare_segment_is_made_each_time() -> None:
+    async def body() -> None:
+        disk = FakeDisk()
+        async with journal_on(disk) as rig:
+            for number in (2, 3, 4):
+                while name_of(number) not in disk.names():
+                    rig.persist(size=300)
+                    await until(lambda: rig.persisted[-1:] == [rig._tickets])
+                await until(lambda: SPARE in disk.names())
+        assert disk.steps.count(f"create {SPARE}") == 4
 
     run(body)
 

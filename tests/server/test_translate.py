@@ -129,6 +129,25 @@ def test_plain_range_is_read_as_protobuf_reads_it(request: rpc_pb2.RangeRequest)
         assert plain is None
 
 
+@pytest.mark.parametrize(
+    "data",
+    [
+        "",
+        "0a",
+        "0a80",
+        "0a8001",
+        "0a016b",
+        "0a016b12",
+        "0a016b1280",
+        "0a016b128001",
+        "0a00120176",
+        "0a016b120176ff",
+    ],
+)
+def test_what_is_no_whole_plain_put_is_left_to_protobuf(data: str) -> None:
+    assert translate.plain_put(bytes.fromhex(data)) is None
+
+
 @given(DELETES)
 def test_delete_keeps_every_field(request: rpc_pb2.DeleteRangeRequest) -> None:
     command = translate.delete_command(request)
