@@ -256,6 +256,41 @@ def test_bug_in_the_state_machine_ends_the_node(tmp_path: Path, method: str) -> 
     run(body)
 
 
+class CountingMachine(KvMachine):
+    """Always has something to remove."""
+
+    has_garbage = True
+    removals = 0
+
+    def maintain(self, max_rows: int) -> bool:
+        self.removals += 1
+        return True
+
+
+def test_nothing_is_removed_while_the_disk_is_full(tmp_path: Path) -> None:
+    """It would wait in memory, of which a full disk may take only so much."""
+
+    async def body() -> None:
+        (settings,) = settings_of(tmp_path)
+        folder = open_data_dir(settings)
+        machine = CountingMachine(folder.store)
+        node = Node(settings, replace(folder, machine=machine))
+        try:
+            await node.start()
+            await node.wait_ready()
+            before = machine.removals
+            node._replica.checkpoints.is_disk_full = True
+            node._on_tick(0)
+            assert machine.removals == before
+            node._replica.checkpoints.is_disk_full = False
+            node._on_tick(0)
+            assert machine.removals == before + 1
+        finally:
+            await node.stop()
+
+    run(body)
+
+
 def test_failed_node_takes_no_further_step(tmp_path: Path) -> None:
     """Its state could be half changed."""
 

@@ -129,6 +129,21 @@ def test_defragment_is_answered_when_what_was_compacted_is_free(rig: Rig) -> Non
     assert rig.node.machine.pending_bytes == 0
 
 
+def test_nothing_is_removed_while_the_disk_is_full(rig: Rig) -> None:
+    """The removals would wait in memory, 76 bytes each: three and a half million of them end a member."""
+    for number in range(3 * REMOVED_ROWS):
+        rig.node.apply(encode(Put(b"a", b"%d" % number)))
+    rig.node.apply(encode(Compact(rig.node.machine.revision)))
+    rig.node.is_disk_full = True
+    pending_bytes = rig.node.machine.pending_bytes
+    pending = rig.start(PATH + "Defragment", rpc_pb2.DefragmentRequest())
+    assert rig.node.machine.pending_bytes == pending_bytes
+    rig.advance(fakes.CHECKPOINT_S)
+    assert pending.outcome is not None
+    assert pending.outcome.status == status.OK
+    assert rig.node.machine.has_garbage
+
+
 def move(rig: Rig, target: int) -> fakes.Outcome:
     return rig.call(PATH + "MoveLeader", rpc_pb2.MoveLeaderRequest(targetID=target))
 

@@ -329,7 +329,7 @@ class Node:
             self._post(Tick(elapsed_ms))
             self._journal.tick(elapsed_ms)
             self.lessor.tick(self._replica.leading_term)
-            if self.machine.has_garbage:
+            if self.machine.has_garbage and not self.is_disk_full:  # removals wait in memory too
                 self.machine.maintain(MAINTAIN_ROWS)
         except Exception as error:  # noqa: BLE001  (as in _step)
             self._fail(error)

@@ -163,7 +163,7 @@ class KvService:
 
     def _removal_steps(self, call: Call, revision: int, result: CompactResult) -> Steps:
         with Answering(call, status.DONE_NO_ANSWER):
-            yield from remove_in_slices(self._machine)
+            yield from remove_in_slices(self._node)
             self._answer_when_removed(call, revision, result)
 
     def _answer_when_removed(self, call: Call, revision: int, result: CompactResult) -> None:

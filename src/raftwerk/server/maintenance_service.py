@@ -109,7 +109,7 @@ class MaintenanceService:
             self._slices.answer(call, self._defragment_steps(call))
 
     def _defragment_steps(self, call: Call) -> Steps:
-        yield from remove_in_slices(self._node.machine)
+        yield from remove_in_slices(self._node)
         self._node.when_checkpointed(partial(self._defragmented, call))
 
     def _defragmented(self, call: Call) -> None:

@@ -11,6 +11,7 @@ from raftwerk.http2.server import Call
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import KvError
 from raftwerk.server.calls import Answering
+from raftwerk.server.port import Node
 
 ACTIVE_MAX: Final = 16
 """Reads in progress: each holds what it has read so far. The others wait for their first slice."""
@@ -176,7 +177,10 @@ def read_in_slices(
             scan.close()
 
 
-def remove_in_slices(machine: KvMachine) -> Steps:
-    """Have what was compacted removed, for somebody who waits for it: sooner than by the ticks of the clock alone."""
-    while machine.maintain(REMOVED_ROWS):
+def remove_in_slices(node: Node) -> Steps:
+    """Have what was compacted removed, for somebody who waits for it: sooner than by the ticks of the clock alone.
+
+    Not while the disk is full: it would be in memory only that it is gone, and a member may hold only so much there.
+    """
+    while not node.is_disk_full and node.machine.maintain(REMOVED_ROWS):
         yield
