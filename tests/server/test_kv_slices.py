@@ -75,6 +75,21 @@ def test_single_keys_of_a_transaction_that_reads_are_read_in_slices_if_they_are_
     assert rig.loop.turns - before >= len(keys) // 10
 
 
+@pytest.mark.parametrize("is_txn", [False, True], ids=["range", "txn"])
+def test_answer_that_is_too_large_is_refused(*, is_txn: bool) -> None:
+    """The connection would be closed for it, and the client would ask again."""
+    rig = KvRig(answer_bytes_max=1_000_000)
+    read = RequestOp(request_range=EVERYTHING)
+    path, request = (TXN, TxnRequest(success=[read])) if is_txn else (RANGE, EVERYTHING)
+    for number in range(9):
+        rig.call(PUT, PutRequest(key=b"k%d" % number, value=bytes(100_000)))
+    assert rig.call(path, request).status == status.OK
+    for number in range(9, 12):
+        rig.call(PUT, PutRequest(key=b"k%d" % number, value=bytes(100_000)))
+    outcome = rig.call(path, request)
+    assert (outcome.status, outcome.text) == status.ANSWER_TOO_LARGE
+
+
 class CountingStore(MemoryStore):
     """Counts the rows that are looked at."""
 

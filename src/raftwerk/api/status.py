@@ -101,6 +101,10 @@ DEADLINE: Final = Status(DEADLINE_EXCEEDED, "context deadline exceeded")
 UNREADABLE: Final = Status(INTERNAL, "etcdserver: the request cannot be read")
 NOT_SUPPORTED_YET: Final = Status(UNIMPLEMENTED, "etcdserver: not supported by raftwerk yet")
 NO_ANSWER: Final = Status(INTERNAL, "raftwerk: no answer could be made; the member's log says why")
+ANSWER_TOO_LARGE: Final = Status(
+    RESOURCE_EXHAUSTED,
+    "raftwerk: the answer is too large (more than 384 MiB): ask for less at a time, with a limit",
+)
 DONE_NO_ANSWER: Final = Status(
     UNAVAILABLE, "raftwerk: done, but no answer could be made; the member's log says why"
 )

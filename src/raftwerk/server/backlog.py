@@ -4,6 +4,10 @@ from typing import Final, Protocol
 
 BYTES_MAX: Final = 512 * 1024 * 1024
 """Of all connections together (http2.limits bounds each). Beyond it, the one that holds most is closed."""
+ANSWER_BYTES_MAX: Final = BYTES_MAX * 3 // 4
+"""Of one answer to a read: larger ones are refused. The connection would be closed for it, with all that goes on there, and
+clients of etcd would ask again, a hundred times.
+"""
 
 
 class Holder(Protocol):

@@ -24,6 +24,7 @@ from raftwerk.kv.results import (
 )
 from raftwerk.kv.txn import TxnScan
 from raftwerk.server import translate, txn_request, validate
+from raftwerk.server.backlog import ANSWER_BYTES_MAX
 from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
 from raftwerk.server.sessions import SessionService, in_session
@@ -46,13 +47,16 @@ class KvService:
         loop: asyncio.AbstractEventLoop,
         slices: Slices,
         is_over_quota: Callable[[], bool],
+        answer_bytes_max: int = ANSWER_BYTES_MAX,
     ) -> None:
+        """answer_bytes_max: of a read."""
         self._node = node
         self._machine = node.machine
         self._loop = loop
         self._slices = slices
         self._waiting = Waiting(node, loop)
         self._is_over_quota = is_over_quota
+        self._answer_bytes_max = answer_bytes_max
         self._settings = node.settings
         self.header = translate.Headers(node).field
 
@@ -246,12 +250,16 @@ class KvService:
             return
         kvs, parts = result.kvs, [self.header(result.revision)]
         assert isinstance(kvs, list)
-        start = 0
+        start = size = 0
         while start < len(kvs):
             if start:
                 yield
             stop, _ = translate.fitting(kvs, start, SLICE_KVS)
             parts.append(translate.kvs_field(kvs[start:stop]))
+            size += len(parts[-1])
+            if size > self._answer_bytes_max:
+                fail(call, status.ANSWER_TOO_LARGE)
+                return
             kvs[start:stop] = [b""] * (stop - start)  # freed here, and not all of them in one turn
             start = stop
         parts.append(translate.range_tail(result))
@@ -262,11 +270,17 @@ class KvService:
         try:
             next(parts)
         except StopIteration as end:
-            call.reply_parts(end.value)
+            self._send(call, end.value, no_answer)
         else:
             self._slices.start(call, self._reply_steps(call, parts, no_answer))
 
-    @staticmethod
-    def _reply_steps(call: Call, parts: translate.Parts, no_answer: Status) -> Steps:
+    def _reply_steps(self, call: Call, parts: translate.Parts, no_answer: Status) -> Steps:
         with Answering(call, no_answer):
-            call.reply_parts((yield from parts))
+            self._send(call, (yield from parts), no_answer)
+
+    def _send(self, call: Call, answer: list[bytes], no_answer: Status) -> None:
+        is_read = no_answer is status.NO_ANSWER
+        if is_read and sum(map(len, answer)) > self._answer_bytes_max:
+            fail(call, status.ANSWER_TOO_LARGE)
+        else:
+            call.reply_parts(answer)
