@@ -4,7 +4,7 @@ Every member runs the same checks on every operation of the branch that is taken
 or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from itertools import islice
 from typing import TypeAlias, TypeVar
 
@@ -105,7 +105,11 @@ class Execution:
         """Which operations will run: all comparisons, nested ones too, are made on the state before the first write."""
         succeeded = True
         for item in txn.compares:
-            succeeded = succeeded and (yield from self._holds(item))
+            if not self._slice.left:
+                yield from self._pause()
+            succeeded = (yield from self._holds(item)) if item.range_end else self._key_holds(item)
+            if not succeeded:
+                break
         branch: Branch = []
         for operation in txn.success if succeeded else txn.failure:
             branch.append(
@@ -115,16 +119,20 @@ class Execution:
             )
         return succeeded, branch
 
-    def _holds(self, item: Compare) -> Steps[bool]:
-        """Whether a comparison is true: for a range, of every key in it.
+    def _key_holds(self, item: Compare) -> bool:
+        """Whether a comparison of one key is true.
 
         A missing key compares as one whose numbers are all zero; its value compares to nothing, so that is always false.
         """
-        versions = self._versions
-        if not item.range_end:
-            data = versions.store.get(Table.KEYS, item.key)
-            row = None if data is None else versions.at(data, self._bound)
-            return (yield from self._row_holds(item, row))
+        data = self._versions.store.get(Table.KEYS, item.key)
+        row = None if data is None else self._versions.at(data, self._bound)
+        operand = compare.operand_of(self._versions, item, row)
+        if isinstance(operand, bytes):
+            self._slice.take(len(operand) // ROW_BYTES)
+        return compare.holds(item, operand)
+
+    def _holds(self, item: Compare) -> Steps[bool]:
+        """Whether a comparison is true of every key in its range; of an empty one, as of a missing key."""
         is_empty = True
         start, stop = bounds(item.key, item.range_end)
         next_key: bytes | None = start
@@ -132,17 +140,15 @@ class Execution:
             rows, next_key = self._some_rows(next_key, stop)
             for _, row in rows:
                 is_empty = False
-                if not (yield from self._row_holds(item, row)):
+                operand = compare.operand_of(self._versions, item, row)
+                if isinstance(operand, bytes):
+                    yield from self._count(operand)
+                if not compare.holds(item, operand):
                     return False
             if next_key is not None:
                 yield from self._pause()
-        return not is_empty or (yield from self._row_holds(item, None))
-
-    def _row_holds(self, item: Compare, row: KeyRow | None) -> Steps[bool]:
-        operand = compare.operand_of(self._versions, item, row)
-        if isinstance(operand, bytes):
-            yield from self._count(operand)
-        return compare.holds(item, operand)
+        missing = compare.operand_of(self._versions, item, None)
+        return not is_empty or compare.holds(item, missing)
 
     def _count(self, data: bytes) -> Steps[None]:
         """That was read: if it is large, it counts as more rows."""
@@ -170,7 +176,7 @@ class Execution:
 
     def _check(self, branch: Branch) -> KvError | None:
         """The first reason why the branch cannot run. As in etcd: all puts are looked at before all ranges."""
-        operations = list(_flat(branch))
+        operations = _flat(branch)
         for operation in operations:
             if isinstance(operation, Put) and (error := self.check_put(operation)):
                 return error
@@ -215,7 +221,11 @@ class Execution:
             if isinstance(operation, tuple):
                 responses.append((yield from self._run(operation[1], operation[2])))
             elif isinstance(operation, RangeQuery):
-                responses.append((yield from self._range(operation)))
+                responses.append(
+                    (yield from self._range(operation))
+                    if operation.range_end
+                    else self._get(operation)
+                )
             elif isinstance(operation, Put):
                 responses.append(self.put(operation))
             else:
@@ -223,13 +233,15 @@ class Execution:
                 responses.append((yield from self.delete_range(operation)))
         return TxnResult(self.revision, succeeded, responses)
 
+    def _get(self, query: RangeQuery) -> RangeResult:
+        read_revision = query.revision if query.revision > 0 else self._read_revision
+        result = read_key(self._versions, query, read_revision, self.revision)
+        for kv in result.kvs:
+            self._slice.take(len(kv) // ROW_BYTES)
+        return result
+
     def _range(self, query: RangeQuery) -> Steps[RangeResult]:
         read_revision = query.revision if query.revision > 0 else self._read_revision
-        if not query.range_end:
-            result = read_key(self._versions, query, read_revision, self.revision)
-            for kv in result.kvs:
-                yield from self._count(kv)
-            return result
         scan = RangeScan(self._versions, query, read_revision, self.revision)
         while (found := scan.step(self._slice.left)) is None:
             yield from self._pause()
@@ -333,13 +345,15 @@ class TxnScan:
         self._on_close()
 
 
-def _flat(branch: Branch) -> Iterator[RangeQuery | Put | DeleteRange | Txn]:
+def _flat(branch: Branch) -> "list[Operation]":
     """The operations, those of nested transactions in their places."""
+    operations: list[Operation] = []
     for operation in branch:
         if isinstance(operation, tuple):
-            yield from _flat(operation[2])
+            operations += _flat(operation[2])
         else:
-            yield operation
+            operations.append(operation)
+    return operations
 
 
 def is_sound(txn: Txn) -> bool:
