@@ -45,6 +45,41 @@ def test_full_disk_is_noticed_before_it_hurts(disk: FakeDisk) -> None:
     check_reopened(disk, writer)
 
 
+def test_segment_that_waits_for_space_is_no_room(disk: FakeDisk) -> None:
+    """It will have much, but a leader that waited for it would take in writes, and answer none."""
+    writer = Writer(disk)
+    begin_segment(writer, 2)
+    disk.capacity = 2 * SEGMENT_BYTES
+    writer.wal.reserve().run()
+    while scan(disk, "wal", 2, is_last=True).stop < SEGMENT_BYTES - 300:
+        writer.append(1, size=100)
+    job = writer.wal.stage([writer.appending(1, size=300)])
+    assert not writer.wal.has_room
+    with pytest.raises(DiskFull):
+        job.run()
+    assert not writer.wal.has_room
+    disk.capacity = None
+    job.run()
+    assert writer.wal.needs_reserve
+    writer.wal.reserve().run()
+    assert writer.wal.has_room
+
+
+def test_large_segment_that_finds_no_space_beside_a_spare_one_is_no_room(disk: FakeDisk) -> None:
+    writer = Writer(disk)
+    disk.capacity = 2 * SEGMENT_BYTES
+    assert not writer.wal.needs_reserve
+    job = writer.wal.stage([writer.appending(1, size=2 * SEGMENT_BYTES)])
+    with pytest.raises(DiskFull):
+        job.run()
+    assert not writer.wal.has_room
+    disk.capacity = None
+    job.run()
+    assert writer.wal.needs_reserve
+    writer.wal.reserve().run()
+    assert (writer.wal.has_room, writer.wal.needs_reserve) == (True, False)
+
+
 def test_there_is_room_again_when_there_is_space_again(disk: FakeDisk) -> None:
     writer = Writer(disk)
     begin_segment(writer, 2)

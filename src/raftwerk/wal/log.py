@@ -55,13 +55,17 @@ class Job(Protocol):
 class _Files:
     """The threads' side: the open segment is the writer's; the spare one is too, once has_spare tells that it is ready."""
 
-    def __init__(self, disk: Disk, current: File, segment_bytes: int, *, has_spare: bool) -> None:
+    def __init__(
+        self, disk: Disk, current: File, number: int, segment_bytes: int, *, has_spare: bool
+    ) -> None:
         self.disk = disk
         self.current = current
+        self.number = number
+        """Of the open segment. The loop's side may be ahead: what it staged may wait for space."""
         self.segment_bytes = segment_bytes
         self.has_spare = has_spare
         self.is_disk_full = False
-        """There was no space for a spare segment when one was last wanted."""
+        """There was no space for another segment when one was last wanted."""
         self.unneeded: list[str] = []
         """Segments that are still to be removed, oldest first."""
         self.failure: DiskFailed | None = None
@@ -73,9 +77,14 @@ class _Files:
             self.disk.rename(SPARE, name_of(number))
             self.has_spare = False
         else:
-            make_segment(self.disk, number, header, size)
+            try:
+                make_segment(self.disk, number, header, size)
+            except DiskFull:
+                self.is_disk_full = True
+                raise
         self.current.close()
         self.current = self.disk.open(name_of(number))
+        self.number = number
 
     def make_spare(self) -> None:
         """Raises DiskFull."""
@@ -233,7 +242,7 @@ class Wal:
                 segment.VERSION, cluster_id, node_id, 1, segment_bytes, 1, 0, NOBODY, 0, 0
             )
             make_segment(disk, 1, encode_header(header), segment_bytes)
-            files = _Files(disk, disk.open(name_of(1)), segment_bytes, has_spare=has_spare)
+            files = _Files(disk, disk.open(name_of(1)), 1, segment_bytes, has_spare=has_spare)
             cursor = _Cursor(HEADER_BYTES, segment_bytes, 1, 0, NOBODY, 0, 0, [_Segment(1)])
             recovered = Recovered(0, NOBODY, Log(), 0, is_new=True)
         else:
@@ -241,7 +250,7 @@ class Wal:
             current = disk.open(name_of(number))
             if recovery.torn_bytes:
                 _cut_off(current, last.stop)
-            files = _Files(disk, current, segment_bytes, has_spare=has_spare)
+            files = _Files(disk, current, number, segment_bytes, has_spare=has_spare)
             cursor = _cursor_of(recovery, last.stop, current.size)
             image = recovery.image
             log = Log(image.base_index, image.base_term, image.entries)
@@ -254,11 +263,12 @@ class Wal:
 
     @property
     def has_room(self) -> bool:
-        """False while the disk is full and the present segment nearly is."""
-        cursor = self._cursor
-        return not self._files.is_disk_full or cursor.size - cursor.offset >= min(
-            ROOM_BYTES, cursor.size // 2
-        )
+        """False while the disk is full and the present segment nearly is, or waits for space to be made."""
+        cursor, files = self._cursor, self._files
+        if not files.is_disk_full:
+            return True
+        is_made = files.number == cursor.segments[-1].number
+        return is_made and cursor.size - cursor.offset >= min(ROOM_BYTES, cursor.size // 2)
 
     def stage(self, persists: Sequence[Persist]) -> WriteJob:
         """Encode one group; its job makes all of them durable at once, each one whole or not at all."""
@@ -329,7 +339,7 @@ class Wal:
 
     @property
     def needs_reserve(self) -> bool:
-        return not self._files.has_spare
+        return not self._files.has_spare or self._files.is_disk_full
 
     @property
     def is_spare_taken(self) -> bool:
