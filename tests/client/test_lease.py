@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import time
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
@@ -13,7 +14,7 @@ from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed, Client, LeaseLost, OutcomeUnknown
 from raftwerk.client import lease as leases
 from raftwerk.client.calls import Calls, OpenStream
-from raftwerk.client.lease import Lease
+from raftwerk.client.lease import Lease, machine_s
 from raftwerk.errors import UsageError
 from tests.client.lossy import lossy
 from tests.client.scripted import HANG, closed_endpoint, scripted
@@ -75,12 +76,44 @@ def test_a_lease_is_lost_for_a_process_that_was_stopped_until_it_was_over(member
     async def main(client: Client) -> None:
         async with client.lock(b"stopped", 60) as lock:
             assert lock.is_held
-            lock.lease._deadline_s = asyncio.get_running_loop().time()
+            lock.lease._over_s = machine_s()
             assert not lock.lease.lost.is_set()
             assert lock.lease.is_lost
             assert not lock.is_held
             with pytest.raises(LeaseLost):
                 lock.lease.check()
+
+    run(member, main)
+
+
+def test_a_lease_goes_by_a_clock_that_goes_on_while_the_machine_is_suspended(
+    member: Member,
+) -> None:
+    """That of an event loop stands still: a laptop, or a virtual machine, would have its locks when it wakes up."""
+    assert leases.CLOCK == time.CLOCK_BOOTTIME
+    assert time.clock_gettime(time.CLOCK_BOOTTIME) <= machine_s() + 0.001
+
+    async def main(client: Client) -> None:
+        async with client.lock(b"suspended", 60) as lock:
+            lock.lease._time = lambda: machine_s() + 61
+            assert not lock.is_held
+            lock.lease._time = machine_s
+            assert lock.is_held
+
+    run(member, main)
+
+
+def test_an_answer_that_comes_when_the_renewed_time_is_over_too_saves_nothing(
+    member: Member,
+) -> None:
+    """The machine was suspended between the two."""
+
+    async def main(client: Client) -> None:
+        async with client.lease(3) as lease:
+            until_asked = iter([machine_s()] * 2)  # it begins to renew the lease, and asks
+            lease._time = lambda: next(until_asked, machine_s() + 4)
+            await lease.lost.wait()
+            assert lease.is_lost
 
     run(member, main)
 

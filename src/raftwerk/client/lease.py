@@ -8,6 +8,7 @@ long as it was granted, counted from when the last one was sent.
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from random import SystemRandom
@@ -31,9 +32,16 @@ LEASES: Final = "/etcdserverpb.Lease/LeaseLeases"
 RENEWALS: Final = 3
 """In the time of a lease."""
 REVOKE_S: Final = 2.0
+CLOCK: Final[int | None] = getattr(time, "CLOCK_BOOTTIME", None)
+"""That goes on while the machine is suspended, as the servers' do: an event loop's stands still then. None: there is none."""
 NO_ID: Final = "no lease has the id 0, which stands for none: take the id that it was granted with"
 
 _random: Final = SystemRandom()
+
+
+def machine_s() -> float:
+    """The time by CLOCK. Any thread may ask."""
+    return time.monotonic() if CLOCK is None else time.clock_gettime(CLOCK)
 
 
 async def grant(calls: Calls, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
@@ -111,9 +119,8 @@ class Lease(Block):
         self._calls = calls
         self._is_own = lease_id is None
         self._task: asyncio.Task[None] | None = None
-        self._time: Callable[[], float]
-        """Of the loop; any thread may ask."""
-        self._deadline_s = 0.0
+        self._time: Callable[[], float] = machine_s
+        self._over_s = 0.0
         """When it may be over, as far as was renewed."""
         self._id = lease_id or 0
         self.ttl_s = ttl_s
@@ -137,11 +144,16 @@ class Lease(Block):
 
     @property
     def is_lost(self) -> bool:
-        """Also when this process was stopped until its time was over, and nothing in it could set `lost` yet.
+        """Also when this process was stopped, or its machine suspended, until its time was over, and nothing in it could set
+        `lost` yet.
 
         Raises UsageError before the block is entered, and in a forked process.
         """
-        return self.lost.is_set() or self._time() >= self._deadline_s
+        return self.lost.is_set() or self._left_s <= 0
+
+    @property
+    def _left_s(self) -> float:
+        return self._over_s - self._time()
 
     def check(self) -> None:
         """Raises LeaseLost, and UsageError before the block is entered."""
@@ -152,16 +164,14 @@ class Lease(Block):
         """Raises CallFailed, OutcomeUnknown of a lease that may have been granted (it ends by itself), LeaseLost of one that is
         not there."""
         self.begin()
-        loop = asyncio.get_running_loop()
-        self._time = loop.time
-        asked_s = loop.time()
+        asked_s = self._time()
         if self._is_own:
             response = await grant(self._calls, self.ttl_s)
             self._id, self.ttl_s = response.ID, response.TTL
         else:
             self.ttl_s = await keep_alive_once(self._calls, self.id)
-        self._deadline_s = asked_s + self.ttl_s
-        self._task = loop.create_task(self._keep_alive())
+        self._over_s = asked_s + self.ttl_s
+        self._task = asyncio.create_task(self._keep_alive())
         return self
 
     async def __aexit__(
@@ -182,7 +192,7 @@ class Lease(Block):
     async def _keep_alive(self) -> None:
         """Until it is over: lost, or not wanted any more."""
         try:
-            async with asyncio.timeout_at(self._deadline_s) as until:
+            async with asyncio.timeout(self._left_s) as until:
                 while True:
                     await self._renew_on_one_stream(until)
                     await asyncio.sleep(RETRY_S)
@@ -202,7 +212,7 @@ class Lease(Block):
         loop = asyncio.get_running_loop()
         try:
             while True:
-                sent_s = loop.time()
+                sent_s = self._time()
                 answer = await self._renew(stream)
                 if isinstance(answer, Answer):
                     if not self._calls.failed(stream, answer):
@@ -211,8 +221,8 @@ class Lease(Block):
                 if answer.TTL <= 0:
                     raise CallFailed(*status.LEASE_NOT_FOUND)
                 self._calls.goes_on()
-                self._deadline_s = sent_s + answer.TTL
-                until.reschedule(self._deadline_s)
+                self._over_s = sent_s + answer.TTL
+                until.reschedule(loop.time() + self._left_s)
                 await asyncio.sleep(answer.TTL / RENEWALS)
         finally:
             stream.close()
