@@ -194,10 +194,9 @@ def test_a_write_that_had_not_left_when_the_connection_was_lost_is_made_again() 
             async with Client(endpoints, exactly_once=False) as client:
                 with pytest.raises(OutcomeUnknown, match="connection lost"):
                     await client.put(b"key", b"small")
-            client = Client([server.endpoint], exactly_once=False, timeout_s=0.3)
-            with pytest.raises(CallFailed, match="connection lost"):
-                await client.put(b"key", LARGE)
-            client.close()
+            async with Client([server.endpoint], exactly_once=False, timeout_s=1) as client:
+                with pytest.raises(CallFailed, match="connection lost"):
+                    await client.put(b"key", LARGE)
 
     asyncio.run(main())
 
