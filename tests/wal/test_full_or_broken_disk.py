@@ -6,7 +6,7 @@ import pytest
 
 from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.raft.effects import Persist
-from raftwerk.wal.log import ROOM_BYTES
+from raftwerk.wal.log import ROOM_BYTES, Job
 from raftwerk.wal.recovery import scan
 from raftwerk.wal.segment import HEADER_BYTES, name_of
 from tests.fakes.disk import FakeDisk, FakeFile
@@ -55,14 +55,7 @@ def test_segment_that_waits_for_space_is_no_room(disk: FakeDisk) -> None:
         writer.append(1, size=100)
     job = writer.wal.stage([writer.appending(1, size=300)])
     assert not writer.wal.has_room
-    with pytest.raises(DiskFull):
-        job.run()
-    assert not writer.wal.has_room
-    disk.capacity = None
-    job.run()
-    assert writer.wal.needs_reserve
-    writer.wal.reserve().run()
-    assert writer.wal.has_room
+    check_no_room_until_there_is_space(writer, disk, job)
 
 
 def test_large_segment_that_finds_no_space_beside_a_spare_one_is_no_room(disk: FakeDisk) -> None:
@@ -70,6 +63,10 @@ def test_large_segment_that_finds_no_space_beside_a_spare_one_is_no_room(disk: F
     disk.capacity = 2 * SEGMENT_BYTES
     assert not writer.wal.needs_reserve
     job = writer.wal.stage([writer.appending(1, size=2 * SEGMENT_BYTES)])
+    check_no_room_until_there_is_space(writer, disk, job)
+
+
+def check_no_room_until_there_is_space(writer: Writer, disk: FakeDisk, job: Job) -> None:
     with pytest.raises(DiskFull):
         job.run()
     assert not writer.wal.has_room
