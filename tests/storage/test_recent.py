@@ -1,6 +1,6 @@
-"""Recently used rows."""
+"""Rows of the keys that came last."""
 
-from raftwerk.storage.recent import GENERATION_BYTES, ROW_OVERHEAD_BYTES, Recent
+from raftwerk.storage.recent import BYTES_MAX, ROW_OVERHEAD_BYTES, Recent
 
 
 def test_newest_row_of_a_key_is_given_until_it_is_forgotten() -> None:
@@ -11,35 +11,50 @@ def test_newest_row_of_a_key_is_given_until_it_is_forgotten() -> None:
     assert recent.get(b"k") == b"2"
     recent.forget(b"k")
     assert recent.get(b"k") is None
+    recent.put(b"k", b"3")
+    assert recent.get(b"k") == b"3"
 
 
-def test_memory_is_bounded_and_the_rows_used_last_stay() -> None:
+def test_memory_is_bounded_and_the_keys_that_came_last_stay() -> None:
     recent, row = Recent(), bytes(1000)
-    generation = GENERATION_BYTES // (len(row) + 4 + ROW_OVERHEAD_BYTES) + 1
-    keys = [b"%04d" % number for number in range(3 * generation)]
+    fitting = BYTES_MAX // (len(row) + 5 + ROW_OVERHEAD_BYTES)
+    keys = [b"%05d" % number for number in range(3 * fitting)]
     for key in keys:
-        recent.put(keys[0], b"used")
         recent.put(key, row)
-    held = [key for key in keys if recent.get(key) is not None]
-    assert generation < len(held) <= 2 * generation + 1
-    assert held[-generation:] == keys[-generation:]
-    assert recent.get(keys[0]) == b"used"
+    assert [key for key in keys if recent.get(key) is not None] == keys[-fitting:]
 
 
 def test_a_row_written_over_and_over_takes_the_place_of_one() -> None:
-    recent, row = Recent(), bytes(GENERATION_BYTES // 4)
+    recent, row = Recent(), bytes(BYTES_MAX // 4)
     recent.put(b"other", b"row")
     for _ in range(9):
         recent.put(b"hot", row)
     assert recent.get(b"other") == b"row"
 
 
-def test_what_is_forgotten_is_not_found_in_the_old_generation() -> None:
+def test_rows_that_grow_take_the_place_of_others() -> None:
     recent = Recent()
-    recent.put(b"k", b"old")
-    recent.put(b"large", bytes(GENERATION_BYTES))
-    assert recent.get(b"k") == b"old"
-    recent.put(b"k", b"young")
-    assert recent.get(b"k") == b"young"
-    recent.forget(b"k")
-    assert recent.get(b"k") is None
+    keys = [b"first", b"second", b"third"]
+    for size in (BYTES_MAX // 4, BYTES_MAX // 2):
+        for key in keys:
+            recent.put(key, bytes(size))
+    assert [key for key in keys if recent.get(key) is not None] == [b"third"]
+
+
+def test_a_key_that_is_written_and_deleted_again_and_again_takes_one_place() -> None:
+    recent = Recent()
+    recent.put(b"other", b"row")
+    for _ in range(BYTES_MAX // ROW_OVERHEAD_BYTES):
+        recent.put(b"k", b"row")
+        recent.forget(b"k")
+    assert recent.get(b"other") == b"row"
+    assert len(recent._order) == 2
+
+
+def test_what_is_larger_than_all_is_not_held() -> None:
+    recent = Recent()
+    recent.put(b"other", b"row")
+    recent.put(b"k", bytes(BYTES_MAX))
+    assert recent.get(b"k") is recent.get(b"other") is None
+    recent.put(b"k", b"row")
+    assert recent.get(b"k") == b"row"

@@ -1,36 +1,44 @@
-"""The rows of one table that were written, or first read, last: most writes are of keys that are in use."""
+"""The rows of one table for the keys that came last, as they are now: most writes are of keys that are in use."""
 
+from collections import deque
 from typing import Final
 
 ROW_OVERHEAD_BYTES: Final = 128
-GENERATION_BYTES: Final = 16 * 1024 * 1024
-"""Two generations are held."""
+BYTES_MAX: Final = 20 * 1024 * 1024
+"""By an estimate of what they take up: some 110,000 short keys."""
+
+_FORGOTTEN: Final = b""
+"""In place of a row, which is never empty: its key keeps its place in the order."""
 
 
 class Recent:
-    """Rows as they are now, in memory of about a bound. Two generations: when the young one is full, the old one goes."""
+    """Rows in memory of a bound. Who came first goes first, however often it was used since: a hot key comes back with one
+    read, which finds it among what is not written yet."""
 
-    __slots__ = ("_old", "_young", "_young_bytes")
+    __slots__ = ("_bytes", "_order", "_rows")
 
     def __init__(self) -> None:
-        self._young: dict[bytes, bytes] = {}
-        self._young_bytes = 0
-        self._old: dict[bytes, bytes] = {}
+        self._rows: dict[bytes, bytes] = {}
+        self._order: deque[bytes] = deque()
+        self._bytes = 0
 
     def get(self, key: bytes) -> bytes | None:
         """The row of a key; None if it is not known here."""
-        row = self._young.get(key)
-        return row if row is not None else self._old.get(key)
+        return self._rows.get(key) or None
 
     def put(self, key: bytes, row: bytes) -> None:
-        young = self._young
-        count = len(young)
-        young[key] = row
-        if len(young) > count:
-            self._young_bytes += len(key) + len(row) + ROW_OVERHEAD_BYTES
-            if self._young_bytes >= GENERATION_BYTES:
-                self._old, self._young, self._young_bytes = young, {}, 0
+        rows = self._rows
+        before = rows.get(key)
+        rows[key] = row
+        if before is None:
+            self._order.append(key)
+            self._bytes += len(key) + len(row) + ROW_OVERHEAD_BYTES
+        else:
+            self._bytes += len(row) - len(before)
+        while self._bytes > BYTES_MAX:
+            oldest = self._order.popleft()
+            self._bytes -= len(oldest) + len(rows.pop(oldest)) + ROW_OVERHEAD_BYTES
 
     def forget(self, key: bytes) -> None:
-        self._young.pop(key, None)
-        self._old.pop(key, None)
+        if key in self._rows:
+            self.put(key, _FORGOTTEN)
