@@ -53,6 +53,31 @@ def test_connections_may_take_as_many_descriptors_as_the_system_allows(tmp_path:
     assert limits == (hard, hard)
 
 
+GIVES_BACK = """
+import resource
+from raftwerk.cli import serve
+
+def resident_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()
+
+serve._tune_process()
+bytearray(16 << 20)
+large = bytearray(b"x") * (8 << 20)
+above = [bytes(1000) for _ in range(100)]
+before = resident_bytes()
+del large
+print(before - resident_bytes())
+"""
+
+
+def test_large_block_is_given_back_though_a_larger_one_was_freed_before() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", GIVES_BACK], capture_output=True, check=True, timeout=60
+    )
+    assert int(done.stdout) > 7 << 20
+
+
 def test_ready_line_means_that_requests_are_answered(tmp_path: Path) -> None:
     """The data folder is named after the member; no children, no warning."""
     client, peer = ports()

@@ -1,5 +1,8 @@
 """Commands are on disk and on the wire: their bytes never change."""
 
+import sys
+import tracemalloc
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -94,3 +97,14 @@ def test_older_commands_lack_the_newer_fields() -> None:
 def test_foreign_bytes_are_no_command(data: str) -> None:
     with pytest.raises(msgspec.MsgspecError):
         decode(bytes.fromhex(data))
+
+
+def test_command_takes_no_more_memory_than_its_bytes() -> None:
+    """50,000 of them stand in the log."""
+    puts = [Put(b"%04d" % number, bytes(256)) for number in range(1000)]
+    encode(puts[0])
+    tracemalloc.start()
+    commands = [encode(put) for put in puts]
+    taken_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert taken_bytes < 1.05 * sum(map(sys.getsizeof, [commands, *commands]))
