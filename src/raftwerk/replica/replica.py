@@ -39,7 +39,7 @@ HELD_BYTES_MAX: Final = 256 * 1024 * 1024
 """Of proposals that are not in the log yet: no more is taken in before they are fewer."""
 APPLIED_MAX: Final = 250
 """Entries that are applied, and answered, together: their results are held until then."""
-PARTS_MAX: Final = 4
+PARTS_MAX: Final = 2
 """So many times in one step: a busy node must not take in more in each turn than it applies."""
 
 

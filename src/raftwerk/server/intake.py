@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-TURN_S: Final = 0.008
+TURN_S: Final = 0.004
 
 
 class Source(Protocol):
