@@ -23,7 +23,7 @@ class Config:
     uncommitted_bytes_max: int = 64 * 1024 * 1024
     forwards_max: int = 4096
     """Messages with commands that wait for the leader's answer; a follower refuses what would be one more."""
-    apply_entries_max: int = 500
+    apply_entries_max: int = 1000
     """Entries handed out for execution in one step, so that no step takes long."""
     apply_bytes_max: int = 4 * 1024 * 1024
     tail_entries: int = 5_000

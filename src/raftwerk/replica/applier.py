@@ -26,15 +26,16 @@ class Applier:
         """By the machine, whole."""
         self._machine = machine
         self._on_applied = on_applied
+        self.waiting_count = 0
+        """Entries that are committed, and not applied."""
         self._waiting: deque[tuple[list[Entry], bytes]] = deque()
-        self._waiting_count = 0
         self._applying: Applying | None = None
         """What is left of a long command, of the first that wait."""
 
     @property
     def is_behind(self) -> bool:
         """Whether too much waits."""
-        return self._waiting_count > WAITING_ENTRIES_MAX
+        return self.waiting_count > WAITING_ENTRIES_MAX
 
     @property
     def is_mid_command(self) -> bool:
@@ -44,7 +45,7 @@ class Applier:
     def add(self, entries: list[Entry], position: bytes) -> None:
         """Entries are committed. position: see StateMachine.apply."""
         self._waiting.append((entries, position))
-        self._waiting_count += len(entries)
+        self.waiting_count += len(entries)
 
     def advance(self) -> bool:
         """Apply the first of what waits, or the next slice of a long command. Returns whether to call again.
@@ -68,7 +69,7 @@ class Applier:
                 results = end.value
                 self._applying = None
         self._waiting.popleft()
-        self._waiting_count -= len(entries)
+        self.waiting_count -= len(entries)
         self.last_applied = entries[-1].index
         self._on_applied(entries, _spread(entries, results))
         return bool(self._waiting)
@@ -79,7 +80,7 @@ class Applier:
             self._applying.close()
             self._applying = None
         self._waiting.clear()
-        self._waiting_count = 0
+        self.waiting_count = 0
         self.last_applied = index
 
 

@@ -1,7 +1,8 @@
 """One node, but for its world: the core, its durable log, its state machine and its clients' requests.
 
 The world calls `propose`, `read` and `post` as things happen, and `step` soon after `wake` was called. Everything runs
-in one thread, never blocks but for the slices that ports.Background describes, and knows no clock but Tick.
+in one thread, never blocks but for the slices that ports.Background describes, and knows no time but Tick's; by its clock
+it only looks how long a step has taken.
 """
 
 from collections.abc import Callable
@@ -39,8 +40,12 @@ HELD_BYTES_MAX: Final = 256 * 1024 * 1024
 """Of proposals that are not in the log yet: no more is taken in before they are fewer."""
 APPLIED_MAX: Final = 250
 """Entries that are applied, and answered, together: their results are held until then."""
-PARTS_MAX: Final = 2
+PARTS_MAX: Final = 4
 """So many times in one step: a busy node must not take in more in each turn than it applies."""
+APPLY_S: Final = 0.003
+"""After so long the next part is left to another step,"""
+BACKLOG_MAX: Final = 5_000
+"""but not while more entries than this wait: they would become ever more."""
 
 
 class Replica:
@@ -57,12 +62,13 @@ class Replica:
         *,
         wake: Callable[[], None],
         call_later: Callable[[int, Callable[[], None]], object],
+        clock: Callable[[], float],
         on_notice: Callable[[Notice], None],
         request_timeout_ms: int,
     ) -> None:
         """wake: called when there is something to step for. request_timeout_ms: how long clients' requests may wait.
 
-        call_later: takes milliseconds, and what to call then.
+        call_later: takes milliseconds, and what to call then. clock: seconds since some moment.
 
         The two backgrounds are apart, so that the chunks of a restore never wait behind the commit of a checkpoint.
         """
@@ -72,6 +78,7 @@ class Replica:
         self._network = network
         self._wake = wake
         self._call_later = call_later
+        self._clock = clock
         self._is_commit_untold = False
         """As the last step left it."""
         self._is_telling_due = False
@@ -222,9 +229,12 @@ class Replica:
         return Position(last.index, last.term, membership.encode()).encode()
 
     def _apply(self) -> bool:
+        until_s = self._clock() + APPLY_S
         for _ in range(PARTS_MAX):
             has_more = self._applier.advance()
             if not has_more or self._applier.is_mid_command:
+                break
+            if self._clock() >= until_s and self._applier.waiting_count <= BACKLOG_MAX:
                 break
         if not self._applier.is_mid_command:  # else the machine is at no index
             self.reads.release(self.last_applied)

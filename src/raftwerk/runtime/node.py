@@ -10,6 +10,7 @@ All of it runs in one event loop. What happened is collected in an inbox; one st
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from random import Random, SystemRandom
@@ -166,6 +167,7 @@ class Node:
             self.machine,
             wake=self._wake,
             call_later=lambda delay_ms, action: self._loop.call_later(delay_ms / 1000, action),
+            clock=time.monotonic,
             on_notice=self._on_notice,
             request_timeout_ms=self.settings.request_timeout_ms,
         )

@@ -192,6 +192,7 @@ class SimNode:
             machine,
             wake=self._wake,
             call_later=lambda delay_ms, action: self.after(1000 * delay_ms, action),
+            clock=lambda: world.now_us / 1e6,
             on_notice=self._on_notice,
             request_timeout_ms=self._options.request_timeout_ms,
         )
