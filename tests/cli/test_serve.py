@@ -62,7 +62,7 @@ def resident_bytes():
         return int(file.read().split()[1]) * resource.getpagesize()
 
 serve._tune_process()
-bytearray(16 << 20)
+bytearray(24 << 20)
 large = bytearray(b"x") * (8 << 20)
 above = [bytes(1000) for _ in range(100)]
 before = resident_bytes()
