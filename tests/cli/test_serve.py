@@ -53,7 +53,7 @@ def test_connections_may_take_as_many_descriptors_as_the_system_allows(tmp_path:
     assert limits == (hard, hard)
 
 
-GIVES_BACK = """
+FREED = """
 import resource
 from raftwerk.cli import serve
 
@@ -61,21 +61,28 @@ def resident_bytes():
     with open("/proc/self/statm") as file:
         return int(file.read().split()[1]) * resource.getpagesize()
 
-serve._tune_process()
+def freed_bytes(size, above):
+    block = bytearray(b"x") * size
+    held = [bytes(1000) for _ in range(above)]
+    before = resident_bytes()
+    del block
+    return before - resident_bytes()
+
+serve._give_back_large_blocks()
 bytearray(24 << 20)
-large = bytearray(b"x") * (8 << 20)
-above = [bytes(1000) for _ in range(100)]
-before = resident_bytes()
-del large
-print(before - resident_bytes())
+print(freed_bytes(8 << 20, above=100), freed_bytes(2 << 20, above=0))
 """
 
 
-def test_large_block_is_given_back_though_a_larger_one_was_freed_before() -> None:
+@pytest.mark.parametrize("given", [{}, {"MALLOC_TRIM_THRESHOLD_": str(64 << 20)}])
+def test_large_block_is_given_back_and_what_batches_take_is_kept(given: dict[str, str]) -> None:
+    """Though a larger one was freed before. What the environment says of it goes before."""
     done = subprocess.run(
-        [sys.executable, "-c", GIVES_BACK], capture_output=True, check=True, timeout=60
+        [sys.executable, "-c", FREED], env={**os.environ, **given}, capture_output=True, check=True
     )
-    assert int(done.stdout) > 7 << 20
+    large, small = map(int, done.stdout.split())
+    assert large > 7 << 20
+    assert (small < 1 << 20) is not bool(given)
 
 
 def test_ready_line_means_that_requests_are_answered(tmp_path: Path) -> None:

@@ -71,6 +71,7 @@ def test_snapshot_takes_the_place_of_what_waits() -> None:
     assert not rig.applier.advance()
     assert not rig.applied
     assert rig.applier.last_applied == 20
+    assert rig.applier.waiting_count == 0
 
 
 def test_applier_is_behind_when_too_much_waits() -> None:

@@ -80,7 +80,7 @@ def test_step_applies_for_longer_while_much_waits() -> None:
     assert len(applied) <= count // whole + (BACKLOG_MAX + whole) // APPLIED_MAX + 1
 
 
-def test_no_step_is_handed_more_entries_than_it_applies() -> None:
+def test_no_step_is_handed_more_entries_than_it_applies_while_many_wait() -> None:
     """Else a member that catches up would hold ever more, and refuse its clients."""
     assert Config().apply_entries_max <= PARTS_MAX * APPLIED_MAX
 

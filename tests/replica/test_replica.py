@@ -12,10 +12,7 @@ from raftwerk.raft.messages import (
 )
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.failure import Failure
-from raftwerk.replica.replica import (
-    HELD_BYTES_MAX,
-    WAITING_MAX,
-)
+from raftwerk.replica.replica import HELD_BYTES_MAX, WAITING_MAX
 from tests.replica.world import World, leader_of_three
 
 

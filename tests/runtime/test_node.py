@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, UsageError
-from raftwerk.kv.commands import Put, RangeQuery, encode
+from raftwerk.kv.commands import DeleteRange, Put, RangeQuery, Txn, encode
 from raftwerk.kv.machine import KvMachine
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.data_dir import open_data_dir
@@ -42,6 +42,30 @@ def test_single_node_elects_itself_writes_and_reads(tmp_path: Path) -> None:
             assert (status.role, status.leader_id) == ("leader", node.node_id)
             # What the lessor writes by itself may be on its way
             assert 0 < status.last_applied <= status.commit_index <= status.last_index
+
+    run(body)
+
+
+def test_applied_in_the_status_is_what_the_machine_has_executed(tmp_path: Path) -> None:
+    """A deletion of many keys takes several turns, after it was handed to the machine."""
+
+    async def body() -> None:
+        async with running(*settings_of(tmp_path)) as [node]:
+            await node.wait_ready()
+            for start in range(0, 10_000, 100):
+                many = tuple(Put(b"k%05d" % number, b"") for number in range(start, start + 100))
+                await answer_to(lambda done, many=many: node.propose(encode(Txn((), many)), done))
+            answers: list[object] = []
+            node.propose(encode(DeleteRange(b"k", b"l")), answers.append)
+            committed = node.status().commit_index
+            told = []
+            while not answers:
+                status = node.status()
+                if status.commit_index > committed:
+                    told.append(status.last_applied)
+                await asyncio.sleep(0)
+            assert len(told) > 5
+            assert max(told) == committed
 
     run(body)
 

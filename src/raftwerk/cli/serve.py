@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import ctypes
 import gc
 import os
 import signal
@@ -30,6 +29,9 @@ from raftwerk.server.cluster_services import ETCD_VERSION
 
 log = structlog.get_logger()
 
+MALLOC_VARIABLES: Final = frozenset(
+    {"GLIBC_TUNABLES", "MALLOC_MMAP_THRESHOLD_", "MALLOC_TRIM_THRESHOLD_"}
+)
 M_TRIM_THRESHOLD: Final = -1
 """Of mallopt(3): so much that is free at the end of the heap stays there."""
 M_MMAP_THRESHOLD: Final = -3
@@ -54,6 +56,7 @@ def main(arguments: Sequence[str]) -> int:
     except UsageError as error:
         print(f"raftwerk serve: {error}", file=sys.stderr)
         return 2
+    _give_back_large_blocks()
     logs.configure(settings.log_level, settings.log_format)
     for warning in warnings:
         log.warning(warning)
@@ -133,13 +136,12 @@ async def _announce(node: Node) -> None:
 
 
 def _tune_process() -> None:
-    """What a server process wants of the system and the interpreter: many connections, short waits, memory given back.
+    """What a server process wants of the system and the interpreter: many connections, short waits.
 
     The disk threads need its lock only for moments: let them have it soon. What was loaded lives as long as the process:
     take it out of the garbage collector's sight, and let that look less often.
     """
     allow_many()
-    _give_back_large_blocks()
     sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()
@@ -148,8 +150,15 @@ def _tune_process() -> None:
 
 def _give_back_large_blocks() -> None:
     """glibc learns from the first large block that is freed to take later ones from its heap, which then has holes of tens of MB
-    where tables of a dictionary were. Fixed limits end that. Of another C library nothing is asked."""
-    with contextlib.suppress(AttributeError):
+    where tables of a dictionary were. Fixed limits end that, unless the environment sets some.
+
+    Of another C library, or an interpreter without ctypes, nothing is asked.
+    """
+    if not MALLOC_VARIABLES.isdisjoint(os.environ):
+        return
+    with contextlib.suppress(AttributeError, ImportError, OSError, TypeError):
+        import ctypes
+
         mallopt = ctypes.CDLL(None).mallopt
         mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK_BYTES)
         mallopt(M_TRIM_THRESHOLD, 2 * LARGE_BLOCK_BYTES)

@@ -1,8 +1,8 @@
 """One node, but for its world: the core, its durable log, its state machine and its clients' requests.
 
 The world calls `propose`, `read` and `post` as things happen, and `step` soon after `wake` was called. Everything runs
-in one thread, never blocks but for the slices that ports.Background describes, and knows no time but Tick's; by its clock
-it only looks how long a step has taken.
+in one thread, never blocks but for the slices that ports.Background describes, and knows no time but Tick's; its clock only
+tells how long it has applied.
 """
 
 from collections.abc import Callable
@@ -41,11 +41,11 @@ HELD_BYTES_MAX: Final = 256 * 1024 * 1024
 APPLIED_MAX: Final = 250
 """Entries that are applied, and answered, together: their results are held until then."""
 PARTS_MAX: Final = 4
-"""So many times in one step: a busy node must not take in more in each turn than it applies."""
+"""So many times in one step: as much as the core hands out in one."""
 APPLY_S: Final = 0.003
-"""After so long the next part is left to another step,"""
+"""After so long in one step no further part begins, unless the node does not keep up."""
 BACKLOG_MAX: Final = 5_000
-"""but not while more entries than this wait: they would become ever more."""
+"""Entries that wait while it keeps up. With more, a step applies as much as it is handed: they must not become ever more."""
 
 
 class Replica:

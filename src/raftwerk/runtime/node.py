@@ -294,7 +294,7 @@ class Node:
             snapshot_index=raft.snapshot_index,
             last_index=raft.last_index,
             commit_index=raft.commit_index,
-            last_applied=raft.last_applied,
+            last_applied=self._replica.last_applied,
             is_learner=self.node_id in self._replica.raft.state.membership.learners,
             store_bytes=allocated,
             store_in_use_bytes=in_use,

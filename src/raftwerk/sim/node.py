@@ -21,7 +21,7 @@ from raftwerk.replica.replica import Replica
 from raftwerk.sim.background import SimBackground
 from raftwerk.sim.checkers import Violation
 from raftwerk.sim.checkers.checks import Checks
-from raftwerk.sim.clock import SimClock
+from raftwerk.sim.clock import SimClock, SimStopwatch
 from raftwerk.sim.coverage import Coverage
 from raftwerk.sim.disk import SimDisk
 from raftwerk.sim.journal import DiskTimes, SimJournal, crash_in_recovery
@@ -192,7 +192,7 @@ class SimNode:
             machine,
             wake=self._wake,
             call_later=lambda delay_ms, action: self.after(1000 * delay_ms, action),
-            clock=lambda: world.now_us / 1e6,
+            clock=SimStopwatch(self.node_id),
             on_notice=self._on_notice,
             request_timeout_ms=self._options.request_timeout_ms,
         )
