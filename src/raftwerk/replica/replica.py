@@ -43,7 +43,7 @@ APPLIED_MAX: Final = 250
 PARTS_MAX: Final = 4
 """So many times in one step: as much as the core hands out in one."""
 APPLY_S: Final = 0.003
-"""After so long in one step no further part begins, unless the node does not keep up."""
+"""After so long in one step no further part begins, unless the node does not keep up (record 19)."""
 BACKLOG_MAX: Final = 5_000
 """Entries that wait while it keeps up. With more, a step applies as much as it is handed: they must not become ever more."""
 
