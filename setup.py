@@ -24,7 +24,7 @@ COMPILED = {
     "sim": "clock cluster disk history journal kv_machine network node trace world",
     "sim/checkers": "*",
     "server": "calls gateway_call grpc_shell kv_service sessions translate txn_request validate watch_response watch_stream",
-    "storage": "lmdb_rows lmdb_store overlay reader recent",
+    "storage": "changes lmdb_checkpoint lmdb_notes lmdb_rows lmdb_store lmdb_tables overlay reader recent",
     "wal": "log",
     "wire": "codec frame",
 }

@@ -3,7 +3,8 @@
 from typing import Any
 
 from raftwerk.kv.store import Table
-from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows, Tables
+from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows
+from raftwerk.storage.lmdb_tables import Tables
 from tests.storage.transactions import written
 
 EDGE = b"k" * SHORT_BYTES

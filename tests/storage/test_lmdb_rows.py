@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_environment import DATA, open_environment
-from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows, Tables, open_tables
+from raftwerk.storage.lmdb_rows import SHORT_BYTES, LmdbRows
+from raftwerk.storage.lmdb_tables import Tables, open_tables
 from tests.fakes.damage import flip_bit_in
 from tests.storage.transactions import written
 

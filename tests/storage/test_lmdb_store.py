@@ -2,7 +2,6 @@
 
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 
 from raftwerk.durability import SnapshotWriter
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed, DiskFull
-from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_environment import lengthen
 from raftwerk.storage.lmdb_rows import LmdbRows
@@ -20,36 +18,7 @@ from raftwerk.storage.overlay import SLICE_ROWS
 from tests.fakes.damage import flip_bit_in
 from tests.fakes.system_calls import calls_during
 from tests.storage.contract import KEYS, LONG, Setting, StoreContract, clean, read_all, receive
-
-
-class LmdbSetting(Setting):
-    """A crash: the folder as it is, copied while the store is open, opens as another store."""
-
-    store: LmdbStore
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._copies = 0
-        self.store = LmdbStore(path / "0")
-        self._open: list[LmdbStore] = [self.store]
-
-    @property
-    def folder(self) -> Path:
-        return self.path / str(self._copies)
-
-    def crash(self) -> None:
-        old = self.folder
-        self._copies += 1
-        shutil.copytree(old, self.folder)
-        self.store = LmdbStore(self.folder)
-        self._open.append(self.store)
-
-    def fresh(self) -> LmdbStore:
-        return LmdbStore(self.path / "fresh")
-
-    def close(self) -> None:
-        while self._open:
-            self._open.pop().close()
+from tests.storage.lmdb_setting import LmdbSetting
 
 
 class TestLmdbStore(StoreContract):
@@ -58,56 +27,6 @@ class TestLmdbStore(StoreContract):
         setting = LmdbSetting(tmp_path)
         yield setting
         setting.close()
-
-
-@pytest.fixture
-def setting(tmp_path: Path) -> Iterator[LmdbSetting]:
-    setting = LmdbSetting(tmp_path)
-    yield setting
-    setting.close()
-
-
-def test_checkpoint_is_written_in_slices(setting: LmdbSetting) -> None:
-    setting.put(*(b"%06d" % number for number in range(2 * SLICE_ROWS + 1)))
-    checkpoint = setting.store.begin_checkpoint(1)
-    assert checkpoint is not None
-    assert [checkpoint.write() for _ in range(3)] == [False, False, True]
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
-    assert len(setting.keys()) == 2 * SLICE_ROWS + 1
-
-
-def test_large_rows_of_a_checkpoint_count_for_more(setting: LmdbSetting) -> None:
-    """The loop waits for a slice: 300 values of a megabyte would be half a second."""
-    for key in (b"1", b"2", b"3"):
-        setting.store.put(Table.KEYS, key, bytes(SLICE_ROWS * ROW_BYTES))
-    checkpoint = setting.store.begin_checkpoint(1)
-    assert checkpoint is not None
-    assert [checkpoint.write() for _ in range(4)] == [False, False, False, True]
-    checkpoint.commit()
-    checkpoint.finish(committed=True)
-
-
-class HashedKey(bytes):
-    """Counts how often one was looked up or stored, in `hashes`."""
-
-    hashes = 0
-
-    def __hash__(self) -> int:
-        HashedKey.hashes += 1
-        return bytes.__hash__(self)
-
-
-def test_failed_checkpoint_is_given_back_without_a_copy_of_its_rows(setting: LmdbSetting) -> None:
-    """They may be many, and the loop waits: only the few that were written meanwhile are moved."""
-    setting.put(*(HashedKey(b"%04d" % number) for number in range(1000)))
-    checkpoint = setting.store.begin_checkpoint(1)
-    assert checkpoint is not None
-    setting.put(HashedKey(b"new"))
-    HashedKey.hashes = 0
-    checkpoint.finish(committed=False)
-    assert 0 < HashedKey.hashes < 10
-    assert len(setting.keys()) == 1001
 
 
 def test_leftovers_of_a_restore_are_removed_at_the_start(setting: LmdbSetting) -> None:
@@ -142,7 +61,7 @@ def test_commit_replaces_current_when_the_state_is_durable(setting: LmdbSetting)
     reader.close()
     calls = calls_during(writer.commit)
     assert calls == ["sync", "fsync", "fsync", "rename", "fsync"], "names in the new folder first"
-    assert (setting.folder / CURRENT).read_text() == "data-000002 2\n"
+    assert (setting.folder / CURRENT).read_text() == "data-000002 3\n"
     writer.swap()
 
 
@@ -247,17 +166,17 @@ def test_current_that_names_nothing_is_refused(tmp_path: Path, content: str) -> 
 
 def test_current_that_is_no_text_is_refused(tmp_path: Path) -> None:
     LmdbStore(tmp_path).close()
-    (tmp_path / CURRENT).write_bytes(b"data-\xe10001 2\n")
+    (tmp_path / CURRENT).write_bytes(b"data-\xe10001 3\n")
     with pytest.raises(CorruptData, match="damaged at byte 5: this is no text"):
         LmdbStore(tmp_path)
 
 
-@pytest.mark.parametrize("version", ["", " 1", " 3"], ids=["none", "older", "newer"])
+@pytest.mark.parametrize("version", ["", " 1", " 4"], ids=["none", "older", "newer"])
 def test_store_of_another_format_is_refused(tmp_path: Path, version: str) -> None:
     """Rows that mean something else must not be read as if they did not."""
     LmdbStore(tmp_path).close()
     (tmp_path / CURRENT).write_text(f"data-000001{version}\n")
-    with pytest.raises(DataDirError, match="this version of raftwerk reads format 2"):
+    with pytest.raises(DataDirError, match="this version of raftwerk reads format 3, and 2\\."):
         LmdbStore(tmp_path)
 
 
@@ -338,33 +257,6 @@ def test_damaged_row_breaks_off_a_snapshot(setting: LmdbSetting) -> None:
     with pytest.raises(CorruptData, match="the row of key b'key' has a wrong checksum"):
         read_all(reader)
     reader.close()
-
-
-def test_damaged_bucket_breaks_off_a_checkpoint_that_is_over_then(setting: LmdbSetting) -> None:
-    """Its write transaction too: the environment could not be closed, nor written."""
-    setting.put(b"k" * 600, value=b"precious")
-    setting.checkpoint()
-    flip_bit_in(setting.folder / "data-000001" / "data.mdb", b"precious")
-    setting.put(b"k" * 601)
-    checkpoint = setting.store.begin_checkpoint(2)
-    assert checkpoint is not None
-    with pytest.raises(CorruptData):
-        checkpoint.write()
-    checkpoint.finish(committed=False)
-    again = setting.store.begin_checkpoint(2)
-    assert again is not None
-    met: list[Exception] = []
-
-    def write() -> None:
-        try:
-            again.write()
-        except CorruptData as error:
-            met.append(error)
-
-    thread = threading.Thread(target=write, daemon=True)
-    thread.start()
-    thread.join(10)
-    assert met, "it waits for the transaction of the first one"
 
 
 def test_damage_is_told_after_a_restore_too(setting: LmdbSetting) -> None:

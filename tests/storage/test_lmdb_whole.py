@@ -11,6 +11,8 @@ import pytest
 
 from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Table
+from raftwerk.storage.changes import Pace
+from raftwerk.storage.lmdb_rows import META_PAGES
 from raftwerk.storage.lmdb_store import LmdbStore
 from tests.checkpoints import complete
 
@@ -102,6 +104,21 @@ def test_file_without_the_end_of_its_rows_is_refused(tmp_path: Path) -> None:
     os.truncate(file, file.stat().st_size - PAGE_BYTES)
     with pytest.raises(CorruptData, match="the file ends here"):
         LmdbStore(tmp_path)
+
+
+def test_file_without_the_end_of_what_is_noted_is_refused(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path, pace=Pace(few=0))
+    store.put(Table.KEYS, b"k" * 100 * PAGE_BYTES, b"row")
+    complete(store.begin_checkpoint(1))
+    store.close()
+    file = tmp_path / "data-000001" / "data.mdb"
+    pages = file.stat().st_size // PAGE_BYTES
+    whole = file.read_bytes()
+    assert pages > 100
+    for missing in range(1, pages - META_PAGES, 20):
+        file.write_bytes(whole[: (pages - missing) * PAGE_BYTES])
+        with pytest.raises(CorruptData, match="the file ends here"):
+            LmdbStore(tmp_path)
 
 
 OPENED_WITH_ANOTHER_PYTHON = """

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from raftwerk.storage.lmdb_rows import LmdbRows, Tables
+from raftwerk.storage.lmdb_rows import LmdbRows
+from raftwerk.storage.lmdb_tables import Tables
 
 
 @contextmanager

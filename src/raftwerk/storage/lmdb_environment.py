@@ -19,6 +19,9 @@ SPACE_BYTES_MIN: Final = 32 * 1024 * 1024
 REMOVED_BYTES: Final = 64 * 1024 * 1024
 """At a time: to free the blocks of a large file at once holds up whoever waits for the disk."""
 
+DATABASES: Final = len(Table) + 2
+"""One for each table, and two of what is noted (storage/changes.py)."""
+
 DATA: Final = "data.mdb"
 LOCK: Final = "lock.mdb"
 LOCK_BYTES: Final = 8192
@@ -53,7 +56,7 @@ def open_environment(path: Path, *, is_draft: bool = False, read_only: bool = Fa
         environment = lmdb.open(
             str(path),
             map_size=MAP_BYTES,
-            max_dbs=len(Table) + 1,
+            max_dbs=DATABASES,
             sync=not is_draft,
             readonly=read_only,
             meminit=False,

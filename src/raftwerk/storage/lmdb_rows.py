@@ -4,93 +4,31 @@ LMDB limits keys to 511 bytes, etcd does not. A key of more than SHORT_BYTES sta
 same SHORT_BYTES, in a bucket: one LMDB row under that beginning and a zero byte, which holds the rest of each key and its
 value, in order. It sorts after the short key that is its beginning and before everything greater, so scans stay in order.
 
-LMDB has no checksums. Each of its rows ends with one of ours, over table, key and value: nothing is read without it. And
-nothing is said not to be there before the rows beside its place were read: a damaged key, or a page that leads to the wrong
+Nothing is said not to be there before the rows beside its place were read: a damaged key, or a page that leads to the wrong
 one, is found out.
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import groupby
 from operator import itemgetter
-from pathlib import Path
 from typing import Any, Final
 
-import google_crc32c
-import lmdb
 import msgspec
 
-from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Table
-from raftwerk.storage.lmdb_environment import DATA
+from raftwerk.storage.lmdb_notes import LmdbNotes
+from raftwerk.storage.lmdb_tables import DAMAGES, StoredTable, Tables
 
 SHORT_BYTES: Final = 500
 META_PAGES: Final = 2
 """That LMDB begins a file with."""
-CRC_BYTES: Final = 4
-CRC_RESIDUE: Final = 0x48674BC7
-"""The CRC32C of anything that ends with its own CRC32C, little-endian."""
-
-DAMAGES: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
-"""What LMDB may say of its own pages, which have no checksum, when it comes to a place that cannot be."""
-
 Item = tuple[bytes, bytes]
 """Key and value."""
 Bucket = list[Item]
 
 _decode_bucket: Final = msgspec.msgpack.Decoder(Bucket).decode
-_encode_bucket: Final = msgspec.msgpack.Encoder().encode
-_crc32c: Final = google_crc32c.extend
-
-
-class StoredTable:
-    """A table of an environment, as long as that is open: LMDB's handle, and the checksums of its rows."""
-
-    __slots__ = ("_name", "_path", "_seed", "handle", "on_damage")
-
-    def __init__(self, table: Table, path: Path, handle: Any) -> None:
-        """path: of the file, for messages."""
-        self.handle = handle
-        self.on_damage: Callable[[CorruptData], None] | None = None
-        """Gets each CorruptData in the thread that reads, before it is raised: no reader can keep it for itself."""
-        self._name = table.name.lower()
-        self._path = path
-        self._seed: int = _crc32c(0, bytes([table]))
-
-    def sealed(self, key: bytes, value: bytes) -> bytes:
-        """What LMDB is given."""
-        crc: int = _crc32c(self._seed, key + value)
-        return value + crc.to_bytes(CRC_BYTES, "little")
-
-    def unsealed(self, key: bytes, sealed: bytes) -> bytes:
-        """The value in what LMDB gave. Raises CorruptData if the row is not as it was written."""
-        if _crc32c(self._seed, key + sealed) != CRC_RESIDUE:
-            raise self.damaged(f"the row of key {key!r} has a wrong checksum")
-        return sealed[:-CRC_BYTES]
-
-    def damaged(self, reason: str) -> CorruptData:
-        """The error to raise; it has been told."""
-        error = CorruptData(self._path, None, f"table {self._name}: {reason}")
-        if self.on_damage is not None:
-            self.on_damage(error)
-        return error
-
-
-Tables = list[StoredTable]
-"""By number of the table."""
-
-
-def open_tables(environment: Any) -> Tables:
-    """The tables of an environment that was just opened; they are made if they are not there.
-
-    Once for each environment: this takes its write transaction, which a checkpoint holds for long.
-    """
-    can_write = not environment.flags()["readonly"]
-    path = Path(environment.path()) / DATA
-    return [
-        StoredTable(table, path, environment.open_db(table.name.lower().encode(), create=can_write))
-        for table in Table
-    ]
+_encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class LmdbRows:
@@ -110,7 +48,7 @@ class LmdbRows:
         self.unfinished: tuple[Table, bytes, dict[bytes, bytes]] | None = None
         """The bucket that was written to last: what is written next may belong to it too, in the next transaction as well."""
 
-    def _cursor(self, table: Table) -> Any:
+    def _cursor(self, table: int) -> Any:
         cursor = self._cursors[table]
         if cursor is None:
             cursor = self._cursors[table] = self._transaction.cursor(self._tables[table].handle)
@@ -265,10 +203,14 @@ class LmdbRows:
         self.unfinished = self._last_bucket = None
         stored = self._tables[table]
         if bucket:
-            encoded = _encode_bucket(sorted(bucket.items()))
+            encoded = _encode(sorted(bucket.items()))
             self._transaction.put(name, stored.sealed(name, encoded), db=stored.handle)
         else:
             self._transaction.delete(name, db=stored.handle)
+
+    def notes(self) -> LmdbNotes:
+        """What is noted, in the same transaction."""
+        return LmdbNotes(self._transaction, self._tables[len(Table) :])
 
     def renew(self) -> None:
         """See what was committed meanwhile."""

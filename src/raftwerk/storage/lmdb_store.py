@@ -1,9 +1,9 @@
 """The store on disk: LMDB, with what is not written yet in memory over it.
 
 Writes go to an overlay; a checkpoint freezes it and writes it out in one synced transaction, while a new overlay takes
-the next writes. Reads look into the overlay, the frozen one, and LMDB, in this order. So reads always see every write,
-and what is on disk is always a whole state with its position: LMDB's copy-on-write tree survives a power cut at any
-point.
+the next writes. Reads look into the overlay, the frozen one, and LMDB, in this order; for rows of KEYS, into what is not in its
+place yet (storage/changes.py), and LMDB. So reads always see every write, and what is on disk is always a whole state with its
+position: LMDB's copy-on-write tree survives a power cut at any point.
 
 The environment lives in a folder of its own, named by the file CURRENT; a restored snapshot is built in another folder
 and takes its place by replacing CURRENT.
@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Iterator
-from itertools import groupby
+from itertools import chain, groupby, islice
 from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
@@ -23,6 +23,8 @@ import lmdb
 from raftwerk.directories import make_directory, sync_directory
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed
 from raftwerk.kv.store import Store, Table
+from raftwerk.storage.changes import DEFAULT_PACE, Changes, Pace
+from raftwerk.storage.lmdb_checkpoint import LmdbCheckpoint
 from raftwerk.storage.lmdb_environment import (
     DATA,
     is_out_of_space,
@@ -32,50 +34,63 @@ from raftwerk.storage.lmdb_environment import (
     remove_piece,
     translated,
 )
-from raftwerk.storage.lmdb_rows import LmdbRows, Tables, open_tables
+from raftwerk.storage.lmdb_rows import LmdbRows
+from raftwerk.storage.lmdb_tables import Tables, open_tables
 from raftwerk.storage.lmdb_whole import is_whole
-from raftwerk.storage.overlay import Overlay, merged
+from raftwerk.storage.overlay import Overlay, SortedTable, merged
 from raftwerk.storage.reader import StreamReader
 from raftwerk.storage.recent import Recent
 from raftwerk.storage.stream import Row, StreamDecoder
 
 CURRENT: Final = "CURRENT"
-FORMAT: Final = "2"
+FORMAT: Final = "3"
 """Of all that stands in the folder, the machine's rows included: another one with any change to docs/store-format.md."""
+OLDER_FORMAT: Final = "2"
+"""The same, without the tables of what is noted of KEYS: it becomes one of the present format when it is opened to be written."""
 
 _NAME: Final = re.compile(r"data-[0-9]{6,}")
 """Of an environment."""
 
 
 _KEYS: Final = Table.KEYS
+NOTED_A_ROW: Final = 2
 
 
 class LmdbStore(Store):
     """The store on disk. One instance owns its folder: the data folder's lock sees to that."""
 
-    def __init__(self, folder: Path, *, read_only: bool = False) -> None:
+    def __init__(self, folder: Path, *, read_only: bool = False, pace: Pace = DEFAULT_PACE) -> None:
         """Open the store in `folder`, or make a new one. Raises CorruptData or DataDirError.
 
         read_only: look at the last checkpoint of a folder that may be in use; nothing can be written.
         """
         self._folder = folder
+        self._pace = pace
         if not read_only:
             make_directory(folder)
             if not (folder / CURRENT).exists():
                 self.make_current("data-000001")
-        self._path = folder / self.current()
+        name, version = self.current()
+        if version != FORMAT and not read_only:
+            self.make_current(name)
+        self._path = folder / name
         self._last_number = int(self._path.name.removeprefix("data-"))
         if not read_only:
             self._remove_leftovers()
-        self._under_way: LmdbCheckpoint | None = None
+        self._is_under_way = False
         self.on_damage: Callable[[CorruptData], None] | None = None
         """Gets each CorruptData that a reader meets, in its thread, before it is raised."""
         self._readers: set[LmdbRows] = set()
         """Of snapshots that are open."""
-        self._use(*_opened(self._path, read_only=read_only))
+        environment, tables = _opened(self._path, read_only=read_only)
+        try:
+            self._use(environment, tables)
+        except CorruptData:
+            environment.close()
+            raise
 
-    def current(self) -> str:
-        """The environment that a start would open."""
+    def current(self) -> tuple[str, str]:
+        """The environment that a start would open, and the format."""
         path = self._folder / CURRENT
         try:
             name, _, version = path.read_text().strip().partition(" ")
@@ -85,12 +100,12 @@ class LmdbStore(Store):
             raise CorruptData(path, error.start, "this is no text") from error
         if not _NAME.fullmatch(name) or not (self._folder / name).is_dir():
             raise CorruptData(path, 0, f"it names {name!r}, which is not there")
-        if version != FORMAT:
+        if version not in (FORMAT, OLDER_FORMAT):
             raise DataDirError(
                 f"{path} says that the store is of format {version or 'unknown'}; this version of raftwerk reads format "
-                f"{FORMAT}. Use the version that wrote it."
+                f"{FORMAT}, and {OLDER_FORMAT}. Use the version that wrote it."
             )
-        return name
+        return name, version
 
     def make_current(self, name: str) -> None:
         """Let every start from now on open this environment. Raises OSError: it is not; DiskFailed: that is unknown."""
@@ -118,10 +133,15 @@ class LmdbStore(Store):
         for table in tables:
             table.on_damage = self._tell_damage
         self._base = LmdbRows(environment, tables)
-        self._recent = Recent()
-        """Of KEYS, as a read sees it: each write of a key begins with its row."""
         self._overlay = Overlay()
+        """Of all tables but KEYS."""
         self._frozen: Overlay | None = None
+        self._changes = Changes(self._pace)
+        notes = self._base.notes()
+        for generation in notes.generations():
+            self._changes.load(generation, notes.read(generation))
+        self._recent = Recent()
+        """Rows of KEYS that were read in their places."""
 
     def _tell_damage(self, error: CorruptData) -> None:
         if self.on_damage is not None:
@@ -130,16 +150,8 @@ class LmdbStore(Store):
     # Rows
 
     def get(self, table: Table, key: bytes) -> bytes | None:
-        if table is not _KEYS:
-            return self._read(table, key)
-        row = self._recent.get(key)
-        if row is None:
-            row = self._read(table, key)
-            if row is not None:
-                self._recent.put(key, row)
-        return row
-
-    def _read(self, table: Table, key: bytes) -> bytes | None:
+        if table is _KEYS:
+            return self._key_row(key)
         rows = self._overlay.tables[table].rows
         if key in rows:
             return rows[key]
@@ -149,59 +161,72 @@ class LmdbStore(Store):
                 return rows[key]
         return self._base.get(table, key)
 
+    def _key_row(self, key: bytes) -> bytes | None:
+        layer = self._changes.layer_of(key)
+        if layer is not None:
+            return layer.rows[key]
+        row = self._recent.get(key)
+        if row is None:
+            row = self._base.get(_KEYS, key)
+            if row is not None:
+                self._recent.put(key, row)
+        return row
+
     def put(self, table: Table, key: bytes, value: bytes) -> None:
-        self._overlay.tables[table].put(key, value)
         if table is _KEYS:
-            self._recent.put(key, value)
+            self._changes.put(key, value)
+            self._recent.forget(key)
+        else:
+            self._overlay.tables[table].put(key, value)
 
     def delete(self, table: Table, key: bytes) -> None:
-        self._overlay.tables[table].put(key, None)
         if table is _KEYS:
+            self._changes.put(key, None)
             self._recent.forget(key)
+        else:
+            self._overlay.tables[table].put(key, None)
 
     def scan(
         self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         base = self._base.scan(table, start, stop, reverse=reverse)
-        overlays = [layer for layer in (self._frozen, self._overlay) if layer is not None]
-        newer = [layer.tables[table] for layer in overlays if layer.tables[table].rows]
+        if table is _KEYS:
+            newer = self._changes.layers()
+        else:
+            overlays = [layer for layer in (self._frozen, self._overlay) if layer is not None]
+            newer = [layer.tables[table] for layer in overlays if layer.tables[table].rows]
         return merged(base, newer, start, stop, reverse=reverse) if newer else base
 
     # Checkpoints and snapshots
 
-    def begin_checkpoint(self, index: int) -> "LmdbCheckpoint | None":
-        if self._under_way is not None or self._overlay.is_empty():
+    def begin_checkpoint(self, index: int) -> LmdbCheckpoint | None:
+        if self._is_under_way or (self._overlay.is_empty() and self._changes.is_empty()):
             return None
         assert self._frozen is None
-        self._frozen, self._overlay = self._overlay, Overlay()
-        self._under_way = LmdbCheckpoint(
-            self, self._environment, self._tables, self._path, self._frozen, index
-        )
-        return self._under_way
+        self._is_under_way = True
+        frozen, self._overlay = self._overlay, Overlay()
+        self._frozen = frozen
+        portion = self._changes.take_portion()
 
-    def end_checkpoint(self, *, committed: bool) -> None:
-        """Called by the checkpoint."""
-        frozen = self._frozen
-        assert frozen is not None
-        self._under_way = None
-        self._frozen = None
-        if committed:
-            self._base.renew()
-        else:
-            frozen.add_newer(self._overlay)  # the few rows to the many: this holds up the loop
-            self._overlay = frozen
+        def end(committed: bool) -> None:
+            self._is_under_way = False
+            self._frozen = None
+            self._changes.finish(portion, committed=committed)
+            if committed:
+                self._base.renew()
+            else:
+                frozen.add_newer(self._overlay)  # the few rows to the many: this holds up the loop
+                self._overlay = frozen
+
+        return LmdbCheckpoint(
+            self._environment, self._tables, self._path, index, frozen, portion, end
+        )
 
     def open_snapshot(self) -> StreamReader:
         rows = LmdbRows(self._environment, self._tables)
         self._readers.add(rows)
         position = rows.get(Table.META, b"position") or b""
-
-        def all_rows() -> Iterator[Row]:
-            for table in Table:
-                for key, value in rows.scan(table, b"", None):
-                    yield int(table), key, value
-
-        return StreamReader(all_rows(), position, lambda: self._close_reader(rows))
+        return StreamReader(_all_rows(rows), position, lambda: self._close_reader(rows))
 
     def _close_reader(self, rows: LmdbRows) -> None:
         if rows in self._readers:
@@ -217,7 +242,7 @@ class LmdbStore(Store):
 
         The overlay belongs to the old state. A snapshot of that one cannot be read on.
         """
-        assert self._under_way is None, "a checkpoint is under way"
+        assert not self._is_under_way, "a checkpoint is under way"
         old = self._path, self._environment
         self._end_reading()
         self._path = path
@@ -231,7 +256,7 @@ class LmdbStore(Store):
 
     @property
     def pending_bytes(self) -> int:
-        return self._overlay.size_bytes
+        return self._overlay.size_bytes + self._changes.pending_bytes
 
     @property
     def size_bytes(self) -> tuple[int, int]:
@@ -240,6 +265,23 @@ class LmdbStore(Store):
     def close(self) -> None:
         self._end_reading()
         self._environment.close()
+
+
+def _all_rows(rows: LmdbRows) -> Iterator[Row]:
+    """Those of KEYS last: what is noted of them is read beside the others, a little at a time."""
+    notes = rows.notes()
+    noted = chain.from_iterable(notes.read(generation) for generation in notes.generations())
+    newer = SortedTable()
+    for table in Table:
+        if table is not _KEYS:
+            for key, value in rows.scan(table, b"", None):
+                yield int(table), key, value
+                for changed, row in islice(noted, NOTED_A_ROW):
+                    newer.put(changed, row)
+    for changed, row in noted:
+        newer.put(changed, row)
+    for key, value in merged(rows.scan(_KEYS, b"", None), [newer], b"", None, reverse=False):
+        yield int(_KEYS), key, value
 
 
 def _opened(path: Path, *, read_only: bool = False) -> tuple[Any, Tables]:
@@ -262,62 +304,6 @@ def _opened(path: Path, *, read_only: bool = False) -> tuple[Any, Tables]:
         if is_out_of_space(str(error), path):
             raise translated(error, path) from error
         raise CorruptData(path / DATA, 0, f"LMDB says: {error}") from error
-
-
-class LmdbCheckpoint:
-    """Implements durability.Checkpoint. The write transaction belongs to the thread that calls write and commit."""
-
-    def __init__(
-        self,
-        store: LmdbStore,
-        environment: Any,
-        tables: Tables,
-        path: Path,
-        frozen: Overlay,
-        index: int,
-    ) -> None:
-        self.index = index
-        self._store = store
-        self._environment = environment
-        self._tables = tables
-        self._path = path
-        self._slices = frozen.slices()
-        self._transaction: Any = None
-        self._writer: LmdbRows
-
-    def write(self) -> bool:
-        try:
-            if self._transaction is None:
-                self._environment.reader_check()  # what a process saw that was killed as it looked would never be freed
-                self._transaction = self._environment.begin(write=True)
-                self._writer = LmdbRows(self._environment, self._tables, self._transaction)
-            parts, is_last = next(self._slices)
-            for table, rows in parts:
-                self._writer.write(table, rows)
-            if is_last:
-                self._writer.finish()
-        except lmdb.Error as error:
-            self.abort()
-            raise translated(error, self._path) from error
-        except CorruptData:  # in a bucket that a row is added to
-            self.abort()
-            raise
-        return is_last
-
-    def commit(self) -> None:
-        try:
-            self._transaction.commit()
-            lengthen(self._environment, self._path)  # for who opens it before the next start
-        except (lmdb.Error, OSError) as error:
-            raise translated(error, self._path) from error
-
-    def abort(self) -> None:
-        # An environment cannot be closed while another thread has a write transaction
-        if self._transaction is not None:
-            self._transaction.abort()
-
-    def finish(self, *, committed: bool) -> None:
-        self._store.end_checkpoint(committed=committed)
 
 
 class LmdbRestore:
@@ -369,7 +355,7 @@ class LmdbRestore:
 
     def abort(self) -> None:
         self._close()
-        if self._store.current() != self._path.name:
+        if self._store.current()[0] != self._path.name:
             self._doomed = self._path
 
     @property

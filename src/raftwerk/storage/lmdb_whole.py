@@ -16,7 +16,8 @@ import lmdb
 from raftwerk.errors import CorruptData, DataDirError
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_environment import DATA, open_environment
-from raftwerk.storage.lmdb_rows import META_PAGES, LmdbRows, open_tables
+from raftwerk.storage.lmdb_rows import META_PAGES, LmdbRows
+from raftwerk.storage.lmdb_tables import open_tables
 
 _META: Final = struct.Struct("<80xQ56xQ")
 """A meta page: the root of the table of free pages, the number of the transaction."""
@@ -93,6 +94,10 @@ def read_all(path: str) -> None:
     rows = LmdbRows(environment, open_tables(environment))
     for table in Table:
         for _ in rows.scan(table, b"", None):
+            pass
+    notes = rows.notes()
+    for generation in notes.generations():
+        for _ in notes.read(generation):
             pass
     rows.close()
     _read_free_pages(Path(path) / DATA, environment.stat()["psize"])

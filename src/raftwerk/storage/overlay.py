@@ -74,9 +74,18 @@ class SortedTable:
                 yield key, rows[key]
 
     def runs(self) -> list[list[bytes]]:
-        """All keys in order, in pieces: until the next write, and only to read."""
+        """All keys in order, in pieces of RUN_KEYS_MAX at most: until the next write, and only to read."""
         self._bring_up_to_date()
         return self._runs
+
+    def forget_first(self, count: int) -> None:
+        """All keys of the first `count` of these pieces."""
+        rows = self.rows
+        for run in self._runs[:count]:
+            for key in run:
+                del rows[key]
+        self._runs = self._runs[count:] or [[]]
+        self._floors = [b"", *self._floors[count + 1 :]]
 
     def _bring_up_to_date(self) -> None:
         new = self._new
@@ -143,8 +152,8 @@ class Overlay:
             for key, value in theirs.rows.items():
                 mine.put(key, value)
 
-    def slices(self) -> Iterator[tuple[list[tuple[Table, list[Row]]], bool]]:
-        """All rows, by table and in order, in slices: (what is written in one, whether it is the last)."""
+    def slices(self) -> Iterator[list[tuple[Table, list[Row]]]]:
+        """All rows, by table and in order, in slices."""
         parts: list[tuple[Table, list[Row]]] = []
         left = SLICE_ROWS
         for table in Table:
@@ -156,10 +165,12 @@ class Overlay:
                     part.append((key, value))
                     left -= 1 + (len(value) // ROW_BYTES if value else 0)
                     if left <= 0:
-                        yield [*parts, (table, part)], False
+                        yield [*parts, (table, part)]
                         parts, part, left = [], [], SLICE_ROWS
-            parts.append((table, part))
-        yield parts, True
+            if part:
+                parts.append((table, part))
+        if parts:
+            yield parts
 
 
 def merged(

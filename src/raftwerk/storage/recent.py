@@ -1,11 +1,11 @@
-"""The rows of one table for the keys that came last, as they are now: most writes are of keys that are in use."""
+"""The rows of one table for the keys that were read last, as they are now: most keys that are read are read again."""
 
 from collections import deque
 from typing import Final
 
 ROW_OVERHEAD_BYTES: Final = 128
-BYTES_MAX: Final = 20 * 1024 * 1024
-"""By an estimate: some 110,000 short keys. They take up 30 MB, as Python makes the table larger than they need."""
+BYTES_MAX: Final = 8 * 1024 * 1024
+"""By an estimate: some 45,000 short keys. They take up 12 MB, as Python makes the table larger than they need."""
 
 _FORGOTTEN: Final = b""
 """In place of a row, which is never empty: its key keeps its place in the order."""
@@ -13,7 +13,7 @@ _FORGOTTEN: Final = b""
 
 class Recent:
     """Rows in memory of a bound. Who came first goes first, however often it was used since: a hot key comes back with one
-    read, which finds it, if it was written lately, among what is not in the store yet."""
+    read."""
 
     __slots__ = ("_bytes", "_order", "_rows")
 

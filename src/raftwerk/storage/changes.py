@@ -1,0 +1,184 @@
+"""Changes of KEYS on their way to their places in the store: a write-behind buffer, in memory and on disk.
+
+To write one row to its place is to write a page. So a checkpoint only notes what changed, in blocks one behind the other, and
+many changes go to their places later, a part of the keys with each checkpoint: then a page takes several. There are two
+generations: the young one gets what is written, the old one goes to its places. On disk each has its blocks in a table of its
+own, which the checkpoint empties that brings the last of them to its place. So whatever is noted is as new as what stands in
+its place, or newer; and a start, which takes it in again, finds each row as the last checkpoint left it.
+"""
+
+from collections.abc import Iterator
+from typing import Final, NamedTuple
+
+from raftwerk.kv.rows import ROW_BYTES
+from raftwerk.storage.overlay import ROW_OVERHEAD_BYTES, SLICE_ROWS, Row, SortedTable
+
+BLOCK_BYTES: Final = 1900
+"""Two blocks fill a page of LMDB's; only one with a large row is larger."""
+BLOCK_ROW_BYTES: Final = 6
+"""Of a row in a block, besides key and value."""
+SLICE_BYTES: Final = 128 * 1024
+"""Of blocks, written while the loop waits."""
+
+
+class Pace(NamedTuple):
+    """When changes go to their places."""
+
+    noted_max: int = 128 * 1024
+    """So many rows of the young generation are noted, one that changes again too; then it becomes the old one, as soon as
+    that is done. A start takes in those of both. In memory a short key and its row take some 200 bytes."""
+    portions: int = 8
+    """In so many checkpoints the old generation goes to its places: each writes pages of an eighth of the keys."""
+    portion_min: int = 8 * 1024
+    """Rows of one."""
+    few: int = 4 * 1024
+    """If no more are new in a checkpoint, the load is low: the young generation is old at once."""
+
+
+DEFAULT_PACE: Final = Pace()
+
+
+class Portion:
+    """What one checkpoint does."""
+
+    def __init__(self, fresh: dict[bytes, bytes | None], size_bytes: int, generation: int) -> None:
+        """fresh: what was written since the last one; it is noted in the blocks of this generation."""
+        self.fresh = fresh
+        self.size_bytes = size_bytes
+        self.generation = generation
+        self.is_noted = True
+        """Else all of it goes to its place."""
+        self.rows: dict[bytes, bytes | None] = {}
+        self.runs: list[list[bytes]] = []
+        """What goes to its place: rows of the old generation, and which of its keys, in order."""
+        self.is_last = False
+        """Nothing is left of the old generation then: its blocks are not needed any more."""
+        self.old_generation = 0
+
+    def blocks(self) -> Iterator[list[list[Row]]]:
+        """What is noted, in blocks, some at a time."""
+        blocks: list[list[Row]] = []
+        block: list[Row] = []
+        size = total = 0
+        for key, row in self.fresh.items() if self.is_noted else ():
+            row_bytes = len(key) + (len(row) if row else 0) + BLOCK_ROW_BYTES
+            if block and size + row_bytes > BLOCK_BYTES:
+                blocks.append(block)
+                block, size = [], 0
+                if total >= SLICE_BYTES:
+                    yield blocks
+                    blocks, total = [], 0
+            block.append((key, row))
+            size += row_bytes
+            total += row_bytes
+        if block:
+            yield [*blocks, block]
+
+    def placed(self) -> Iterator[list[Row]]:
+        """What goes to its place, some at a time."""
+        rows = self.rows
+        some: list[Row] = []
+        left = SLICE_ROWS
+        for run in self.runs:
+            for key in run:
+                row = rows[key]
+                some.append((key, row))
+                left -= 1 + (len(key) + (len(row) if row else 0)) // ROW_BYTES
+                if left <= 0:
+                    yield some
+                    some, left = [], SLICE_ROWS
+        if some:
+            yield some
+
+
+class Changes:
+    """Of one store. The generations have the numbers 0 and 1, by turns."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._young = SortedTable()
+        self._old: SortedTable | None = None
+        self._generation = 0
+        """Of the young one."""
+        self._noted_count = 0
+        """In its blocks."""
+        self._portion_rows = 0
+        """Of the old one."""
+        self._fresh: dict[bytes, bytes | None] = {}
+        self.pending_bytes = 0
+        """Of what no checkpoint has begun to write yet, by an estimate."""
+
+    def load(self, generation: int, rows: Iterator[Row]) -> None:
+        """Take in what is noted on disk: the older generation first."""
+        if self._young.rows:
+            self._make_old()
+        self._generation = generation
+        for key, row in rows:
+            self._young.put(key, row)
+            self._noted_count += 1
+
+    def layer_of(self, key: bytes) -> SortedTable | None:
+        """The layer with the newest row of a key; None: it stands in its place."""
+        if key in self._young.rows:
+            return self._young
+        if self._old is not None and key in self._old.rows:
+            return self._old
+        return None
+
+    def put(self, key: bytes, row: bytes | None) -> None:
+        """Set it, or delete it (None)."""
+        self._young.put(key, row)
+        self._fresh[key] = row
+        self.pending_bytes += len(key) + (len(row) if row else 0) + ROW_OVERHEAD_BYTES
+
+    def layers(self) -> list[SortedTable]:
+        """What lies over the rows that are in their places, the newest last."""
+        return [layer for layer in (self._old, self._young) if layer is not None and layer.rows]
+
+    def is_empty(self) -> bool:
+        """Whether everything is in its place."""
+        return self._old is None and not self._young.rows
+
+    def take_portion(self) -> Portion:
+        """Of a checkpoint that begins. `finish` must be called before the next one."""
+        portion = Portion(self._fresh, self.pending_bytes, self._generation)
+        self._fresh, self.pending_bytes = {}, 0
+        is_new = self._old is None and self._is_due(len(portion.fresh))
+        if is_new:
+            self._make_old()
+        else:
+            self._noted_count += len(portion.fresh)
+        old = self._old
+        if old is not None:
+            runs = old.runs()
+            count = row_count = 0
+            while count < len(runs) and row_count < self._portion_rows:
+                row_count += len(runs[count])
+                count += 1
+            portion.rows, portion.runs = old.rows, runs[:count]
+            portion.old_generation = 1 - self._generation
+            portion.is_last = count == len(runs)
+            portion.is_noted = not (is_new and portion.is_last)
+        return portion
+
+    def _is_due(self, fresh_count: int) -> bool:
+        """Whether the young generation should become the old one."""
+        is_full = self._noted_count + fresh_count >= self._pace.noted_max
+        return bool(self._young.rows) and (is_full or fresh_count <= self._pace.few)
+
+    def _make_old(self) -> None:
+        self._old, self._young = self._young, SortedTable()
+        self._generation, self._noted_count = 1 - self._generation, 0
+        rows = len(self._old.rows) // self._pace.portions
+        self._portion_rows = max(rows, self._pace.portion_min)
+
+    def finish(self, portion: Portion, *, committed: bool) -> None:
+        """Its checkpoint has ended."""
+        if not committed:
+            newer, self._fresh = self._fresh, portion.fresh
+            self._fresh.update(newer)  # the few to the many: this holds up the loop
+            self.pending_bytes += portion.size_bytes
+        elif self._old is not None:
+            self._old.forget_first(len(portion.runs))
+            if portion.is_last:
+                self._old = None
