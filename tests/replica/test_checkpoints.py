@@ -4,12 +4,13 @@ import pytest
 
 from raftwerk.errors import DiskFailed, DiskFull
 from raftwerk.replica.checkpoints import (
-    EXTRA_SLICE_BYTES,
+    EXTRA_BYTES,
+    EXTRA_MAX,
     INTERVAL_MS,
     PENDING_BYTES_MAX,
     RETRY_MS,
-    SLICES_MAX,
     STUCK_BYTES_MAX,
+    WRITE_S,
     Checkpoints,
 )
 from raftwerk.replica.position import Position
@@ -21,7 +22,14 @@ class Setting:
         self.machine = ListMachine()
         self.background = FakeBackground()
         self.durable: list[int] = []
-        self.checkpoints = Checkpoints(self.machine, self.background, self.durable.append)
+        self.slice_s = WRITE_S
+        """What a slice takes."""
+        self.checkpoints = Checkpoints(
+            self.machine,
+            self.background,
+            self.durable.append,
+            lambda: self.machine.slices_written * self.slice_s,
+        )
 
     def apply(self, index: int, command: bytes = b"x") -> None:
         self.machine.apply([command], index, Position(index, 1, b"").encode())
@@ -213,16 +221,28 @@ def test_nothing_is_begun_after_a_failure() -> None:
     assert setting.durable == []
 
 
+@pytest.mark.parametrize("slices", [1, 2, 5])
+def test_a_turn_writes_as_many_slices_as_it_has_time_for(slices: int) -> None:
+    setting = Setting()
+    setting.slice_s = WRITE_S / slices
+    setting.machine.checkpoint_slices = 100
+    setting.apply(1)
+    assert setting.checkpoints.advance(INTERVAL_MS)
+    assert setting.machine.slices_written == slices
+    assert setting.checkpoints.advance(INTERVAL_MS)
+    assert setting.machine.slices_written == 2 * slices
+
+
 @pytest.mark.parametrize(
-    ("waiting", "slices"),
+    ("waiting", "times"),
     [
-        (EXTRA_SLICE_BYTES - 1, 1),
-        (EXTRA_SLICE_BYTES, 2),
-        (3 * EXTRA_SLICE_BYTES, 4),
-        (100 * EXTRA_SLICE_BYTES, SLICES_MAX),
+        (EXTRA_BYTES - 1, 1),
+        (EXTRA_BYTES, 2),
+        (3 * EXTRA_BYTES, 4),
+        (100 * EXTRA_BYTES, 1 + EXTRA_MAX),
     ],
 )
-def test_what_waits_for_the_next_one_hastens_the_one_under_way(waiting: int, slices: int) -> None:
+def test_what_waits_for_the_next_one_hastens_the_one_under_way(waiting: int, times: int) -> None:
     """Else a busy node would hold ever more in memory: it would take in more in a turn than it writes."""
     setting = Setting()
     setting.machine.checkpoint_slices = 100
@@ -231,4 +251,4 @@ def test_what_waits_for_the_next_one_hastens_the_one_under_way(waiting: int, sli
     assert setting.machine.slices_written == 1
     setting.apply(2, b"x" * waiting)
     assert setting.checkpoints.advance(INTERVAL_MS)
-    assert setting.machine.slices_written == 1 + slices
+    assert setting.machine.slices_written == 1 + times

@@ -1,5 +1,7 @@
 """Chunks of a state for a follower, and the restoring of a leader's."""
 
+from itertools import count
+
 import pytest
 
 from raftwerk.errors import DiskFailed, DiskFull
@@ -31,7 +33,9 @@ class Receiving:
     def __init__(self, last_applied: int = 0) -> None:
         self.machine = ListMachine()
         self.background = FakeBackground()
-        self.checkpoints = Checkpoints(self.machine, self.background, lambda _: None)
+        self.checkpoints = Checkpoints(
+            self.machine, self.background, lambda _: None, count().__next__
+        )
         self.posted: list[SnapshotInstalled | SnapshotRejected] = []
         self.last_applied = last_applied
         self.receiver = SnapshotReceiver(

@@ -1,195 +1,19 @@
-"""Rows of KEYS on their way to their places: a store that is cut off anywhere has what its last checkpoint left."""
+"""Which changes are noted, and which go to their places, and that none of it holds up the loop."""
 
-import shutil
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
-
-from raftwerk.errors import CorruptData
 from raftwerk.kv.rows import ROW_BYTES
-from raftwerk.kv.store import Table
-from raftwerk.storage.changes import BLOCK_BYTES, SLICE_BYTES, Changes, Pace
-from raftwerk.storage.lmdb_environment import open_environment
-from raftwerk.storage.lmdb_rows import LmdbRows
-from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
-from raftwerk.storage.lmdb_tables import open_tables
-from raftwerk.storage.overlay import SLICE_ROWS
-from raftwerk.storage.stream import StreamDecoder
-from tests.checkpoints import complete
-from tests.storage.contract import read_all
-
-KEYS = Table.KEYS
-SMALL = Pace(noted_max=12, portions=3, portion_min=2, few=1)
-"""Everything that needs many keys happens with a few."""
-
-NAMES = [b"%c" % letter for letter in b"abcdefghij"] + [b"long" * 200 + b"%d" % n for n in range(3)]
-KEY = st.sampled_from(NAMES)
-STEP = st.one_of(
-    st.tuples(st.just("put"), st.lists(KEY, min_size=1, max_size=6)),
-    st.tuples(st.just("delete"), st.lists(KEY, min_size=1, max_size=3)),
-    st.tuples(st.sampled_from(["checkpoint", "failure", "crash", "snapshot", "scan"]), st.just([])),
+from raftwerk.storage.changes import (
+    BLOCK_BYTES,
+    BLOCK_ROW_BYTES,
+    SLICE_BYTES,
+    Changes,
+    Pace,
+    Portion,
 )
-
-
-class World:
-    """A store, what should be in it, and what its last checkpoint left."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.now: dict[bytes, bytes] = {}
-        self.durable: dict[bytes, bytes] = {}
-        self.writes = 0
-        self.store = LmdbStore(folder / "0", pace=SMALL)
-
-    def do(self, what: str, keys: list[bytes]) -> None:
-        getattr(self, what)(keys)
-
-    def put(self, keys: list[bytes]) -> None:
-        for key in keys:
-            self.writes += 1
-            self.now[key] = b"%d" % self.writes
-            self.store.put(KEYS, key, self.now[key])
-
-    def delete(self, keys: list[bytes]) -> None:
-        for key in keys:
-            self.now.pop(key, None)
-            self.store.delete(KEYS, key)
-
-    def checkpoint(self, _: list[bytes]) -> None:
-        checkpoint = self.store.begin_checkpoint(1)
-        if checkpoint is None:
-            assert self.durable == self.now
-        else:
-            before = dict(self.now)
-            self.put([b"a"])  # while it is written
-            complete(checkpoint)
-            self.durable = before
-
-    def failure(self, _: list[bytes]) -> None:
-        checkpoint = self.store.begin_checkpoint(1)
-        if checkpoint is not None:
-            checkpoint.write()
-            self.delete([b"b"])
-            checkpoint.abort()
-            checkpoint.finish(committed=False)
-
-    def crash(self, _: list[bytes]) -> None:
-        old = self.folder / str(self.writes)
-        shutil.copytree(self.store._folder, old / "copy")
-        self.store.close()
-        self.writes += 1
-        self.store = LmdbStore(old / "copy", pace=SMALL)
-        self.now = dict(self.durable)
-
-    def snapshot(self, _: list[bytes]) -> None:
-        reader = self.store.open_snapshot()
-        rows = StreamDecoder("test").feed(read_all(reader))
-        reader.close()
-        assert [(key, row) for table, key, row in rows if table == KEYS] == sorted(
-            self.durable.items()
-        )
-
-    def scan(self, _: list[bytes]) -> None:
-        assert list(self.store.scan(KEYS, b"", None)) == sorted(self.now.items())
-        backward = self.store.scan(KEYS, b"", None, reverse=True)
-        assert list(backward) == sorted(self.now.items(), reverse=True)
-
-    def check(self) -> None:
-        for key in NAMES:
-            assert self.store.get(KEYS, key) == self.now.get(key)
-
-
-CHECKPOINT: tuple[str, list[bytes]] = ("checkpoint", [])
-
-
-@given(st.lists(STEP, max_size=40))
-@example([("put", NAMES), CHECKPOINT, ("delete", NAMES[:4]), CHECKPOINT, CHECKPOINT, ("crash", [])])
-@example([("put", NAMES), ("failure", []), CHECKPOINT, ("crash", []), ("snapshot", [])])
-@example([("put", NAMES[:1]), ("failure", []), ("put", NAMES), CHECKPOINT, ("crash", [])])
-@settings(max_examples=150, deadline=None, database=None, derandomize=True)
-def test_store_has_what_was_written_and_after_a_crash_what_was_durable(
-    steps: list[tuple[str, list[bytes]]],
-) -> None:
-    with TemporaryDirectory() as folder:
-        world = World(Path(folder))
-        for what, keys in steps:
-            world.do(what, keys)
-            world.check()
-        for what in ("scan", "snapshot", "crash", "scan", "checkpoint", "snapshot"):
-            world.do(what, [])
-            world.check()
-        world.store.close()
-
-
-def in_place(folder: Path) -> list[bytes]:
-    """The keys whose rows a new environment of the store has in their places."""
-    environment = open_environment(folder / "data-000001", read_only=True)
-    rows = LmdbRows(environment, open_tables(environment))
-    keys = [key for key, _ in rows.scan(KEYS, b"", None)]
-    rows.close()
-    environment.close()
-    return keys
+from raftwerk.storage.overlay import ROW_OVERHEAD_BYTES, SLICE_ROWS
 
 
 def numbered(count: int, start: int = 0) -> list[bytes]:
     return [b"%04d" % number for number in range(start, start + count)]
-
-
-def checkpointed(store: LmdbStore, keys: list[bytes]) -> list[bytes]:
-    """After a checkpoint with these: what is in its place, in another process's eyes."""
-    for key in keys:
-        store.put(KEYS, key, b"row")
-    complete(store.begin_checkpoint(1))
-    copy = store._folder.with_name("copy")
-    shutil.copytree(store._folder, copy)
-    found = in_place(copy)
-    shutil.rmtree(copy)
-    return found
-
-
-def test_many_changes_go_to_their_places_a_part_of_the_keys_at_a_time(tmp_path: Path) -> None:
-    """And only when many are noted, as long as many come."""
-    store = LmdbStore(tmp_path / "store", pace=Pace(3000, 3, 10, 5))
-    assert checkpointed(store, numbered(1000)) == []
-    assert checkpointed(store, numbered(1000)) == [], "they are noted twice"
-    first = checkpointed(store, numbered(1000, start=1000))
-    assert first == numbered(len(first))
-    assert 2000 // 3 <= len(first) <= 2 * 2000 // 3
-    second = checkpointed(store, numbered(1000, start=2000))
-    assert second == numbered(len(second)), "in order, and not those of the next generation"
-    assert len(first) < len(second) <= 2000
-    store.close()
-
-
-def test_a_few_changes_go_to_their_places_at_once(tmp_path: Path) -> None:
-    store = LmdbStore(tmp_path / "store", pace=Pace(3000, 3, 10, 5))
-    assert checkpointed(store, numbered(5)) == numbered(5)
-    assert store.begin_checkpoint(2) is None, "nothing is left to do"
-    store.close()
-
-
-def test_what_is_left_goes_to_its_place_while_nothing_is_written(tmp_path: Path) -> None:
-    store = LmdbStore(tmp_path / "store", pace=Pace(3000, 3, 10, 5))
-    assert checkpointed(store, numbered(2500)) == []
-    rounds = 0
-    while (checkpoint := store.begin_checkpoint(1)) is not None:
-        complete(checkpoint)
-        rounds += 1
-    assert 1 < rounds <= 3
-    store.close()
-    assert in_place(tmp_path / "store") == numbered(2500)
-
-
-def test_generations_grow_no_further_when_more_comes_than_usual(tmp_path: Path) -> None:
-    """The more there is of one, the more of it goes to its place at a time."""
-    store = LmdbStore(tmp_path / "store", pace=Pace(2000, 4, 10, 5))
-    for number in range(30):
-        placed = checkpointed(store, numbered(1500, start=1500 * number))
-        assert 1500 * (number + 1) - len(placed) <= 2 * 4 * 1500 + 2000
-    store.close()
 
 
 def test_large_keys_are_noted_and_placed_in_more_slices() -> None:
@@ -209,56 +33,91 @@ def test_large_keys_are_noted_and_placed_in_more_slices() -> None:
 
 def test_blocks_fill_half_a_page() -> None:
     changes = Changes(Pace(few=0))
-    for key in numbered(1000):
+    for key in numbered(9000):
         changes.put(key, bytes(60))
+    slices = list(changes.take_portion().blocks())
     sizes = [
-        sum(len(key) + len(row or b"") for key, row in block)
-        for blocks in changes.take_portion().blocks()
-        for block in blocks
+        sum(len(key) + len(row or b"") for key, row in block) for some in slices for block in some
     ]
-    assert sum(sizes) == 1000 * 64
+    assert sum(sizes) == 9000 * 64
+    assert len(slices) == 1 + 9000 * (64 + BLOCK_ROW_BYTES) // SLICE_BYTES
     assert all(BLOCK_BYTES * 0.8 < size <= BLOCK_BYTES for size in sizes[:-1])
 
 
-def older(folder: Path) -> Path:
-    """A store of the format before, which has no place for what is noted."""
-    environment = open_environment(folder / "data-000001")
-    tables = open_tables(environment)
-    noted = [environment.open_db(b"keys_noted_%d" % generation) for generation in (0, 1)]
-    with environment.begin(write=True) as transaction:
-        writer = LmdbRows(environment, tables, transaction)
-        writer.write(KEYS, [(b"key", b"row")])
-        for handle in noted:
-            transaction.drop(handle)
-    environment.close()
-    (folder / CURRENT).write_text("data-000001 2\n")
-    return folder
+def done(changes: Changes, *, committed: bool = True) -> Portion:
+    """A portion, with all that a checkpoint does with it."""
+    portion = changes.take_portion()
+    for part in (portion.forgetting, portion.blocks(), portion.removed(), portion.placed()):
+        list(part)
+    changes.finish(portion, committed=committed)
+    return portion
 
 
-def test_store_of_the_format_before_becomes_one_of_this(tmp_path: Path) -> None:
-    folder = older(tmp_path)
-    store = LmdbStore(folder, read_only=True)
-    assert list(store.scan(KEYS, b"", None)) == [(b"key", b"row")]
-    store.close()
-    assert (folder / CURRENT).read_text() == "data-000001 2\n", "it was only looked at"
-    store = LmdbStore(folder, pace=Pace(few=0))
-    assert (folder / CURRENT).read_text() == "data-000001 3\n"
-    store.put(KEYS, b"new", b"row")
-    complete(store.begin_checkpoint(1))
-    store.close()
-    assert in_place(folder) == [b"key"], "the new one is noted"
-    store = LmdbStore(folder)
-    assert [key for key, _ in store.scan(KEYS, b"", None)] == [b"key", b"new"]
-    store.close()
+def test_what_waits_is_counted_until_a_checkpoint_takes_it_and_again_if_that_fails() -> None:
+    changes = Changes(Pace())
+    sizes = []
+    for key, row in ((b"key", b"row"), (b"key", b"longer"), (b"key", None)):
+        changes.put(key, row)
+        sizes.append(len(key) + len(row or b"") + ROW_OVERHEAD_BYTES)
+    assert changes.pending_bytes == sum(sizes)
+    portion = changes.take_portion()
+    assert changes.pending_bytes == 0
+    changes.put(b"more", None)
+    changes.finish(portion, committed=False)
+    assert changes.pending_bytes == sum(sizes) + len(b"more") + ROW_OVERHEAD_BYTES
 
 
-def test_damage_in_what_is_noted_is_found_by_the_start(tmp_path: Path) -> None:
-    store = LmdbStore(tmp_path, pace=Pace(few=0))
-    store.put(KEYS, b"key", b"the row of this key")
-    complete(store.begin_checkpoint(1))
-    store.close()
-    file = tmp_path / "data-000001" / "data.mdb"
-    file.write_bytes(file.read_bytes().replace(b"the row of this key", b"the row of that key"))
-    for read_only in (True, False):
-        with pytest.raises(CorruptData, match="table keys_noted_0: the row of key"):
-            LmdbStore(tmp_path, read_only=read_only)
+def test_deleted_rows_do_not_stay_in_memory_for_scans_to_step_over() -> None:
+    """But where an older row would still come to its place."""
+    changes = Changes(Pace(noted_max=10_000, few=0))
+    for key in numbered(3000):
+        changes.put(key, b"row")
+    done(changes)
+    for key in numbered(2000):
+        changes.put(key, None)
+    done(changes, committed=False)
+    assert sorted(done(changes).gone) == numbered(2000)
+    changes.put(b"new", b"row")
+    done(changes)
+    (layer,) = changes.layers()
+    assert [key for key, _ in layer.items(b"", None)] == [*numbered(1000, start=2000), b"new"]
+
+
+def test_rows_leave_memory_when_they_have_come_to_their_places() -> None:
+    """With the checkpoint after that, a run at a time: all at once they would hold up the loop."""
+    changes = Changes(Pace(noted_max=1, portions=4, portion_min=1, few=0, run_keys_max=10))
+    for key in numbered(100):
+        changes.put(key, b"row")
+    assert len(done(changes).runs) > 1
+    (layer,) = changes.layers()
+    assert len(layer.rows) == 100
+    portion = changes.take_portion()
+    assert 1 < sum(1 for _ in portion.forgetting) < 10
+    assert 50 < len(layer.rows) < 80
+    changes.finish(portion, committed=False)
+    for _ in range(4):
+        done(changes)
+    assert not layer.rows
+    assert changes.is_empty()
+
+
+def test_notes_of_a_start_count_and_each_generation_anew() -> None:
+    changes = Changes(Pace(noted_max=100, portions=1, few=0))
+    changes.load(0, iter([(key, b"row") for key in numbered(60)]))
+    placed = []
+    for number in range(8):
+        for key in numbered(30):
+            changes.put(b"%d" % number + key, b"row")
+        placed.append(sum(map(len, done(changes).runs)))
+    assert placed == [0, 120, 0, 0, 0, 120, 0, 0]
+
+
+def test_the_smallest_portions_come_to_an_end() -> None:
+    changes = Changes(Pace(noted_max=1, portions=100, portion_min=0, few=0, run_keys_max=2))
+    for key in numbered(10):
+        changes.put(key, b"row")
+    rounds = 0
+    while not changes.is_empty():
+        done(changes)
+        rounds += 1
+    assert 5 <= rounds <= 10

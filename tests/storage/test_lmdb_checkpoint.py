@@ -9,8 +9,10 @@ import pytest
 from raftwerk.errors import CorruptData
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
+from raftwerk.storage.changes import SLICE_BYTES, Pace
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.overlay import SLICE_ROWS
+from tests.checkpoints import complete
 from tests.fakes.damage import flip_bit_in
 from tests.storage.lmdb_setting import LmdbSetting
 
@@ -77,6 +79,20 @@ def test_failed_checkpoint_is_given_back_without_a_copy_of_its_rows(setting: Lmd
     assert len(list(setting.store.scan(Table.REVISIONS, b"", None))) == 1001
 
 
+def test_much_that_is_noted_is_written_in_slices(tmp_path: Path) -> None:
+    store = LmdbStore(tmp_path, pace=Pace(few=0))
+    for number in range(10):
+        store.put(Table.KEYS, b"%d" % number, bytes(SLICE_BYTES))
+    checkpoint = store.begin_checkpoint(1)
+    assert checkpoint is not None
+    assert [checkpoint.write() for _ in range(10)] == [False] * 10
+    while not checkpoint.write():
+        pass
+    checkpoint.commit()
+    checkpoint.finish(committed=True)
+    store.close()
+
+
 def test_damaged_bucket_breaks_off_a_checkpoint_that_is_over_then(setting: LmdbSetting) -> None:
     """Its write transaction too: the environment could not be closed, nor written."""
     setting.put(b"k" * 600, value=b"precious")
@@ -86,7 +102,7 @@ def test_damaged_bucket_breaks_off_a_checkpoint_that_is_over_then(setting: LmdbS
     checkpoint = setting.store.begin_checkpoint(2)
     assert checkpoint is not None
     with pytest.raises(CorruptData):
-        checkpoint.write()
+        complete(checkpoint)
     checkpoint.finish(committed=False)
     again = setting.store.begin_checkpoint(2)
     assert again is not None

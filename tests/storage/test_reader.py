@@ -3,7 +3,7 @@
 import pytest
 
 from raftwerk.storage.reader import StreamReader
-from raftwerk.storage.stream import encode_stream
+from raftwerk.storage.stream import PAUSE, encode_stream
 
 ROWS = [(1, b"key%04d" % number, b"v" * 50) for number in range(2000)]
 STREAM = b"".join(encode_stream(iter(ROWS)))
@@ -57,3 +57,15 @@ def test_close_releases_and_ends_the_stream() -> None:
     opened.reader.close()
     assert opened.closed == 1
     assert opened.reader.read(0, 10) == b""
+
+
+def test_read_ends_at_a_pause_and_goes_on_with_the_next() -> None:
+    rows = iter([None, (1, b"a", b"1"), None, (1, b"b", b"2")])
+    reader = StreamReader(rows, b"", lambda: None)
+    chunks = []
+    while chunk := reader.read(sum(map(len, chunks)), 1000):
+        chunks.append(chunk)
+    assert len(chunks) == 3
+    assert chunks[0].endswith(PAUSE)
+    assert chunks[1] == PAUSE
+    assert next(rows, "all are read") == "all are read"

@@ -13,6 +13,7 @@ from raftwerk.storage.stream import (
     BLOCK_BYTES_MAX,
     BLOCK_ROWS,
     MAGIC,
+    PAUSE,
     Row,
     StreamDecoder,
     encode_stream,
@@ -125,3 +126,12 @@ def test_row_that_no_store_can_hold_is_refused(row: Row, text: str) -> None:
 def test_all_tables_are_known() -> None:
     rows = [(int(table), b"key", b"") for table in Table]
     assert decoded(b"".join(encode_stream(iter(rows))), 4096) == rows
+
+
+def test_pause_is_a_block_of_no_rows() -> None:
+    rows = [(1, b"a", b"1"), None, None, (1, b"b", b"2")]
+    pieces = list(encode_stream(iter(rows)))
+    assert pieces.count(PAUSE) == 2
+    decoder = StreamDecoder("test")
+    assert decoder.feed(b"".join(pieces)) == [row for row in rows if row is not None]
+    assert decoder.is_complete

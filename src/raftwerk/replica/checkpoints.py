@@ -1,7 +1,7 @@
 """Checkpoints of the state machine: when to make one, and how, without holding up the loop.
 
-Slices of about a millisecond are written while the loop waits; only the commit, which waits for the disk, runs beside it.
-One a turn, and more while much waits for the next checkpoint: what is in memory must not grow faster than it is written.
+Slices are written while the loop waits, for about a millisecond in a turn; only the commit, which waits for the disk, runs beside
+it. For longer while much waits for the next checkpoint: what is in memory must not grow faster than it is written.
 """
 
 from collections.abc import Callable
@@ -15,10 +15,12 @@ INTERVAL_MS = 2_000
 """At least so often while there is something new: a restart applies the log from the last one on."""
 PENDING_BYTES_MAX = 8 * 1024 * 1024
 """At once when so much is new: it is held in memory until then."""
-EXTRA_SLICE_BYTES = 2 * 1024 * 1024
-"""With each so many that wait for the next checkpoint, one more slice of this one is written in a turn."""
-SLICES_MAX = 8
-"""In a turn."""
+WRITE_S = 0.001
+"""In a turn; the slice that is begun then is written to its end."""
+EXTRA_BYTES = 4 * 1024 * 1024
+"""With each so many that wait for the next checkpoint, this one is written for so much longer in a turn."""
+EXTRA_MAX = 7
+"""Times."""
 RETRY_MS = 1_000
 """After the disk was full."""
 STUCK_BYTES_MAX = 256 * 1024 * 1024
@@ -29,11 +31,17 @@ class Checkpoints:
     """Makes one checkpoint at a time."""
 
     def __init__(
-        self, machine: StateMachine, background: Background, on_durable: Callable[[Index], None]
+        self,
+        machine: StateMachine,
+        background: Background,
+        on_durable: Callable[[Index], None],
+        clock: Callable[[], float],
     ) -> None:
+        """clock: seconds since some moment."""
         self._machine = machine
         self._background = background
         self._on_durable = on_durable
+        self._clock = clock
         self._current: Checkpoint | None = None
         self._is_committing = False
         self._not_before_ms = INTERVAL_MS
@@ -50,7 +58,7 @@ class Checkpoints:
         return self._current is not None
 
     def advance(self, now_ms: int) -> bool:
-        """Begin one if it is time; write one slice of the one under way. Returns whether there is more to write now."""
+        """Begin one if it is time; write some of the one under way. Returns whether there is more to write now."""
         if self.failure is not None:
             return False
         if self._current is None:
@@ -67,10 +75,14 @@ class Checkpoints:
         if self._is_committing:
             return False
         checkpoint = self._current
-        slices = min(1 + self._machine.pending_bytes // EXTRA_SLICE_BYTES, SLICES_MAX)
+        times = 1 + min(self._machine.pending_bytes // EXTRA_BYTES, EXTRA_MAX)
 
         def write() -> bool:
-            return any(checkpoint.write() for _ in range(slices))
+            until_s = self._clock() + times * WRITE_S
+            while not checkpoint.write():
+                if self._clock() >= until_s:
+                    return False
+            return True
 
         try:
             is_written = self._background.run_slice(write)

@@ -2,7 +2,7 @@
 
 The world calls `propose`, `read` and `post` as things happen, and `step` soon after `wake` was called. Everything runs
 in one thread, never blocks but for the slices that ports.Background describes, and knows no time but Tick's; its clock only
-tells how long it has applied.
+tells how long it has applied, and written of a checkpoint.
 """
 
 from collections.abc import Callable
@@ -91,7 +91,7 @@ class Replica:
         self.proposals = Proposals(request_timeout_ms, raft.state.config.message_bytes_max)
         self.reads = Reads(request_timeout_ms)
         self._applier = Applier(machine, raft.state.last_applied, self.proposals.on_applied)
-        self.checkpoints = Checkpoints(machine, checkpoint_background, self._on_checkpointed)
+        self.checkpoints = Checkpoints(machine, checkpoint_background, self._on_checkpointed, clock)
         self._sender = SnapshotSender(raft.state.node_id, machine)
         self._receiver = SnapshotReceiver(
             machine,

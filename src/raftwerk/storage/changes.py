@@ -5,13 +5,21 @@ many changes go to their places later, a part of the keys with each checkpoint: 
 generations: the young one gets what is written, the old one goes to its places. On disk each has its blocks in a table of its
 own, which the checkpoint empties that brings the last of them to its place. So whatever is noted is as new as what stands in
 its place, or newer; and a start, which takes it in again, finds each row as the last checkpoint left it.
+
+Deletions are noted, and made in their places at once: what is deleted would hold up every scan that comes to it in memory.
 """
 
 from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 from raftwerk.kv.rows import ROW_BYTES
-from raftwerk.storage.overlay import ROW_OVERHEAD_BYTES, SLICE_ROWS, Row, SortedTable
+from raftwerk.storage.overlay import (
+    ROW_OVERHEAD_BYTES,
+    RUN_KEYS_MAX,
+    SLICE_ROWS,
+    Row,
+    SortedTable,
+)
 
 BLOCK_BYTES: Final = 1900
 """Two blocks fill a page of LMDB's; only one with a large row is larger."""
@@ -33,6 +41,8 @@ class Pace(NamedTuple):
     """Rows of one."""
     few: int = 4 * 1024
     """If no more are new in a checkpoint, the load is low: the young generation is old at once."""
+    run_keys_max: int = RUN_KEYS_MAX
+    """A portion is of whole runs of keys."""
 
 
 DEFAULT_PACE: Final = Pace()
@@ -41,19 +51,30 @@ DEFAULT_PACE: Final = Pace()
 class Portion:
     """What one checkpoint does."""
 
-    def __init__(self, fresh: dict[bytes, bytes | None], size_bytes: int, generation: int) -> None:
-        """fresh: what was written since the last one; it is noted in the blocks of this generation."""
+    def __init__(
+        self,
+        fresh: dict[bytes, bytes | None],
+        deleted: list[bytes],
+        size_bytes: int,
+        generation: int,
+    ) -> None:
+        """fresh: what was written since the last one; it is noted in the blocks of this generation. deleted: keys, of these."""
         self.fresh = fresh
+        self.deleted = deleted
         self.size_bytes = size_bytes
         self.generation = generation
         self.is_noted = True
         """Else all of it goes to its place."""
+        self.gone: list[bytes] = []
+        """Those that are deleted in their places."""
         self.rows: dict[bytes, bytes | None] = {}
         self.runs: list[list[bytes]] = []
         """What goes to its place: rows of the old generation, and which of its keys, in order."""
         self.is_last = False
         """Nothing is left of the old generation then: its blocks are not needed any more."""
         self.old_generation = 0
+        self.forgetting: Iterator[None] = iter(())
+        """Removes from memory, some at a time, what the portions before have brought to its place."""
 
     def blocks(self) -> Iterator[list[list[Row]]]:
         """What is noted, in blocks, some at a time."""
@@ -73,6 +94,11 @@ class Portion:
             total += row_bytes
         if block:
             yield [*blocks, block]
+
+    def removed(self) -> Iterator[list[Row]]:
+        """What is deleted in its place, some at a time."""
+        for start in range(0, len(self.gone), SLICE_ROWS):
+            yield [(key, None) for key in self.gone[start : start + SLICE_ROWS]]
 
     def placed(self) -> Iterator[list[Row]]:
         """What goes to its place, some at a time."""
@@ -96,7 +122,7 @@ class Changes:
 
     def __init__(self, pace: Pace) -> None:
         self._pace = pace
-        self._young = SortedTable()
+        self._young = SortedTable(pace.run_keys_max)
         self._old: SortedTable | None = None
         self._generation = 0
         """Of the young one."""
@@ -104,7 +130,15 @@ class Changes:
         """In its blocks."""
         self._portion_rows = 0
         """Of the old one."""
+        self._placed_runs = 0
+        """Of the old one, at its beginning."""
+        self._dead: list[tuple[SortedTable, int]] = []
+        """Runs at the beginning of tables that stand in their places, and in memory all the same."""
+        self._gone: list[bytes] = []
+        """Deleted in their places, and deleted rows in memory all the same."""
         self._fresh: dict[bytes, bytes | None] = {}
+        self._deleted: list[bytes] = []
+        """What of it was deleted, and may have been written again."""
         self.pending_bytes = 0
         """Of what no checkpoint has begun to write yet, by an estimate."""
 
@@ -129,6 +163,8 @@ class Changes:
         """Set it, or delete it (None)."""
         self._young.put(key, row)
         self._fresh[key] = row
+        if row is None:
+            self._deleted.append(key)
         self.pending_bytes += len(key) + (len(row) if row else 0) + ROW_OVERHEAD_BYTES
 
     def layers(self) -> list[SortedTable]:
@@ -141,24 +177,33 @@ class Changes:
 
     def take_portion(self) -> Portion:
         """Of a checkpoint that begins. `finish` must be called before the next one."""
-        portion = Portion(self._fresh, self.pending_bytes, self._generation)
-        self._fresh, self.pending_bytes = {}, 0
-        is_new = self._old is None and self._is_due(len(portion.fresh))
+        fresh = self._fresh
+        portion = Portion(fresh, self._deleted, self.pending_bytes, self._generation)
+        self._fresh, self._deleted, self.pending_bytes = {}, [], 0
+        old = self._old
+        is_new = old is None and self._is_due(len(fresh))
         if is_new:
             self._make_old()
+            old = self._old
+            self._gone = []  # they go to their places with the others
         else:
-            self._noted_count += len(portion.fresh)
-        old = self._old
+            self._noted_count += len(fresh)
+            portion.gone = [
+                key
+                for key in portion.deleted  # a row in the old generation would still come to its place
+                if fresh[key] is None and (old is None or key not in old.rows)
+            ]
         if old is not None:
-            runs = old.runs()
-            count = row_count = 0
-            while count < len(runs) and row_count < self._portion_rows:
-                row_count += len(runs[count])
-                count += 1
-            portion.rows, portion.runs = old.rows, runs[:count]
+            runs, start = old.runs(), self._placed_runs
+            stop, row_count = start, 0
+            while stop < len(runs) and row_count < self._portion_rows:
+                row_count += len(runs[stop])
+                stop += 1
+            portion.rows, portion.runs = old.rows, runs[start:stop]
             portion.old_generation = 1 - self._generation
-            portion.is_last = count == len(runs)
+            portion.is_last = stop == len(runs)
             portion.is_noted = not (is_new and portion.is_last)
+        portion.forgetting = self._forget()
         return portion
 
     def _is_due(self, fresh_count: int) -> bool:
@@ -167,18 +212,41 @@ class Changes:
         return bool(self._young.rows) and (is_full or fresh_count <= self._pace.few)
 
     def _make_old(self) -> None:
-        self._old, self._young = self._young, SortedTable()
+        self._old, self._young = self._young, SortedTable(self._pace.run_keys_max)
         self._generation, self._noted_count = 1 - self._generation, 0
         rows = len(self._old.rows) // self._pace.portions
-        self._portion_rows = max(rows, self._pace.portion_min)
+        self._portion_rows = 1 + max(rows, self._pace.portion_min)
+        self._placed_runs = 0
+
+    def _forget(self) -> Iterator[None]:
+        """Piece by piece, so that it does not hold up the loop, what the checkpoints before have brought to its place."""
+        while self._dead:
+            table, count = self._dead.pop()
+            if count > 1:
+                self._dead.append((table, count - 1))
+            if table is self._old:
+                self._placed_runs -= 1
+            table.forget_first(1)
+            yield
+        young = self._young
+        while self._gone:
+            some, self._gone = self._gone[:SLICE_ROWS], self._gone[SLICE_ROWS:]
+            for key in some:
+                if young.rows.get(key, b"") is None:  # it was not written again
+                    young.remove(key)
+            yield
 
     def finish(self, portion: Portion, *, committed: bool) -> None:
         """Its checkpoint has ended."""
         if not committed:
             newer, self._fresh = self._fresh, portion.fresh
             self._fresh.update(newer)  # the few to the many: this holds up the loop
+            self._deleted = portion.deleted + self._deleted
             self.pending_bytes += portion.size_bytes
-        elif self._old is not None:
-            self._old.forget_first(len(portion.runs))
+            return
+        self._gone = portion.gone
+        if self._old is not None and portion.runs:
+            self._dead.append((self._old, len(portion.runs)))
+            self._placed_runs += len(portion.runs)
             if portion.is_last:
                 self._old = None

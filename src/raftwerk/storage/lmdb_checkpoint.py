@@ -59,8 +59,13 @@ class LmdbCheckpoint:
                 writer.write(table, rows)
             yield False
         portion, notes = self._portion, writer.notes()
+        for _ in portion.forgetting:
+            yield False
         for blocks in portion.blocks():
             notes.add(portion.generation, blocks)
+            yield False
+        for rows in portion.removed():
+            writer.write(Table.KEYS, rows)
             yield False
         for rows in portion.placed():
             writer.write(Table.KEYS, rows)

@@ -27,12 +27,15 @@ class LmdbNotes:
         self._tables = tables
 
     def generations(self) -> list[int]:
-        """Those of which something is noted, the older one first."""
+        """Those of which something is noted, the older one first. Raises CorruptData."""
         firsts = []
         for generation, table in enumerate(self._tables):
-            cursor = self._transaction.cursor(table.handle)
-            if cursor.first():
-                firsts.append((cursor.key(), generation))
+            try:
+                cursor = self._transaction.cursor(table.handle)
+                if cursor.first():
+                    firsts.append((cursor.key(), generation))
+            except DAMAGES as error:
+                raise table.damaged(f"LMDB says: {error}") from error
         return [generation for _, generation in sorted(firsts)]
 
     def read(self, generation: int) -> Iterator[Row]:

@@ -12,13 +12,13 @@ from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
 
 ROW_OVERHEAD_BYTES: Final = 64
-NEW_KEYS_MAX: Final = 4096
-"""Keys that wait for their places: two milliseconds of work, and the more there are the less for each."""
+NEW_KEYS_MAX: Final = 1024
+"""Keys that wait for their places: a millisecond of work in a large table, and the more there are the less for each."""
 RUN_KEYS_MAX: Final = 1024
-FEW_KEYS: Final = 8
+FEW_KEYS: Final = 24
 """Put into a run one by one; more are sorted with it."""
-SLICE_ROWS: Final = 300
-"""Written while the loop waits: about a millisecond. Large ones count for more."""
+SLICE_ROWS: Final = 100
+"""Written while the loop waits: a third of a millisecond, if they stand together. Large ones count for more."""
 
 Row = tuple[bytes, bytes | None]
 """A key, and its value; None: it is deleted."""
@@ -27,9 +27,10 @@ Row = tuple[bytes, bytes | None]
 class SortedTable:
     """One table: bytes to bytes, or to None."""
 
-    __slots__ = ("_floors", "_new", "_runs", "rows", "size_bytes")
+    __slots__ = ("_floors", "_new", "_run_keys_max", "_runs", "rows", "size_bytes")
 
-    def __init__(self) -> None:
+    def __init__(self, run_keys_max: int = RUN_KEYS_MAX) -> None:
+        self._run_keys_max = run_keys_max
         self.rows: dict[bytes, bytes | None] = {}
         self.size_bytes = 0
         """Of everything ever put, an estimate of the memory used."""
@@ -51,7 +52,8 @@ class SortedTable:
 
     def remove(self, key: bytes) -> None:
         """Forget a key."""
-        if self.rows.pop(key, None) is not None:
+        if key in self.rows:
+            del self.rows[key]
             self._bring_up_to_date()
             place = bisect_right(self._floors, key) - 1
             run = self._runs[place]
@@ -106,7 +108,7 @@ class SortedTable:
 
     def _append(self, keys: list[bytes]) -> None:
         last = self._runs[-1]
-        if len(last) + len(keys) > RUN_KEYS_MAX:
+        if len(last) + len(keys) > self._run_keys_max:
             self._runs.append(keys)
             self._floors.append(keys[0])
             self._split(len(self._runs) - 1)
@@ -126,8 +128,8 @@ class SortedTable:
 
     def _split(self, place: int) -> None:
         """Into halves, if a run has grown too long."""
-        run, half = self._runs[place], RUN_KEYS_MAX // 2
-        if len(run) > RUN_KEYS_MAX:
+        run, half = self._runs[place], self._run_keys_max // 2
+        if len(run) > self._run_keys_max:
             pieces = [run[start : start + half] for start in range(0, len(run), half)]
             self._runs[place : place + 1] = pieces
             self._floors[place + 1 : place + 1] = [piece[0] for piece in pieces[1:]]
@@ -184,19 +186,19 @@ def merged(
     """The base under the newer tables, the newest last."""
     rows: Iterator[Row] = base
     for table in newer:
-        rows = _merge(table.items(start, stop, reverse=reverse), rows, reverse=reverse)
+        rows = merged_rows(table.items(start, stop, reverse=reverse), rows, reverse=reverse)
     for key, value in rows:
         if value is not None:
             yield key, value
 
 
-def _merge(
+def merged_rows(
     newer: Iterator[Row],
     older: Iterator[Row],
     *,
     reverse: bool,
 ) -> Iterator[Row]:
-    """Both in order; of equal keys, the newer one's row."""
+    """Both in order, with what is deleted; of equal keys, the newer one's row."""
     ours, theirs = next(newer, None), next(older, None)
     while ours is not None and theirs is not None:
         if ours[0] == theirs[0]:

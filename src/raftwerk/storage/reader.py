@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator
 
-from raftwerk.storage.stream import Row, encode_stream
+from raftwerk.storage.stream import PAUSE, Row, encode_stream
 
 
 class StreamReader:
     """Reads forward; the last bytes read can be read again."""
 
-    def __init__(self, rows: Iterator[Row], position: bytes, on_close: Callable[[], None]) -> None:
-        """on_close: releases what `rows` stands on."""
+    def __init__(
+        self, rows: Iterator[Row | None], position: bytes, on_close: Callable[[], None]
+    ) -> None:
+        """rows: see encode_stream. on_close: releases what `rows` stands on."""
         self.position = position
         self._pieces = encode_stream(rows)
         self._on_close = on_close
@@ -29,6 +31,8 @@ class StreamReader:
         while missing > 0 and (piece := next(self._pieces, b"")):
             parts.append(piece)
             missing -= len(piece)
+            if piece is PAUSE:
+                break
         self._buffer = b"".join(parts)
         return self._buffer[:size]
 

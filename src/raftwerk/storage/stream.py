@@ -29,8 +29,12 @@ _decode_rows: Final = msgspec.msgpack.Decoder(list[Row]).decode
 _encode_rows: Final = msgspec.msgpack.Encoder().encode
 
 
-def encode_stream(rows: Iterator[Row]) -> Iterator[bytes]:
-    """The stream, in pieces of about BLOCK_BYTES."""
+PAUSE: Final = _LENGTH.pack(1) + _encode_rows([])
+"""A block of no rows."""
+
+
+def encode_stream(rows: Iterator[Row | None]) -> Iterator[bytes]:
+    """The stream, in pieces of about BLOCK_BYTES. None among the rows: a PAUSE comes, at which a read ends."""
     digest = hashlib.blake2b(digest_size=_DIGEST_BYTES)
     count = 0
 
@@ -42,6 +46,9 @@ def encode_stream(rows: Iterator[Row]) -> Iterator[bytes]:
     block: list[Row] = []
     size = 0
     for row in rows:
+        if row is None:
+            yield hashed(PAUSE)
+            continue
         block.append(row)
         size += len(row[1]) + len(row[2])
         count += 1
