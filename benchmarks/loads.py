@@ -13,6 +13,7 @@ from raftwerk.client.load_requests import Operation
 
 SECONDS: Final = 4.0
 KEYS: Final = 10_000
+MANY_KEYS: Final = (10_000, 1_000_000)
 SWEEP_CLIENTS: Final = (1, 10, 100, 300, 1000, 3000)
 SWEEP_RATES: Final = (500, 1000, 2000, 4000, 8000, 16_000, 32_000)
 KEPT_UP: Final = 0.95
@@ -105,6 +106,18 @@ def concurrency(system: str, scale: Scale) -> Rows:
     return found
 
 
+def many_keys(system: str, scale: Scale) -> Rows:
+    """Puts at full load to random ones of few and of many keys."""
+    found = {}
+    with running(system) as nodes:
+        for keys in MANY_KEYS:
+            count = scale.count(keys, keys // 10)
+            fill(nodes, count)
+            load = Load(Operation.PUT, 100, 1000, seconds=scale.seconds(SECONDS), keys=count)
+            found[f"random ones of {keys:,} keys"] = measure(load, nodes[:1], nodes)
+    return found
+
+
 def rate(system: str, scale: Scale) -> Rows:
     """Puts at all members, at even times, measured from when they were due; up to what the system keeps up with."""
     found: Rows = {}
@@ -125,5 +138,6 @@ GROUPS: Final = (
     Group("mixed", "9 ranges to a put", mixed),
     Group("compiled", "the plain package beside the compiled one", compiled, ("plain", "raftwerk")),
     Group("concurrency", "put, all members, by clients", concurrency, rounds=1),
+    Group("many-keys", "put 100/1000, leader, random keys", many_keys, rounds=1),
     Group("rate", "put, all members, by rate", rate, rounds=1),
 )

@@ -16,7 +16,7 @@ class Checkpoint(Protocol):
         """The state up to and including this index becomes durable."""
 
     def write(self) -> bool:
-        """Write one bounded slice (about 1 ms). Returns True when nothing is left to write."""
+        """Write one bounded slice (a millisecond at most, as a rule). Returns True when nothing is left to write."""
 
     def commit(self) -> None:
         """Make data and position durable, atomically. May block on the disk.

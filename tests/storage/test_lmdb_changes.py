@@ -251,12 +251,17 @@ def test_store_of_the_format_before_becomes_one_of_this(tmp_path: Path) -> None:
     store.close()
 
 
-def test_damage_in_what_is_noted_is_found_by_the_start(tmp_path: Path) -> None:
-    store = LmdbStore(tmp_path, pace=Pace(few=0))
+def file_with_a_note(folder: Path) -> Path:
+    """Of a store in which the row of one key is noted: "the row of this key"."""
+    store = LmdbStore(folder, pace=Pace(few=0))
     store.put(KEYS, b"key", b"the row of this key")
     complete(store.begin_checkpoint(1))
     store.close()
-    file = tmp_path / "data-000001" / "data.mdb"
+    return folder / "data-000001" / "data.mdb"
+
+
+def test_damage_in_what_is_noted_is_found_by_the_start(tmp_path: Path) -> None:
+    file = file_with_a_note(tmp_path)
     file.write_bytes(file.read_bytes().replace(b"the row of this key", b"the row of that key"))
     for read_only in (True, False):
         with pytest.raises(CorruptData, match="table keys_noted_0: the row of key"):
@@ -264,11 +269,7 @@ def test_damage_in_what_is_noted_is_found_by_the_start(tmp_path: Path) -> None:
 
 
 def test_page_of_what_is_noted_that_cannot_be_is_damage_too(tmp_path: Path) -> None:
-    store = LmdbStore(tmp_path, pace=Pace(few=0))
-    store.put(KEYS, b"key", b"the row of this key")
-    complete(store.begin_checkpoint(1))
-    store.close()
-    file = tmp_path / "data-000001" / "data.mdb"
+    file = file_with_a_note(tmp_path)
     data = bytearray(file.read_bytes())
     page = data.index(b"the row of this key") // 4096 * 4096
     data[page + 10 : page + 12] = b"\0\0"  # its kind

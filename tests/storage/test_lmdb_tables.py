@@ -7,8 +7,8 @@ import pytest
 
 from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Table
-from raftwerk.storage.lmdb_environment import open_environment
-from raftwerk.storage.lmdb_tables import CRC_BYTES, GENERATIONS, Tables, open_tables
+from raftwerk.storage.lmdb_environment import GENERATIONS, open_environment
+from raftwerk.storage.lmdb_tables import CRC_BYTES, Tables, open_tables
 
 
 def test_what_was_sealed_is_unsealed(tables: Tables) -> None:

@@ -19,8 +19,10 @@ SPACE_BYTES_MIN: Final = 32 * 1024 * 1024
 REMOVED_BYTES: Final = 64 * 1024 * 1024
 """At a time: to free the blocks of a large file at once holds up whoever waits for the disk."""
 
-DATABASES: Final = len(Table) + 2
-"""One for each table, and two of what is noted (storage/changes.py)."""
+GENERATIONS: Final = 2
+"""Of what is noted (storage/changes.py)."""
+DATABASES: Final = len(Table) + GENERATIONS
+"""One for each table, and for each generation."""
 
 DATA: Final = "data.mdb"
 LOCK: Final = "lock.mdb"

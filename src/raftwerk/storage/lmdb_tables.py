@@ -13,7 +13,7 @@ import lmdb
 
 from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Table
-from raftwerk.storage.lmdb_environment import DATA
+from raftwerk.storage.lmdb_environment import DATA, GENERATIONS
 
 CRC_BYTES: Final = 4
 CRC_RESIDUE: Final = 0x48674BC7
@@ -22,10 +22,8 @@ CRC_RESIDUE: Final = 0x48674BC7
 DAMAGES: Final = (lmdb.CorruptedError, lmdb.PageNotFoundError)
 """What LMDB may say of its own pages, which have no checksum, when it comes to a place that cannot be."""
 
-GENERATIONS: Final = 2
-"""Of what is noted (storage/changes.py): each has a table, behind the others."""
 NOTES_NUMBER: Final = 254
-"""Of the first of these, for the checksums: no Table has it."""
+"""Of the first generation's table of what is noted, for the checksums: no Table has it."""
 
 _crc32c: Final = google_crc32c.extend
 
