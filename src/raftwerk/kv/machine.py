@@ -26,6 +26,7 @@ from raftwerk.kv.commands import (
     Put,
     RangeQuery,
     SessionCommand,
+    SessionWrite,
     Txn,
     Write,
 )
@@ -159,8 +160,11 @@ class KvMachine:
             command = commands.decode(data)
         except (msgspec.MsgspecError, RecursionError):
             return KvError.UNREADABLE  # the same bytes, so the same answer on every member
-        if type(command) is Put and not self.auth.is_enabled:
-            return self._write(command)  # by far the most common command: asked for first
+        if not self.auth.is_enabled:  # by far the most common commands: asked for first
+            if type(command) is Put:
+                return self._write(command)
+            if type(command) is SessionWrite:
+                return self.sessions.write(command, self._write)
         if self.auth.is_enabled or isinstance(command, Authorized):
             command, by = identified(command)
             refused = refusal(self.auth, self.leases, by, command)

@@ -179,7 +179,7 @@ class Sessions:
     ) -> Result | Steps[Result]:
         """write: executes what the command carries; called at most once. If it takes several slices, so does this."""
         if isinstance(command, SessionWrite):
-            return self._write(command, write)
+            return self.write(command, write)
         if isinstance(command, SessionOpen):
             return SessionResult(revision, self._open(_id_of(command.lot, self._uses)))
         if isinstance(command, SessionOpenAs):
@@ -189,9 +189,10 @@ class Sessions:
             self._end(command.session)
         return SessionResult(revision, command.session)
 
-    def _write(
+    def write(
         self, command: SessionWrite, write: Callable[[Write], Result | Steps[Result]]
     ) -> Result | Steps[Result]:
+        """See execute."""
         session = self._sessions.get(command.session)
         if session is None:
             return KvError.SESSION_EXPIRED
@@ -210,7 +211,7 @@ class Sessions:
             if kept is not None:
                 return _again(command.command, kept)
         result = write(command.command)
-        if isinstance(result, Generator):
+        if type(result) is not PutResult and isinstance(result, Generator):
             return self._kept_at_its_end(result, command, session)
         return self._kept(result, command, session)
 
@@ -269,9 +270,10 @@ class Sessions:
     def _forget(self, number: int, session: Session, first: int) -> int:
         """The results of a session before `first`. Returns how many bytes they had."""
         size_bytes = 0
-        for one in range(
-            session.first, min(first, session.highest + 1, session.first + self._window)
-        ):
+        end = min(
+            first, min(session.highest + 1, session.first + self._window)
+        )  # of two: compiled to C
+        for one in range(session.first, end):
             kept = session.unwritten.pop(one, None)
             if kept is not None:
                 self._unwritten_bytes -= len(kept) + RESULT_OVERHEAD_BYTES
