@@ -1,7 +1,7 @@
 """A proxy that takes requests to the server and loses answers on the way back."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Final
 
@@ -20,11 +20,11 @@ def has_headers(data: bytes) -> bool:
 
 
 class Lossy:
-    """Loses the answers to the next `losses` requests whose path has `part`, and the connection with them."""
+    """Loses the answers to the next `losses` requests whose path has one of `parts`, and the connection with them."""
 
     def __init__(self, port: int) -> None:
         self.endpoint = ""
-        self.part = b"KV/"
+        self.parts: Sequence[bytes] = (b"KV/", b"Sessions/Put")
         self.losses = 0
         self.lets_through = asyncio.Event()
         """While it is not set, whatever the server says waits here."""
@@ -44,7 +44,7 @@ class Lossy:
         async def upstream() -> None:
             nonlocal is_doomed
             while data := await reader.read(65536):
-                if self.losses and self.part in data:
+                if self.losses and any(part in data for part in self.parts):
                     self.losses -= 1
                     is_doomed = True
                 up_writer.write(data)

@@ -8,7 +8,7 @@ from typing import Any, Final
 import grpc
 from google.protobuf.wrappers_pb2 import Int64Value
 
-from raftwerk.api import rpc_pb2
+from raftwerk.api import rpc_pb2, session_puts
 
 OK: Final = rpc_pb2.PutResponse().SerializeToString()
 SESSION: Final = Int64Value(value=7).SerializeToString()
@@ -37,6 +37,8 @@ class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
         self.endpoint = ""
 
     def service(self, details: Any) -> Any:
+        if details.method == session_puts.PATH:
+            return None  # a server that does not know it
         self.paths.append(details.method)
         step = self._steps[min(len(self.paths), len(self._steps)) - 1]
 
@@ -49,7 +51,7 @@ class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
                 finally:
                     self.cancelled.set()
             if isinstance(step, tuple):
-                await context.abort(_CODES[step[0]], step[1])
+                await self.abort(context, *step)
             assert isinstance(step, bytes)
             return step
 
@@ -68,11 +70,14 @@ class Scripted(grpc.GenericRpcHandler):  # type: ignore[misc]
             return grpc.stream_stream_rpc_method_handler(stream)
         return grpc.unary_unary_rpc_method_handler(answer)
 
+    @staticmethod
+    async def abort(context: Any, code: int, text: str) -> None:
+        await context.abort(_CODES[code], text)
+
 
 @asynccontextmanager
-async def scripted(*steps: Step, calls_max: int = 100) -> AsyncIterator[Scripted]:
+async def serving(handler: Scripted, calls_max: int = 100) -> AsyncIterator[Scripted]:
     """A server on a port of its own, that takes so many calls at once on each connection."""
-    handler = Scripted(steps)
     options = [("grpc.so_reuseport", 0), ("grpc.max_concurrent_streams", calls_max)]
     server = grpc.aio.server(options=options)
     server.add_generic_rpc_handlers([handler])
@@ -83,6 +88,13 @@ async def scripted(*steps: Step, calls_max: int = 100) -> AsyncIterator[Scripted
         yield handler
     finally:
         await server.stop(None)
+
+
+@asynccontextmanager
+async def scripted(*steps: Step, calls_max: int = 100) -> AsyncIterator[Scripted]:
+    """The same, for these steps."""
+    async with serving(Scripted(steps), calls_max) as server:
+        yield server
 
 
 class Severed:

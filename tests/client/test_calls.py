@@ -76,6 +76,7 @@ def test_writes_at_once_through_losses_are_each_done_once(member: Member) -> Non
             keys = [b"many/%d" % number for number in range(100)]
             await asyncio.gather(*(client.put(key, b"") for key in keys))
             assert [kv.version async for kv in client.scan(b"many/", prefix=True)] == [1] * 100
+            assert proxy.losses == 0
 
     asyncio.run(main())
 

@@ -11,6 +11,7 @@ from raftwerk.client.channel import UNREAD_BYTES_MAX, Channel
 from raftwerk.client.connection import LIMITS
 from raftwerk.client.connections import CONNECTIONS_MAX
 from raftwerk.client.endpoints import parse_endpoint
+from raftwerk.http2.client import Answer
 from raftwerk.http2.frames import STREAM_ID_MAX
 from tests.client.scripted import HANG, OK, closed_endpoint, scripted, severed
 
@@ -101,7 +102,10 @@ def test_failed_attempt_that_nobody_waits_for_makes_no_noise() -> None:
 
 
 def test_call_without_a_connection_is_unavailable() -> None:
-    answer = asyncio.run(channel_to(closed_endpoint()).call(PUT, b""))
+    async def main() -> Answer:
+        return await channel_to(closed_endpoint()).call(PUT, b"")
+
+    answer = asyncio.run(main())
     assert answer == (status.UNAVAILABLE, "127.0.0.1:1 is gone: connection lost", b"", False)
 
 

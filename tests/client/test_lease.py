@@ -162,7 +162,7 @@ def test_a_grant_whose_answer_is_lost_is_asked_again_for_the_same_lease(member: 
     async def main(client: Client) -> None:
         before = set(await client.lease_list())
         async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as other:
-            proxy.part, proxy.losses = b"LeaseGrant", 1
+            proxy.parts, proxy.losses = [b"LeaseGrant"], 1
             granted = await other.lease_grant(70)
             assert granted.TTL == 70
             assert set(await client.lease_list()) - before == {granted.ID}
@@ -174,7 +174,7 @@ def test_a_revocation_whose_answer_is_lost_is_done(member: Member) -> None:
     async def main(client: Client) -> None:
         granted = await client.lease_grant(70)
         async with lossy(member.client_port) as proxy, Client([proxy.endpoint]) as other:
-            proxy.part, proxy.losses = b"LeaseRevoke", 1
+            proxy.parts, proxy.losses = [b"LeaseRevoke"], 1
             await other.lease_revoke(granted.ID)
         assert (await client.lease_time_to_live(granted.ID)).TTL == -1
 

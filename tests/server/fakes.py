@@ -282,7 +282,9 @@ class Rig:
 
     def __init__(self, loop: FakeLoop, *groups: dict[str, Method]) -> None:
         self.loop = loop
-        self._server = ServerConnection(MethodTable(*groups), Limits())
+        table = MethodTable(*groups)
+        self.methods = table.by_path
+        self._server = ServerConnection(table, Limits())
         self._client = ClientConnection("rig", Limits())
 
     def open(self, path: str, *, headers: dict[bytes, bytes] | None = None) -> PendingCall:
@@ -301,7 +303,7 @@ class Rig:
         call = PendingCall()
         data = request if isinstance(request, bytes) else request.SerializeToString()
         metadata = _metadata(headers)
-        is_stream = path.endswith(("/Watch", "/Observe", "/Snapshot"))
+        is_stream = path.endswith(("/Watch", "/Observe", "/Snapshot", "Sessions/Put"))
         on_message = call.messages.append if is_stream else None
         call.client_call = self._client.call(path, data, call.done, on_message, metadata=metadata)
         self.pump()

@@ -124,3 +124,7 @@ ANOTHER_WRITE: Final = Status(
 SESSION_UNREADABLE: Final = Status(
     INVALID_ARGUMENT, "etcdserver: raftwerk-session must be three numbers, like 7/5/3"
 )
+SESSION_PUTS_UNREADABLE: Final = Status(
+    INVALID_ARGUMENT,
+    "etcdserver: this is no request of raftwerk.Sessions/Put, or has more than 1000 puts",
+)

@@ -8,9 +8,8 @@ stopped without a word costs a call that share, and the calls after it nothing.
 """
 
 import asyncio
-import os
 import ssl
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from random import SystemRandom
 from typing import Final, TypeVar
@@ -19,12 +18,14 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import auth_rpc_pb2, status
+from raftwerk.client import puts
 from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed, NotTaken
 from raftwerk.client.fate import ELSEWHERE, NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
 from raftwerk.client.numbers import Session, Ticket
+from raftwerk.client.process import THIS_PROCESS
 from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
 from raftwerk.http2.headers import literal
@@ -103,7 +104,7 @@ class Calls:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
-            self._process = os.getpid()
+            self._process = THIS_PROCESS.number
         elif self._loop is not loop:
             raise UsageError(
                 "this client was used in another event loop, where its connections are: make one in each asyncio.run"
@@ -112,7 +113,7 @@ class Calls:
 
     @property
     def _is_here(self) -> bool:
-        return self._process in (0, os.getpid())
+        return self._process == 0 or self._process == THIS_PROCESS.number
 
     def check_process(self) -> None:
         """Raises UsageError in another process than the first call was made in."""
@@ -228,10 +229,9 @@ class Calls:
             fate.is_sent = True
             self._trouble = channel.no_answer
             fate.meet(channel.address, channel.no_answer)
-            place = b"" if fate.ticket is None else fate.ticket.metadata()
             try:
                 until_s = fate.answer_until_s(loop.time())
-                answer = await channel.call(path, message, metadata + place, until_s)
+                answer = await _send(channel, path, message, metadata, fate.ticket, until_s)
                 fate.is_sent = answer.was_asked
                 fate.meet(channel.address, answer)
             except TimeoutError as error:
@@ -359,6 +359,21 @@ class Calls:
                 return 0
             raise
         return response.value
+
+
+def _send(
+    channel: Channel,
+    path: str,
+    message: bytes,
+    metadata: bytes,
+    ticket: Ticket | None,
+    until_s: float,
+) -> Awaitable[Answer]:
+    if ticket is None:
+        return channel.call(path, message, metadata, until_s)
+    if path == puts.PATH:
+        return channel.put(message, metadata, ticket, until_s)
+    return channel.call(path, message, metadata + ticket.metadata(), until_s)
 
 
 class OpenStream:

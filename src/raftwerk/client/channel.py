@@ -3,12 +3,16 @@
 import asyncio
 import ssl
 from collections import deque
+from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final
 
+from raftwerk.client import puts
 from raftwerk.client.connection import KEEPALIVE_S, Connection, dial, is_hopeless, reason_of
 from raftwerk.client.connections import Connections
 from raftwerk.client.deadlines import Deadlines
 from raftwerk.client.errors import NotTaken
+from raftwerk.client.numbers import Ticket
 from raftwerk.http2.client import Answer, ClientCall
 from raftwerk.http2.grpc import DEADLINE_EXCEEDED, PREFIX_BYTES, UNAVAILABLE
 from raftwerk.runtime.addresses import Address
@@ -107,34 +111,51 @@ class Channel:
         self._connections = Connections(lambda owner: dial(address, tls, keepalive_s, owner))
         self._deadlines = Deadlines()
 
-    async def call(
+    def call(
         self, path: str, message: bytes, metadata: bytes = b"", until_s: float | None = None
-    ) -> Answer:
-        """One unary call, on the connection that `connect` has found room in.
+    ) -> Awaitable[Answer]:
+        """One unary call, on the connection that `connect` has found room in. Made at once, and awaited at once.
 
         path: like /etcdserverpb.KV/Put. metadata: encoded headers. Returns the answer, whatever its status; UNAVAILABLE with
         "is gone: connection lost" when the connection ended before it came. Raises TimeoutError when it has not come until
         until_s, in the loop's time, and NotTaken when the request had not left then. That, and cancelling it, cancels the
         call at the server.
         """
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         connection = self._connections.current
         if connection is None or not connection.engine.can_call:
-            return self._lost
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-
-        def settle(result: Answer) -> None:
-            if not answer.done():
-                answer.set_result(result)
-
+            answer.set_result(self._lost)
+            return answer
+        settle = partial(_settle, answer)
         call = connection.engine.call(path, message, settle, metadata=metadata)
         connection.flush_soon()
+        return self._answer(answer, until_s, connection, partial(_give_up, call))
+
+    def put(
+        self, message: bytes, metadata: bytes, ticket: Ticket, until_s: float | None = None
+    ) -> Awaitable[Answer]:
+        """A put of a session, perhaps in one call with others (client.puts); otherwise like `call`."""
+        connection = self._connections.current
+        if connection is None or not connection.engine.can_call:
+            return self.call(puts.PATH, message, metadata)
+        put = connection.put(message, metadata, ticket)
+        return self._answer(put.answer, until_s, connection, put.give_up)
+
+    async def _answer(
+        self,
+        answer: "asyncio.Future[Answer]",
+        until_s: float | None,
+        connection: Connection,
+        give_up: Callable[[], bool],
+    ) -> Answer:
+        """give_up: nobody waits any more; returns whether the server may have been asked."""
         deadline = None if until_s is None else self._deadlines.add(answer, until_s)
         try:
             return await answer
         except (asyncio.CancelledError, TimeoutError) as error:
-            call.cancel()
+            was_asked = give_up()
             connection.flush()
-            if isinstance(error, TimeoutError) and not call.has_left:
+            if isinstance(error, TimeoutError) and not was_asked:
                 raise NotTaken from error
             raise
         finally:
@@ -189,3 +210,13 @@ class Channel:
     def close(self) -> None:
         """End the connections, for good; calls under way end as UNAVAILABLE."""
         self._connections.close()
+
+
+def _settle(waiter: "asyncio.Future[Answer]", answer: Answer) -> None:
+    if not waiter.done():
+        waiter.set_result(answer)
+
+
+def _give_up(call: ClientCall) -> bool:
+    call.cancel()
+    return call.has_left

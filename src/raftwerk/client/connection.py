@@ -10,6 +10,8 @@ import ssl
 import sys
 from typing import Final, Protocol, cast
 
+from raftwerk.client.numbers import Ticket
+from raftwerk.client.puts import Gathering, Put
 from raftwerk.http2.client import ClientConnection
 from raftwerk.http2.limits import Limits
 from raftwerk.runtime.addresses import Address
@@ -61,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._owner = owner
         self._is_retired = False
         self.promised = 0
+        self._gathering = Gathering(self.engine)
         self._will_flush = False
         self._keepalive_s = keepalive_s
         self._has_heard = self._has_asked = False
@@ -119,8 +122,23 @@ class Connection(asyncio.Protocol):
             self._will_flush = True
             asyncio.get_running_loop().call_soon(self.flush)
 
+    def put(self, message: bytes, metadata: bytes, ticket: Ticket) -> Put:
+        """A put of a session, with those that come until the end of this turn of the loop. There must be room for a call."""
+        put = Put(message, metadata, ticket)
+        gathering = self._gathering
+        if gathering.add(put):
+            self.promised += 1
+        if gathering.is_full:
+            self.flush()
+        else:
+            self.flush_soon()
+        return put
+
     def flush(self) -> None:
         self._will_flush = False
+        if not self._gathering.is_empty:
+            self.promised -= 1
+            self._gathering.leave()
         transport = self._transport
         if transport is not None and not transport.is_closing() and self.engine.has_output:
             transport.write(self.engine.take_output())

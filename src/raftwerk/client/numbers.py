@@ -22,11 +22,14 @@ class Ticket:
         self.session = session
         self.number = number
 
+    @property
+    def first(self) -> int:
+        """The first number of its session that somebody waits for."""
+        return self._numbers.first
+
     def metadata(self) -> bytes:
         """Of one attempt (server.sessions)."""
-        return literal(
-            b"raftwerk-session", b"%d/%d/%d" % (self.session, self.number, self._numbers.first)
-        )
+        return literal(b"raftwerk-session", b"%d/%d/%d" % (self.session, self.number, self.first))
 
     def release(self) -> None:
         """Nobody waits for this write any more: it is answered, or given up."""

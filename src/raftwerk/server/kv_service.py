@@ -10,9 +10,9 @@ from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from raftwerk.api import rpc_pb2, status
+from raftwerk.api import rpc_pb2, session_puts, status
 from raftwerk.api.status import Status
-from raftwerk.http2.server import Call, Method, UnaryMethod
+from raftwerk.http2.server import Call, Method, StreamMethod, UnaryMethod
 from raftwerk.kv.commands import Compact, RangeQuery, Txn, Write, encode
 from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import (
@@ -27,10 +27,12 @@ from raftwerk.server import translate, txn_request, validate
 from raftwerk.server.backlog import ANSWER_BYTES_MAX
 from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
+from raftwerk.server.session_puts import SessionPuts
 from raftwerk.server.sessions import SessionService, in_session
 from raftwerk.server.slices import Slices, Steps, read_in_slices, remove_in_slices
 from raftwerk.server.txn_request import txn_command
 
+PUT: Final = "/etcdserverpb.KV/Put"
 SLICE_ROWS: Final = 200
 """Rows of a range that are read in one turn of the loop: about two milliseconds."""
 SLICE_KVS: Final = 2_000
@@ -61,9 +63,11 @@ class KvService:
         self.header = translate.Headers(node).field
 
     def methods(self) -> dict[str, Method]:
+        put = UnaryMethod(self.put)
         return {
             "/etcdserverpb.KV/Range": UnaryMethod(self.range),
-            "/etcdserverpb.KV/Put": UnaryMethod(self.put),
+            PUT: put,
+            session_puts.PATH: StreamMethod(SessionPuts(PUT, put, self._loop).open),
             "/etcdserverpb.KV/DeleteRange": UnaryMethod(self.delete_range),
             "/etcdserverpb.KV/Txn": UnaryMethod(self.txn),
             "/etcdserverpb.KV/Compact": UnaryMethod(self.compact),

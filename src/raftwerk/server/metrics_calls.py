@@ -76,5 +76,7 @@ def _labels(path: str, method: Method) -> tuple[str, str, str]:
 def _kind(full_name: str, method: Method) -> str:
     if isinstance(method, UnaryMethod):
         return "unary"
+    if full_name.startswith("raftwerk."):
+        return "server_stream"  # ours (server.session_puts), which no descriptor knows
     described = descriptor_pool.Default().FindMethodByName(full_name)
     return "bidi_stream" if described.client_streaming else "server_stream"

@@ -10,7 +10,8 @@ from typing import Final, NamedTuple
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import status
-from raftwerk.http2.server import Call, Method, UnaryMethod
+from raftwerk.http2.call import Carrier
+from raftwerk.http2.server import Call, Method, Request, UnaryMethod
 from raftwerk.kv.commands import SessionClose, SessionOpen, SessionWrite, Write, encode
 from raftwerk.kv.results import SessionResult
 from raftwerk.server.calls import Waiting, fail_with, parse
@@ -60,8 +61,22 @@ class Place(NamedTuple):
     first: int
 
 
+class PlacedCall(Call):
+    """A call whose place is known without metadata."""
+
+    __slots__ = ("place",)
+
+    def __init__(
+        self, connection: Carrier, stream_id: int, send_window: int, request: Request, place: Place
+    ) -> None:
+        super().__init__(connection, stream_id, send_window, request)
+        self.place = place
+
+
 def place_of(call: Call) -> Place | None:
-    """Where the metadata puts a write; None if it belongs to no session. Raises ValueError if it cannot be read."""
+    """Where a write belongs, by its metadata as a rule; None if to no session. Raises ValueError if it cannot be read."""
+    if isinstance(call, PlacedCall):
+        return call.place
     for name, value in reversed(call.headers):  # our client puts it at the end
         if name == SESSION:
             return _read_place(value)

@@ -1,0 +1,38 @@
+"""The messages of raftwerk.Sessions/Put: puts of one session that a client makes at once, and their answers as they come.
+
+A call of gRPC with server streaming, whose messages are msgpack. One request (Puts); then answers (lists of PutAnswer), in any
+order, each message with those that there are by then; after the last one the call ends with OK. If it ends with another status,
+that is the answer to all puts that have none.
+"""
+
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+
+PATH: Final = "/raftwerk.Sessions/Put"
+PUTS_MAX: Final = 1_000
+"""In one request: as many as a session's window has (kv.sessions)."""
+
+Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+
+
+class Puts(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """first: the first number that the client still waits for. puts: the number of each, and its PutRequest."""
+
+    session: Number
+    first: Number
+    puts: Annotated[list[tuple[Number, bytes]], msgspec.Meta(min_length=1, max_length=PUTS_MAX)]
+
+
+class PutAnswer(NamedTuple):
+    """Status and text are those that the put by itself would have ended with; response: a PutResponse, if it was OK."""
+
+    number: int
+    status: int
+    text: str
+    response: bytes
+
+
+encode: Final = msgspec.msgpack.Encoder().encode
+decode_puts: Final = msgspec.msgpack.Decoder(Puts).decode
+decode_answers: Final = msgspec.msgpack.Decoder(list[PutAnswer]).decode

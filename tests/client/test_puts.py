@@ -1,0 +1,354 @@
+"""Puts at once are one call, and each has an answer of its own: against a server on grpcio that answers as it is told."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+import grpc
+import pytest
+
+from raftwerk.api import session_puts, status
+from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
+from raftwerk.api.session_puts import PutAnswer, Puts
+from raftwerk.cli.cluster import Member
+from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
+from raftwerk.client.puts import GATHERED_BYTES_MAX, GATHERED_MAX, PATH, REQUEST_BYTES_MAX
+from tests.client.scripted import HANG, OK, SESSION, Scripted, serving
+
+Message = list[int] | bytes
+"""Of answers: to these numbers, with the number as the revision; or something else."""
+Script = list[Message | tuple[int, str] | str]
+"""What a call is answered with: messages, then OK, unless a status or HANG ends it."""
+
+
+def revision_of(number: int) -> bytes:
+    response = PutResponse()
+    response.header.revision = number
+    return response.SerializeToString()
+
+
+class PutsServer(Scripted):
+    """The n-th call of many puts gets what `script` says of it; other calls get what Scripted says."""
+
+    def __init__(self, script: Callable[[int, list[int]], Script]) -> None:
+        """script: is told how many calls came before, and the numbers of the puts."""
+        super().__init__([SESSION, OK])
+        self._script = script
+        self.calls: list[Puts] = []
+
+    def service(self, details: Any) -> Any:
+        if details.method != session_puts.PATH:
+            return super().service(details)
+        return grpc.unary_stream_rpc_method_handler(self._answer)
+
+    async def _answer(self, data: bytes, context: Any) -> None:
+        puts = session_puts.decode_puts(data)
+        self.calls.append(puts)
+        self.called.set()
+        for step in self._script(len(self.calls) - 1, [number for number, _ in puts.puts]):
+            if isinstance(step, bytes):
+                await context.write(step)
+            elif isinstance(step, list):
+                answers = [PutAnswer(number, 0, "", revision_of(number)) for number in step]
+                await context.write(session_puts.encode(answers))
+            elif isinstance(step, tuple):
+                await self.abort(context, *step)
+            else:
+                try:
+                    await asyncio.Event().wait()
+                finally:
+                    self.cancelled.set()
+
+    @property
+    def numbers(self) -> list[list[int]]:
+        return [[number for number, _ in puts.puts] for puts in self.calls]
+
+
+@asynccontextmanager
+async def puts_server(
+    script: Callable[[int, list[int]], Script], calls_max: int = 100
+) -> AsyncIterator[PutsServer]:
+    async with serving(PutsServer(script), calls_max) as server:
+        assert isinstance(server, PutsServer)
+        yield server
+
+
+def answer_all(_: int, numbers: list[int]) -> Script:
+    return [numbers]
+
+
+async def begun(server: PutsServer, **settings: Any) -> Client:
+    """A client whose session is open, by its put number 1."""
+    client = Client([server.endpoint], **settings)
+    await client.put(b"first", b"")
+    return client
+
+
+async def put(client: Client, value: bytes = b"v") -> int:
+    return (await client.put(b"key", value)).header.revision
+
+
+def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(main())
+
+
+def test_puts_at_once_are_one_call() -> None:
+    async def main() -> None:
+        async with puts_server(answer_all) as server:
+            client = await begun(server)
+            assert await asyncio.gather(*(put(client, b"%d" % n) for n in range(3))) == [2, 3, 4]
+            assert server.paths.count(PATH) == 1  # the first one
+            (call,) = server.calls
+            values = [PutRequest.FromString(message).value for _, message in call.puts]
+            assert (call.session, call.first, values) == (7, 2, [b"0", b"1", b"2"])
+            client.close()
+
+    run(main)
+
+
+def test_a_put_alone_is_a_call_of_its_own() -> None:
+    async def main() -> None:
+        async with puts_server(answer_all) as server:
+            client = await begun(server)
+            await put(client)
+            await put(client)
+            assert server.calls == []
+            client.close()
+
+    run(main)
+
+
+def test_half_a_window_leaves_at_once() -> None:
+    async def main() -> None:
+        async with puts_server(answer_all) as server:
+            client = await begun(server)
+            count = 2 * GATHERED_MAX - 10
+            await asyncio.gather(*(put(client) for _ in range(count)))
+            assert [len(numbers) for numbers in server.numbers] == [GATHERED_MAX, GATHERED_MAX - 10]
+            client.close()
+
+    run(main)
+
+
+def test_a_large_put_goes_by_itself() -> None:
+    async def main() -> None:
+        async with puts_server(answer_all) as server:
+            client = await begun(server)
+            large = bytes(REQUEST_BYTES_MAX)
+            await asyncio.gather(put(client), put(client, large), put(client))
+            assert server.numbers == [[2, 4]]
+            assert server.paths.count(PATH) == 2
+            client.close()
+
+    run(main)
+
+
+def test_puts_at_once_are_no_larger_than_a_window() -> None:
+    async def main() -> None:
+        async with puts_server(answer_all) as server:
+            client = await begun(server)
+            value = bytes(REQUEST_BYTES_MAX - 100)
+            fitting = GATHERED_BYTES_MAX // REQUEST_BYTES_MAX
+            await asyncio.gather(*(put(client, value) for _ in range(fitting + 2)))
+            assert [len(numbers) for numbers in server.numbers] == [fitting]
+            assert server.paths.count(PATH) == 1 + 2
+            client.close()
+
+    run(main)
+
+
+def test_answers_come_in_any_order_and_not_all_together() -> None:
+    def script(_: int, numbers: list[int]) -> Script:
+        return [[numbers[2]], [numbers[1], numbers[0]]]
+
+    async def main() -> None:
+        async with puts_server(script) as server:
+            client = await begun(server)
+            assert await asyncio.gather(*(put(client) for _ in range(3))) == [2, 3, 4]
+            client.close()
+
+    run(main)
+
+
+def test_a_refusal_is_that_of_one() -> None:
+    def script(_: int, numbers: list[int]) -> Script:
+        refusal = PutAnswer(numbers[0], *status.LEASE_NOT_FOUND, b"")
+        return [session_puts.encode([refusal]), [numbers[1]]]
+
+    async def main() -> None:
+        async with puts_server(script) as server:
+            client = await begun(server)
+            refused, done = await asyncio.gather(put(client), put(client), return_exceptions=True)
+            assert isinstance(refused, CallFailed)
+            assert refused.text == status.LEASE_NOT_FOUND.text
+            assert done == 3
+            client.close()
+
+    run(main)
+
+
+def test_what_is_not_answered_is_sent_again_with_its_number() -> None:
+    def script(calls: int, numbers: list[int]) -> Script:
+        return [[numbers[1]], (status.UNAVAILABLE, "gone")] if calls == 0 else [numbers]
+
+    async def main() -> None:
+        async with puts_server(script) as server:
+            client = await begun(server)
+            assert await asyncio.gather(*(put(client) for _ in range(4))) == [2, 3, 4, 5]
+            assert server.numbers == [[2, 3, 4, 5], [2, 4, 5]]
+            client.close()
+
+    run(main)
+
+
+@pytest.mark.parametrize(
+    "step",
+    [[[2]], [[2], b"\xc1"], [[2], b"\x91\x01"], [[2], [4]]],
+    ids=["too few", "no msgpack", "no answers", "to another"],
+)
+def test_an_answer_that_says_nothing_leaves_the_rest_unknown(step: Script) -> None:
+    async def main() -> None:
+        async with puts_server(lambda *_: step) as server:
+            client = await begun(server)
+            done, unknown = await asyncio.gather(put(client), put(client), return_exceptions=True)
+            assert done == 2
+            assert isinstance(unknown, OutcomeUnknown)
+            client.close()
+
+    run(main)
+
+
+def test_a_server_that_does_not_know_the_call_gets_each_by_itself_and_is_not_asked_again() -> None:
+    async def main() -> None:
+        unknown: Script = [(status.UNIMPLEMENTED, "unknown method")]
+        async with puts_server(lambda *_: unknown) as server:
+            client = await begun(server)
+            for _ in range(2):
+                await asyncio.gather(*(put(client) for _ in range(3)))
+            assert len(server.calls) == 1
+            assert server.paths.count(PATH) == 1 + 6
+            client.close()
+
+    run(main)
+
+
+def test_one_that_gives_up_leaves_the_others_to_their_answers() -> None:
+    release = asyncio.Event()
+
+    class Slow(PutsServer):
+        async def _answer(self, data: bytes, context: Any) -> None:
+            self.called.set()
+            await release.wait()
+            await super()._answer(data, context)
+
+    async def main() -> None:
+        async with serving(Slow(answer_all)) as server:
+            assert isinstance(server, Slow)
+            client = await begun(server)
+            server.called.clear()
+            tasks = [asyncio.create_task(put(client)) for _ in range(3)]
+            await server.called.wait()
+            tasks[1].cancel()
+            release.set()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [found[0], found[2]] == [2, 4]
+            assert isinstance(found[1], asyncio.CancelledError)
+            client.close()
+
+    run(main)
+
+
+def test_a_call_that_nobody_waits_for_is_cancelled() -> None:
+    async def main() -> None:
+        async with puts_server(lambda *_: [HANG]) as server:
+            client = await begun(server)
+            server.called.clear()
+            tasks = [asyncio.create_task(put(client)) for _ in range(3)]
+            await server.called.wait()
+            for task in tasks:
+                task.cancel()
+            async with asyncio.timeout(5):
+                assert await server.cancelled.wait()
+            client.close()
+
+    run(main)
+
+
+def test_puts_without_an_answer_in_time_are_in_doubt() -> None:
+    async def main() -> None:
+        async with puts_server(lambda *_: [HANG]) as server:
+            client = await begun(server, timeout_s=0.3)
+            found = await asyncio.gather(put(client), put(client), return_exceptions=True)
+            assert [type(each) for each in found] == [OutcomeUnknown] * 2
+            client.close()
+
+    run(main)
+
+
+def test_puts_that_have_not_left_when_the_client_is_closed_have_not_happened() -> None:
+    async def main() -> None:
+        async with puts_server(answer_all) as server:
+            client = await begun(server)
+            tasks = [asyncio.create_task(put(client)) for _ in range(2)]
+            await asyncio.sleep(0)  # both wait for the end of the turn
+            client.close()
+            found = await asyncio.gather(*tasks, return_exceptions=True)
+            assert [type(each) for each in found] == [CallFailed] * 2
+            assert server.calls == []
+
+    run(main)
+
+
+def test_one_that_is_cancelled_before_it_left_is_not_sent() -> None:
+    async def main() -> None:
+        async with puts_server(answer_all) as server:
+            client = await begun(server)
+            tasks = [asyncio.create_task(put(client)) for _ in range(3)]
+            await asyncio.sleep(0)
+            tasks[1].cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            assert server.numbers == [[2, 4]]
+            client.close()
+
+    run(main)
+
+
+def test_many_writers_at_once_are_each_answered_by_their_own_put(member: Member) -> None:
+    """With raftwerk and with etcd."""
+
+    async def main() -> None:
+        async with Client([f"127.0.0.1:{member.client_port}"]) as client:
+
+            async def write(writer: int) -> None:
+                key = b"writers/%03d" % writer
+                for count in range(1, 21):
+                    response = await client.put(key, b"%d" % count, prev_kv=True)
+                    before = b"%d" % (count - 1) if count > 1 else b""
+                    assert response.prev_kv.value == before
+                    assert await client.get(key) == b"%d" % count
+
+            await client.delete(b"writers/", prefix=True)
+            await asyncio.gather(*(write(writer) for writer in range(300)))
+            kvs = [kv async for kv in client.scan(b"writers/", prefix=True)]
+            assert [kv.version for kv in kvs] == [20] * 300
+            assert len({kv.mod_revision for kv in kvs}) == 300
+
+    run(main)
+
+
+def test_errors_of_the_client_are_those_of_single_puts(member: Member) -> None:
+    async def main() -> None:
+        async with Client([f"127.0.0.1:{member.client_port}"]) as client:
+            await client.put(b"key", b"")
+            calls = [
+                client.put(b"", b""),
+                client.put(b"key", b"", lease=5),
+                client.put(b"key", b""),
+            ]
+            found = await asyncio.gather(*calls, return_exceptions=True)
+            texts = [each.text for each in found if isinstance(each, CallError)]
+            assert texts == [status.EMPTY_KEY.text, status.LEASE_NOT_FOUND.text]
+            assert isinstance(found[2], PutResponse)
+
+    run(main)
