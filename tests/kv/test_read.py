@@ -1,10 +1,22 @@
 """Range: every option, in one go and in slices; a slice never sees what was written after the range began."""
 
 import gc
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
-from raftwerk.kv.commands import Compact, DeleteRange, Put, RangeQuery, SortOrder, SortTarget
+from raftwerk.kv.commands import (
+    ALL_FROM_KEY,
+    Compact,
+    DeleteRange,
+    Put,
+    RangeQuery,
+    SortOrder,
+    SortTarget,
+    encode,
+)
+from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import KvError, RangeResult
 from raftwerk.kv.rows import KeyValue
@@ -241,3 +253,34 @@ def test_rows_of_a_long_range_are_no_work_for_the_garbage_collector() -> None:
     before = len(gc.get_objects())
     assert scan.step(1_900) is None
     assert len(gc.get_objects()) - before < 100
+
+
+def gone(folder: Path, count: int) -> Rig:
+    """So many keys were there, and have just been removed by a compaction; one key is left."""
+    rig = Rig(folder)
+    rig.execute_all(*(Put(b"%04d" % number) for number in range(count)))
+    rig.checkpoint()
+    rig.execute_all(DeleteRange(b"\0", ALL_FROM_KEY), Put(b"left"), Compact(count + 3))
+    rig.remove_all(1000)
+    return rig
+
+
+def test_a_step_passes_few_keys_that_were_just_removed(tmp_path: Path) -> None:
+    rig = gone(tmp_path, 1000)
+    scan = rig.machine.range_sliced(RangeQuery(*ALL))
+    assert isinstance(scan, RangeScan)
+    steps = 1
+    while (result := scan.step(100)) is None:
+        steps += 1
+    assert steps > 5
+    assert (result.count, len(result.kvs)) == (1, 1)
+    rig.close()
+
+
+def test_a_deletion_passes_few_keys_in_a_slice_that_were_just_removed(tmp_path: Path) -> None:
+    rig = gone(tmp_path, 1000)
+    rig.machine = KvMachine(rig.store, slice_rows=100)
+    steps = rig.machine.apply([encode(DeleteRange(b"\0", ALL_FROM_KEY))], 2000, b"position")
+    assert isinstance(steps, Generator)
+    assert len(list(steps)) > 5
+    rig.close()

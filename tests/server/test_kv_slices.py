@@ -100,9 +100,15 @@ class CountingStore(MemoryStore):
         return super().get(table, key)
 
     def scan(
-        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
+        self,
+        table: Table,
+        start: bytes,
+        stop: bytes | None,
+        *,
+        reverse: bool = False,
+        gaps: bool = False,
     ) -> Iterator[tuple[bytes, bytes]]:
-        for row in super().scan(table, start, stop, reverse=reverse):
+        for row in super().scan(table, start, stop, reverse=reverse, gaps=gaps):
             self.rows += 1
             yield row
 

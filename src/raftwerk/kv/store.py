@@ -56,10 +56,18 @@ class Store(ABC):
 
     @abstractmethod
     def scan(
-        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
+        self,
+        table: Table,
+        start: bytes,
+        stop: bytes | None,
+        *,
+        reverse: bool = False,
+        gaps: bool = False,
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < stop in key order (stop None: to the end).
 
+        gaps: keys that were deleted a moment ago may come too, with b"" (of KEYS, no row is empty): who counts what a scan
+        passes counts them, since there may be many one behind the other.
         The iterator is invalid after the next put, delete or checkpoint: use it up first, or scan again.
         """
 

@@ -163,12 +163,12 @@ class Execution:
         """As many keys that are there as the slice has room for, and where to go on; None: these are all."""
         found: list[tuple[bytes, KeyRow]] = []
         at, left = self._versions.at, self._slice.left
-        for key, data in self._versions.store.scan(Table.KEYS, start, stop):
+        for key, data in self._versions.store.scan(Table.KEYS, start, stop, gaps=True):
             if left <= 0:
                 self._slice.left = 0
                 return found, key
             left -= 1
-            row = at(data, self._bound)
+            row = at(data, self._bound) if data else None
             if row is not None:
                 found.append((key, row))
         self._slice.left = left

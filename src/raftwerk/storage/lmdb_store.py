@@ -189,7 +189,13 @@ class LmdbStore(Store):
             self._overlay.tables[table].put(key, None)
 
     def scan(
-        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
+        self,
+        table: Table,
+        start: bytes,
+        stop: bytes | None,
+        *,
+        reverse: bool = False,
+        gaps: bool = False,
     ) -> Iterator[tuple[bytes, bytes]]:
         base = self._base.scan(table, start, stop, reverse=reverse)
         if table is _KEYS:
@@ -197,7 +203,9 @@ class LmdbStore(Store):
         else:
             overlays = [layer for layer in (self._frozen, self._overlay) if layer is not None]
             newer = [layer.tables[table] for layer in overlays if layer.tables[table].rows]
-        return merged(base, newer, start, stop, reverse=reverse) if newer else base
+        if not newer:
+            return base
+        return merged(base, newer, start, stop, reverse=reverse, gaps=gaps)
 
     # Checkpoints and snapshots
 

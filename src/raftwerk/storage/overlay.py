@@ -182,14 +182,17 @@ def merged(
     stop: bytes | None,
     *,
     reverse: bool,
+    gaps: bool = False,
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The base under the newer tables, the newest last."""
+    """The base under the newer tables, the newest last. gaps: with what is deleted, as b""."""
     rows: Iterator[Row] = base
     for table in newer:
         rows = merged_rows(table.items(start, stop, reverse=reverse), rows, reverse=reverse)
     for key, value in rows:
         if value is not None:
             yield key, value
+        elif gaps:
+            yield key, b""
 
 
 def merged_rows(
