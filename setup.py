@@ -15,12 +15,12 @@ from setuptools.command.build_ext import build_ext
 
 COMPILED = {
     ".": "durations",
-    "client": "arguments calls channel connections deadlines fate numbers process puts",
+    "client": "arguments calls channel connections deadlines fate numbers puts",
     "http2": "*",
     "kv": "alarms compaction compare lease machine read rows sessions store txn versions watch watch_history watch_index",
     "raft": "*",
     "replica": "applier checkpoints proposals reads replica",
-    "runtime": "clock connection journal links node",
+    "runtime": "clock connection core_waits journal links node",
     "sim": "clock cluster disk history journal kv_machine network node trace world",
     "sim/checkers": "*",
     "server": "calls gateway_call grpc_shell kv_service session_puts sessions "

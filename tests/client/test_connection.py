@@ -8,12 +8,9 @@ import pytest
 from raftwerk.api import status
 from raftwerk.client import CallFailed, Client
 from raftwerk.client.channel import Channel
-from raftwerk.client.connection import LIMITS, Connection, is_hopeless
-from raftwerk.client.connections import Connections
+from raftwerk.client.connection import LIMITS, is_hopeless
 from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.client.errors import NotTaken
-from raftwerk.client.numbers import Numbers
-from raftwerk.client.puts import GATHERED_BYTES_MAX
 from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.frames import MAX_CONCURRENT_STREAMS, goaway, settings
 from raftwerk.http2.server import Limits, ServerConnection, UnaryMethod
@@ -199,22 +196,3 @@ def test_nothing_is_written_to_a_connection_that_has_just_broken(
 
     asyncio.run(main())
     assert caplog.records == []
-
-
-def test_puts_that_wait_for_each_other_keep_room_for_the_call_that_they_will_be() -> None:
-    async def main() -> None:
-        connection = Connection("nobody:1", 600.0, Connections(never), is_tls=False)
-        numbers = Numbers(7)
-        room = connection.room
-        large = connection.put(bytes(GATHERED_BYTES_MAX + 1), b"", numbers.draw())
-        assert (large.call is None, connection.room) == (False, room - 1)
-        puts = [connection.put(b"", b"", numbers.draw()) for _ in range(3)]
-        assert (puts[0].call, connection.room) == (None, room - 2)
-        connection.flush()
-        assert (puts[0].call is None, connection.room) == (False, room - 2)
-        assert (len(connection.engine.streams), connection.promised) == (2, 0)
-
-    async def never(_: Connections) -> Connection:
-        raise AssertionError
-
-    asyncio.run(main())

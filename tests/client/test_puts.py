@@ -1,96 +1,18 @@
-"""Puts at once are one call, and each has an answer of its own: against a server on grpcio that answers as it is told."""
+"""Puts at once are one call, and each has an answer of its own."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager
 from typing import Any
 
-import grpc
 import pytest
 
 from raftwerk.api import session_puts, status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
-from raftwerk.api.session_puts import PutAnswer, Puts
+from raftwerk.api.session_puts import PUTS_MAX, SINGLE, PutAnswer, Puts
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
-from raftwerk.client.puts import GATHERED_BYTES_MAX, GATHERED_MAX, PATH, REQUEST_BYTES_MAX
-from tests.client.scripted import HANG, OK, SESSION, Scripted, serving
-
-Message = list[int] | bytes
-"""Of answers: to these numbers, with the number as the revision; or something else."""
-Script = list[Message | tuple[int, str] | str]
-"""What a call is answered with: messages, then OK, unless a status or HANG ends it."""
-
-
-def revision_of(number: int) -> bytes:
-    response = PutResponse()
-    response.header.revision = number
-    return response.SerializeToString()
-
-
-class PutsServer(Scripted):
-    """The n-th call of many puts gets what `script` says of it; other calls get what Scripted says."""
-
-    def __init__(self, script: Callable[[int, list[int]], Script]) -> None:
-        """script: is told how many calls came before, and the numbers of the puts."""
-        super().__init__([SESSION, OK])
-        self._script = script
-        self.calls: list[Puts] = []
-
-    def service(self, details: Any) -> Any:
-        if details.method != session_puts.PATH:
-            return super().service(details)
-        return grpc.unary_stream_rpc_method_handler(self._answer)
-
-    async def _answer(self, data: bytes, context: Any) -> None:
-        puts = session_puts.decode_puts(data)
-        self.calls.append(puts)
-        self.called.set()
-        for step in self._script(len(self.calls) - 1, [number for number, _ in puts.puts]):
-            if isinstance(step, bytes):
-                await context.write(step)
-            elif isinstance(step, list):
-                answers = [PutAnswer(number, 0, "", revision_of(number)) for number in step]
-                await context.write(session_puts.encode(answers))
-            elif isinstance(step, tuple):
-                await self.abort(context, *step)
-            else:
-                try:
-                    await asyncio.Event().wait()
-                finally:
-                    self.cancelled.set()
-
-    @property
-    def numbers(self) -> list[list[int]]:
-        return [[number for number, _ in puts.puts] for puts in self.calls]
-
-
-@asynccontextmanager
-async def puts_server(
-    script: Callable[[int, list[int]], Script], calls_max: int = 100
-) -> AsyncIterator[PutsServer]:
-    async with serving(PutsServer(script), calls_max) as server:
-        assert isinstance(server, PutsServer)
-        yield server
-
-
-def answer_all(_: int, numbers: list[int]) -> Script:
-    return [numbers]
-
-
-async def begun(server: PutsServer, **settings: Any) -> Client:
-    """A client whose session is open, by its put number 1."""
-    client = Client([server.endpoint], **settings)
-    await client.put(b"first", b"")
-    return client
-
-
-async def put(client: Client, value: bytes = b"v") -> int:
-    return (await client.put(b"key", value)).header.revision
-
-
-def run(main: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    asyncio.run(main())
+from raftwerk.client.puts import OVERHEAD_BYTES, PUT_BYTES_MAX, PUTS_BYTES_MAX
+from tests.client.puts_server import PutsServer, Script, answer_all, begun, put, puts_server
+from tests.client.scripted import HANG, serving
 
 
 def test_puts_at_once_are_one_call() -> None:
@@ -98,13 +20,13 @@ def test_puts_at_once_are_one_call() -> None:
         async with puts_server(answer_all) as server:
             client = await begun(server)
             assert await asyncio.gather(*(put(client, b"%d" % n) for n in range(3))) == [2, 3, 4]
-            assert server.paths.count(PATH) == 1  # the first one
+            assert server.paths.count(SINGLE) == 1  # the first one
             (call,) = server.calls
             values = [PutRequest.FromString(message).value for _, message in call.puts]
             assert (call.session, call.first, values) == (7, 2, [b"0", b"1", b"2"])
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_put_alone_is_a_call_of_its_own() -> None:
@@ -116,46 +38,67 @@ def test_a_put_alone_is_a_call_of_its_own() -> None:
             assert server.calls == []
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_half_a_window_leaves_at_once() -> None:
     async def main() -> None:
         async with puts_server(answer_all) as server:
             client = await begun(server)
-            count = 2 * GATHERED_MAX - 10
+            count = 2 * PUTS_MAX - 10
             await asyncio.gather(*(put(client) for _ in range(count)))
-            assert [len(numbers) for numbers in server.numbers] == [GATHERED_MAX, GATHERED_MAX - 10]
+            assert [len(numbers) for numbers in server.numbers] == [PUTS_MAX, PUTS_MAX - 10]
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
-def test_a_large_put_goes_by_itself() -> None:
+@pytest.mark.parametrize("large", [0, 1, 2])
+def test_a_large_put_goes_by_itself_in_its_place(large: int) -> None:
+    sizes = [PUT_BYTES_MAX if place == large else 1 for place in range(3)]
+    expected = {0: [[SINGLE], [3, 4]], 1: [[SINGLE]] * 3, 2: [[2, 3], [SINGLE]]}
+
     async def main() -> None:
         async with puts_server(answer_all) as server:
             client = await begun(server)
-            large = bytes(REQUEST_BYTES_MAX)
-            await asyncio.gather(put(client), put(client, large), put(client))
-            assert server.numbers == [[2, 4]]
-            assert server.paths.count(PATH) == 2
+            await asyncio.gather(*(put(client, bytes(size)) for size in sizes))
+            assert server.order[2:] == expected[large]
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
-def test_puts_at_once_are_no_larger_than_a_window() -> None:
+def test_puts_leave_before_another_write_that_is_made_after_them() -> None:
     async def main() -> None:
         async with puts_server(answer_all) as server:
             client = await begun(server)
-            value = bytes(REQUEST_BYTES_MAX - 100)
-            fitting = GATHERED_BYTES_MAX // REQUEST_BYTES_MAX
-            await asyncio.gather(*(put(client, value) for _ in range(fitting + 2)))
-            assert [len(numbers) for numbers in server.numbers] == [fitting]
-            assert server.paths.count(PATH) == 1 + 2
+            await asyncio.gather(put(client), put(client), client.delete(b"key"), put(client))
+            delete = ["/etcdserverpb.KV/DeleteRange"]
+            assert server.order[2:] == [[2, 3], delete, [SINGLE]]
             client.close()
 
-    run(main)
+    asyncio.run(main())
+
+
+def test_more_than_a_request_holds_are_more_requests() -> None:
+    async def main() -> None:
+        async with puts_server(answer_all) as server:
+            client = await begun(server)
+            value = bytes(PUTS_BYTES_MAX // 20)
+            for _ in range(2):
+                await asyncio.gather(*(put(client, value) for _ in range(50)))
+            assert [len(numbers) for numbers in server.numbers] == [19, 19, 12] * 2
+            client.close()
+
+    asyncio.run(main())
+
+
+def test_a_server_that_takes_small_requests_alone_takes_as_many_puts() -> None:
+    """With raftwerk's --max-request-bytes: it takes half a MiB more than that, in one message."""
+    puts = [(number, bytes(0)) for number in range(2**62, 2**62 + PUTS_MAX)]
+    overhead = len(session_puts.encode(Puts(2**62, 2**62, puts)))
+    assert overhead <= PUTS_MAX * OVERHEAD_BYTES
+    assert PUTS_BYTES_MAX + PUTS_MAX * OVERHEAD_BYTES < 512 * 1024
 
 
 def test_answers_come_in_any_order_and_not_all_together() -> None:
@@ -168,7 +111,7 @@ def test_answers_come_in_any_order_and_not_all_together() -> None:
             assert await asyncio.gather(*(put(client) for _ in range(3))) == [2, 3, 4]
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_refusal_is_that_of_one() -> None:
@@ -185,7 +128,7 @@ def test_a_refusal_is_that_of_one() -> None:
             assert done == 3
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_what_is_not_answered_is_sent_again_with_its_number() -> None:
@@ -199,13 +142,65 @@ def test_what_is_not_answered_is_sent_again_with_its_number() -> None:
             assert server.numbers == [[2, 3, 4, 5], [2, 4, 5]]
             client.close()
 
-    run(main)
+    asyncio.run(main())
+
+
+def test_each_call_says_which_answers_are_not_waited_for() -> None:
+    def script(calls: int, numbers: list[int]) -> Script:
+        return [numbers] if calls else [[numbers[0]], HANG]
+
+    async def main() -> None:
+        async with puts_server(script) as server:
+            client = await begun(server)
+            server.called.clear()
+            first, second = [asyncio.create_task(put(client)) for _ in range(2)]
+            await first
+            await asyncio.gather(put(client), put(client))
+            assert [(puts.first, puts.puts[0][0]) for puts in server.calls] == [(2, 2), (3, 4)]
+            second.cancel()
+            client.close()
+
+    asyncio.run(main())
+
+
+def test_the_token_goes_with_a_call() -> None:
+    async def main() -> None:
+        async with serving(PutsServer(answer_all, has_token=True)) as server:
+            assert isinstance(server, PutsServer)
+            client = await begun(server, credentials=("name", "password"))
+            await asyncio.gather(put(client), put(client))
+            (metadata,) = server.metadata
+            assert metadata["token"] == "secret.1"
+            client.close()
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("code", [status.RESOURCE_EXHAUSTED, status.UNIMPLEMENTED, 13])
+def test_a_refusal_after_an_answer_is_no_refusal_of_the_rest(code: int) -> None:
+    def script(calls: int, numbers: list[int]) -> Script:
+        return [numbers] if calls else [[numbers[0]], (code, "no")]
+
+    async def main() -> None:
+        async with puts_server(script) as server:
+            client = await begun(server)
+            assert await asyncio.gather(*(put(client) for _ in range(3))) == [2, 3, 4]
+            assert server.numbers == [[2, 3, 4], [3, 4]]
+            client.close()
+
+    asyncio.run(main())
 
 
 @pytest.mark.parametrize(
     "step",
-    [[[2]], [[2], b"\xc1"], [[2], b"\x91\x01"], [[2], [4]]],
-    ids=["too few", "no msgpack", "no answers", "to another"],
+    [
+        [[2]],
+        [[2], b"\xc1", HANG],
+        [[2], b"\x91\x01", HANG],
+        [[2], b"\x91\x94\x03\x00\xa1\xff\xc4\x00", HANG],
+        [[2], [4]],
+    ],
+    ids=["too few", "no msgpack", "no answers", "no text", "to another"],
 )
 def test_an_answer_that_says_nothing_leaves_the_rest_unknown(step: Script) -> None:
     async def main() -> None:
@@ -214,9 +209,11 @@ def test_an_answer_that_says_nothing_leaves_the_rest_unknown(step: Script) -> No
             done, unknown = await asyncio.gather(put(client), put(client), return_exceptions=True)
             assert done == 2
             assert isinstance(unknown, OutcomeUnknown)
+            async with asyncio.timeout(5):
+                assert HANG not in step or await server.cancelled.wait()
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_server_that_does_not_know_the_call_gets_each_by_itself_and_is_not_asked_again() -> None:
@@ -227,10 +224,10 @@ def test_a_server_that_does_not_know_the_call_gets_each_by_itself_and_is_not_ask
             for _ in range(2):
                 await asyncio.gather(*(put(client) for _ in range(3)))
             assert len(server.calls) == 1
-            assert server.paths.count(PATH) == 1 + 6
+            assert server.paths.count(SINGLE) == 1 + 6
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_one_that_gives_up_leaves_the_others_to_their_answers() -> None:
@@ -256,7 +253,7 @@ def test_one_that_gives_up_leaves_the_others_to_their_answers() -> None:
             assert isinstance(found[1], asyncio.CancelledError)
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_a_call_that_nobody_waits_for_is_cancelled() -> None:
@@ -272,7 +269,7 @@ def test_a_call_that_nobody_waits_for_is_cancelled() -> None:
                 assert await server.cancelled.wait()
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_puts_without_an_answer_in_time_are_in_doubt() -> None:
@@ -283,7 +280,7 @@ def test_puts_without_an_answer_in_time_are_in_doubt() -> None:
             assert [type(each) for each in found] == [OutcomeUnknown] * 2
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_puts_that_have_not_left_when_the_client_is_closed_have_not_happened() -> None:
@@ -297,7 +294,7 @@ def test_puts_that_have_not_left_when_the_client_is_closed_have_not_happened() -
             assert [type(each) for each in found] == [CallFailed] * 2
             assert server.calls == []
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_one_that_is_cancelled_before_it_left_is_not_sent() -> None:
@@ -311,7 +308,7 @@ def test_one_that_is_cancelled_before_it_left_is_not_sent() -> None:
             assert server.numbers == [[2, 4]]
             client.close()
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_many_writers_at_once_are_each_answered_by_their_own_put(member: Member) -> None:
@@ -334,7 +331,7 @@ def test_many_writers_at_once_are_each_answered_by_their_own_put(member: Member)
             assert [kv.version for kv in kvs] == [20] * 300
             assert len({kv.mod_revision for kv in kvs}) == 300
 
-    run(main)
+    asyncio.run(main())
 
 
 def test_errors_of_the_client_are_those_of_single_puts(member: Member) -> None:
@@ -351,4 +348,4 @@ def test_errors_of_the_client_are_those_of_single_puts(member: Member) -> None:
             assert texts == [status.EMPTY_KEY.text, status.LEASE_NOT_FOUND.text]
             assert isinstance(found[2], PutResponse)
 
-    run(main)
+    asyncio.run(main())

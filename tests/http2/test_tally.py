@@ -84,6 +84,15 @@ def test_answered_call_that_waits_for_a_window_is_not_cancelled_too() -> None:
     assert (tally(server, ECHO).count, tally(server, ECHO).failed) == (1, {})
 
 
+def test_answered_call_is_counted_though_the_answer_never_leaves() -> None:
+    server = ServerUnderTest()
+    server.say(call_frames(1, HOLD))
+    server.methods.calls[0].reply(b"answer")
+    server.engine.lost()
+    numbers = tally(server, HOLD)
+    assert (numbers.started, numbers.succeeded, numbers.failed) == (1, 1, {})
+
+
 def test_messages_of_a_stream_are_counted() -> None:
     server = ServerUnderTest()
     server.say(headers_frame(1, request_headers(CHAT)))

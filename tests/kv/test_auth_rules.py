@@ -208,6 +208,7 @@ def test_refused_write_uses_no_number_of_its_session() -> None:
     machine = rig.machine
     open_session = encode([50, 7])
     assert machine.apply([open_session], 98, b"") == [SessionResult(machine.revision, 7)]
+    assert rig.execute(SessionWrite(7, 1, 1, Put(b"x"))) is KvError.USER_EMPTY
     assert rig.execute(Authorized(*USER, SessionWrite(7, 1, 1, Put(b"x")))) is DENIED
     assert not isinstance(
         rig.execute(Authorized(*ADMIN, SessionWrite(7, 1, 1, Put(b"x")))), KvError

@@ -156,6 +156,10 @@ class FakeNode:
         for settle in waiting:
             settle()
 
+    def release_one(self) -> None:
+        """Settle the first that waits."""
+        self._waiting.pop(0)()
+
     def status(self) -> NodeStatus:
         return NodeStatus(
             name="node1",

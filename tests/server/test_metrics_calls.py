@@ -3,9 +3,11 @@
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from raftwerk.api import rpc_pb2, watch_pb2
 from raftwerk.http2.call import Method, StreamMethod, UnaryMethod
 from raftwerk.server.metrics_calls import CallCollector
 
+assert all((rpc_pb2.DESCRIPTOR, watch_pb2.DESCRIPTOR))  # the kinds of methods are known with them
 PUT, WATCH = "/etcdserverpb.KV/Put", "/etcdserverpb.Watch/Watch"
 SNAPSHOT = "/etcdserverpb.Maintenance/Snapshot"
 SERVICES = {PUT: "etcdserverpb.KV", WATCH: "etcdserverpb.Watch"}
@@ -33,6 +35,13 @@ def value(methods: dict[str, Method], name: str, path: str, **labels: str) -> fl
                 assert sample.labels["grpc_type"] == KINDS[path]
                 return sample.value
     return None
+
+
+def test_our_own_stream_is_of_a_kind_too() -> None:
+    path = "/raftwerk.Sessions/Put"
+    registry = CollectorRegistry()
+    registry.register(CallCollector({path: StreamMethod(lambda call: None)}))
+    assert b'grpc_type="server_stream"' in generate_latest(registry)
 
 
 def test_method_is_there_before_its_first_call() -> None:

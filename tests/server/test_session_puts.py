@@ -8,10 +8,11 @@ from google.protobuf.wrappers_pb2 import Int64Value
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
 from raftwerk.api.session_puts import PATH, PutAnswer, Puts, decode_answers, encode
+from raftwerk.http2.server import Call, StreamMethod, UnaryMethod
 from raftwerk.replica.failure import Failure
-from raftwerk.server.session_puts import MESSAGE_BYTES
+from raftwerk.server.session_puts import MESSAGE_BYTES, SessionPuts
 from raftwerk.server.sessions import OPEN, SESSION
-from tests.server.fakes import PendingCall
+from tests.server.fakes import FakeLoop, PendingCall, Rig
 from tests.server.kv_rig import PUT, KvRig
 from tests.server.test_call_garbage import garbage_of
 
@@ -77,7 +78,11 @@ def test_first_says_which_answers_are_not_waited_for(rig: KvRig, session: int) -
     assert (late.status, late.text) == status.OUTSIDE_WINDOW
 
 
-@pytest.mark.parametrize("data", [b"", b"\xc1", encode(Puts(1, 1, [])), A], ids=repr)
+NESTED = b"\x94\x01\x01\x91\x92\x01\xc4\x00" + b"\x91" * 2_000
+"""More after the puts than there may be, and too deep to be passed over."""
+
+
+@pytest.mark.parametrize("data", [b"", b"\xc1", encode(Puts(1, 1, [])), A, NESTED], ids=repr)
 def test_what_is_no_request_is_refused(rig: KvRig, data: bytes) -> None:
     outcome = rig.call(PATH, data)
     assert (outcome.status, outcome.text) == status.SESSION_PUTS_UNREADABLE
@@ -104,11 +109,34 @@ def test_answers_that_are_there_do_not_wait_for_others(rig: KvRig, session: int)
     assert call.outcome is not None
 
 
+def test_answers_of_several_turns_are_told_in_each(rig: KvRig, session: int) -> None:
+    rig.node.is_stuck = True
+    call = put_all(rig, session, A, B, A, NO_KEY)
+    for count in (2, 3):
+        rig.node.release_one()
+        rig.loop.settle()
+        rig.pump()
+        assert len(call.messages) == len(answered(call)) == count
+    assert call.outcome is None
+
+
 def test_large_answers_are_messages_by_themselves(rig: KvRig, session: int) -> None:
     large = PutRequest(key=b"a", value=bytes(MESSAGE_BYTES), prev_kv=True).SerializeToString()
-    call = put_all(rig, session, large, large, large)
-    assert len(call.messages) == 2
-    assert revisions(answered(call)) == [2, 3, 4]
+    call = put_all(rig, session, large, large, B, B)
+    assert [len(decode_answers(message)) for message in call.messages] == [2, 2]
+    assert revisions(answered(call)) == [2, 3, 4, 5]
+
+
+def test_each_put_has_the_headers_of_its_call() -> None:
+    """They tell who it is."""
+    seen: list[Call] = []
+    puts = SessionPuts(UnaryMethod(lambda call, _: seen.append(call)), loop := FakeLoop())
+    rig = Rig(loop, {PATH: StreamMethod(puts.open)})
+    rig.start(PATH, encode(Puts(1, 1, [(1, A), (2, B)])), headers={b"token": b"secret"})
+    assert [(b"token", b"secret") in call.headers for call in seen] == [True, True]
+    assert {call.request.path for call in seen} == {PUT}
+    with pytest.raises(AssertionError, match="a put has one answer"):
+        seen[0].send(b"another")
 
 
 def test_what_the_node_refuses_is_told_of_each(rig: KvRig, session: int) -> None:

@@ -10,8 +10,12 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 
 PATH: Final = "/raftwerk.Sessions/Put"
-PUTS_MAX: Final = 1_000
-"""In one request: as many as a session's window has (kv.sessions)."""
+SINGLE: Final = "/etcdserverpb.KV/Put"
+"""Where a put goes by itself."""
+PUTS_MAX: Final = 500
+"""In one request: half of a session's window (kv.sessions), so that servers work on one half while the client makes the other."""
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for what is no such message."""
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 

@@ -126,5 +126,5 @@ SESSION_UNREADABLE: Final = Status(
 )
 SESSION_PUTS_UNREADABLE: Final = Status(
     INVALID_ARGUMENT,
-    "etcdserver: this is no request of raftwerk.Sessions/Put, or has more than 1000 puts",
+    "etcdserver: this is no request of raftwerk.Sessions/Put, or has more than 500 puts",
 )

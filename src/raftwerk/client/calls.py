@@ -8,6 +8,7 @@ stopped without a word costs a call that share, and the calls after it nothing.
 """
 
 import asyncio
+import os
 import ssl
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -17,15 +18,13 @@ from typing import Final, TypeVar
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.wrappers_pb2 import Int64Value
 
-from raftwerk.api import auth_rpc_pb2, status
-from raftwerk.client import puts
+from raftwerk.api import auth_rpc_pb2, session_puts, status
 from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.credentials import NOT_ENABLED, REFUSALS, Token
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed, NotTaken
 from raftwerk.client.fate import ELSEWHERE, NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
 from raftwerk.client.numbers import Session, Ticket
-from raftwerk.client.process import THIS_PROCESS
 from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
 from raftwerk.http2.headers import literal
@@ -104,7 +103,7 @@ class Calls:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
-            self._process = THIS_PROCESS.number
+            self._process = os.getpid()
         elif self._loop is not loop:
             raise UsageError(
                 "this client was used in another event loop, where its connections are: make one in each asyncio.run"
@@ -113,7 +112,7 @@ class Calls:
 
     @property
     def _is_here(self) -> bool:
-        return self._process == 0 or self._process == THIS_PROCESS.number
+        return self._process in (0, os.getpid())
 
     def check_process(self) -> None:
         """Raises UsageError in another process than the first call was made in."""
@@ -371,7 +370,7 @@ def _send(
 ) -> Awaitable[Answer]:
     if ticket is None:
         return channel.call(path, message, metadata, until_s)
-    if path == puts.PATH:
+    if path == session_puts.SINGLE:
         return channel.put(message, metadata, ticket, until_s)
     return channel.call(path, message, metadata + ticket.metadata(), until_s)
 

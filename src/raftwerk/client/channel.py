@@ -3,11 +3,10 @@
 import asyncio
 import ssl
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
-from raftwerk.client import puts
 from raftwerk.client.connection import KEEPALIVE_S, Connection, dial, is_hopeless, reason_of
 from raftwerk.client.connections import Connections
 from raftwerk.client.deadlines import Deadlines
@@ -113,7 +112,7 @@ class Channel:
 
     def call(
         self, path: str, message: bytes, metadata: bytes = b"", until_s: float | None = None
-    ) -> Awaitable[Answer]:
+    ) -> Coroutine[Any, Any, Answer]:
         """One unary call, on the connection that `connect` has found room in. Made at once, and awaited at once.
 
         path: like /etcdserverpb.KV/Put. metadata: encoded headers. Returns the answer, whatever its status; UNAVAILABLE with
@@ -121,25 +120,25 @@ class Channel:
         until_s, in the loop's time, and NotTaken when the request had not left then. That, and cancelling it, cancels the
         call at the server.
         """
-        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         connection = self._connections.current
         if connection is None or not connection.engine.can_call:
-            answer.set_result(self._lost)
-            return answer
-        settle = partial(_settle, answer)
-        call = connection.engine.call(path, message, settle, metadata=metadata)
-        connection.flush_soon()
+            return self._is_lost()
+        answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        call = connection.call(path, message, partial(_settle, answer), metadata)
         return self._answer(answer, until_s, connection, partial(_give_up, call))
 
     def put(
         self, message: bytes, metadata: bytes, ticket: Ticket, until_s: float | None = None
-    ) -> Awaitable[Answer]:
+    ) -> Coroutine[Any, Any, Answer]:
         """A put of a session, perhaps in one call with others (client.puts); otherwise like `call`."""
         connection = self._connections.current
         if connection is None or not connection.engine.can_call:
-            return self.call(puts.PATH, message, metadata)
+            return self._is_lost()
         put = connection.put(message, metadata, ticket)
         return self._answer(put.answer, until_s, connection, put.give_up)
+
+    async def _is_lost(self) -> Answer:
+        return self._lost
 
     async def _answer(
         self,

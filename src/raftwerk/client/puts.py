@@ -7,22 +7,18 @@ import asyncio
 from collections.abc import Iterable
 from typing import Final
 
-import msgspec
-
 from raftwerk.api import session_puts, status
-from raftwerk.api.session_puts import Puts, decode_answers, encode
+from raftwerk.api.session_puts import PUTS_MAX, SINGLE, UNREADABLE, Puts, decode_answers, encode
 from raftwerk.client.numbers import Ticket
 from raftwerk.http2.client import Answer, ClientCall, ClientConnection
 
-PATH: Final = "/etcdserverpb.KV/Put"
-REQUEST_BYTES_MAX: Final = 16 * 1024
+PUT_BYTES_MAX: Final = 16 * 1024
 """A larger put goes by itself."""
-GATHERED_MAX: Final = 500
-"""So many leave without waiting for the end of the turn: half of what a session may have under way, so that the server works
-on one half while the client makes the other."""
-GATHERED_BYTES_MAX: Final = 512 * 1024
-"""So that a request finds room in its window and is never too large: what comes then goes by itself, too."""
-UNREADABLE: Final = Answer(status.INTERNAL, "the server did not answer each put of a call")
+PUTS_BYTES_MAX: Final = 256 * 1024
+"""Of one call: a server takes half a MiB more than its --max-request-bytes, which may be small."""
+OVERHEAD_BYTES: Final = 16
+"""Of each put in it."""
+_NO_ANSWER: Final = Answer(status.INTERNAL, "the server did not answer each put of a call")
 
 
 class Put:
@@ -36,13 +32,17 @@ class Put:
         self.ticket = ticket
         self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
         self.call: ClientCall | _CallOfMany | None = None
-        """None: it waits for the others of its turn."""
+        """None: it waits for others of its turn."""
+
+    @property
+    def size_bytes(self) -> int:
+        return len(self.message) + OVERHEAD_BYTES
 
     def begin(self, engine: ClientConnection) -> None:
         """A call of its own."""
         if engine.can_call:
             metadata = self.metadata + self.ticket.metadata()
-            self.call = engine.call(PATH, self.message, self.settle, metadata=metadata)
+            self.call = engine.call(SINGLE, self.message, self.settle, metadata=metadata)
         else:
             text = "it has no room for another call" if engine.takes_calls else engine.end_text
             self.settle(Answer(status.UNAVAILABLE, text, was_asked=False))
@@ -63,38 +63,41 @@ class Put:
 
 
 class Gathering:
-    """Of one connection."""
+    """The puts of one connection that wait for others of their turn."""
 
     def __init__(self, engine: ClientConnection) -> None:
         self._engine = engine
         self._puts: list[Put] = []
         self._size_bytes = 0
-        self.is_known = True
+        self._is_known = True
         """The server has the method, or was not asked yet."""
 
     @property
     def is_empty(self) -> bool:
-        """Whether no put waits for others."""
         return not self._puts
 
     @property
     def is_full(self) -> bool:
-        """Whether those that wait should leave now."""
-        return len(self._puts) >= GATHERED_MAX
+        """Whether they leave without waiting for the end of the turn: the server may begin with them."""
+        return len(self._puts) >= PUTS_MAX
 
-    def add(self, put: Put) -> bool:
-        """Begins it at once if it cannot go with those that wait. Returns whether it is the first one that waits."""
-        size_bytes = self._size_bytes + len(put.message)
-        if (
-            not self.is_known
-            or size_bytes > GATHERED_BYTES_MAX
-            or (self._puts and not _fit(self._puts[0], put))
-        ):
-            put.begin(self._engine)
-            return False
-        self._size_bytes = size_bytes
+    def takes(self, put: Put) -> bool:
+        """Whether it may go in one call with those that wait. Else they must leave first: puts are sent in their order."""
+        if not self._puts:
+            return True
+        first = self._puts[0]
+        return (
+            self._is_known
+            and max(len(put.message), len(first.message)) <= PUT_BYTES_MAX
+            and self._size_bytes + put.size_bytes <= PUTS_BYTES_MAX
+            and put.metadata == first.metadata
+            and put.ticket.session == first.ticket.session
+        )
+
+    def add(self, put: Put) -> None:
+        """See `takes`."""
         self._puts.append(put)
-        return len(self._puts) == 1
+        self._size_bytes += put.size_bytes
 
     def leave(self) -> None:
         """All that wait, and are still waited for."""
@@ -109,7 +112,7 @@ class Gathering:
 
     def begin_each(self, puts: Iterable[Put]) -> None:
         """The server does not know the method, and has done nothing."""
-        self.is_known = False
+        self._is_known = False
         for put in puts:
             put.begin(self._engine)
 
@@ -121,6 +124,8 @@ class _CallOfMany:
         self._gathering = gathering
         self._puts = {put.ticket.number: put for put in puts}
         """That have no answer."""
+        self._is_answered = False
+        """At least one of them is."""
         for put in puts:
             put.call = self
         ticket = puts[0].ticket
@@ -139,11 +144,12 @@ class _CallOfMany:
             self._call.cancel()
 
     def _received(self, message: bytes) -> None:
+        self._is_answered = True
         try:
             answers = decode_answers(message)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             self._call.cancel()
-            self._settle_rest(UNREADABLE)
+            self._settle_rest(_NO_ANSWER)
             return
         for number, code, text, response in answers:
             put = self._puts.pop(number, None)
@@ -151,11 +157,13 @@ class _CallOfMany:
                 put.settle(Answer(code, text, response))
 
     def _done(self, answer: Answer) -> None:
-        if answer.status == status.UNIMPLEMENTED:
+        if answer.status == status.OK:
+            self._settle_rest(_NO_ANSWER)
+        elif self._is_answered:  # whatever it is called, it is no refusal of all
+            self._settle_rest(Answer(status.UNAVAILABLE, answer.text))
+        elif answer.status == status.UNIMPLEMENTED:
             puts, self._puts = self._puts, {}
             self._gathering.begin_each(puts.values())
-        elif answer.status == status.OK and self._puts:
-            self._settle_rest(UNREADABLE)
         else:
             self._settle_rest(answer)
 
@@ -163,12 +171,3 @@ class _CallOfMany:
         puts, self._puts = self._puts, {}
         for put in puts.values():
             put.settle(answer)
-
-
-def _fit(first: Put, put: Put) -> bool:
-    """Whether two puts may go in one call."""
-    return (
-        len(put.message) <= REQUEST_BYTES_MAX
-        and put.metadata == first.metadata
-        and put.ticket.session == first.ticket.session
-    )

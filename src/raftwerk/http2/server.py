@@ -81,12 +81,15 @@ class ServerConnection(Connection[Call]):
 
     def take_output(self) -> bytes:
         if self._replied:
-            now_s = self.clock()
-            for call in self._replied:
-                if call.request.method is not None:
-                    call.request.method.tally.observe(now_s - call.started_at_s)
-            self._replied.clear()
+            self._count_replied()
         return super().take_output()
+
+    def _count_replied(self) -> None:
+        now_s = self.clock()
+        for call in self._replied:
+            if call.request.method is not None:
+                call.request.method.tally.observe(now_s - call.started_at_s)
+        self._replied.clear()
 
     def new_period(self) -> None:
         super().new_period()
@@ -146,6 +149,7 @@ class ServerConnection(Connection[Call]):
         super()._drop(stream)
 
     def lost(self) -> None:
+        self._count_replied()
         self._awaiting_drain.clear()
         super().lost()
 

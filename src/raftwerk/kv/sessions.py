@@ -270,10 +270,8 @@ class Sessions:
     def _forget(self, number: int, session: Session, first: int) -> int:
         """The results of a session before `first`. Returns how many bytes they had."""
         size_bytes = 0
-        end = min(
-            first, min(session.highest + 1, session.first + self._window)
-        )  # of two: compiled to C
-        for one in range(session.first, end):
+        last = min(session.highest + 1, session.first + self._window)
+        for one in range(session.first, min(first, last)):
             kept = session.unwritten.pop(one, None)
             if kept is not None:
                 self._unwritten_bytes -= len(kept) + RESULT_OVERHEAD_BYTES

@@ -32,7 +32,6 @@ from raftwerk.server.sessions import SessionService, in_session
 from raftwerk.server.slices import Slices, Steps, read_in_slices, remove_in_slices
 from raftwerk.server.txn_request import txn_command
 
-PUT: Final = "/etcdserverpb.KV/Put"
 SLICE_ROWS: Final = 200
 """Rows of a range that are read in one turn of the loop: about two milliseconds."""
 SLICE_KVS: Final = 2_000
@@ -66,8 +65,8 @@ class KvService:
         put = UnaryMethod(self.put)
         return {
             "/etcdserverpb.KV/Range": UnaryMethod(self.range),
-            PUT: put,
-            session_puts.PATH: StreamMethod(SessionPuts(PUT, put, self._loop).open),
+            session_puts.SINGLE: put,
+            session_puts.PATH: StreamMethod(SessionPuts(put, self._loop).open),
             "/etcdserverpb.KV/DeleteRange": UnaryMethod(self.delete_range),
             "/etcdserverpb.KV/Txn": UnaryMethod(self.txn),
             "/etcdserverpb.KV/Compact": UnaryMethod(self.compact),

@@ -17,6 +17,8 @@ _CODES: Final = (
     *("OutOfRange", "Unimplemented", "Internal", "Unavailable", "DataLoss", "Unauthenticated"),
 )
 """By number, as Go spells them."""
+_KINDS: Final = {"raftwerk.Sessions.Put": "server_stream"}
+"""Of our own streaming methods, which no descriptor knows."""
 _LABELS: Final = ("grpc_method", "grpc_service", "grpc_type")
 
 
@@ -76,7 +78,7 @@ def _labels(path: str, method: Method) -> tuple[str, str, str]:
 def _kind(full_name: str, method: Method) -> str:
     if isinstance(method, UnaryMethod):
         return "unary"
-    if full_name.startswith("raftwerk."):
-        return "server_stream"  # ours (server.session_puts), which no descriptor knows
+    if full_name in _KINDS:
+        return _KINDS[full_name]
     described = descriptor_pool.Default().FindMethodByName(full_name)
     return "bidi_stream" if described.client_streaming else "server_stream"

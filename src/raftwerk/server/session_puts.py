@@ -8,12 +8,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import msgspec
-
 from raftwerk.api import status
-from raftwerk.api.session_puts import PutAnswer, decode_puts, encode
+from raftwerk.api.session_puts import SINGLE, UNREADABLE, PutAnswer, decode_puts, encode
 from raftwerk.http2 import grpc
-from raftwerk.http2.call import Call, Carrier, Request, UnaryMethod
+from raftwerk.http2.call import Call, Request, UnaryMethod
 from raftwerk.server.calls import fail
 from raftwerk.server.sessions import Place, PlacedCall
 from raftwerk.server.streams import take_one
@@ -25,9 +23,8 @@ MESSAGE_BYTES: Final = 64 * 1024
 class SessionPuts:
     """The handler."""
 
-    def __init__(self, path: str, put: UnaryMethod, loop: asyncio.AbstractEventLoop) -> None:
-        """path, put: where a put by itself is called, and what answers it."""
-        self._path = path
+    def __init__(self, put: UnaryMethod, loop: asyncio.AbstractEventLoop) -> None:
+        """put: answers one put."""
         self._put = put
         self._loop = loop
 
@@ -37,11 +34,11 @@ class SessionPuts:
     def _take(self, call: Call, data: bytes) -> None:
         try:
             puts = decode_puts(data)
-        except msgspec.MsgspecError:
+        except UNREADABLE:
             fail(call, status.SESSION_PUTS_UNREADABLE)
             return
         timeout_s = call.request.timeout_s
-        request = Request(self._path, call.headers, timeout_s, None, False, self._put, None)
+        request = Request(SINGLE, call.headers, timeout_s, None, False, self._put, None)
         answers = _Answers(call, self._loop)
         calls = [
             answers.expect(request, Place(puts.session, number, puts.first))
@@ -66,7 +63,7 @@ class _Answers:
 
     def expect(self, request: Request, place: Place) -> "_PutCall":
         """One more; all of them before the first is answered."""
-        put = _PutCall(self, self.call._connection, request, place)
+        put = _PutCall(self, self.call, request, place)
         self._puts.append(put)
         self._open_count += 1
         return put
@@ -110,10 +107,9 @@ class _PutCall(PlacedCall):
 
     __slots__ = ("_answers",)
 
-    def __init__(
-        self, answers: _Answers, connection: Carrier, request: Request, place: Place
-    ) -> None:
-        super().__init__(connection, 1, 0, request, place)
+    def __init__(self, answers: _Answers, whole: Call, request: Request, place: Place) -> None:
+        """whole: the call that it came in."""
+        super().__init__(whole._connection, whole.stream_id, 0, request, place)
         self._answers = answers
 
     @property
@@ -125,6 +121,9 @@ class _PutCall(PlacedCall):
 
     def reply_parts(self, parts: Sequence[bytes]) -> None:
         self.reply(b"".join(parts))
+
+    def send_all(self, messages: Sequence[bytes]) -> None:
+        raise AssertionError("a put has one answer")
 
     def finish(self, status: int = grpc.OK, text: str = "") -> None:
         self._end_with(status, text, b"")

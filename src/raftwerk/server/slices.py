@@ -76,7 +76,7 @@ class Slices:
     ) -> None:
         """A short answer: at once, unless those of this turn of the loop took too long already; many may come together.
 
-        Never refused: those that wait are no more than the calls that are open.
+        Never refused: those that wait are no more than the calls that are open, and the puts in them.
 
         no_answer: see calls.Answering.
         """
