@@ -19,7 +19,7 @@ Cores = set[int]
 
 
 @contextmanager
-def _pinned(node: Node, cores: Cores, generator: Cores) -> Iterator[None]:
+def pinned(node: Node, cores: Cores, generator: Cores) -> Iterator[None]:
     """All threads of the member, and of the load generator, which inherits it from this process."""
     before = os.sched_getaffinity(0)
     for thread in node.threads:
@@ -57,7 +57,7 @@ def rows(system: str, scale: Scale) -> Rows:
     with running(system, count=1) as nodes:
         fill(nodes, scale.count(KEYS, 1000))
         for name, cores in {"one core": set(mine[:1]), "two cores": set(mine[:2])}.items():
-            with _pinned(nodes[0], cores, generator={mine[-1]}):
+            with pinned(nodes[0], cores, generator={mine[-1]}):
                 (found[f"a single member, {name}"],) = _loaded(load, nodes)
     with running(system) as nodes:
         fill(nodes, scale.count(KEYS, 1000))

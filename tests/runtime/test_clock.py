@@ -2,11 +2,14 @@
 
 import asyncio
 import threading
-import time
 from collections.abc import Callable
 from typing import cast
 
+import pytest
+
 from raftwerk.runtime.clock import Clock
+from raftwerk.runtime.core_waits import CoreWaits
+from tests.runtime.test_core_waits import half_a_core, work
 
 
 class Timer:
@@ -137,19 +140,57 @@ def test_lag_is_how_late_a_tick_came() -> None:
     assert lags == [(0.0, 0.0)]
 
 
-def test_lag_by_work_of_this_process_is_told_from_waiting() -> None:
-    lag_s, own_s = asyncio.run(_first_lag(_work))
-    assert lag_s >= 0.02
-    assert 0.02 <= own_s <= lag_s
-    lag_s, own_s = asyncio.run(_first_lag(lambda: threading.Event().wait(0.03)))
-    assert lag_s >= 0.02
-    assert own_s < 0.02
+def test_lag_by_what_this_process_does_is_its_own() -> None:
+    for hold_up in (lambda: work(0.03), lambda: threading.Event().wait(0.03)):
+        lag_s, own_s = asyncio.run(_first_lag(hold_up))
+        assert lag_s >= 0.02
+        assert 0.02 <= own_s <= lag_s
 
 
-def _work() -> None:
-    until = time.process_time() + 0.03
-    while time.process_time() < until:
-        pass
+def test_waiting_for_a_core_is_not_its_own_lag() -> None:
+    """Two threads on one core have half of it each: what the other one has is not ours."""
+    with half_a_core():
+        lags = [asyncio.run(_first_lag(lambda: work(0.1))) for _ in range(3)]
+    assert all(own_s < lag_s for lag_s, own_s in lags)
+
+
+class Waits(CoreWaits):
+    """As it is told."""
+
+    waited_s = 0.0
+
+    def total_s(self) -> float:
+        return self.waited_s
+
+
+def _own_lag_s(when_marked_s: float, waited_before_s: float) -> float:
+    """Of a call that is due in a second, comes two after the mark, and waited half a second for a core in between."""
+    loop, waits, lags = FakeLoop(), Waits(), []
+    clock = Clock(
+        cast("asyncio.AbstractEventLoop", loop),
+        1000,
+        lambda _: None,
+        lambda *observed: lags.append(observed),
+        waits=waits,
+        monotonic=lambda: loop.now_s,
+    )
+    clock.start()
+    loop.now_s += when_marked_s
+    waits.waited_s = waited_before_s
+    clock.mark()
+    waits.waited_s += 0.5
+    loop.advance(2.0)
+    ((_, own_s),) = lags
+    return own_s
+
+
+def test_what_was_waited_before_the_work_that_came_too_late_does_not_count() -> None:
+    assert _own_lag_s(0.9, waited_before_s=0.7) == pytest.approx(1.5)
+
+
+def test_a_mark_after_a_call_was_due_says_nothing_of_it() -> None:
+    """All that went by since the beginning may belong to the lag, but for 1.2 seconds of waiting."""
+    assert _own_lag_s(1.1, waited_before_s=0.7) == pytest.approx(3.1 - 1.2)
 
 
 async def _first_lag(hold_up: Callable[[], None]) -> tuple[float, float]:

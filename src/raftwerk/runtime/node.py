@@ -99,6 +99,8 @@ class Node:
         self._loop = loop = asyncio.get_running_loop()
         self.failed = loop.create_future()
         folder.store.on_damage = self._on_damage
+        interval_ms = max(1, min(10, settings.heartbeat_interval_ms // 4))
+        self._clock = Clock(loop, interval_ms, self._on_tick, self.metrics.observe_loop_lag_s)
         self._start_threads()
         peers = {
             number: addresses_of(settings.initial_cluster[name])
@@ -130,7 +132,8 @@ class Node:
         self._start_replica(raft)
         await self._links.listen(settings.listen_peer)
         self._links.connect()
-        self._start_clock()
+        self._clock.start()
+        self._closing.callback(self._clock.stop)
         log.info(
             "node started",
             name=settings.name,
@@ -175,12 +178,6 @@ class Node:
         self.lessor = Lessor(self.machine, self.propose, self._loop.time, grace_s)
         self._closing.callback(self._replica.stop)
         self._closing.push_async_callback(self._links.stop)
-
-    def _start_clock(self) -> None:
-        interval_ms = max(1, min(10, self.settings.heartbeat_interval_ms // 4))
-        clock = Clock(self._loop, interval_ms, self._on_tick, self.metrics.observe_loop_lag_s)
-        clock.start()
-        self._closing.callback(clock.stop)
 
     async def wait_ready(self) -> None:
         """Return once a leader is known and this member's name and URLs are in the replicated state.
@@ -314,6 +311,7 @@ class Node:
         self._is_step_due = False
         if self._is_stopped or self.failed.done():
             return  # nothing may follow a step that broke off: the state could be half changed
+        self._clock.mark()
         try:
             has_more = self._replica.step()
         except Exception as error:  # noqa: BLE001  (a bug of ours, or a broken disk: this node must not go on)

@@ -92,7 +92,7 @@ class NodeCollector(Collector):
         yield _histogram(name, "Commit of a checkpoint of the store", commit)
         lag = node.metrics.loop_lag
         yield _histogram("raftwerk_loop_lag_seconds", "How late the event loop's timer came", lag)
-        text = "How much of that the process was at work itself, at most: else it waited for a core"
+        text = "How much of that was no waiting for a core, as far as the kernel tells that"
         yield _histogram("raftwerk_loop_lag_own_seconds", text, node.metrics.loop_lag_own)
         quota = node.settings.quota_backend_bytes
         yield _gauge("etcd_server_quota_backend_bytes", "Size limit of the store", quota)
