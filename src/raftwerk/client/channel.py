@@ -120,11 +120,13 @@ class Channel:
         until_s, in the loop's time, and NotTaken when the request had not left then. That, and cancelling it, cancels the
         call at the server.
         """
-        connection = self._connections.current
-        if connection is None or not connection.engine.can_call:
+        connection = self._with_room()
+        if connection is None:
             return self._is_lost()
         answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
-        call = connection.call(path, message, partial(_settle, answer), metadata)
+        settle = partial(_settle, answer)
+        call = connection.engine.call(path, message, settle, metadata=metadata)
+        connection.flush_soon()
         return self._answer(answer, until_s, connection, partial(_give_up, call))
 
     def put(
@@ -136,6 +138,14 @@ class Channel:
             return self._is_lost()
         put = connection.put(message, metadata, ticket)
         return self._answer(put.answer, until_s, connection, put.give_up)
+
+    def _with_room(self) -> Connection | None:
+        """The one for a call that is made now, after the puts that wait."""
+        connection = self._connections.current
+        if connection is None:
+            return None
+        connection.leave()
+        return connection if connection.engine.can_call else None
 
     async def _is_lost(self) -> Answer:
         return self._lost
@@ -164,8 +174,8 @@ class Channel:
     def stream(self, path: str, metadata: bytes = b"") -> Stream:
         """A streaming call, on the connection that `connect` has found room in."""
         stream = Stream()
-        connection = self._connections.current
-        if connection is None or not connection.engine.can_call:
+        connection = self._with_room()
+        if connection is None:
             stream._done(self._lost)
         else:
             stream.start(connection, path, metadata)

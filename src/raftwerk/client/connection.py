@@ -12,7 +12,7 @@ from typing import Final, Protocol, cast
 
 from raftwerk.client.numbers import Ticket
 from raftwerk.client.puts import Gathering, Put
-from raftwerk.http2.client import ClientCall, ClientConnection, Done
+from raftwerk.http2.client import ClientConnection
 from raftwerk.http2.limits import Limits
 from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.dialling import reach
@@ -122,19 +122,12 @@ class Connection(asyncio.Protocol):
             self._will_flush = True
             asyncio.get_running_loop().call_soon(self.flush)
 
-    def call(self, path: str, message: bytes, on_done: Done, metadata: bytes) -> ClientCall:
-        """A unary call, which leaves at the end of this turn of the loop. There must be room for it."""
-        self._leave()
-        call = self.engine.call(path, message, on_done, metadata=metadata)
-        self.flush_soon()
-        return call
-
     def put(self, message: bytes, metadata: bytes, ticket: Ticket) -> Put:
         """A put of a session, with those that come until the end of this turn of the loop. There must be room for a call."""
         put = Put(message, metadata, ticket)
         gathering = self._gathering
         if not gathering.takes(put):
-            self._leave()
+            self.leave()
         if gathering.is_empty:
             self.promised += 1
         gathering.add(put)
@@ -144,15 +137,15 @@ class Connection(asyncio.Protocol):
             self.flush_soon()
         return put
 
-    def _leave(self) -> None:
-        """The puts that wait: before what comes after them."""
+    def leave(self) -> None:
+        """Begin the call of the puts that wait: before what is made after them."""
         if not self._gathering.is_empty:
             self.promised -= 1
             self._gathering.leave()
 
     def flush(self) -> None:
         self._will_flush = False
-        self._leave()
+        self.leave()
         transport = self._transport
         if transport is not None and not transport.is_closing() and self.engine.has_output:
             transport.write(self.engine.take_output())
