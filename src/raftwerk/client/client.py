@@ -4,7 +4,7 @@ A write is done once, however often it had to be sent, if the servers know sessi
 """
 
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
@@ -285,8 +285,8 @@ class Client:
         request = arguments.request(rpc_pb2.HashKVRequest, revision=revision)
         return await self._read(path, request, rpc_pb2.HashKVResponse)
 
-    async def _read(self, path: str, request: Message, response_type: type[M]) -> M:
-        return await self.calls.unary(path, request, response_type, Kind.READ)
+    def _read(self, path: str, request: Message, response_type: type[M]) -> Awaitable[M]:
+        return self.calls.unary(path, request, response_type, Kind.READ)
 
-    async def _write(self, path: str, request: Message, response_type: type[M]) -> M:
-        return await self.calls.unary(path, request, response_type, Kind.WRITE, in_session=True)
+    def _write(self, path: str, request: Message, response_type: type[M]) -> Awaitable[M]:
+        return self.calls.unary(path, request, response_type, Kind.WRITE, in_session=True)
