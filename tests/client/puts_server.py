@@ -38,12 +38,12 @@ class PutsServer(Scripted):
         self.calls: list[Puts] = []
         self.metadata: list[dict[str, str]] = []
         """Of each call of many."""
-        self.order: list[list[int] | list[str]] = []
-        """Of all calls: the numbers, or the path."""
+        self.order: list[str] = []
+        """The paths of all calls, as they came."""
 
     def service(self, details: Any) -> Any:
+        self.order.append(details.method)
         if details.method != session_puts.PATH:
-            self.order.append([details.method])
             return super().service(details)
         return grpc.unary_stream_rpc_method_handler(self._answer)
 
@@ -51,7 +51,6 @@ class PutsServer(Scripted):
         puts = session_puts.decode_puts(data)
         self.calls.append(puts)
         self.metadata.append(dict(context.invocation_metadata()))
-        self.order.append([number for number, _ in puts.puts])
         self.called.set()
         for step in self._script(len(self.calls) - 1, [number for number, _ in puts.puts]):
             if isinstance(step, bytes):

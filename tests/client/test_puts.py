@@ -7,7 +7,7 @@ import pytest
 
 from raftwerk.api import session_puts, status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
-from raftwerk.api.session_puts import PUTS_MAX, SINGLE, PutAnswer, Puts
+from raftwerk.api.session_puts import PATH, PUTS_MAX, SINGLE, PutAnswer, Puts
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
 from raftwerk.client.puts import OVERHEAD_BYTES, PUT_BYTES_MAX, PUTS_BYTES_MAX
@@ -56,13 +56,14 @@ def test_half_a_window_leaves_at_once() -> None:
 @pytest.mark.parametrize("large", [0, 1, 2])
 def test_a_large_put_goes_by_itself_in_its_place(large: int) -> None:
     sizes = [PUT_BYTES_MAX if place == large else 1 for place in range(3)]
-    expected = {0: [[SINGLE], [3, 4]], 1: [[SINGLE]] * 3, 2: [[2, 3], [SINGLE]]}
+    calls = [[SINGLE, PATH], [SINGLE] * 3, [PATH, SINGLE]]
+    numbers = [[[3, 4]], [], [[2, 3]]]
 
     async def main() -> None:
         async with puts_server(answer_all) as server:
             client = await begun(server)
             await asyncio.gather(*(put(client, bytes(size)) for size in sizes))
-            assert server.order[2:] == expected[large]
+            assert (server.order[2:], server.numbers) == (calls[large], numbers[large])
             client.close()
 
     asyncio.run(main())
@@ -73,8 +74,7 @@ def test_puts_leave_before_another_write_that_is_made_after_them() -> None:
         async with puts_server(answer_all) as server:
             client = await begun(server)
             await asyncio.gather(put(client), put(client), client.delete(b"key"), put(client))
-            delete = ["/etcdserverpb.KV/DeleteRange"]
-            assert server.order[2:] == [[2, 3], delete, [SINGLE]]
+            assert server.order[2:] == [PATH, "/etcdserverpb.KV/DeleteRange", SINGLE]
             client.close()
 
     asyncio.run(main())

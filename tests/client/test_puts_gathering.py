@@ -60,12 +60,42 @@ def test_who_gives_up_knows_whether_the_server_may_have_been_asked() -> None:
             connection.flush()
             assert put.give_up() is has_left
             assert not connection.engine.streams
+        connection = to_nobody()
         together = [connection.put(b"", b"", ticket) for ticket in tickets()]
         connection.flush()
         for put in together:
             assert connection.engine.streams
             assert put.give_up()
         assert not connection.engine.streams
+
+    asyncio.run(main())
+
+
+def test_puts_that_wait_for_a_window_are_taken_back_together() -> None:
+    async def main() -> None:
+        connection = to_nobody()
+        numbers = Numbers(7)
+        puts = [connection.put(bytes(10_000), b"", numbers.draw()) for _ in range(20)]
+        connection.flush()
+        assert len(connection.engine.streams) == 1
+        assert not puts[3].give_up()
+        assert not connection.engine.streams
+        answers = [put.answer.result() for put in puts if put is not puts[3]]
+        assert {(answer.status, answer.was_asked) for answer in answers} == {
+            (status.UNAVAILABLE, False)
+        }
+
+    asyncio.run(main())
+
+
+def test_puts_of_a_lost_connection_that_waited_for_a_window_were_not_asked() -> None:
+    async def main() -> None:
+        connection = to_nobody()
+        numbers = Numbers(7)
+        puts = [connection.put(bytes(10_000), b"", numbers.draw()) for _ in range(20)]
+        connection.flush()
+        connection.engine.lost()
+        assert not any(put.answer.result().was_asked for put in puts)
 
     asyncio.run(main())
 

@@ -16,6 +16,7 @@ from raftwerk.kv.commands import (
     SortTarget,
     encode,
 )
+from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.read import RangeScan
 from raftwerk.kv.results import KvError, RangeResult
@@ -274,6 +275,17 @@ def test_a_step_passes_few_keys_that_were_just_removed(tmp_path: Path) -> None:
         steps += 1
     assert steps > 5
     assert (result.count, len(result.kvs)) == (1, 1)
+    rig.close()
+
+
+def test_a_hash_passes_few_versions_in_a_step_that_were_just_removed(tmp_path: Path) -> None:
+    rig = gone(tmp_path, 1000)
+    scan = rig.machine.hash_sliced(0)
+    assert isinstance(scan, HashScan)
+    steps = 1
+    while scan.step(100) is None:
+        steps += 1
+    assert steps > 5
     rig.close()
 
 

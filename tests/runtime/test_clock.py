@@ -163,34 +163,69 @@ class Waits(CoreWaits):
         return self.waited_s
 
 
-def _own_lag_s(when_marked_s: float, waited_before_s: float) -> float:
-    """Of a call that is due in a second, comes two after the mark, and waited half a second for a core in between."""
-    loop, waits, lags = FakeLoop(), Waits(), []
-    clock = Clock(
-        cast("asyncio.AbstractEventLoop", loop),
-        1000,
-        lambda _: None,
-        lambda *observed: lags.append(observed),
-        waits=waits,
-        monotonic=lambda: loop.now_s,
-    )
-    clock.start()
-    loop.now_s += when_marked_s
-    waits.waited_s = waited_before_s
-    clock.mark()
-    waits.waited_s += 0.5
-    loop.advance(2.0)
-    ((_, own_s),) = lags
-    return own_s
+class Lag:
+    """Of a call that is due in a second. Before and after that, the thread works, waits for a core and sleeps as it is told."""
+
+    def __init__(self) -> None:
+        self.loop, self.waits, self.cpu_s = FakeLoop(), Waits(), 0.0
+        self.observed: list[tuple[float, float]] = []
+        self.clock = Clock(
+            cast("asyncio.AbstractEventLoop", self.loop),
+            1000,
+            lambda _: None,
+            lambda *observed: self.observed.append(observed),
+            waits=self.waits,
+            monotonic=lambda: self.loop.now_s,
+            thread_time=lambda: self.cpu_s,
+        )
+        self.clock.start()
+
+    def spend(self, *, work: float = 0.0, wait: float = 0.0, sleep: float = 0.0) -> None:
+        self.cpu_s += work
+        self.waits.waited_s += wait
+        self.loop.now_s += work + wait + sleep
+
+    def own_s(self) -> float:
+        self.loop.advance(0.0)
+        ((_, own_s),) = self.observed
+        return own_s
+
+
+def test_who_sleeps_until_a_call_is_due_and_waits_for_a_core_then_has_no_own_lag() -> None:
+    lag = Lag()
+    lag.spend(sleep=1.0)
+    lag.spend(wait=0.8)
+    assert lag.own_s() == pytest.approx(0.0)
+
+
+def test_work_and_sleep_after_a_call_was_due_are_its_own_lag() -> None:
+    lag = Lag()
+    lag.spend(sleep=1.0)
+    lag.spend(work=0.2, wait=0.8, sleep=0.3)
+    assert lag.own_s() == pytest.approx(0.5)
 
 
 def test_what_was_waited_before_the_work_that_came_too_late_does_not_count() -> None:
-    assert _own_lag_s(0.9, waited_before_s=0.7) == pytest.approx(1.5)
+    lag = Lag()
+    lag.spend(wait=0.9)
+    lag.clock.mark()
+    lag.spend(work=0.6)
+    assert lag.own_s() == pytest.approx(0.5)
+
+
+def test_work_is_its_own_lag_though_it_waited_before_the_call_was_due() -> None:
+    lag = Lag()
+    lag.spend(wait=0.9, work=0.6)
+    assert lag.own_s() == pytest.approx(0.5)
 
 
 def test_a_mark_after_a_call_was_due_says_nothing_of_it() -> None:
-    """All that went by since the beginning may belong to the lag, but for 1.2 seconds of waiting."""
-    assert _own_lag_s(1.1, waited_before_s=0.7) == pytest.approx(3.1 - 1.2)
+    lag = Lag()
+    lag.spend(sleep=1.0)
+    lag.spend(work=0.3)
+    lag.clock.mark()
+    lag.spend(wait=0.1)
+    assert lag.own_s() == pytest.approx(0.3)
 
 
 async def _first_lag(hold_up: Callable[[], None]) -> tuple[float, float]:

@@ -36,6 +36,7 @@ def work(seconds: float) -> None:
 
 def test_who_shares_a_core_waits_for_it() -> None:
     waits = CoreWaits()
+    waits.open()
     before_s, began_s = waits.total_s(), time.monotonic()
     with half_a_core():
         work(0.2)
@@ -46,6 +47,7 @@ def test_who_shares_a_core_waits_for_it() -> None:
 
 def test_who_sleeps_does_not_wait() -> None:
     waits = CoreWaits()
+    waits.open()
     before_s = waits.total_s()
     threading.Event().wait(0.05)
     assert waits.total_s() - before_s < 0.05
@@ -53,11 +55,33 @@ def test_who_sleeps_does_not_wait() -> None:
 
 
 def test_nothing_is_told_where_the_system_does_not_tell(tmp_path: Path) -> None:
-    assert CoreWaits(str(tmp_path / "none")).total_s() == 0.0
+    waits = CoreWaits(str(tmp_path / "none"))
+    waits.open()
+    assert waits.total_s() == 0.0
 
 
-def test_nothing_is_told_after_close() -> None:
+def test_nothing_is_told_before_open_and_after_close() -> None:
     waits = CoreWaits()
+    assert waits.total_s() == 0.0
+    waits.open()
     waits.close()
     waits.close()
     assert waits.total_s() == 0.0
+
+
+def test_nothing_is_told_of_a_thread_that_is_no_more() -> None:
+    waits = CoreWaits()
+    thread = threading.Thread(target=waits.open)
+    thread.start()
+    thread.join()
+    while waits.total_s():
+        """The kernel has not seen its end yet."""
+    assert waits.total_s() == 0.0
+
+
+def test_what_is_not_as_it_should_be_is_not_told(tmp_path: Path) -> None:
+    for text in ("", "1", "1 x 2"):
+        (tmp_path / "odd").write_text(text)
+        waits = CoreWaits(str(tmp_path / "odd"))
+        waits.open()
+        assert waits.total_s() == 0.0

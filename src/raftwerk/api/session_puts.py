@@ -2,7 +2,7 @@
 
 A call of gRPC with server streaming, whose messages are msgpack. One request (Puts); then answers (lists of PutAnswer), in any
 order, each message with those that there are by then; after the last one the call ends with OK. If it ends with another status,
-that is the answer to all puts that have none.
+that is the answer to all puts, unless some have one already: then it says nothing of the others.
 """
 
 from typing import Annotated, Final, NamedTuple

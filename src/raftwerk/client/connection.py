@@ -55,7 +55,8 @@ class Owner(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """One connection. promised: places for calls that are kept free for those who have waited for them."""
+    """One connection. promised: places for calls that are kept free for those who have waited for them, and for puts that wait
+    for each other."""
 
     def __init__(self, authority: str, keepalive_s: float, owner: Owner, *, is_tls: bool) -> None:
         self.engine = ClientConnection(authority, LIMITS, is_tls=is_tls)

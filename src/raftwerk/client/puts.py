@@ -18,6 +18,9 @@ PUTS_BYTES_MAX: Final = 256 * 1024
 """Of one call: a server takes half a MiB more than its --max-request-bytes, which may be small."""
 OVERHEAD_BYTES: Final = 16
 """Of each put in it."""
+_NOT_TAKEN: Final = Answer(
+    status.UNAVAILABLE, "the server did not take the request in time", was_asked=False
+)
 _NO_ANSWER: Final = Answer(status.INTERNAL, "the server did not answer each put of a call")
 
 
@@ -57,9 +60,7 @@ class Put:
         if isinstance(call, ClientCall):
             call.cancel()
             return call.has_left
-        if call is not None:
-            call.give_up(self)
-        return call is not None
+        return call is not None and call.give_up(self)
 
 
 class Gathering:
@@ -138,10 +139,15 @@ class _CallOfMany:
             metadata=puts[0].metadata,
         )
 
-    def give_up(self, put: Put) -> None:
+    def give_up(self, put: Put) -> bool:
+        """Returns whether the server may have been asked. If not, nobody is: the others are for another attempt."""
         self._puts.pop(put.ticket.number, None)
-        if not self._puts:
+        has_left = self._call.has_left
+        if not has_left or not self._puts:
             self._call.cancel()
+        if not has_left:
+            self._settle_rest(_NOT_TAKEN)
+        return has_left
 
     def _received(self, message: bytes) -> None:
         self._is_answered = True

@@ -64,7 +64,7 @@ class ClientCall(Stream):
         self._message: bytes | None = None
         """The answer to a unary call."""
         self.has_left = on_message is not None
-        """The whole request is, or was, in the output: no part of it waits for a window. (Of a streaming call: always.)"""
+        """The whole request is, or was, in the output: no part of it waits for a window. (If it sends a stream: always.)"""
         self.on_done: Done | None = on_done
         self.on_message = on_message
 
@@ -235,6 +235,7 @@ class ClientConnection(Connection[ClientCall]):
     ) -> ClientCall:
         """A call with one request message. metadata: further headers, encoded with headers.literal."""
         call = self._open(path, on_done, on_message, metadata)
+        call.has_left = False
         size = len(message) + 5
         sender = self._sender
         if size <= min(sender.window, call.send_window, sender.frame_max):

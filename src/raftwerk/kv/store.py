@@ -66,8 +66,8 @@ class Store(ABC):
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < stop in key order (stop None: to the end).
 
-        gaps: keys that were deleted a moment ago may come too, with b"" (of KEYS, no row is empty): who counts what a scan
-        passes counts them, since there may be many one behind the other.
+        gaps: keys that were deleted a moment ago may come too, with b"" (no row of KEYS or REVISIONS is empty): who counts
+        what a scan passes counts them, since there may be many one behind the other.
         The iterator is invalid after the next put, delete or checkpoint: use it up first, or scan again.
         """
 

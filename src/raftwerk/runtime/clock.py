@@ -22,11 +22,13 @@ class Clock:
         *,
         waits: CoreWaits | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        thread_time: Callable[[], float] = time.thread_time,
     ) -> None:
-        """observe_lag_s: gets how late each call came, and for how much of that, at most, the loop was held up by this process
-        itself, at work or with waiting for the disk: for the rest it waited for a core, by the count of `waits`.
+        """observe_lag_s: gets how late each call came, and about how much of that this process held up the loop itself, at
+        work or with waiting for the disk or for a thread of its own: for the rest it waited for a core, by the count of `waits`.
 
         monotonic: seconds, of a clock that does not stand still during a turn of the loop, as the loop's own does.
+        thread_time: the CPU time of this thread, in seconds.
         """
         self._loop = loop
         self._interval_s = interval_ms / 1000
@@ -35,20 +37,21 @@ class Clock:
         self._last_s = loop.time()
         self._handle: asyncio.TimerHandle | None = None
         self._monotonic = monotonic
+        self._thread_time = thread_time
         self._due_s = 0.0
         self._waits = CoreWaits() if waits is None else waits
-        self._mark_s = self._mark_waits_s = 0.0
-        """The last mark before that, and how long had been waited for a core then."""
+        self._mark_cpu_s = self._mark_waits_s = 0.0
+        """At the last mark before that: CPU time of this thread, and its waiting for a core."""
 
     def start(self) -> None:
+        self._waits.open()
         self._last_s = self._loop.time()
         self._plan()
 
     def mark(self) -> None:
-        """Work begins. The closer one is before a call was due, the closer is what is told of its lag."""
-        now_s = self._monotonic()
-        if now_s < self._due_s:
-            self._mark_s, self._mark_waits_s = now_s, self._waits.total_s()
+        """Work begins. The closer one is before a call is due, the closer is what is told of its lag."""
+        if self._monotonic() < self._due_s:
+            self._mark_cpu_s, self._mark_waits_s = self._thread_time(), self._waits.total_s()
 
     def _plan(self) -> None:
         self._due_s = self._monotonic() + self._interval_s
@@ -57,15 +60,19 @@ class Clock:
 
     def _tick(self) -> None:
         if self._observe_lag_s is not None:
-            now_s = self._monotonic()
-            lag_s = max(0.0, now_s - self._due_s)
-            waited_s = self._waits.total_s() - self._mark_waits_s
-            self._observe_lag_s(lag_s, min(lag_s, max(0.0, now_s - self._mark_s - waited_s)))
+            lag_s = max(0.0, self._monotonic() - self._due_s)
+            self._observe_lag_s(lag_s, self._own_lag_s(lag_s))
         elapsed_ms = int((self._loop.time() - self._last_s) * 1000)
         self._last_s += elapsed_ms / 1000
         self._plan()
         if elapsed_ms > 0:
             self._on_tick(elapsed_ms)
+
+    def _own_lag_s(self, lag_s: float) -> float:
+        """What was not waiting for a core; where some of that was before the call was due, at least what was work since."""
+        worked_s = self._thread_time() - self._mark_cpu_s
+        waited_s = max(0.0, self._waits.total_s() - self._mark_waits_s)
+        return min(lag_s, max(worked_s, lag_s - waited_s))
 
     def stop(self) -> None:
         self._waits.close()
