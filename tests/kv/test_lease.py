@@ -1,6 +1,7 @@
 """Leases as replicated state. That a machine does what the naive model does is in tests/properties/test_kv_model.py."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -168,7 +169,7 @@ def test_leases_keys_numbers_and_term_survive_a_crash(rig: Rig) -> None:
     rig.checkpoint()
     rig.crash()
     leases = rig.machine.leases
-    assert dict(leases.scan()) == {A: Lease(60, 1), B: Lease(90, 3)}
+    assert dict(leases.all()) == {A: Lease(60, 1), B: Lease(90, 3)}
     assert (keys(rig, A), leases.term) == ([b"k"], 3)
     rig.execute(LeaseGrant(11, 5))
     assert leases.find(11) == Lease(5, 4), "numbers are never used twice"
@@ -181,7 +182,7 @@ def test_snapshot_brings_the_leases(rig: Rig) -> None:
     other.execute_all(LeaseLead(9), LeaseGrant(5, 5))
     other.install(rig.machine.open_snapshot())
     leases = other.machine.leases
-    assert dict(leases.scan()) == {A: Lease(60, 1), B: Lease(90, 2)}
+    assert dict(leases.all()) == {A: Lease(60, 1), B: Lease(90, 2)}
     assert (keys(other, A), leases.term) == ([b"k"], 3)
     other.execute(LeaseRenew(A))
     assert leases.find(A) == Lease(60, 3)
@@ -209,12 +210,42 @@ def test_listener_hears_of_each_change_once(rig: Rig) -> None:
 
 def test_scan_goes_on_behind_a_lease(rig: Rig) -> None:
     rig.execute(LeaseGrant(2**63 - 1, 5))
-    every = [lease_id for lease_id, _ in rig.machine.leases.scan()]
+    every = [lease_id for lease_id, _ in rig.machine.leases.all()]
     assert sorted(every) == [B, A, 2**63 - 1]
-    assert [lease_id for lease_id, _ in rig.machine.leases.scan(every[0])] == every[1:]
-    assert list(rig.machine.leases.scan(every[-1])) == []
+    assert [lease_id for lease_id, _ in rig.machine.leases.some(every[0], 10)[0]] == every[1:]
+    assert rig.machine.leases.some(every[-1], 10)[0] == []
 
 
 def test_keys_of_the_last_lease_in_order_are_found(rig: Rig) -> None:
     rig.execute_all(LeaseGrant(-1, 5), Put(b"\xff", lease=-1), Put(b"k", lease=-1))
     assert keys(rig, -1) == [b"k", b"\xff"]
+
+
+def test_an_end_passes_few_keys_in_a_slice_that_were_just_detached(tmp_path: Path) -> None:
+    rig = Rig(tmp_path, slice_rows=100)
+    rig.execute(LeaseGrant(A, 60))
+    rig.execute_all(*(Put(b"%04d" % number, lease=A) for number in range(1000)))
+    rig.checkpoint()
+    rig.execute(DeleteRange(b"\0", b"\0"))
+    rig.execute(Put(b"left", lease=A))
+    keys, passed, after = rig.machine.leases.some_keys(A, None, 100)
+    assert (keys, passed, after) == ([], 100, b"0099")
+    steps = rig.machine.apply([encode(LeaseRevoke(A))], 2000, b"position")
+    assert isinstance(steps, Generator)
+    assert len(list(steps)) > 5
+    assert rig.machine.leases.all() == []
+    left = rig.execute(RangeQuery(b"left"))
+    assert isinstance(left, Range)
+    assert left.count == 0
+    rig.close()
+
+
+def test_some_leases_pass_few_that_have_just_ended(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.execute_all(*(LeaseGrant(number, 60) for number in range(1, 301)))
+    rig.checkpoint()
+    rig.execute_all(*(LeaseRevoke(number) for number in range(1, 300)))
+    assert rig.machine.leases.some(None, 100) == ([], 100)
+    found, after = rig.machine.leases.some(250, 100)
+    assert ([lease_id for lease_id, _ in found], after) == ([300], None)
+    rig.close()

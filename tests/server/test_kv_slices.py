@@ -100,15 +100,9 @@ class CountingStore(MemoryStore):
         return super().get(table, key)
 
     def scan(
-        self,
-        table: Table,
-        start: bytes,
-        stop: bytes | None,
-        *,
-        reverse: bool = False,
-        gaps: bool = False,
+        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        for row in super().scan(table, start, stop, reverse=reverse, gaps=gaps):
+        for row in super().scan(table, start, stop, reverse=reverse):
             self.rows += 1
             yield row
 

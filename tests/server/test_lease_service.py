@@ -113,7 +113,7 @@ def test_grant_without_id_picks_a_positive_one(rig: LeaseRig) -> None:
     }
     assert len(ids) == 20
     assert all(0 < lease_id < 2**63 for lease_id in ids)
-    assert {lease_id for lease_id, _ in rig.node.machine.leases.scan()} == ids
+    assert {lease_id for lease_id, _ in rig.node.machine.leases.all()} == ids
 
 
 @pytest.mark.parametrize("ttl_s", [-5, 0, 1])
@@ -293,7 +293,7 @@ def test_time_to_live_of_no_lease_is_minus_one(rig: LeaseRig) -> None:
 
 
 def test_many_keys_of_a_lease_are_read_in_slices(rig: LeaseRig) -> None:
-    keys = [b"%06d" % number for number in range(2 * SLICE_KEYS)]
+    keys = [b"%06d" % number for number in range(2 * SLICE_KEYS + 1)]
     rig.grant(keys=keys)
     turns = rig.loop.turns
     assert list(rig.time_to_live(keys=True).keys) == keys
@@ -332,7 +332,7 @@ def test_leases_are_listed_by_the_time_that_is_left(rig: LeaseRig) -> None:
 
 
 def test_many_leases_are_listed_in_slices(rig: LeaseRig) -> None:
-    count = 2 * SLICE_LEASES
+    count = 2 * SLICE_LEASES + 1
     for lease_id in range(1, count + 1):
         rig.grant(lease_id, count - lease_id + 10)
     turns = rig.loop.turns

@@ -129,12 +129,13 @@ class HashScan:
 
     def step(self, max_rows: int) -> int | None:
         """Hash at most max_rows versions. Returns the hash (64 bits) when it is complete."""
-        for revision, data in self._store.scan(Table.REVISIONS, self._next, self._stop, gaps=True):
+        for revision, data in self._store.scan_with_gaps(Table.REVISIONS, self._next, self._stop):
             if max_rows <= 0:
                 self._next = revision
                 return None
-            max_rows -= 1 + len(data) // ROW_BYTES
-            if data:
+            max_rows -= 1
+            if data is not None:
+                max_rows -= len(data) // ROW_BYTES
                 self._take(revision, RevisionRow.decode(data))
         self.close()
         return self._sum % 2**64

@@ -9,7 +9,7 @@ first in the log wins. It also says in which term it leads: what a deposed leade
 """
 
 import struct
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from typing import Final, NamedTuple, TypeAlias
 
 from raftwerk.kv.commands import (
@@ -28,6 +28,8 @@ _ROW: Final = struct.Struct(">QQQ")
 _ID: Final = struct.Struct(">q")
 _NUMBER: Final = b"lease_number"
 _TERM: Final = b"lease_term"
+ALL_ROWS: Final = 2**62
+"""More than there are."""
 
 
 class Lease(NamedTuple):
@@ -48,6 +50,14 @@ OnChange = Callable[[int, Lease | None], None]
 def lease_row(lease_id: int) -> bytes:
     """The key of a LEASES row, and what the keys of its LEASE_KEYS rows begin with."""
     return _ID.pack(lease_id)
+
+
+def _span(lease_id: int, first_key: bytes) -> tuple[bytes, bytes | None]:
+    """Of the LEASE_KEYS rows of a lease, from a key on: (first, stop)."""
+    start = lease_row(lease_id)
+    # Not the next lease's row: there is none after the last
+    stop = (int.from_bytes(start, "big") + 1).to_bytes(9, "big")[1:] if start != _LAST else None
+    return start + first_key, stop
 
 
 class Leases:
@@ -82,30 +92,53 @@ class Leases:
         data = self._store.get(Table.LEASES, lease_row(lease_id))
         return None if data is None else Lease._make(_ROW.unpack(data))
 
-    def scan(self, after: int | None = None) -> Iterator[tuple[int, Lease]]:
-        """Leases in the store's order, from behind one of them. Invalid after the next command."""
+    def some(self, after: int | None, max_rows: int) -> tuple[list[tuple[int, Lease]], int | None]:
+        """Leases in the store's order, from behind one of them, of so many rows. Returns also behind which one to go on, which
+        may not be there any more; None: these are the last.
+        """
         start = b"" if after is None else lease_row(after) + b"\0"
-        for row, data in self._store.scan(Table.LEASES, start, None):
-            yield _ID.unpack(row)[0], Lease._make(_ROW.unpack(data))
+        rows, _, last = self._some_rows(Table.LEASES, start, None, max_rows)
+        found = [(_ID.unpack(row)[0], Lease._make(_ROW.unpack(data))) for row, data in rows]
+        return found, None if last is None else _ID.unpack(last)[0]
+
+    def all(self) -> list[tuple[int, Lease]]:
+        """In the store's order."""
+        return self.some(None, ALL_ROWS)[0]
 
     def keys(self, lease_id: int) -> list[bytes]:
         """The keys that are attached, in order."""
-        return list(self.scan_keys(lease_id))
+        return self.some_keys(lease_id, None, ALL_ROWS)[0]
 
     def first_key(self, lease_id: int, start: bytes) -> bytes | None:
         """The first of them from `start` on."""
-        return next(self._scan_keys(lease_id, start), None)
+        rows = self._store.scan(Table.LEASE_KEYS, *_span(lease_id, start))
+        return next((row[_ID.size :] for row, _ in rows), None)
 
-    def scan_keys(self, lease_id: int, after: bytes | None = None) -> Iterator[bytes]:
-        """The same, from behind one of them. Invalid after the next command."""
-        return self._scan_keys(lease_id, b"" if after is None else after + b"\0")
+    def some_keys(
+        self, lease_id: int, after: bytes | None, max_rows: int
+    ) -> tuple[list[bytes], int, bytes | None]:
+        """Keys that are attached, like `some`. Returns also how many rows that were, with those of keys that just were."""
+        start, stop = _span(lease_id, b"" if after is None else after + b"\0")
+        rows, passed, last = self._some_rows(Table.LEASE_KEYS, start, stop, max_rows)
+        keys = [row[_ID.size :] for row, _ in rows]
+        return keys, passed, None if last is None else last[_ID.size :]
 
-    def _scan_keys(self, lease_id: int, first: bytes) -> Iterator[bytes]:
-        start = lease_row(lease_id)
-        # Not the next lease's row: there is none after the last
-        stop = (int.from_bytes(start, "big") + 1).to_bytes(9, "big")[1:] if start != _LAST else None
-        for row, _ in self._store.scan(Table.LEASE_KEYS, start + first, stop):
-            yield row[_ID.size :]
+    def _some_rows(
+        self, table: Table, start: bytes, stop: bytes | None, max_rows: int
+    ) -> tuple[list[tuple[bytes, bytes]], int, bytes | None]:
+        """max_rows: 1 at least."""
+        assert max_rows > 0, "nobody would know where to go on"
+        found: list[tuple[bytes, bytes]] = []
+        passed = 0
+        last: bytes | None = None
+        for row, data in self._store.scan_with_gaps(table, start, stop):
+            if passed == max_rows:
+                return found, passed, last
+            passed += 1
+            last = row
+            if data is not None:
+                found.append((row, data))
+        return found, passed, None
 
     # Commands
 

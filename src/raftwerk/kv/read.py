@@ -124,7 +124,7 @@ class RangeScan:
         versions, bound, keep_max = self._versions, self._bound, self._keep_max
         rows, values = self._rows, self._values
         is_ordered_by_value = self._query.sort_target is SortTarget.VALUE
-        for key, data in versions.store.scan(Table.KEYS, self._next_key, self._stop, gaps=True):
+        for key, data in versions.store.scan_with_gaps(Table.KEYS, self._next_key, self._stop):
             is_full = len(rows) >= keep_max
             if is_full and self._known_count is not None:
                 break
@@ -132,7 +132,7 @@ class RangeScan:
                 self._next_key = key
                 return -1
             max_rows -= 1
-            row = versions.encoded_at(data, bound) if data else None
+            row = None if data is None else versions.encoded_at(data, bound)
             if row is None:
                 continue
             self._count += 1

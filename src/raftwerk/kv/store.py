@@ -56,20 +56,20 @@ class Store(ABC):
 
     @abstractmethod
     def scan(
-        self,
-        table: Table,
-        start: bytes,
-        stop: bytes | None,
-        *,
-        reverse: bool = False,
-        gaps: bool = False,
+        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
         """Rows with start <= key < stop in key order (stop None: to the end).
 
-        gaps: keys that were deleted a moment ago may come too, with b"" (no row of KEYS or REVISIONS is empty): who counts
-        what a scan passes counts them, since there may be many one behind the other.
         The iterator is invalid after the next put, delete or checkpoint: use it up first, or scan again.
         """
+
+    def scan_with_gaps(
+        self, table: Table, start: bytes, stop: bytes | None
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        """The same, perhaps with keys that were deleted a moment ago, and None. There may be many one behind the other: who
+        does some of a scan at a time counts them.
+        """
+        return self.scan(table, start, stop)
 
     @abstractmethod
     def begin_checkpoint(self, index: int) -> Checkpoint | None:

@@ -5,7 +5,6 @@ or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
 from collections.abc import Callable, Generator, Sequence
-from itertools import islice
 from typing import TypeAlias, TypeVar
 
 from raftwerk.kv import compare
@@ -163,12 +162,12 @@ class Execution:
         """As many keys that are there as the slice has room for, and where to go on; None: these are all."""
         found: list[tuple[bytes, KeyRow]] = []
         at, left = self._versions.at, self._slice.left
-        for key, data in self._versions.store.scan(Table.KEYS, start, stop, gaps=True):
+        for key, data in self._versions.store.scan_with_gaps(Table.KEYS, start, stop):
             if left <= 0:
                 self._slice.left = 0
                 return found, key
             left -= 1
-            row = at(data, self._bound) if data else None
+            row = None if data is None else at(data, self._bound)
             if row is not None:
                 found.append((key, row))
         self._slice.left = left
@@ -298,15 +297,13 @@ class Execution:
 
     def delete_leased(self, lease_id: int) -> Steps[int]:
         """Delete the keys of a lease. Returns the revision after that; what follows gets one of its own."""
-        last: bytes | None = None
+        after: bytes | None = None
         while True:
-            rows = self._slice.left
-            keys = list(islice(self._leases.scan_keys(lease_id, last), rows))
+            keys, passed, after = self._leases.some_keys(lease_id, after, max(1, self._slice.left))
             self.delete_keys(keys)
-            self._slice.take(len(keys))
-            if len(keys) < rows:
+            self._slice.take(passed)
+            if after is None:
                 break
-            last = keys[-1] if keys else last
             yield from self._pause()
         self._before, self._sub = self.revision, 0
         return self._before

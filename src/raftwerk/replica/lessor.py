@@ -129,13 +129,11 @@ class Lessor:
 
     def _load(self) -> None:
         """Read some leases of a state that is new here."""
-        leases = list(islice(self._machine.leases.scan(self._loaded_to), LOADED_MAX))
+        leases, self._loaded_to = self._machine.leases.some(self._loaded_to, LOADED_MAX)
         for lease_id, lease in leases:
             if lease_id not in self._clocks:
                 self._on_change(lease_id, lease)
-        if len(leases) == LOADED_MAX:
-            self._loaded_to = leases[-1][0]
-        else:
+        if self._loaded_to is None:
             self._is_loading = False
             self._before.clear()
 

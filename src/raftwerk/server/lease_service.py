@@ -162,11 +162,11 @@ class LeaseService:
             if self._node.machine.leases.find(lease_id) is None:
                 parts = [self._time_left(lease_id)]
                 break
-            some = list(islice(self._node.machine.leases.scan_keys(lease_id, after), SLICE_KEYS))
+            leases = self._node.machine.leases
+            some, _, after = leases.some_keys(lease_id, after, SLICE_KEYS)
             parts.append(lease_pb2.LeaseTimeToLiveResponse(keys=some).SerializeToString())
-            if len(some) < SLICE_KEYS:
+            if after is None:
                 break
-            after = some[-1]
             yield
         call.reply(b"".join(parts))
 
@@ -179,11 +179,10 @@ class LeaseService:
         runs: list[list[tuple[float, int]]] = []
         after = None
         while True:
-            ids = [lease_id for lease_id, _ in islice(leases.scan(after), SLICE_LEASES)]
-            runs.append(sorted((lessor.remaining_s(one) or 0.0, one) for one in ids))
-            if len(ids) < SLICE_LEASES:
+            read, after = leases.some(after, SLICE_LEASES)
+            runs.append(sorted((lessor.remaining_s(one) or 0.0, one) for one, _ in read))
+            if after is None:
                 break
-            after = ids[-1]
             yield
         ordered: Iterator[tuple[float, int]] = merge(*runs)
         parts = [self._header_now()]

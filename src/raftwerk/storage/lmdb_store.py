@@ -37,7 +37,7 @@ from raftwerk.storage.lmdb_environment import (
 from raftwerk.storage.lmdb_rows import LmdbRows
 from raftwerk.storage.lmdb_tables import Tables, open_tables
 from raftwerk.storage.lmdb_whole import is_whole
-from raftwerk.storage.overlay import Overlay, SortedTable, merged, merged_rows
+from raftwerk.storage.overlay import Overlay, SortedTable, merged, merged_rows, with_deleted
 from raftwerk.storage.reader import StreamReader
 from raftwerk.storage.recent import Recent
 from raftwerk.storage.stream import Row, StreamDecoder
@@ -189,23 +189,24 @@ class LmdbStore(Store):
             self._overlay.tables[table].put(key, None)
 
     def scan(
-        self,
-        table: Table,
-        start: bytes,
-        stop: bytes | None,
-        *,
-        reverse: bool = False,
-        gaps: bool = False,
+        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
+        newer = self._newer(table)
         base = self._base.scan(table, start, stop, reverse=reverse)
+        return merged(base, newer, start, stop, reverse=reverse) if newer else base
+
+    def scan_with_gaps(
+        self, table: Table, start: bytes, stop: bytes | None
+    ) -> Iterator[tuple[bytes, bytes | None]]:
+        base = self._base.scan(table, start, stop)
+        return with_deleted(base, self._newer(table), start, stop)
+
+    def _newer(self, table: Table) -> list[SortedTable]:
+        """What lies over the rows that are in their places, the newest last."""
         if table is _KEYS:
-            newer = self._changes.layers()
-        else:
-            overlays = [layer for layer in (self._frozen, self._overlay) if layer is not None]
-            newer = [layer.tables[table] for layer in overlays if layer.tables[table].rows]
-        if not newer:
-            return base
-        return merged(base, newer, start, stop, reverse=reverse, gaps=gaps)
+            return self._changes.layers()
+        overlays = [layer for layer in (self._frozen, self._overlay) if layer is not None]
+        return [layer.tables[table] for layer in overlays if layer.tables[table].rows]
 
     # Checkpoints and snapshots
 

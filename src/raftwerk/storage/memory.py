@@ -43,15 +43,8 @@ class MemoryStore(Store):
         self._pending_bytes += len(key)
 
     def scan(
-        self,
-        table: Table,
-        start: bytes,
-        stop: bytes | None,
-        *,
-        reverse: bool = False,
-        gaps: bool = False,
+        self, table: Table, start: bytes, stop: bytes | None, *, reverse: bool = False
     ) -> Iterator[tuple[bytes, bytes]]:
-        """There are no gaps: what is deleted is gone."""
         for key, value in self._rows.tables[table].items(start, stop, reverse=reverse):
             assert value is not None
             yield key, value

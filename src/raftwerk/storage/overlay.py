@@ -182,17 +182,26 @@ def merged(
     stop: bytes | None,
     *,
     reverse: bool,
-    gaps: bool = False,
 ) -> Iterator[tuple[bytes, bytes]]:
-    """The base under the newer tables, the newest last. gaps: with what is deleted, as b""."""
+    """The base under the newer tables, the newest last."""
+    for key, value in with_deleted(base, newer, start, stop, reverse=reverse):
+        if value is not None:
+            yield key, value
+
+
+def with_deleted(
+    base: Iterator[tuple[bytes, bytes]],
+    newer: list[SortedTable],
+    start: bytes,
+    stop: bytes | None,
+    *,
+    reverse: bool = False,
+) -> Iterator[Row]:
+    """The same, with what is deleted."""
     rows: Iterator[Row] = base
     for table in newer:
         rows = merged_rows(table.items(start, stop, reverse=reverse), rows, reverse=reverse)
-    for key, value in rows:
-        if value is not None:
-            yield key, value
-        elif gaps:
-            yield key, b""
+    return rows
 
 
 def merged_rows(
