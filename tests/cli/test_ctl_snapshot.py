@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from raftwerk.cli.cluster import LocalCluster, free_ports
 from raftwerk.cli.ctl_snapshot import snapshot
+from raftwerk.client.txn import put
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.sync import Client
@@ -27,6 +28,10 @@ def rows(client: Client) -> list[Row]:
         (kv.key, kv.value, kv.create_revision, kv.mod_revision)
         for kv in client.scan(b"k", prefix=True)
     ]
+
+
+MORE = 5_000
+"""Keys: the reader of a store pauses every 2,000."""
 
 
 def write_until(stop: threading.Event, endpoint: str) -> None:
@@ -50,6 +55,9 @@ def test_snapshot_under_load_becomes_a_new_cluster(
     path.with_name(path.name + ".part").touch(mode=0o644)  # left by a save that was killed
     with Client([endpoint]) as client:
         client.put(b"k-first", b"1")
+        for start in range(0, MORE, 100):
+            puts = [put(b"more/%d" % number, b"") for number in range(start, start + 100)]
+            client.transaction().then(*puts).commit()
         writer.start()
         try:
             until(lambda: client.count(b"k", prefix=True) >= 100)
@@ -64,7 +72,7 @@ def test_snapshot_under_load_becomes_a_new_cluster(
             (kv.key, kv.value, kv.create_revision, kv.mod_revision)
             for kv in client.scan(b"k", prefix=True, revision=facts["revision"])
         ]
-    assert len(at) == facts["keys"] == 101
+    assert (len(at), facts["keys"]) == (101, 101 + MORE)
     old.stop_all()
     new = restored(path, tmp_path / "new")
     try:
@@ -73,6 +81,7 @@ def test_snapshot_under_load_becomes_a_new_cluster(
         for member in new.members:
             with Client([f"127.0.0.1:{member.client_port}"]) as client:
                 assert rows(client) == at
+                assert client.count(b"more/", prefix=True) == MORE
                 assert len(client.member_list()) == 3
         with Client([f"127.0.0.1:{new.members[1].client_port}"]) as client:
             assert client.put(b"k-more", b"1").header.revision == facts["revision"] + 1

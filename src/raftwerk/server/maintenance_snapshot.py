@@ -118,14 +118,14 @@ class _Stream:
             call.await_drain()
             return
         data = self._reader.read(self._offset, CHUNK_BYTES)
-        if len(data) < CHUNK_BYTES:
-            self._end(data)
+        if not data:  # less than was asked for says nothing: rows may take long to find
+            self._end()
             return
         self._send(data, max(1, self._estimated_bytes - self._offset - len(data)))
         self._loop.call_soon(self._next)
 
-    def _end(self, data: bytes) -> None:
-        self._send(data + bytes(-(self._offset + len(data)) % SECTOR_BYTES), 0)
+    def _end(self) -> None:
+        self._send(bytes(-self._offset % SECTOR_BYTES), 0)
         self._release()
         proof = rpc_pb2.SnapshotResponse(blob=self._digest.digest(), version=ETCD_VERSION)
         self._call.send(proof.SerializeToString())
