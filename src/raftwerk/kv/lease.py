@@ -101,10 +101,6 @@ class Leases:
         found = [(_ID.unpack(row)[0], Lease._make(_ROW.unpack(data))) for row, data in rows]
         return found, None if last is None else _ID.unpack(last)[0]
 
-    def all(self) -> list[tuple[int, Lease]]:
-        """In the store's order."""
-        return self.some(None, ALL_ROWS)[0]
-
     def keys(self, lease_id: int) -> list[bytes]:
         """The keys that are attached, in order."""
         return self.some_keys(lease_id, None, ALL_ROWS)[0]

@@ -8,21 +8,21 @@ KEY_VALUE: Final = (
     # Sessions
     Mutant(
         "client-retry-applied-twice",
-        "kv.sessions:Sessions._write",
+        "kv.sessions:Sessions.write",
         "if kept is not None:",
         "if False:",
         scenario="ClientsAtWork",
     ),
     Mutant(
         "closed-number-executed-again",
-        "kv.sessions:Sessions._write",
+        "kv.sessions:Sessions.write",
         "if not first <= command.number < first + self._window:",
         "if False:",
         scenario="ClientsAtWork",
     ),
     Mutant(
         "another-retry-another-answer",
-        "kv.sessions:Sessions._write",
+        "kv.sessions:Sessions.write",
         "return _again(command.command, kept)",
         "return PutResult(session.used, None)",
         scenario="ClientsAtWork",
@@ -78,14 +78,14 @@ KEY_VALUE: Final = (
     ),
     Mutant(
         "room-of-results-never-given-back",
-        "kv.sessions:Sessions._write",
+        "kv.sessions:Sessions.write",
         "kept_bytes -= self._forget",
         "self._forget",
         scenario="AnswersOfASession",
     ),
     Mutant(
         "window-ends-early",
-        "kv.sessions:Sessions._write",
+        "kv.sessions:Sessions.write",
         "command.number < first + self._window",
         "command.number < first + self._window - 1",
         scenario="AnswersOfASession",
