@@ -24,7 +24,7 @@ class Metrics:
         self.loop_lag = Durations(LAG_BOUNDS_S)
         """How late the ticks of the clock came: how long something held the event loop."""
         self.loop_lag_own = Durations(LAG_BOUNDS_S)
-        """How much of that was this process's own doing, at most: for the rest it waited for a core."""
+        """How much of that was this process's own doing, about: for the rest it waited for a core."""
         self.leader_changes_seen_total = 0
 
     def observe_wal_sync_s(self, duration_s: float) -> None:
