@@ -1,6 +1,7 @@
 """Watchers that cannot keep up: slow listeners, compaction, and snapshots that replace the state under them."""
 
 from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 
@@ -119,6 +120,24 @@ def test_compaction_overtakes_who_lags_and_who_is_parked(rig: WatchRig) -> None:
     rig.catch_up()
     assert slow.compacted == {lagging: 7, parked: 7}
     assert slow.events(lagging) == [put(2), put(3)]
+
+
+def test_round_goes_on_over_rows_that_were_just_removed(tmp_path: Path) -> None:
+    """A slice of it passes no more of them than of others."""
+    rig = WatchRig(tmp_path)
+    big = Txn(success=tuple(Put(b"k%02d" % number, b"v") for number in range(50)))
+    rig.execute_all(big, big)
+    rig.checkpoint()
+    client = rig.client()
+    overtaken, on_time = client.watch(*EVERYTHING, start=2), client.watch(b"k07", start=3)
+    rig.hub.catch_up(4)
+    rig.execute(Compact(3))
+    rig.remove_all()
+    slices = rig.catch_up(4)
+    assert client.compacted == {overtaken: 3}
+    assert client.events(on_time) == [put(3, b"k07")]
+    assert slices > 2 * 10
+    rig.close()
 
 
 def test_compaction_within_a_large_revision_cancels(rig: WatchRig) -> None:

@@ -1,5 +1,7 @@
 """Events, and reading them from the store."""
 
+from pathlib import Path
+
 from raftwerk.api.kv_pb2 import Event as ApiEvent
 from raftwerk.api.watch_pb2 import WatchResponse
 from raftwerk.kv.commands import Compact, DeleteRange, Put, Txn
@@ -74,6 +76,22 @@ def test_history_goes_on_where_it_left_off() -> None:
     events, rest = history.read(rest, 2)
     assert [(event.revision, event.key) for event in events] == [(3, b"c"), (4, b"d")]
     assert rest is None
+
+
+def test_slice_passes_few_rows_that_were_just_removed(tmp_path: Path) -> None:
+    rig = Rig(tmp_path)
+    rig.execute_all(*(Put(b"%03d" % number) for number in range(300)))
+    first = rig.machine.revision - 299
+    rig.execute(DeleteRange(b"\0", b"\0"))
+    rig.checkpoint()
+    rig.execute(Compact(rig.machine.revision))
+    rig.remove_all()
+    history = history_of(rig)
+    assert history.read(at(first), 100) == ([], at(first + 100))
+    events, rest = history.read(at(first + 250), 100)
+    assert (len(events), rest) == (50, at(first + 300, 50))
+    assert all(event.is_delete for event in events)
+    rig.close()
 
 
 def test_history_tells_what_the_machine_knows() -> None:

@@ -1,5 +1,6 @@
 """Listeners that remember what watchers are told, and the plain truth to compare it with."""
 
+from pathlib import Path
 from typing import NamedTuple
 
 from raftwerk.api.watch_pb2 import WatchResponse
@@ -96,8 +97,10 @@ class Client:
 class WatchRig(Rig):
     """A machine with a hub. pleas: how often the hub asked for somebody to catch up. is_eager: events are delivered at once."""
 
-    def __init__(self, *, is_eager: bool = True, slice_rows: int = SLICE_ROWS) -> None:
-        super().__init__(slice_rows=slice_rows)
+    def __init__(
+        self, folder: Path | None = None, *, is_eager: bool = True, slice_rows: int = SLICE_ROWS
+    ) -> None:
+        super().__init__(folder, slice_rows=slice_rows)
         self.pleas = 0
         self.hub = self.machine.open_hub(self._on_lagging, self._on_published)
         self._is_eager = is_eager

@@ -352,6 +352,9 @@ class _Round:
         if position is None:
             self.audiences += self._index.gather(events)
             return self._history.revision
+        if not events:
+            self._position = position
+            return None
         after = int.from_bytes(position[:8], "big")
         if events[-1].revision == after:  # leave the beginning of that revision for the next slice
             whole = [event for event in events if event.revision < after]

@@ -1,6 +1,5 @@
 """Events: what happened to a key at a revision, as it is made known to watchers, now or later from the store."""
 
-from itertools import islice
 from typing import Final, Protocol
 
 from raftwerk.kv.rows import (
@@ -114,16 +113,18 @@ class History:
     def read(self, position: bytes, max_rows: int) -> tuple[list[Event], bytes | None]:
         """At most max_rows events from `position` (a link) on. Returns where to go on; None: these are all.
 
-        What a command that is not complete has written is none.
+        There may be none before it: rows that were just removed count. What a command that is not complete has written is none.
         """
-        rows = self.store.scan(Table.REVISIONS, position, REVISION.pack(self.revision + 1, 0))
+        stop = REVISION.pack(self.revision + 1, 0)
         events: list[Event] = []
         size_bytes = 0
-        for link, row in islice(rows, max_rows + 1):
-            if len(events) == max_rows or size_bytes > SLICE_BYTES:
+        rows = self.store.scan_with_gaps(Table.REVISIONS, position, stop)
+        for passed, (link, row) in enumerate(rows):
+            if passed == max_rows or size_bytes > SLICE_BYTES:
                 return events, link
-            size_bytes += len(row)
-            events.append(_event(link, row))
+            if row is not None:
+                size_bytes += len(row)
+                events.append(_event(link, row))
         return events, None
 
 
