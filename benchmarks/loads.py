@@ -139,5 +139,5 @@ GROUPS: Final = (
     Group("compiled", "the plain package beside the compiled one", compiled, ("plain", "raftwerk")),
     Group("concurrency", "put, all members, by clients", concurrency, rounds=1),
     Group("many-keys", "put 100/1000, leader, random keys", many_keys, rounds=1),
-    Group("rate", "put, all members, by rate", rate, rounds=1),
+    Group("rate", "put, all members, by rate", rate),
 )

@@ -1,18 +1,25 @@
 """`raftwerk snapshot` with real members: saved under load, restored to a new cluster of three, all data equal."""
 
+import hashlib
 import itertools
 import json
 import os
 import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
+import pytest
 from typer.testing import CliRunner, Result
 
+from raftwerk.api import rpc_pb2
 from raftwerk.cli.cluster import LocalCluster, free_ports
 from raftwerk.cli.ctl_snapshot import snapshot
 from raftwerk.client.txn import put
 from raftwerk.kv.store import Table
 from raftwerk.storage.lmdb_store import LmdbStore
+from raftwerk.storage.stream import MAGIC
 from raftwerk.sync import Client
 from tests.checkpoints import complete
 from tests.cli.commands import run
@@ -201,6 +208,43 @@ def test_copy_that_breaks_off_is_2_and_leaves_no_file(severed: str, tmp_path: Pa
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert answer.stderr.startswith("raftwerk: ")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def cut_off() -> Iterator[str]:
+    """An endpoint whose snapshots end early, and are told as complete."""
+
+    def snapshots(_: bytes, __: grpc.ServicerContext) -> Iterator[bytes]:
+        yield rpc_pb2.SnapshotResponse(blob=MAGIC + bytes(504)).SerializeToString()
+        digest = hashlib.sha256(MAGIC + bytes(504)).digest()
+        yield rpc_pb2.SnapshotResponse(blob=digest).SerializeToString()
+
+    method = grpc.unary_stream_rpc_method_handler(snapshots)
+    handler = grpc.method_handlers_generic_handler("etcdserverpb.Maintenance", {"Snapshot": method})
+    server = grpc.server(ThreadPoolExecutor(1))
+    server.add_generic_rpc_handlers([handler])
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield f"127.0.0.1:{port}"
+    server.stop(None).wait()
+
+
+def test_copy_that_is_not_whole_replaces_nothing(cut_off: str, tmp_path: Path) -> None:
+    path = tmp_path / "copy"
+    path.write_text("of yesterday")
+    answer = command("save", str(path), f"--endpoints={cut_off}")
+    assert (answer.exit_code, answer.stdout) == (2, "")
+    assert answer.stderr.startswith(f"raftwerk: nothing was saved at {path}: what was sent, ")
+    assert "is no whole snapshot of raftwerk: " in answer.stderr
+    assert path.read_text() == "of yesterday"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_copy_of_an_etcd_is_saved(etcd_endpoint: str, tmp_path: Path) -> None:
+    path = tmp_path / "copy"
+    answer = command("save", str(path), f"--endpoints={etcd_endpoint}")
+    assert (answer.exit_code, answer.stderr) == (0, "")
+    assert answer.stdout == f"snapshot of {path.stat().st_size} bytes saved at {path}\n"
 
 
 def test_copy_is_of_one_member(severed: str, tmp_path: Path) -> None:

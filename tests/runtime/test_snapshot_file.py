@@ -24,7 +24,7 @@ from raftwerk.replica.position import Position
 from raftwerk.runtime.data_dir import open_data_dir
 from raftwerk.runtime.identifiers import node_ids
 from raftwerk.runtime.settings import Settings
-from raftwerk.runtime.snapshot_file import look_at, of_folder, restore
+from raftwerk.runtime.snapshot_file import check_copy, look_at, of_folder, restore
 from raftwerk.storage.lmdb_store import LmdbStore
 from tests.checkpoints import complete
 from tests.runtime.nodes import settings_of
@@ -84,6 +84,31 @@ def test_changed_byte_is_noticed(snapshot: Path, tmp_path: Path, place: int, tex
         DataDirError, match=rf"no whole snapshot of raftwerk: .*{text}.*\. Take another one\.$"
     ):
         look_at(broken)
+
+
+def test_copy_is_whole_if_its_stream_and_its_digest_are(snapshot: Path, tmp_path: Path) -> None:
+    """A digest alone would be right for a stream that was cut off before it was made."""
+    check_copy(snapshot)
+    stream = snapshot.read_bytes()[: look_at(snapshot).stream_bytes]
+    cut = stream[:512]
+    bad = tmp_path / "cut.db"
+    bad.write_bytes(cut + hashlib.sha256(cut).digest())
+    with pytest.raises(DataDirError, match="no whole snapshot of raftwerk"):
+        check_copy(bad)
+
+
+def test_copy_of_etcd_is_whole_if_its_digest_is_right(tmp_path: Path) -> None:
+    path = tmp_path / "etcd.db"
+    data = bytes(16) + b"\xed\xda\x0c\xed" + bytes(1004)
+    path.write_bytes(data + hashlib.sha256(data).digest())
+    check_copy(path)
+    path.write_bytes(data + hashlib.sha256(data + b"x").digest())
+    with pytest.raises(DataDirError, match="no whole snapshot of etcd: its SHA-256 is wrong"):
+        check_copy(path)
+    for size in (0, 31, 512, len(data)):
+        path.write_bytes(data[:size])
+        with pytest.raises(DataDirError, match="no whole snapshot of etcd: its end is missing"):
+            check_copy(path)
 
 
 @pytest.mark.parametrize("missing", [1, 32, 512, 544])

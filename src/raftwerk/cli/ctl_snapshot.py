@@ -14,7 +14,7 @@ import typer
 from raftwerk.cli import flags
 from raftwerk.cli.ctl_shell import INT64_MAX, AsJson, Shell, connected, print_table
 from raftwerk.client import Client
-from raftwerk.errors import CorruptData, RaftwerkError, UsageError
+from raftwerk.errors import CorruptData, DataDirError, RaftwerkError, UsageError
 from raftwerk.runtime import snapshot_file
 
 NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW
@@ -68,12 +68,21 @@ def _new_file(path: Path) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())
             size = file.tell()
+        _check_copy(part, path)
         part.replace(path)
     except OSError as error:
         raise UsageError(f"{path} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
     print(f"snapshot of {size} bytes saved at {path}")
+
+
+def _check_copy(part: Path, path: Path) -> None:
+    """Before it takes the place of an older one."""
+    try:
+        snapshot_file.check_copy(part)
+    except DataDirError as error:
+        raise DataDirError(f"nothing was saved at {path}: what was sent, {error}") from error
 
 
 def _check_members(shell: Shell) -> None:

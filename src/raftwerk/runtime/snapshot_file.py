@@ -59,6 +59,25 @@ def look_at(path: Path) -> SnapshotFacts:
         raise _refused(path, error.reason) from error
 
 
+def check_copy(path: Path) -> None:
+    """Read all of a file that some member has just sent. Of an etcd's, only the digest at its end is known here.
+
+    Raises DataDirError for one that is not whole.
+    """
+    with path.open("rb") as file:
+        is_ours = file.read(len(MAGIC)) == MAGIC
+        size = os.fstat(file.fileno()).st_size
+    if is_ours:
+        look_at(path)
+    elif size % SECTOR_BYTES != DIGEST_BYTES:
+        raise _refused(path, "its end is missing", "etcd")
+    else:
+        digest = hashlib.sha256()
+        for piece in _pieces(path, size - DIGEST_BYTES):
+            digest.update(piece)
+        _check_digest(path, size, digest.digest(), "etcd")
+
+
 def _facts(path: Path) -> SnapshotFacts:
     size = _size(path)
     digest = hashlib.sha256()
@@ -72,10 +91,7 @@ def _facts(path: Path) -> SnapshotFacts:
                 numbers[key] = int.from_bytes(value, "big")
             keys += table == Table.KEYS and bool(KeyRow.decode(value).version)
     decoder.check_complete()
-    with path.open("rb") as file:
-        file.seek(size - DIGEST_BYTES)
-        if file.read() != digest.digest():
-            raise _refused(path, "its SHA-256 is wrong")
+    _check_digest(path, size, digest.digest())
     return SnapshotFacts(
         digest.hexdigest(),
         numbers.get(b"revision", 1),
@@ -199,6 +215,14 @@ def _size(path: Path) -> int:
     return size
 
 
+def _check_digest(path: Path, size: int, digest: bytes, maker: str = "raftwerk") -> None:
+    """Whether a file of so many bytes ends with the digest of what is before it."""
+    with path.open("rb") as file:
+        file.seek(size - DIGEST_BYTES)
+        if file.read() != digest:
+            raise _refused(path, "its SHA-256 is wrong", maker)
+
+
 def _pieces(path: Path, size: int) -> Iterator[bytes]:
     """The first `size` bytes."""
     with path.open("rb") as file:
@@ -207,5 +231,5 @@ def _pieces(path: Path, size: int) -> Iterator[bytes]:
             yield piece
 
 
-def _refused(path: Path, why: str) -> DataDirError:
-    return DataDirError(f"{path} is no whole snapshot of raftwerk: {why}. Take another one.")
+def _refused(path: Path, why: str, maker: str = "raftwerk") -> DataDirError:
+    return DataDirError(f"{path} is no whole snapshot of {maker}: {why}. Take another one.")
