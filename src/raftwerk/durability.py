@@ -39,7 +39,7 @@ class SnapshotReader(Protocol):
         """The position (see StateMachine.apply) whose state this is."""
 
     def read(self, offset: int, size: int) -> bytes:
-        """At most `size` bytes from `offset`: the next bytes, or again the last ones read. b"" at the end."""
+        """At most `size` bytes from `offset`: the next ones, or again the last ones read, and then as many. b"" at the end."""
 
     def close(self) -> None:
         """Release what is held."""

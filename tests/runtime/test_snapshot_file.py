@@ -26,7 +26,7 @@ from raftwerk.runtime.identifiers import node_ids
 from raftwerk.runtime.settings import Settings
 from raftwerk.runtime.snapshot_file import check_copy, look_at, of_folder, restore
 from raftwerk.storage.lmdb_store import LmdbStore
-from tests.checkpoints import complete
+from tests.checkpoints import complete, read_all
 from tests.runtime.nodes import settings_of
 
 INDEX, TERM = 40, 7
@@ -49,7 +49,7 @@ def snapshot(tmp_path_factory: pytest.TempPathFactory) -> Path:
     machine.apply([encode(one) for one in (*commands, *others)], INDEX, position)
     complete(machine.begin_checkpoint())
     reader = machine.open_snapshot()
-    data = reader.read(0, 1 << 30)
+    data = read_all(reader)
     reader.close()
     store.close()
     data += bytes(-len(data) % 512)

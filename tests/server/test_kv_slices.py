@@ -22,7 +22,7 @@ from raftwerk.kv.commands import Compact, Put, encode
 from raftwerk.kv.store import Table
 from raftwerk.server.slices import ACTIVE_MAX, Reader, Slices, Steps
 from raftwerk.storage.memory import MemoryStore
-from tests.checkpoints import complete
+from tests.checkpoints import complete, read_all
 from tests.server.fakes import SlowLoop
 from tests.server.kv_rig import COMPACT, EVERYTHING, PUT, RANGE, TXN, KvRig
 
@@ -277,7 +277,7 @@ def test_range_begins_anew_when_a_snapshot_replaces_the_state(rig: KvRig) -> Non
         other.node.apply(encode(Put(b"k%06d" % number, b"restored")))
     complete(other.node.machine.begin_checkpoint())
     reader = other.node.machine.open_snapshot()
-    stream = reader.read(0, 10_000_000)
+    stream = read_all(reader)
     rig.fill(1000)
     call = rig.start(RANGE, EVERYTHING)
     rig.loop.turn()

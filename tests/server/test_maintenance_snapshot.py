@@ -26,7 +26,7 @@ from raftwerk.server.maintenance_snapshot import (
 from raftwerk.storage.lmdb_store import PAUSE_ROWS, LmdbStore
 from raftwerk.storage.memory import MemoryStore
 from raftwerk.storage.stream import StreamDecoder
-from tests.checkpoints import complete
+from tests.checkpoints import complete, read_all
 from tests.kv.rig import completed
 from tests.server import fakes
 from tests.server.fakes import CHECKPOINT_S, FakeLoop, FakeNode
@@ -92,7 +92,7 @@ def test_snapshot_can_be_restored(rig: Rig) -> None:
     *chunks, _ = rig.snapshot()
     data = b"".join(chunk.blob for chunk in chunks)
     reader = rig.node.machine.open_snapshot()
-    stream = reader.read(0, len(data))
+    stream = read_all(reader)
     assert data == stream + bytes(len(data) - len(stream))
     restored = KvMachine(MemoryStore())
     writer = restored.begin_restore()
@@ -216,7 +216,7 @@ def test_stream_ends_when_a_snapshot_of_the_leader_replaces_the_state(
     rig.node.machine = KvMachine(store)
     client = SlowClient(rig)
     reader, writer = KvMachine(MemoryStore()).open_snapshot(), rig.node.machine.begin_restore()
-    writer.write(reader.read(0, CHUNK_BYTES))
+    writer.write(read_all(reader))
     writer.commit()
     writer.swap()
     client.call.queued_bytes = 0

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from raftwerk.durability import SnapshotReader, SnapshotWriter
+from raftwerk.durability import SnapshotWriter
 from raftwerk.errors import CorruptData
 from raftwerk.kv.store import Store, Table
 from raftwerk.storage.stream import Row, encode_stream
-from tests.checkpoints import complete
+from tests.checkpoints import complete, read_all
 
 KEYS = Table.KEYS
 POSITION = (Table.META, b"position")
@@ -39,13 +39,6 @@ class Setting(ABC):
 
     def keys(self, start: bytes = b"", stop: bytes | None = None, **options: bool) -> list[bytes]:
         return [key for key, _ in self.store.scan(KEYS, start, stop, **options)]
-
-
-def read_all(reader: SnapshotReader, size: int = 1000) -> bytes:
-    stream = b""
-    while chunk := reader.read(len(stream), size):
-        stream += chunk
-    return stream
 
 
 def receive(writer: SnapshotWriter, stream: bytes) -> None:
@@ -251,6 +244,21 @@ class StoreContract:
         expected = [*(b"%04d" % number for number in range(1000)), LONG]
         assert [key for key, _ in target.scan(KEYS, b"", None)] == expected
         target.close()
+
+    def test_each_chunk_of_a_snapshot_can_be_read_twice(self, setting: Setting) -> None:
+        """Wherever the store pauses: a leader that has no answer sends it again."""
+        setting.put(*(b"%06d" % number for number in range(3000)))
+        setting.store.put(*POSITION, b"1")
+        setting.checkpoint()
+        reader = setting.store.open_snapshot()
+        stream = b""
+        while chunk := reader.read(len(stream), 50_000):
+            assert reader.read(len(stream), 50_000) == chunk
+            stream += chunk
+        reader.close()
+        again = setting.store.open_snapshot()
+        assert read_all(again) == stream
+        again.close()
 
     def test_snapshot_opens_and_is_read_between_the_slices_of_a_checkpoint(
         self, setting: Setting

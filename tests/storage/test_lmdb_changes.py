@@ -20,8 +20,7 @@ from raftwerk.storage.lmdb_rows import LmdbRows
 from raftwerk.storage.lmdb_store import CURRENT, PAUSE_ROWS, LmdbStore
 from raftwerk.storage.lmdb_tables import open_tables
 from raftwerk.storage.stream import StreamDecoder
-from tests.checkpoints import complete
-from tests.storage.contract import read_all
+from tests.checkpoints import complete, read_all
 
 KEYS = Table.KEYS
 SMALL = Pace(noted_max=12, portions=3, portion_min=2, few=1, run_keys_max=3)

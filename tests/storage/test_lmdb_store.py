@@ -15,9 +15,10 @@ from raftwerk.storage.lmdb_environment import lengthen
 from raftwerk.storage.lmdb_rows import LmdbRows
 from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
 from raftwerk.storage.overlay import SLICE_ROWS
+from tests.checkpoints import read_all
 from tests.fakes.damage import flip_bit_in
 from tests.fakes.system_calls import calls_during
-from tests.storage.contract import KEYS, LONG, Setting, StoreContract, clean, read_all, receive
+from tests.storage.contract import KEYS, LONG, Setting, StoreContract, clean, receive
 from tests.storage.lmdb_setting import LmdbSetting
 
 

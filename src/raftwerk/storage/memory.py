@@ -70,10 +70,11 @@ class MemoryStore(Store):
     def open_snapshot(self) -> StreamReader:
         durable = self._durable
 
-        def rows() -> Iterator[Row]:
+        def rows() -> Iterator[Row | None]:
             for table in Table:
                 for key in sorted(durable[table]):
                     yield int(table), key, durable[table][key]
+                yield None  # a store on disk pauses too, and who reads must not take that for the end
 
         return StreamReader(rows(), durable[Table.META].get(b"position", b""), lambda: None)
 

@@ -5,12 +5,10 @@ from typing import Final
 
 from raftwerk.raft.messages import AppendEntriesReply, InstallSnapshot, RequestVote
 from raftwerk.raft.types import NodeId
-from raftwerk.replica.position import Position
 from raftwerk.sim.scenarios.stage import PATIENCE_MS, Stage
 
 STALLED: Final = 100_000
 """A slowdown with which each write takes the longest time that there is: three seconds."""
-SNAPSHOT_BYTES_MAX: Final = 1_000_000
 
 
 def a_voter_starts_again(stage: Stage) -> None:
@@ -169,8 +167,7 @@ def _deposed_with_writes_under_way(stage: Stage) -> NodeId:
 def _install_at_once(stage: Stage, node_id: NodeId) -> None:
     """The node gets a whole snapshot in one message, and installs it before its log has written anything more."""
     leader = stage.one_leader()
-    reader = stage.cluster.nodes[leader].machine.open_snapshot()
-    position = Position.decode(reader.position)
+    position, stream = stage.snapshot(leader)
     whole = InstallSnapshot(
         stage.term(leader),
         leader,
@@ -178,10 +175,9 @@ def _install_at_once(stage: Stage, node_id: NodeId) -> None:
         position.last_term,
         position.membership,
         0,
-        reader.read(0, SNAPSHOT_BYTES_MAX),
+        stream,
         done=True,
     )
-    reader.close()
     log = stage.cluster.checks.durability.log_of(node_id)
     before = log.current_term, log.last_index
     stage.cluster.nodes[node_id].receive(leader, whole)

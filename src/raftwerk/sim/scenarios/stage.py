@@ -19,6 +19,7 @@ from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import TimeoutNow
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.types import Entry, EntryKind, Index, NodeId
+from raftwerk.replica.position import Position
 from raftwerk.sim.checkers import require
 from raftwerk.sim.cluster import Cluster
 from raftwerk.sim.node import CLUSTER_ID
@@ -27,6 +28,7 @@ from raftwerk.wal.log import Wal
 
 PATIENCE_MS: Final = 10_000
 """Nothing that should happen takes longer."""
+SNAPSHOT_CHUNK_BYTES: Final = 1_000_000
 
 
 class Proposal:
@@ -134,6 +136,15 @@ class Stage:
         return [node.node_id for node in self.cluster.up() if node.state.last_applied >= index]
 
     # What clients do
+
+    def snapshot(self, node_id: NodeId) -> tuple[Position, bytes]:
+        """The stream of the last checkpoint, and where that stands."""
+        reader = self.cluster.nodes[node_id].machine.open_snapshot()
+        stream = b""
+        while chunk := reader.read(len(stream), SNAPSHOT_CHUNK_BYTES):
+            stream += chunk
+        reader.close()
+        return Position.decode(reader.position), stream
 
     def new_number(self) -> int:
         """Another one with each call: it makes a command unlike all others."""
