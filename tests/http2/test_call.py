@@ -252,6 +252,24 @@ def test_two_messages_of_a_unary_call_in_two_frames_are_refused() -> None:
     assert server.methods.calls == []
 
 
+@pytest.mark.parametrize(
+    ("body", "end"),
+    [(b"\0\0\0\0\x05ab", True), (b"\x07\0\0\0\0", False)],
+    ids=["cut off", "no message"],
+)
+def test_who_answers_a_stream_is_told_when_what_is_sent_next_is_refused(
+    body: bytes, end: bool
+) -> None:
+    """What it holds for the client would be held for ever."""
+    server = ServerUnderTest()
+    server.say(headers_frame(1, request_headers(CHAT)), data_frame(1, frame_message(b"one")))
+    answer = server.say(data_frame(1, body, end=end))
+    assert next(one for one in answer if one.is_last).headers[b"grpc-status"] in (b"12", b"13")
+    server.say(rst_stream(1, ErrorCode.CANCEL))
+    assert server.methods.cancelled == server.methods.calls
+    assert server.methods.calls[0].is_over
+
+
 def test_messages_before_one_that_is_too_large_are_delivered() -> None:
     """As they would be if the client had cut its frames otherwise."""
     server = ServerUnderTest(Limits(message_bytes_max=50))

@@ -313,6 +313,12 @@ class Rig:
         self.pump()
         return call
 
+    def break_off(self, call: PendingCall) -> None:
+        """End a stream in the middle of a message."""
+        self._client.send_data(call.client_call, [b"\0\0\0\0\x05ab"])
+        call.client_call.half_close()
+        self.pump()
+
     def pump(self) -> None:
         """Carry bytes both ways until there are none."""
         while self._client.has_output or self._server.has_output:

@@ -157,7 +157,7 @@ class Call(Stream):
         self.on_half_close: Callable[[], None] | None = None
         """Streaming: the client will send no more."""
         self.on_cancel: Callable[[], None] | None = None
-        """The client gave up, or is gone. Answers are ignored from now on."""
+        """The client gave up, is gone, or was refused for what it sent. Answers are ignored from now on."""
         self.started_at_s = connection.received_at_s
         if request.method is not None:
             request.method.tally.started += 1
@@ -279,7 +279,7 @@ class Call(Stream):
 
     def on_messages(self, messages: list[bytes], *, is_last: bool) -> None:
         if is_last and self.reader.held:
-            self.finish(grpc.INTERNAL, "grpc: the last message is not complete")
+            self._refuse(grpc.INTERNAL, "grpc: the last message is not complete")
             return
         method = self.request.method
         if isinstance(method, UnaryMethod):
@@ -307,15 +307,23 @@ class Call(Stream):
                 method.handle(self, message)
 
     def on_message_fault(self, fault: MessageFault) -> None:
-        self.finish(fault.status, fault.text)
+        self._refuse(fault.status, fault.text)
+
+    def _refuse(self, status: int, text: str) -> None:
+        """What the client sends cannot be understood, and whoever may be at work for it is told."""
+        self.finish(status, text)
+        self._cancel()
+
+    def _cancel(self) -> None:
+        if self.on_cancel is not None:
+            on_cancel, self.on_cancel = self.on_cancel, None
+            on_cancel()
 
     def on_reset(self, code: int) -> None:
         if not self._has_ended:
             self._count_end(grpc.CANCELLED)
         self.is_local_closed = True
-        if self.on_cancel is not None:
-            on_cancel, self.on_cancel = self.on_cancel, None
-            on_cancel()
+        self._cancel()
 
     def on_drained(self) -> None:
         if self.on_drain is not None:
