@@ -17,7 +17,7 @@ COMPILED = {
     ".": "durations",
     "client": "arguments calls channel connections deadlines fate numbers puts",
     "http2": "*",
-    "kv": "alarms compaction compare lease machine read rows sessions store txn versions watch watch_history watch_index",
+    "kv": "alarms compaction compare lease machine read rows sessions steps store txn versions watch watch_history watch_index",
     "raft": "*",
     "replica": "applier checkpoints proposals reads replica",
     "runtime": "clock connection core_waits journal links node",

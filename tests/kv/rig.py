@@ -20,7 +20,7 @@ from raftwerk.kv.results import (
     TxnResult,
 )
 from raftwerk.kv.rows import decode_key_value
-from raftwerk.kv.txn import Steps
+from raftwerk.kv.steps import Steps
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.memory import MemoryStore
 from tests.checkpoints import complete

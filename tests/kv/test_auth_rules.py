@@ -1,12 +1,23 @@
 """Who may do what, as a table; and against a model that asks key by key."""
 
+from collections.abc import Generator
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from raftwerk.kv import auth_commands as auth
 from raftwerk.kv.auth_commands import AuthCommand, Permission, PermissionType, TokenGrant
-from raftwerk.kv.auth_rules import MEMBER, NOBODY, Identity, LeaseKeys, refusal
+from raftwerk.kv.auth_rules import (
+    MEMBER,
+    NOBODY,
+    Identity,
+    LeaseKeys,
+    checked,
+    lease_checks,
+    refusal,
+)
 from raftwerk.kv.commands import (
     Authorized,
     Command,
@@ -26,11 +37,12 @@ from raftwerk.kv.commands import (
     encode,
 )
 from raftwerk.kv.results import KvError, SessionResult
-from tests.kv.rig import Rig
+from raftwerk.kv.steps import Slice, begun
+from tests.kv.rig import Rig, completed
 
 READ, WRITE, BOTH = PermissionType
-OWN, FOREIGN, EMPTY = 1, 2, 3
-"""Leases: with a key that the user may write, with another, with none."""
+OWN, FOREIGN, EMPTY, NEXT = 1, 2, 3, 4
+"""Leases: with a key that the user may write, with another, with none, with one right behind those that it may."""
 SETUP: list[Command] = [
     auth.UserAdd("root", b"hash"),
     auth.UserGrantRole("root", "root"),
@@ -46,8 +58,10 @@ SETUP: list[Command] = [
     LeaseGrant(OWN, 100),
     LeaseGrant(FOREIGN, 100),
     LeaseGrant(EMPTY, 100),
+    LeaseGrant(NEXT, 100),
     Put(b"w1", lease=OWN),
     Put(b"x1", lease=FOREIGN),
+    Put(b"x", lease=NEXT),
     auth.AuthEnable(),
 ]
 REVISION = 12
@@ -56,11 +70,15 @@ ALLOWED = None
 DENIED = KvError.PERMISSION_DENIED
 
 
+def apply_each(rig: Rig, *commands: Command) -> None:
+    for command in commands:
+        rig.log.append(encode(command))
+        completed(rig.machine.apply(rig.log[-1:], len(rig.log), b""))
+
+
 def enabled() -> Rig:
     rig = Rig()
-    for command in SETUP:
-        rig.log.append(encode(command))
-        rig.machine.apply(rig.log[-1:], len(rig.log), b"")
+    apply_each(rig, *SETUP)
     assert rig.machine.auth.revision == REVISION
     return rig
 
@@ -69,7 +87,14 @@ RIG = enabled()
 
 
 def judged(by: Identity, command: Command | RangeQuery | LeaseKeys) -> KvError | None:
-    return refusal(RIG.machine.auth, RIG.machine.leases, by, command)
+    machine = RIG.machine
+    refused = refusal(machine.auth, by, command)
+    if refused is not None or isinstance(command, RangeQuery | LeaseKeys):
+        return refused
+    checks = lease_checks(machine.auth, by, command)
+    found = begun(checked(checks, machine.leases, Slice(100)))
+    assert not isinstance(found, Generator)
+    return found
 
 
 def is_newer(key: bytes, range_end: bytes = b"") -> Compare:
@@ -98,8 +123,10 @@ OF_KEYS: dict[str, tuple[Command | RangeQuery | LeaseKeys, KvError | None]] = {
     "revoke_own_lease": (LeaseRevoke(OWN), ALLOWED),
     "revoke_empty_lease": (LeaseRevoke(EMPTY), ALLOWED),
     "revoke_foreign_lease": (LeaseRevoke(FOREIGN), DENIED),
-    "keys_of_a_lease": (LeaseKeys(OWN), DENIED),
-    "keys_of_no_lease": (LeaseKeys(99), ALLOWED),
+    "attach_lease_of_the_key_right_behind": (Put(b"b1", lease=NEXT), DENIED),
+    "keys_of_a_lease": (LeaseKeys((b"b", b"r1")), ALLOWED),
+    "keys_of_a_lease_that_may_be_written": (LeaseKeys((b"b", b"w1", b"r1")), DENIED),
+    "no_keys_of_a_lease": (LeaseKeys(()), ALLOWED),
     "txn": (Txn((is_newer(b"r1"),), (Put(b"w1"),), (RangeQuery(b"b"),)), ALLOWED),
     "txn_of_nothing": (Txn((), (Txn(),)), ALLOWED),
     "txn_compares": (Txn((is_newer(b"w1"),)), DENIED),
@@ -108,6 +135,10 @@ OF_KEYS: dict[str, tuple[Command | RangeQuery | LeaseKeys, KvError | None]] = {
     "txn_branch_not_taken": (Txn((), (), (RangeQuery(b"w1"),)), DENIED),
     "txn_prev_kv": (Txn((), (Put(b"w1", prev_kv=True),)), DENIED),
     "txn_lease": (Txn((), (Put(b"w1", lease=FOREIGN),)), DENIED),
+    "txn_leases": (Txn((), (Put(b"w1", lease=OWN),), (Put(b"w2", lease=FOREIGN),)), DENIED),
+    "txn_own_leases": (Txn((), (Txn((), (Put(b"w1", lease=OWN),)),)), ALLOWED),
+    "txn_nested_lease": (Txn((), (Txn((), (Put(b"w1", lease=FOREIGN),)),)), DENIED),
+    "lease_in_a_session": (SessionWrite(1, 1, 1, Put(b"w1", lease=FOREIGN)), DENIED),
     "txn_nested": (Txn((), (Txn((), (), (DeleteRange(b"x"),)),)), DENIED),
     "txn_nested_compares": (Txn((), (Txn((is_newer(b"x"),)),)), DENIED),
     "write_in_a_session": (SessionWrite(1, 1, 1, Put(b"x")), DENIED),
@@ -132,7 +163,7 @@ def test_member_by_itself_may_everything(case: str) -> None:
     assert judged(MEMBER, command) is None
 
 
-FREE_OF_KEYS = {"revoke_empty_lease", "keys_of_no_lease", "txn_of_nothing"}
+FREE_OF_KEYS = {"revoke_empty_lease", "no_keys_of_a_lease", "txn_of_nothing"}
 """There is nothing to protect."""
 
 
@@ -188,7 +219,12 @@ def test_anybody_may_what_touches_no_key(command: Command) -> None:
 def test_everything_is_allowed_while_auth_is_disabled() -> None:
     machine = Rig().machine
     commands = [command for command, _ in OF_KEYS.values()] + CHANGES
-    assert {refusal(machine.auth, machine.leases, NOBODY, one) for one in commands} == {None}
+    assert {refusal(machine.auth, NOBODY, one) for one in commands} == {None}
+    assert all(
+        lease_checks(machine.auth, NOBODY, one) == []
+        for one in commands
+        if not isinstance(one, RangeQuery | LeaseKeys)
+    )
 
 
 def test_machine_judges_when_it_applies() -> None:
@@ -293,4 +329,29 @@ def test_rules_are_those_of_the_model(
     wanted_reads, wanted_writes = wants(command)
     expected = None if wanted_reads <= reads and wanted_writes <= writes else DENIED
     by = Identity("u", machine.auth.revision)
-    assert refusal(machine.auth, machine.leases, by, command) is expected
+    assert refusal(machine.auth, by, command) is expected
+
+
+@pytest.mark.parametrize("last", [b"b9", b"x9"], ids=["allowed", "denied"])
+@pytest.mark.parametrize(
+    "command",
+    [Put(b"b", lease=EMPTY), Txn((), (Put(b"b", lease=EMPTY),)), LeaseRevoke(EMPTY)],
+    ids=lambda one: type(one).__name__,
+)
+def test_keys_of_a_lease_that_were_just_deleted_are_passed_in_slices(
+    tmp_path: Path, command: Command, last: bytes
+) -> None:
+    rig = Rig(tmp_path, slice_rows=100)
+    apply_each(rig, *SETUP[:-1], *(Put(b"b%04d" % n, lease=EMPTY) for n in range(1000)))
+    rig.checkpoint()
+    apply_each(rig, DeleteRange(b"b", b"c"), Put(last, lease=EMPTY), SETUP[-1])
+    by = Identity("user", rig.machine.auth.revision)
+    steps = rig.machine.apply([encode(Authorized(*by, command))], 5000, b"position")
+    assert isinstance(steps, Generator)
+    slices = 0
+    while isinstance(steps, Generator):
+        steps = begun(steps)
+        slices += 1
+    assert slices > 5
+    assert (steps == [DENIED]) is (last == b"x9")
+    rig.close()

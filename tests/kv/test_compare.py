@@ -5,7 +5,8 @@ import pytest
 from raftwerk.kv.commands import Compare, CompareResult, CompareTarget, Txn
 from raftwerk.kv.lease import Leases
 from raftwerk.kv.results import TxnResult
-from raftwerk.kv.txn import Execution, Slice, TxnScan
+from raftwerk.kv.steps import Slice
+from raftwerk.kv.txn import Execution, TxnScan
 from raftwerk.kv.versions import Versions
 from raftwerk.storage.memory import MemoryStore
 

@@ -2,7 +2,6 @@
 
 from pathlib import Path
 
-import msgspec
 import pytest
 
 from raftwerk.kv.commands import (
@@ -11,7 +10,6 @@ from raftwerk.kv.commands import (
     CompareResult,
     CompareTarget,
     DeleteRange,
-    PublishMember,
     Put,
     RangeQuery,
     Txn,
@@ -20,7 +18,7 @@ from raftwerk.kv.commands import (
 from raftwerk.kv.compaction import NEVER_COMPACTED
 from raftwerk.kv.machine import FIRST_REVISION, KvMachine
 from raftwerk.kv.read import RangeScan
-from raftwerk.kv.results import KvError, PublishResult, PutResult, TxnResult
+from raftwerk.kv.results import KvError, PutResult, TxnResult
 from raftwerk.storage.memory import MemoryStore
 from tests.checkpoints import complete
 from tests.kv.model import Written
@@ -134,17 +132,6 @@ def test_machine_goes_on_from_an_installed_snapshot() -> None:
     target.remove_all()
     assert target.machine.removed_revision == 3, "pins of the old state hold nothing back"
     assert target.execute(Put(b"a")) == Written(5, 0, [])
-
-
-def test_members_are_those_that_published_themselves_last() -> None:
-    rig = Rig()
-    first = PublishMember(2, "two", ("http://p",), ("http://c",))
-    changed = msgspec.structs.replace(first, name="zwei")
-    other = PublishMember(1, "one", (), ())
-    (result,) = rig.machine.apply([encode(first)], 1, POSITION)
-    assert result == PublishResult(1)
-    rig.machine.apply([encode(other), encode(changed)], 3, POSITION)
-    assert rig.machine.members() == [other, changed]
 
 
 def test_read_only_transaction_needs_no_log() -> None:

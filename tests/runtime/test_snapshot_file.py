@@ -161,7 +161,7 @@ def test_member_goes_on_with_all_history(snapshot: Path, tmp_path: Path) -> None
     older = machine.range(RangeQuery(b"key3", revision=REVISION - 1))
     assert isinstance(older, RangeResult)
     assert older.count == 1
-    assert machine.members() == []
+    assert machine.members.all() == []
     assert not machine.alarms.raised
 
 

@@ -197,7 +197,7 @@ def _store(console: Console, folder: Path, identity: Identity | None, problems: 
             f"; revision {machine.revision}, {compacted}, {rows[Table.KEYS]} keys "
             f"(with deleted ones that are not compacted yet), {store.size_bytes[0]} bytes ({store.size_bytes[1]} in use)"
         )
-        for member in machine.members():
+        for member in machine.members.all():
             console.print(
                 f"  member {member.name} ({member.node_id:x}): clients {', '.join(member.client_urls)}"
             )

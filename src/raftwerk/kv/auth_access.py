@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple
 
 from raftwerk.kv.auth_commands import Permission, PermissionType
+from raftwerk.kv.steps import Steps
 from raftwerk.kv.versions import bounds
 
 _READ: Final = (PermissionType.READ, PermissionType.READWRITE)
@@ -35,16 +36,16 @@ class KeyRanges:
         end = self._ranges[place][1]
         return end is None or (start < end and stop is not None and stop <= end)
 
-    def covers_all(self, first_key: Callable[[bytes], bytes | None]) -> bool:
+    def covers_all(self, first_key: Callable[[bytes], Steps[bytes | None]]) -> Steps[bool]:
         """Whether it has all keys of a sorted set. first_key: the first one of the set from some key on, None: there is none.
 
         Asks once for each range, however large the set.
         """
-        key = first_key(b"")
+        key = yield from first_key(b"")
         for start, stop in self._ranges:
             if key is None or key < start:
                 break
-            key = None if stop is None else first_key(stop)
+            key = None if stop is None else (yield from first_key(stop))
         return key is None
 
 

@@ -9,7 +9,7 @@ first in the log wins. It also says in which term it leads: what a deposed leade
 """
 
 import struct
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from typing import Final, NamedTuple, TypeAlias
 
 from raftwerk.kv.commands import (
@@ -22,6 +22,7 @@ from raftwerk.kv.commands import (
     LeaseRevoke,
 )
 from raftwerk.kv.results import KvError, LeaseResult
+from raftwerk.kv.steps import Slice, Steps
 from raftwerk.kv.store import Store, Table
 
 _ROW: Final = struct.Struct(">QQQ")
@@ -40,7 +41,7 @@ class Lease(NamedTuple):
     remaining_s: int = 0
 
 
-Deletion: TypeAlias = Generator[None, None, int]
+Deletion: TypeAlias = Steps[int]
 """The keys of a lease are being deleted in slices; the store's revision after that."""
 
 OnChange = Callable[[int, Lease | None], None]
@@ -105,10 +106,21 @@ class Leases:
         """The keys that are attached, in order."""
         return self.some_keys(lease_id, None, ALL_ROWS)[0]
 
-    def first_key(self, lease_id: int, start: bytes) -> bytes | None:
+    def first_key(self, lease_id: int, start: bytes, part: Slice) -> Steps[bytes | None]:
         """The first of them from `start` on."""
-        rows = self._store.scan(Table.LEASE_KEYS, *_span(lease_id, start))
-        return next((row[_ID.size :] for row, _ in rows), None)
+        first, stop = _span(lease_id, start)
+        while True:
+            for row, data in self._store.scan_with_gaps(Table.LEASE_KEYS, first, stop):
+                if data is not None:
+                    return row[_ID.size :]
+                if not part.left:
+                    first = row
+                    break
+                part.take(1)
+            else:
+                return None
+            yield
+            part.renew()
 
     def some_keys(
         self, lease_id: int, after: bytes | None, max_rows: int
@@ -140,7 +152,7 @@ class Leases:
 
     def execute(
         self, command: LeaseCommand, revision: int, delete: Callable[[int], Deletion]
-    ) -> LeaseResult | KvError | Generator[None, None, LeaseResult]:
+    ) -> LeaseResult | KvError | Steps[LeaseResult]:
         """delete: deletes the keys of a lease under one revision. What ends leases is a generator, as it is."""
         if isinstance(command, LeaseRenew):
             return self._renew(command.lease_id, revision)
@@ -172,14 +184,12 @@ class Leases:
         self._set(lease_id, Lease(lease.ttl_s, self._next_number()))
         return LeaseResult(revision, lease_id, lease.ttl_s)
 
-    def _revoke(
-        self, lease_id: int, delete: Callable[[int], Deletion]
-    ) -> Generator[None, None, LeaseResult]:
+    def _revoke(self, lease_id: int, delete: Callable[[int], Deletion]) -> Steps[LeaseResult]:
         return LeaseResult((yield from self._end(lease_id, delete)), lease_id)
 
     def _expire(
         self, command: LeaseExpire, revision: int, delete: Callable[[int], Deletion]
-    ) -> Generator[None, None, LeaseResult]:
+    ) -> Steps[LeaseResult]:
         if command.term == self.term:
             for lease_id, number in command.leases:
                 lease = self.find(lease_id)

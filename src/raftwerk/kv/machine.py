@@ -14,15 +14,15 @@ from raftwerk.kv import commands
 from raftwerk.kv.alarms import Alarms
 from raftwerk.kv.auth import Auth
 from raftwerk.kv.auth_commands import AuthCommand
-from raftwerk.kv.auth_rules import identified, refusal
+from raftwerk.kv.auth_rules import LeaseCheck, checked, identified, lease_checks, refusal
 from raftwerk.kv.commands import (
     AlarmSet,
     Authorized,
+    Command,
     Compact,
     DeleteRange,
     HashCheck,
     LeaseCommand,
-    PublishMember,
     Put,
     RangeQuery,
     SessionCommand,
@@ -32,20 +32,21 @@ from raftwerk.kv.commands import (
 )
 from raftwerk.kv.compaction import Compaction, HashScan
 from raftwerk.kv.lease import Leases
+from raftwerk.kv.members import Members
 from raftwerk.kv.read import ALL_ROWS, RangeScan, read_range
 from raftwerk.kv.results import (
     CompactResult,
     HashCheckResult,
     KvError,
-    PublishResult,
     PutResult,
     RangeResult,
     Result,
 )
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.sessions import Sessions
+from raftwerk.kv.steps import Slice, Steps, begun
 from raftwerk.kv.store import Store, Table, number, put_number
-from raftwerk.kv.txn import Execution, Slice, Steps, TxnScan, begun, is_sound
+from raftwerk.kv.txn import Execution, TxnScan, is_sound
 from raftwerk.kv.versions import NEWEST, Versions
 from raftwerk.kv.watch import Hub
 from raftwerk.kv.watch_history import History
@@ -72,6 +73,7 @@ class KvMachine:
         self.sessions = Sessions(store)
         self.auth = Auth(store)
         self.alarms = Alarms(store)
+        self.members = Members(store)
         self.on_hash_check: Callable[[HashCheck], None] | None = None
         """Gets each one as it is applied, with the state right before what follows it in the log."""
         self._index = 0  # not known before the next apply, which is soon enough: older checkpoints tell nothing new
@@ -167,9 +169,21 @@ class KvMachine:
                 return self.sessions.write(command, self._write)
         if self.auth.is_enabled or isinstance(command, Authorized):
             command, by = identified(command)
-            refused = refusal(self.auth, self.leases, by, command)
+            refused = refusal(self.auth, by, command)
             if refused is not None:
                 return refused
+            if checks := lease_checks(self.auth, by, command):
+                return begun(self._checked(checks, command))
+        return self._perform(command)
+
+    def _checked(self, checks: list[LeaseCheck], command: Command) -> Steps[Result]:
+        refused = yield from checked(checks, self.leases, self._slice)
+        if refused is not None:
+            return refused
+        result = self._perform(command)
+        return (yield from result) if isinstance(result, Generator) else result
+
+    def _perform(self, command: Command) -> Result | Steps[Result]:
         if isinstance(command, Write):
             return self._write(command)
         if isinstance(command, SessionCommand):
@@ -184,7 +198,7 @@ class KvMachine:
             return HashCheckResult(self.revision)
         if isinstance(command, AuthCommand):
             return self.auth.execute(command, self.revision)
-        return self._publish(command)
+        return self.members.execute(command, self.revision)
 
     def _write(self, command: Write) -> Result | Steps[Result]:
         alarms = self.alarms
@@ -250,10 +264,6 @@ class KvMachine:
             self.revision = result.revision
         return result
 
-    def _publish(self, command: PublishMember) -> PublishResult:
-        self._store.put(Table.MEMBERS, command.node_id.to_bytes(8, "big"), commands.encode(command))
-        return PublishResult(self.revision)
-
     # Reading
 
     def range(self, query: RangeQuery) -> RangeResult | KvError:
@@ -286,13 +296,6 @@ class KvMachine:
         unpin = self._compaction.pin(self.compacted_revision)
         part = Slice(ALL_ROWS)
         return TxnScan(self._execution(part, self.revision), part, txn, unpin)
-
-    def members(self) -> list[PublishMember]:
-        """What the members made known of themselves, by node id."""
-        return [
-            msgspec.msgpack.decode(data, type=PublishMember)
-            for _, data in self._store.scan(Table.MEMBERS, b"", None)
-        ]
 
     def hash_sliced(self, revision: int) -> HashScan | KvError:
         """The hash over all versions at `revision` (<= 0: the present one), to be computed with step(max_rows)."""
@@ -355,8 +358,7 @@ class KvMachine:
 
         bump: revisions that are left out. mark_compacted: what is older than the present state cannot be read.
         """
-        for member in self.members():
-            self._store.delete(Table.MEMBERS, member.node_id.to_bytes(8, "big"))
+        self.members.forget()
         self.alarms.forget()
         self.position = position
         self._kept_position = b""  # all is to be kept, even where the position is the same again

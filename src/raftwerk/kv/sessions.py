@@ -43,8 +43,8 @@ from raftwerk.kv.results import (
     SessionResult,
     TxnResult,
 )
+from raftwerk.kv.steps import Steps
 from raftwerk.kv.store import Store, Table
-from raftwerk.kv.txn import Steps
 
 SESSIONS_MAX: Final = 10_000
 WINDOW: Final = 1_000

@@ -4,8 +4,7 @@ Every member runs the same checks on every operation of the branch that is taken
 or the same refusal everywhere (etcd's issue 18667 is what happens otherwise).
 """
 
-from collections.abc import Callable, Generator, Sequence
-from typing import TypeAlias, TypeVar
+from collections.abc import Callable, Sequence
 
 from raftwerk.kv import compare
 from raftwerk.kv.commands import (
@@ -21,42 +20,12 @@ from raftwerk.kv.lease import Leases
 from raftwerk.kv.read import RangeScan, read_key
 from raftwerk.kv.results import DeleteRangeResult, KvError, PutResult, RangeResult, TxnResult
 from raftwerk.kv.rows import ROW_BYTES, KeyRow
+from raftwerk.kv.steps import Slice, Steps
 from raftwerk.kv.store import Table
 from raftwerk.kv.versions import NEWEST, Versions, bound, bounds
 
-T = TypeVar("T")
-Steps: TypeAlias = Generator[None, None, T]
-"""Work in slices: each `next` does one; the result comes with the last."""
-
 Branch = list["Operation | tuple[Txn, bool, Branch]"]
 """The operations of the branch that is taken; a nested Txn with what its comparison gave, and its own branch."""
-
-
-def begun(steps: Steps[T]) -> T | Steps[T]:
-    """After the first slice: the result, if that was all, else the steps that are left."""
-    try:
-        next(steps)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-    return steps
-
-
-class Slice:
-    """How many rows may still be looked at in this turn of the event loop."""
-
-    __slots__ = ("left", "rows")
-
-    def __init__(self, rows: int) -> None:
-        """rows: of a whole one."""
-        self.left = self.rows = rows
-
-    def take(self, rows: int) -> None:
-        self.left = max(0, self.left - rows)
-
-    def renew(self) -> None:
-        """The next turn has come."""
-        self.left = self.rows
 
 
 class Execution:

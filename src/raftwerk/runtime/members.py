@@ -60,11 +60,11 @@ class Members:
     @property
     def is_published(self) -> bool:
         """Whether the replicated state says of this node what it wants known."""
-        return self.publication in self._machine.members()
+        return self.publication in self._machine.members.all()
 
     def listed(self, membership: Membership) -> list[MemberInfo]:
         """The members, by node id, as far as they have published themselves."""
-        published = {member.node_id: member for member in self._machine.members()}
+        published = {member.node_id: member for member in self._machine.members.all()}
         infos = []
         for number in membership.nodes:
             member = published.get(number)

@@ -139,7 +139,7 @@ class Guard:
         by = self.identify_now(call)
         if by is None:
             return KvError.INVALID_TOKEN
-        return refusal(self._auth, self._node.machine.leases, by, read)
+        return refusal(self._auth, by, read)
 
     def admin_refusal_now(self, call: Call, *, unless: Callable[[str], bool]) -> Status | None:
         """Why the caller is no administrator. unless: says of a user that it may all the same."""

@@ -155,15 +155,15 @@ class LeaseService:
         """The rest of an answer: the keys that are attached. A lease that ends, now or meanwhile, has none of them."""
         parts, after = [head], None
         while True:
-            refused = self._waiting.refusal(call, LeaseKeys(lease_id))
+            leases = self._node.machine.leases
+            some, _, after = leases.some_keys(lease_id, after, SLICE_KEYS)
+            refused = self._waiting.refusal(call, LeaseKeys(some))
             if refused is not None:
                 fail_with(call, refused)
                 return
-            if self._node.machine.leases.find(lease_id) is None:
+            if leases.find(lease_id) is None:
                 parts = [self._time_left(lease_id)]
                 break
-            leases = self._node.machine.leases
-            some, _, after = leases.some_keys(lease_id, after, SLICE_KEYS)
             parts.append(lease_pb2.LeaseTimeToLiveResponse(keys=some).SerializeToString())
             if after is None:
                 break

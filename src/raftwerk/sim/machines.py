@@ -13,7 +13,7 @@ from raftwerk.durability import Checkpoint, SnapshotReader, SnapshotWriter
 from raftwerk.kv.compaction import HashScan
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.sessions import UNKEPT_MAX
-from raftwerk.kv.txn import begun
+from raftwerk.kv.steps import begun
 from raftwerk.kv.watch import Hub
 from raftwerk.raft.types import Index, Term
 from raftwerk.replica.lessor import GRACE_S, Lessor
