@@ -240,6 +240,35 @@ def test_an_end_passes_few_keys_in_a_slice_that_were_just_detached(tmp_path: Pat
     rig.close()
 
 
+def test_many_leases_end_in_slices() -> None:
+    """By one command: their keys count together."""
+    rig = Rig(slice_rows=100)
+    ids = range(1, 1001)
+    rig.execute(LeaseLead(1))
+    rig.execute_all(*(LeaseGrant(lease_id, 60) for lease_id in ids))
+    rig.execute_all(*(Put(b"%04d" % lease_id, lease=lease_id) for lease_id in ids))
+    leases = tuple(
+        (lease_id, lease.number) for lease_id, lease in rig.machine.leases.some(None, 5000)[0]
+    )
+    steps = rig.machine.apply([encode(LeaseExpire(1, leases))], 5000, b"position")
+    assert isinstance(steps, Generator)
+    assert len(list(steps)) > 5
+    assert rig.machine.leases.some(None, 5000) == ([], None)
+
+
+def test_keys_are_read_on_from_behind_the_last_one(rig: Rig) -> None:
+    """The next one may be the same, but for a zero."""
+    rig.execute_all(*(Put(key, lease=A) for key in (b"a", b"a\0", b"a\0\0", b"a\1", b"b")))
+    found: list[bytes] = []
+    after: bytes | None = None
+    while True:
+        keys, _, after = rig.machine.leases.some_keys(A, after, 1)
+        found += keys
+        if after is None:
+            break
+    assert found == [b"a", b"a\0", b"a\0\0", b"a\1", b"b"]
+
+
 def test_some_leases_pass_few_that_have_just_ended(tmp_path: Path) -> None:
     rig = Rig(tmp_path)
     rig.execute_all(*(LeaseGrant(number, 60) for number in range(1, 301)))

@@ -1,6 +1,7 @@
 """The time of leases, with a clock that the test moves and a machine that executes what the lessor proposes."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -297,6 +298,20 @@ def test_member_that_starts_again_finds_all_leases(member: Member) -> None:
     assert again.has(1)
     again.pass_s(3.5)
     assert again.rig.machine.leases.some(None, 10_000)[0] == []
+
+
+def test_leases_behind_many_that_have_just_ended_are_found(tmp_path: Path) -> None:
+    """A look at some finds none of them, and is not the last."""
+    rig = Rig(tmp_path)
+    last = 3 * LOADED_MAX
+    rig.execute_all(*(LeaseGrant(lease_id, 5) for lease_id in range(1, last + 1)))
+    rig.checkpoint()
+    rig.execute_all(*(LeaseRevoke(lease_id) for lease_id in range(1, last)))
+    member = Member(rig)
+    member.lead()
+    member.pass_s(7.5)
+    assert not member.has(last), "it ends"
+    rig.close()
 
 
 def test_long_lease_goes_on_from_the_last_checkpoint(member: Member) -> None:

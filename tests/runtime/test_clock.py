@@ -3,6 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -117,6 +118,18 @@ def test_stopped_clock_ticks_no_more() -> None:
     assert len(ticks) == 1
 
 
+def test_stopped_clock_holds_no_file() -> None:
+    before = open_files()
+    clock, _ = started(FakeLoop())
+    assert len(open_files()) == len(before) + 1
+    clock.stop()
+    assert open_files() == before
+
+
+def open_files() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
 def test_stop_before_start_does_nothing() -> None:
     loop = FakeLoop()
     ticks: list[int] = []
@@ -205,11 +218,12 @@ def test_work_and_sleep_after_a_call_was_due_are_its_own_lag() -> None:
     assert lag.own_s() == pytest.approx(0.5)
 
 
-def test_what_was_waited_before_the_work_that_came_too_late_does_not_count() -> None:
+@pytest.mark.parametrize("work", [0.6, 0.0])
+def test_what_was_waited_before_the_turn_that_came_too_late_does_not_count(work: float) -> None:
     lag = Lag()
     lag.spend(wait=0.9)
     lag.clock.mark()
-    lag.spend(work=0.6)
+    lag.spend(work=work, sleep=0.6 - work)
     assert lag.own_s() == pytest.approx(0.5)
 
 
@@ -222,7 +236,7 @@ def test_work_is_its_own_lag_though_it_waited_before_the_call_was_due() -> None:
 def test_a_mark_after_a_call_was_due_says_nothing_of_it() -> None:
     lag = Lag()
     lag.spend(sleep=1.0)
-    lag.spend(work=0.3)
+    lag.spend(work=0.3, wait=0.2)
     lag.clock.mark()
     lag.spend(wait=0.1)
     assert lag.own_s() == pytest.approx(0.3)

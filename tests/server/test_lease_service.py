@@ -1,6 +1,7 @@
 """etcdserverpb.Lease over a connection in memory. That etcd answers the same is tested in tests/interop/test_lease.py."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 from google.protobuf.message import Message
@@ -19,11 +20,14 @@ from raftwerk.api.lease_pb2 import (
     LeaseTimeToLiveResponse,
 )
 from raftwerk.http2.headers import literal
-from raftwerk.kv.commands import LeaseGrant, LeaseRenew, LeaseRevoke, Put, encode
+from raftwerk.kv.commands import DeleteRange, LeaseGrant, LeaseRenew, LeaseRevoke, Put, encode
+from raftwerk.kv.store import Store
 from raftwerk.replica.failure import Failure
 from raftwerk.runtime.settings import Settings
 from raftwerk.server.lease_service import SLICE_KEYS, SLICE_LEASES, LeaseService, ttl_s_min
 from raftwerk.server.slices import Slices
+from raftwerk.storage.lmdb_store import LmdbStore
+from tests.checkpoints import complete
 from tests.server.fakes import (
     CLUSTER_ID,
     NODE_ID,
@@ -46,9 +50,9 @@ A = 77
 class LeaseRig(Rig):
     """The service, its node and its quota."""
 
-    def __init__(self, slices: type[Slices] = Slices) -> None:
+    def __init__(self, slices: type[Slices] = Slices, store: Store | None = None) -> None:
         loop = FakeLoop()
-        self.node = FakeNode(loop)
+        self.node = FakeNode(loop, store=store)
         self.is_over_quota = False
         self.service = LeaseService(self.node, loop, slices(loop), lambda: self.is_over_quota)
         super().__init__(loop, self.service.methods())
@@ -298,6 +302,25 @@ def test_many_keys_of_a_lease_are_read_in_slices(rig: LeaseRig) -> None:
     turns = rig.loop.turns
     assert list(rig.time_to_live(keys=True).keys) == keys
     assert rig.loop.turns - turns >= 3
+
+
+def test_what_has_just_gone_hides_nothing_behind_it(tmp_path: Path) -> None:
+    """Slices of keys that were detached, and of leases that ended, are empty, and not the last."""
+    store = LmdbStore(tmp_path)
+    rig = LeaseRig(store=store)
+    rig.grant(keys=[b"%06d" % number for number in range(2 * SLICE_KEYS)])
+    others = range(A + 1, A + 2 * SLICE_LEASES)
+    for lease_id in others:
+        rig.grant(lease_id)
+    complete(rig.node.machine.begin_checkpoint())
+    rig.node.apply(encode(DeleteRange(b"0", b"1")))
+    rig.node.apply(encode(Put(b"1", lease=A)))
+    for lease_id in others[:-1]:
+        rig.node.apply(encode(LeaseRevoke(lease_id)))
+    assert list(rig.time_to_live(keys=True).keys) == [b"1"]
+    response = LeaseLeasesResponse.FromString(rig.call(LEASES, LeaseLeasesRequest()).message)
+    assert {lease.ID for lease in response.leases} == {A, others[-1]}
+    store.close()
 
 
 @pytest.mark.parametrize("slices", [1, 9])

@@ -268,12 +268,13 @@ class Execution:
         """Delete the keys of a lease. Returns the revision after that; what follows gets one of its own."""
         after: bytes | None = None
         while True:
-            keys, passed, after = self._leases.some_keys(lease_id, after, max(1, self._slice.left))
+            if not self._slice.left:  # perhaps by other leases
+                yield from self._pause()
+            keys, passed, after = self._leases.some_keys(lease_id, after, self._slice.left)
             self.delete_keys(keys)
-            self._slice.take(passed)
+            self._slice.take(max(1, passed))
             if after is None:
                 break
-            yield from self._pause()
         self._before, self._sub = self.revision, 0
         return self._before
 
