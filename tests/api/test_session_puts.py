@@ -5,7 +5,6 @@ import pytest
 
 from raftwerk.api.session_puts import (
     PUTS_MAX,
-    PutAnswer,
     Puts,
     decode_answers,
     decode_puts,
@@ -21,7 +20,7 @@ def test_the_bytes_of_a_request() -> None:
 
 
 def test_the_bytes_of_answers() -> None:
-    answers = [PutAnswer(5, 0, "", b"r"), PutAnswer(4, 3, "no", b"")]
+    answers = [(5, 0, "", b"r"), (4, 3, "no", b"")]
     assert encode(answers).hex(" ", 1) == "92 94 05 00 a0 c4 01 72 94 04 03 a2 6e 6f c4 00"
     assert decode_answers(encode(answers)) == answers
 

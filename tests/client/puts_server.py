@@ -9,7 +9,7 @@ import grpc
 
 from raftwerk.api import auth_rpc_pb2, session_puts
 from raftwerk.api.rpc_pb2 import PutResponse
-from raftwerk.api.session_puts import PutAnswer, Puts
+from raftwerk.api.session_puts import Puts
 from raftwerk.client import Client
 from tests.client.scripted import OK, SESSION, Scripted, serving
 
@@ -56,7 +56,7 @@ class PutsServer(Scripted):
             if isinstance(step, bytes):
                 await context.write(step)
             elif isinstance(step, list):
-                answers = [PutAnswer(number, 0, "", revision_of(number)) for number in step]
+                answers = [(number, 0, "", revision_of(number)) for number in step]
                 await context.write(session_puts.encode(answers))
             elif isinstance(step, tuple):
                 await self.abort(context, *step)

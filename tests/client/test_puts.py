@@ -7,7 +7,7 @@ import pytest
 
 from raftwerk.api import session_puts, status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
-from raftwerk.api.session_puts import PATH, PUTS_MAX, SINGLE, PutAnswer, Puts
+from raftwerk.api.session_puts import PATH, PUTS_MAX, SINGLE, Puts
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallError, CallFailed, Client, OutcomeUnknown
 from raftwerk.client.puts import OVERHEAD_BYTES, PUT_BYTES_MAX, PUTS_BYTES_MAX
@@ -116,7 +116,7 @@ def test_answers_come_in_any_order_and_not_all_together() -> None:
 
 def test_a_refusal_is_that_of_one() -> None:
     def script(_: int, numbers: list[int]) -> Script:
-        refusal = PutAnswer(numbers[0], *status.LEASE_NOT_FOUND, b"")
+        refusal = (numbers[0], *status.LEASE_NOT_FOUND, b"")
         return [session_puts.encode([refusal]), [numbers[1]]]
 
     async def main() -> None:

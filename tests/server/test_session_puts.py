@@ -1,13 +1,14 @@
 """raftwerk.Sessions/Put: each put is done and answered as by itself."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import pytest
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
-from raftwerk.api.session_puts import PATH, PutAnswer, Puts, decode_answers, encode
+from raftwerk.api.session_puts import PATH, Puts, decode_answers, encode
 from raftwerk.http2.server import Call, StreamMethod, UnaryMethod
 from raftwerk.replica.failure import Failure
 from raftwerk.server.session_puts import MESSAGE_BYTES, SessionPuts
@@ -31,8 +32,17 @@ def session(rig: KvRig) -> int:
     return Int64Value.FromString(rig.call(OPEN, b"").message).value
 
 
-def answered(call: PendingCall) -> list[PutAnswer]:
-    return [answer for message in call.messages for answer in decode_answers(message)]
+class Told(NamedTuple):
+    """An answer."""
+
+    number: int
+    status: int
+    text: str
+    response: bytes
+
+
+def answered(call: PendingCall) -> list[Told]:
+    return [Told(*answer) for message in call.messages for answer in decode_answers(message)]
 
 
 def put_all(rig: KvRig, session: int, *requests: bytes, first: int = 1) -> PendingCall:
@@ -44,7 +54,7 @@ def put_all(rig: KvRig, session: int, *requests: bytes, first: int = 1) -> Pendi
     return call
 
 
-def revisions(answers: Sequence[PutAnswer]) -> list[int]:
+def revisions(answers: Sequence[Told]) -> list[int]:
     return [PutResponse.FromString(answer.response).header.revision for answer in answers]
 
 

@@ -5,7 +5,7 @@ order, each message with those that there are by then; after the last one the ca
 that is the answer to all puts, unless some have one already: then it says nothing of the others.
 """
 
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -28,13 +28,8 @@ class Puts(msgspec.Struct, frozen=True, array_like=True, gc=False):
     puts: Annotated[list[tuple[Number, bytes]], msgspec.Meta(min_length=1, max_length=PUTS_MAX)]
 
 
-class PutAnswer(NamedTuple):
-    """Status and text are those that the put by itself would have ended with; response: a PutResponse, if it was OK."""
-
-    number: int
-    status: int
-    text: str
-    response: bytes
+PutAnswer: TypeAlias = tuple[int, int, str, bytes]
+"""Number, status and text that the put by itself would have ended with, and a PutResponse, if it was OK."""
 
 
 encode: Final = msgspec.msgpack.Encoder().encode

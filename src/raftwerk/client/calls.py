@@ -8,7 +8,6 @@ stopped without a word costs a call that share, and the calls after it nothing.
 """
 
 import asyncio
-import os
 import ssl
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -25,6 +24,7 @@ from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallError, CallFailed, NotTaken
 from raftwerk.client.fate import ELSEWHERE, NOBODY, NOT_DONE, REFUSAL_CODES, Fate, Kind, told
 from raftwerk.client.numbers import Session, Ticket
+from raftwerk.client.process import THIS
 from raftwerk.errors import UsageError
 from raftwerk.http2.client import Answer
 from raftwerk.http2.headers import literal
@@ -103,7 +103,7 @@ class Calls:
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
-            self._process = os.getpid()
+            self._process = THIS.number
         elif self._loop is not loop:
             raise UsageError(
                 "this client was used in another event loop, where its connections are: make one in each asyncio.run"
@@ -112,7 +112,7 @@ class Calls:
 
     @property
     def _is_here(self) -> bool:
-        return self._process in (0, os.getpid())
+        return self._process in (0, THIS.number)
 
     def check_process(self) -> None:
         """Raises UsageError in another process than the first call was made in."""
@@ -197,19 +197,22 @@ class Calls:
                 raise CallFailed(status.DEADLINE_EXCEEDED, WINDOW_FULL) from None
             raise
 
-    async def _metadata(self, path: str, until_s: float) -> bytes:
-        metadata = b"" if path == AUTHENTICATE else self.token.known
-        if metadata is None:
-            async with asyncio.timeout_at(until_s):
-                metadata = await self.token.metadata()
-        return metadata
+    def _known_metadata(self, path: str) -> bytes | None:
+        """Of a call; None: a token has to be got first."""
+        return b"" if path == AUTHENTICATE else self.token.known
+
+    async def _metadata(self, until_s: float) -> bytes:
+        async with asyncio.timeout_at(until_s):
+            return await self.token.metadata()
 
     async def _attempt(
         self, path: str, message: bytes, fate: Fate, loop: asyncio.AbstractEventLoop
     ) -> Answer:
         """Timers are set where something is waited for: as a rule, for the answer alone. Raises TimeoutError at the end."""
         fate.begin_attempt()
-        metadata = await self._metadata(path, fate.until_s)
+        metadata = self._known_metadata(path)
+        if metadata is None:
+            metadata = await self._metadata(fate.until_s)
         channel = self._channels[self._current]
         try:
             if not channel.can_call:
@@ -227,7 +230,7 @@ class Calls:
         else:
             fate.is_sent = True
             self._trouble = channel.no_answer
-            fate.meet(channel.address, channel.no_answer)
+            fate.answer = channel.no_answer
             try:
                 until_s = fate.answer_until_s(loop.time())
                 answer = await _send(channel, path, message, metadata, fate.ticket, until_s)
@@ -311,7 +314,9 @@ class Calls:
                 and not hopeless >= self._addresses
                 and (now_s := loop.time()) < until_s
             ):
-                metadata = await self._metadata(path, until_s)
+                metadata = self._known_metadata(path)
+                if metadata is None:
+                    metadata = await self._metadata(until_s)
                 channel = self._channels[self._current]
                 try:
                     await channel.connect(min(now_s + share_s, until_s))

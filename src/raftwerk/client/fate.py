@@ -139,7 +139,8 @@ class Fate:
     def meet(self, address: Address, answer: Answer) -> None:
         """What an endpoint answered, or why it did not."""
         self.answer = answer
-        self.troubles[address] = answer.text
+        if answer.status != status.OK:
+            self.troubles[address] = answer.text
 
     def give_up(self, address: Address, answer: Answer) -> None:
         """The endpoint is silent: on to another one."""
@@ -147,7 +148,7 @@ class Fate:
         self.meet(address, answer)
 
     def begin_attempt(self) -> None:
-        self._was_in_doubt = self.is_in_doubt
+        self._was_in_doubt = self.attempts > 0 and self.is_in_doubt
         self.is_sent = False
         self.attempts += 1
 

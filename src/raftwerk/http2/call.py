@@ -138,10 +138,16 @@ class Call(Stream):
         send_window: int,
         request: Request,
         metadata: Headers | None = None,
+        *,
+        reader: MessageReader | None = None,
     ) -> None:
-        """metadata: headers of this call alone, beside those of the request, which others may share."""
-        bytes_max = connection.limits.message_bytes_max
-        super().__init__(stream_id, send_window, MessageReader(bytes_max, is_gzip=request.is_gzip))
+        """metadata: headers of this call alone, beside those of the request, which others may share.
+
+        reader: of the call whose part this is, if it has no messages of its own.
+        """
+        if reader is None:
+            reader = MessageReader(connection.limits.message_bytes_max, is_gzip=request.is_gzip)
+        super().__init__(stream_id, send_window, reader)
         self.body_bytes_left = request.content_length
         self._connection = connection
         self._message: bytes | None = None

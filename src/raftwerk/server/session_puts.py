@@ -68,10 +68,10 @@ class _Answers:
         self._open_count += 1
         return put
 
-    def add(self, answer: PutAnswer) -> None:
-        self._answers.append(answer)
+    def add(self, number: int, status: int, text: str, response: bytes) -> None:
+        self._answers.append((number, status, text, response))
         self._open_count -= 1
-        self._size_bytes += len(answer.response)
+        self._size_bytes += len(response)
         if not self._open_count or self._size_bytes >= MESSAGE_BYTES:
             self._send()
         elif not self._is_due:
@@ -109,7 +109,7 @@ class _PutCall(PlacedCall):
 
     def __init__(self, answers: _Answers, whole: Call, request: Request, place: Place) -> None:
         """whole: the call that it came in."""
-        super().__init__(whole._connection, whole.stream_id, 0, request, place)
+        super().__init__(whole._connection, whole.stream_id, 0, request, place, whole.reader)
         self._answers = answers
 
     @property
@@ -131,4 +131,4 @@ class _PutCall(PlacedCall):
     def _end_with(self, status: int, text: str, message: bytes) -> None:
         if not self.is_over:
             self._count_end(status)
-            self._answers.add(PutAnswer(self.place.number, status, text, message))
+            self._answers.add(self.place.number, status, text, message)

@@ -5,12 +5,13 @@ A client that has none sends none, and a server of another make ignores it.
 """
 
 from random import SystemRandom
-from typing import Final, NamedTuple
+from typing import Final
 
 from google.protobuf.wrappers_pb2 import Int64Value
 
 from raftwerk.api import status
 from raftwerk.http2.call import Carrier
+from raftwerk.http2.grpc import MessageReader
 from raftwerk.http2.server import Call, Method, Request, UnaryMethod
 from raftwerk.kv.commands import SessionClose, SessionOpen, SessionWrite, Write, encode
 from raftwerk.kv.results import SessionResult
@@ -53,12 +54,15 @@ class SessionService:
         self._waiting.propose(call, command, done)
 
 
-class Place(NamedTuple):
+class Place:
     """Of a write in its session."""
 
-    session: int
-    number: int
-    first: int
+    __slots__ = ("first", "number", "session")
+
+    def __init__(self, session: int, number: int, first: int) -> None:
+        self.session = session
+        self.number = number
+        self.first = first
 
 
 class PlacedCall(Call):
@@ -67,9 +71,15 @@ class PlacedCall(Call):
     __slots__ = ("place",)
 
     def __init__(
-        self, connection: Carrier, stream_id: int, send_window: int, request: Request, place: Place
+        self,
+        connection: Carrier,
+        stream_id: int,
+        send_window: int,
+        request: Request,
+        place: Place,
+        reader: MessageReader | None = None,
     ) -> None:
-        super().__init__(connection, stream_id, send_window, request)
+        super().__init__(connection, stream_id, send_window, request, reader=reader)
         self.place = place
 
 
@@ -87,13 +97,15 @@ def _read_place(text: bytes) -> Place:
     parts = text.split(b"/")
     if len(parts) != 3 or not all(part.isdigit() and len(part) < 20 for part in parts):
         raise ValueError(status.SESSION_UNREADABLE.text)
-    place = Place(int(parts[0]), int(parts[1]), int(parts[2]))
-    if max(place) > NUMBER_MAX:
+    session, number, first = map(int, parts)
+    if max(session, number, first) > NUMBER_MAX:
         raise ValueError(status.SESSION_UNREADABLE.text)
-    return place
+    return Place(session, number, first)
 
 
 def in_session(call: Call, command: Write) -> Write | SessionWrite:
     """The command as it is proposed. Raises ValueError as place_of."""
     place = place_of(call)
-    return command if place is None else SessionWrite(*place, command)
+    if place is None:
+        return command
+    return SessionWrite(place.session, place.number, place.first, command)
