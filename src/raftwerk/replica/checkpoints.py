@@ -19,7 +19,7 @@ WRITE_S = 0.001
 """In a turn; the slice that is begun then is written to its end."""
 EXTRA_BYTES = 4 * 1024 * 1024
 """With each so many that wait for the next checkpoint, this one is written for so much longer in a turn."""
-EXTRA_MAX = 7
+EXTRA_MAX = 4
 """Times."""
 RETRY_MS = 1_000
 """After the disk was full."""
