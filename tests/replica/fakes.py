@@ -19,14 +19,18 @@ class FakeJournal:
 
     def __init__(self) -> None:
         self.persists: list[Persist] = []
-        self.compacted_to = 0
+        self.compactions: list[int] = []
         self.has_room = True
 
     def persist(self, persist: Persist) -> None:
         self.persists.append(persist)
 
     def compact(self, index: int) -> None:
-        self.compacted_to = index
+        self.compactions.append(index)
+
+    @property
+    def compacted_to(self) -> int:
+        return self.compactions[-1] if self.compactions else 0
 
 
 class FakeNetwork:

@@ -11,8 +11,9 @@ from raftwerk.raft.messages import (
     InstallSnapshotReply,
 )
 from raftwerk.raft.types import Entry, EntryKind
+from raftwerk.replica.checkpoints import INTERVAL_MS
 from raftwerk.replica.failure import Failure
-from raftwerk.replica.replica import HELD_BYTES_MAX, WAITING_MAX
+from raftwerk.replica.replica import HELD_BYTES_MAX, LET_GO_MAX, WAITING_MAX
 from tests.replica.world import World, leader_of_three
 
 
@@ -139,6 +140,22 @@ def test_checkpoints_let_the_log_be_compacted_and_a_follower_gets_a_snapshot() -
     assert world.machine.open_readers == 1
     world.receive(3, InstallSnapshotReply(1, 6, 0, True))
     assert world.machine.open_readers == 0
+
+
+def test_a_log_of_many_entries_is_compacted_in_several_steps() -> None:
+    """To free them all in one would hold up the loop."""
+    world = World(tail_entries=0)
+    world.tick(100)
+    for _ in range(2):
+        first = world.replica.raft.state.log.snapshot_index
+        answers = [world.propose(b"a") for _ in range(2 * LET_GO_MAX + 1)]
+        world.run()
+        assert all(answers)
+        world.journal.compactions.clear()
+        world.tick(INTERVAL_MS)
+        last = world.replica.last_applied
+        assert world.journal.compactions == [first + LET_GO_MAX, first + 2 * LET_GO_MAX, last]
+        assert world.replica.raft.state.log.snapshot_index == last
 
 
 def test_a_snapshot_that_the_log_overtakes_is_forgotten() -> None:
