@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from raftwerk.api import rpc_pb2, status
-from raftwerk.durability import SnapshotReader
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import Call, StreamMethod
 from raftwerk.kv.commands import Put, encode
@@ -196,47 +195,27 @@ def test_client_that_leaves_ends_the_stream(rig: Rig) -> None:
     assert rig.loop.timers == 0
 
 
-class CountingMachine(KvMachine):
-    """Counts the snapshots that are open."""
-
-    open_readers = 0
-
-    def open_snapshot(self) -> SnapshotReader:
-        self.open_readers += 1
-        return CountedReader(super().open_snapshot(), self)
-
-
-class CountedReader:
-    def __init__(self, reader: SnapshotReader, machine: CountingMachine) -> None:
-        self._reader = reader
-        self._machine = machine
-        self.position, self.read = reader.position, reader.read
-
-    def close(self) -> None:
-        self._machine.open_readers -= 1
-        self._reader.close()
-
-
-def test_no_stream_holds_the_store_when_it_is_over(rig: Rig) -> None:
+def test_no_stream_holds_the_store_when_it_is_over() -> None:
     """Complete, after it had to wait for a checkpoint; given up; or refused for what its client sends meanwhile."""
-    rig.node.machine = machine = CountingMachine(MemoryStore())
+    store = MemoryStore()
+    rig = Rig(store)
     rig.write(500)
     rig.snapshot()
-    assert machine.open_readers == 0
+    assert store.open_readers == 0
     slow = SlowClient(rig)
     assert isinstance(slow.call, GatewayCall)
-    assert machine.open_readers == 1
+    assert store.open_readers == 1
     slow.call.cancel()
-    assert machine.open_readers == 0
+    assert store.open_readers == 0
     pending = rig.open(PATH)
     pending.client_call.send(rpc_pb2.SnapshotRequest().SerializeToString())
     rig.pump()
-    while not machine.open_readers:
+    while not store.open_readers:
         rig.loop.turn()
     rig.break_off(pending)
     assert pending.outcome is not None
     assert pending.outcome.status == status.INTERNAL
-    assert machine.open_readers == 0
+    assert store.open_readers == 0
 
 
 def test_so_many_streams_and_no_more(rig: Rig) -> None:

@@ -16,6 +16,9 @@ Rows = dict[Table, dict[bytes, bytes]]
 class MemoryStore(Store):
     """In sorted dictionaries."""
 
+    open_readers = 0
+    """Snapshots that are not closed."""
+
     def __init__(self, durable: Rows | None = None) -> None:
         self._durable: Rows = durable or {table: {} for table in Table}
         self._rows = Overlay()
@@ -76,7 +79,12 @@ class MemoryStore(Store):
                     yield int(table), key, durable[table][key]
                 yield None  # a store on disk pauses too, and who reads must not take that for the end
 
-        return StreamReader(rows(), durable[Table.META].get(b"position", b""), lambda: None)
+        self.open_readers += 1
+        position = durable[Table.META].get(b"position", b"")
+        return StreamReader(rows(), position, self._on_reader_closed)
+
+    def _on_reader_closed(self) -> None:
+        self.open_readers -= 1
 
     def begin_restore(self) -> "MemoryRestore":
         return MemoryRestore(self)
