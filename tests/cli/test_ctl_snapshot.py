@@ -234,7 +234,7 @@ def test_copy_that_is_not_whole_replaces_nothing(cut_off: str, tmp_path: Path) -
     path.write_text("of yesterday")
     answer = command("save", str(path), f"--endpoints={cut_off}")
     assert (answer.exit_code, answer.stdout) == (2, "")
-    assert answer.stderr.startswith(f"raftwerk: nothing was saved at {path}: what was sent, ")
+    assert answer.stderr.startswith(f"raftwerk: nothing was saved at {path}: what was to be, ")
     assert "is no whole snapshot of raftwerk: " in answer.stderr
     assert path.read_text() == "of yesterday"
     assert list(tmp_path.iterdir()) == [path]

@@ -76,6 +76,21 @@ def test_covers_all_is_a_subset_of_keys(granted: list[Range], attached: set[byte
     assert steps is (attached <= allowed)
 
 
+def test_only_ranges_with_keys_are_asked_for() -> None:
+    """Each question may pass many rows, and a user may have many ranges."""
+    asked: list[bytes] = []
+    keys = [b"500", b"500x", b"700"]
+
+    def first_key(start: bytes) -> Steps[bytes | None]:
+        asked.append(start)
+        yield
+        return next(iter(keys[bisect_left(keys, start) :]), None)
+
+    every = KeyRanges([(b"%03d" % n, b"%03d~" % n) for n in range(1000)])
+    assert list(every.covers_all(first_key)) == [None] * 3
+    assert asked == [b"", b"500~", b"700~"]
+
+
 def test_access_tells_reads_from_writes() -> None:
     access = access_of(
         [

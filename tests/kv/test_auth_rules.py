@@ -1,6 +1,7 @@
 """Who may do what, as a table; and against a model that asks key by key."""
 
 from collections.abc import Generator
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -355,3 +356,17 @@ def test_keys_of_a_lease_that_were_just_deleted_are_passed_in_slices(
     assert slices > 5
     assert (steps == [DENIED]) is (last == b"x9")
     rig.close()
+
+
+def test_a_command_that_is_judged_first_does_one_slice_in_a_turn() -> None:
+    rig = Rig(slice_rows=100)
+    keys = (Put(b"b%04d" % n, lease=EMPTY) for n in range(1000))
+    apply_each(rig, *SETUP[:-1], *keys, SETUP[-1])
+    by = Identity("user", rig.machine.auth.revision)
+    steps = rig.machine.apply([encode(Authorized(*by, LeaseRevoke(EMPTY)))], 5000, b"position")
+    left = [1000]
+    while isinstance(steps, Generator):
+        left.append(len(rig.machine.leases.keys(EMPTY)))
+        steps = begun(steps)
+    assert max(before - after for before, after in pairwise(left)) <= 100
+    assert left[-1] <= 100

@@ -18,6 +18,7 @@ from raftwerk.kv.commands import (
 )
 from raftwerk.kv.machine import KvMachine
 from raftwerk.kv.results import KvError, RangeResult
+from raftwerk.kv.store import Table
 from raftwerk.raft.config import Config
 from raftwerk.raft.membership import Membership
 from raftwerk.replica.position import Position
@@ -26,6 +27,7 @@ from raftwerk.runtime.identifiers import node_ids
 from raftwerk.runtime.settings import Settings
 from raftwerk.runtime.snapshot_file import check_copy, look_at, of_folder, restore
 from raftwerk.storage.lmdb_store import LmdbStore
+from raftwerk.storage.stream import encode_stream
 from tests.checkpoints import complete, read_all
 from tests.runtime.nodes import settings_of
 
@@ -95,6 +97,15 @@ def test_copy_is_whole_if_its_stream_and_its_digest_are(snapshot: Path, tmp_path
     bad.write_bytes(cut + hashlib.sha256(cut).digest())
     with pytest.raises(DataDirError, match="no whole snapshot of raftwerk"):
         check_copy(bad)
+
+
+def test_row_that_cannot_be_read_is_told(tmp_path: Path) -> None:
+    stream = b"".join(encode_stream(iter([(int(Table.KEYS), b"key", b"short")])))
+    data = stream + bytes(-len(stream) % 512)
+    path = tmp_path / "odd.db"
+    path.write_bytes(data + hashlib.sha256(data).digest())
+    with pytest.raises(DataDirError, match="a row cannot be read"):
+        look_at(path)
 
 
 def test_copy_of_etcd_is_whole_if_its_digest_is_right(tmp_path: Path) -> None:

@@ -313,6 +313,11 @@ class Rig:
         self.pump()
         return call
 
+    def limit_what_waits(self, size: int) -> None:
+        """The client reads nothing, and is cut off when more than so much waits for it."""
+        self._server.limits = Limits(buffered_bytes_max=size)
+        self._server._sender.stream_window = 0
+
     def break_off(self, call: PendingCall) -> None:
         """End a stream in the middle of a message."""
         self._client.send_data(call.client_call, [b"\0\0\0\0\x05ab"])

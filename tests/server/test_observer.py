@@ -160,3 +160,12 @@ def test_stream_without_a_request_is_answered_as_in_etcd(rig: ObserveRig) -> Non
     rig.pump()
     assert call.outcome is not None
     assert call.outcome[:2] == (status.UNKNOWN, "EOF")
+
+
+def test_connection_that_breaks_as_something_is_told_leaves_no_watcher(rig: ObserveRig) -> None:
+    rig.put(b"e/a", b"x" * 2000)
+    rig.limit_what_waits(1000)
+    for _ in range(2):
+        rig.observe()
+    assert not rig.contests.open
+    assert rig.hub.watcher_count == 0

@@ -1,5 +1,7 @@
 """One stream by itself, with a service and a call of the test; with both real ones: test_watch_service.py."""
 
+from raftwerk.api import status
+from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest
 from raftwerk.kv.commands import Put
 from raftwerk.kv.watch import Delivery, Watcher
 from raftwerk.kv.watch_index import Interest
@@ -98,3 +100,17 @@ def test_client_that_does_not_read_hears_of_progress_another_time() -> None:
     client.raw.clear()
     rig.advance(0.1)
     assert len(client.raw) == 500
+
+
+def test_client_that_is_cut_off_for_its_own_request_leaves_no_watcher() -> None:
+    """The answer to it is what is too much."""
+    rig = WatchRig()
+    client = rig.stream()
+    rig.block()
+    request = WatchRequest(create_request=WatchCreateRequest(key=b"a")).SerializeToString()
+    for _ in range(CONTROL_BYTES_MAX // 10):
+        client.call.send(request)
+    rig.unblock()
+    assert client.outcome is not None
+    assert client.outcome.status == status.RESOURCE_EXHAUSTED
+    assert (rig.service.stream_count, rig.hub.watcher_count) == (0, 0)

@@ -82,7 +82,7 @@ def _check_copy(part: Path, path: Path) -> None:
     try:
         snapshot_file.check_copy(part)
     except DataDirError as error:
-        raise DataDirError(f"nothing was saved at {path}: what was sent, {error}") from error
+        raise DataDirError(f"nothing was saved at {path}: what was to be, {error}") from error
 
 
 def _check_members(shell: Shell) -> None:

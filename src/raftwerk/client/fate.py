@@ -95,7 +95,7 @@ class Fate:
         self._others = others
         self.answer = _NOT_REACHED
         self.troubles: dict[Address, str] = {}
-        """What each endpoint answered last, or why it did not."""
+        """What each endpoint answered last that was not OK, or why it did not."""
         self.hopeless: frozenset[Address] = frozenset()
         """Endpoints that cannot be reached, and will not be by waiting."""
         self.attempts = 0

@@ -5,7 +5,7 @@ from typing import Final
 
 
 class Process:
-    """number: its id, also in a fork, where it is another one."""
+    """number: its id, also in a fork, where it is another one. Not in one that Python is not told of (os.register_at_fork)."""
 
     def __init__(self) -> None:
         self.number = os.getpid()

@@ -39,14 +39,20 @@ class KeyRanges:
     def covers_all(self, first_key: Callable[[bytes], Steps[bytes | None]]) -> Steps[bool]:
         """Whether it has all keys of a sorted set. first_key: the first one of the set from some key on, None: there is none.
 
-        Asks once for each range, however large the set.
+        Asks once for each range that has some of it, however large the set.
         """
         key = yield from first_key(b"")
-        for start, stop in self._ranges:
-            if key is None or key < start:
+        while key is not None:
+            place = bisect_right(self._starts, key) - 1
+            if place < 0:
+                return False
+            stop = self._ranges[place][1]
+            if stop is None:
                 break
-            key = None if stop is None else (yield from first_key(stop))
-        return key is None
+            if key >= stop:
+                return False
+            key = yield from first_key(stop)
+        return True
 
 
 def _later(one: bytes | None, other: bytes | None) -> bytes | None:

@@ -7,6 +7,7 @@ otherwise the comparison would be told by the refusal.
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from raftwerk.kv.auth import Auth
@@ -170,11 +171,7 @@ def _leases_of(command: Operation | LeaseRevoke) -> Iterator[int]:
 def checked(checks: list[LeaseCheck], leases: Leases, part: Slice) -> Steps[KvError | None]:
     """Why the command is refused, if it is."""
     for lease_id, among, refused in checks:
-
-        def first_key(start: bytes, lease_id: int = lease_id) -> Steps[bytes | None]:
-            return leases.first_key(lease_id, start, part)
-
-        is_met = yield from among.covers_all(first_key)
+        is_met = yield from among.covers_all(partial(leases.first_key, lease_id, part))
         if not is_met:
             return refused
     return None

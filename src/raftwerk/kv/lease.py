@@ -106,17 +106,17 @@ class Leases:
         """The keys that are attached, in order."""
         return self.some_keys(lease_id, None, ALL_ROWS)[0]
 
-    def first_key(self, lease_id: int, start: bytes, part: Slice) -> Steps[bytes | None]:
+    def first_key(self, lease_id: int, part: Slice, start: bytes) -> Steps[bytes | None]:
         """The first of them from `start` on."""
         first, stop = _span(lease_id, start)
         while True:
             for row, data in self._store.scan_with_gaps(Table.LEASE_KEYS, first, stop):
-                if data is not None:
-                    return row[_ID.size :]
                 if not part.left:
                     first = row
                     break
                 part.take(1)
+                if data is not None:
+                    return row[_ID.size :]
             else:
                 return None
             yield

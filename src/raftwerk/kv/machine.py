@@ -178,10 +178,11 @@ class KvMachine:
 
     def _checked(self, checks: list[LeaseCheck], command: Command) -> Steps[Result]:
         refused = yield from checked(checks, self.leases, self._slice)
-        if refused is not None:
-            return refused
-        result = self._perform(command)
-        return (yield from result) if isinstance(result, Generator) else result
+        result = self._perform(command) if refused is None else refused
+        if isinstance(result, Generator):
+            yield  # it has done a slice
+            result = yield from result
+        return result
 
     def _perform(self, command: Command) -> Result | Steps[Result]:
         if isinstance(command, Write):
@@ -269,9 +270,7 @@ class KvMachine:
     def range(self, query: RangeQuery) -> RangeResult | KvError:
         """A range at once: for a few keys."""
         error = self._check_revision(query.revision)
-        if error is not None:
-            return error
-        return read_range(self._versions, query, self.revision)
+        return read_range(self._versions, query, self.revision) if error is None else error
 
     def range_sliced(self, query: RangeQuery) -> RangeScan | KvError:
         """A range to be read with step(max_rows), at a revision that stays readable until it is complete or closed."""

@@ -111,9 +111,9 @@ class History:
         return self._machine.restores
 
     def read(self, position: bytes, max_rows: int) -> tuple[list[Event], bytes | None]:
-        """At most max_rows events from `position` (a link) on. Returns where to go on; None: these are all.
+        """The events of at most max_rows rows from `position` (a link) on. Returns where to go on; None: these are all.
 
-        There may be none before it: rows that were just removed count. What a command that is not complete has written is none.
+        Rows that were just removed count, and have none; nor has what a command that is not complete has written.
         """
         stop = REVISION.pack(self.revision + 1, 0)
         events: list[Event] = []

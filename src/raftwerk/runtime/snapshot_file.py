@@ -8,6 +8,7 @@ has other data, an old member or one that begins empty, is refused.
 import hashlib
 import os
 import shutil
+import struct
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -57,6 +58,8 @@ def look_at(path: Path) -> SnapshotFacts:
         return _facts(path)
     except CorruptData as error:  # what to do about a member's damaged files is no help here
         raise _refused(path, error.reason) from error
+    except (ValueError, struct.error) as error:
+        raise _refused(path, f"a row cannot be read: {error}") from error
 
 
 def check_copy(path: Path) -> None:

@@ -152,16 +152,21 @@ class LeaseService:
         return self._header_now() + body.SerializeToString()
 
     def _key_steps(self, call: Call, lease_id: int, head: bytes) -> Steps:
-        """The rest of an answer: the keys that are attached. A lease that ends, now or meanwhile, has none of them."""
-        parts, after = [head], None
+        """The rest of an answer: the keys that are attached. A lease that ends, now or meanwhile, has none of them.
+
+        When rights change meanwhile, or a snapshot replaces the state, all is looked at again.
+        """
+        machine = self._node.machine
+        parts, after, seen = [head], None, (machine.restores, machine.auth.revision)
         while True:
-            leases = self._node.machine.leases
-            some, _, after = leases.some_keys(lease_id, after, SLICE_KEYS)
+            if seen != (machine.restores, machine.auth.revision):
+                parts, after, seen = [head], None, (machine.restores, machine.auth.revision)
+            some, _, after = machine.leases.some_keys(lease_id, after, SLICE_KEYS)
             refused = self._waiting.refusal(call, LeaseKeys(some))
             if refused is not None:
                 fail_with(call, refused)
                 return
-            if leases.find(lease_id) is None:
+            if machine.leases.find(lease_id) is None:
                 parts = [self._time_left(lease_id)]
                 break
             parts.append(lease_pb2.LeaseTimeToLiveResponse(keys=some).SerializeToString())

@@ -109,6 +109,8 @@ class Observer:
         self._call.send(self._response(kv, revision))
 
     def _watch(self, interest: Interest, next_revision: int) -> None:
+        if self._is_over:  # as it may be since something was told
+            return
         self._watcher = Watcher(self, 0, interest, next_revision)
         self._contests.hub.add(self._watcher)
 

@@ -124,7 +124,8 @@ class WatchStream:
             if self._stop_progress is None:
                 self._stop_progress = self._service.await_progress(self)
         self._answer(watch_id, created=True)
-        hub.add(watcher)
+        if not self.call.is_over:  # as it may be since the answer
+            hub.add(watcher)
 
     def _refusal(self, request: _Create) -> str:
         """Why there will be no such watcher."""
