@@ -46,8 +46,8 @@ APPLY_S: Final = 0.003
 """After so long in one step no further part begins, unless the node does not keep up (record 19)."""
 BACKLOG_MAX: Final = 5_000
 """Entries that wait while it keeps up. With more, a step applies as much as it is handed: they must not become ever more."""
-LET_GO_MAX: Final = 4_000
-"""Entries of the log that the core lets go in one step: their memory takes a tenth of a microsecond each to be freed."""
+LET_GO_MAX: Final = 1_500
+"""Entries of the log that the core lets go in one step: to free their memory, long out of the caches, takes a millisecond."""
 
 
 class Replica:

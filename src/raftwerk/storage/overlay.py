@@ -12,8 +12,8 @@ from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
 
 ROW_OVERHEAD_BYTES: Final = 64
-NEW_KEYS_MAX: Final = 1024
-"""Keys that wait for their places: a millisecond of work in a large table, and the more there are the less for each."""
+NEW_KEYS_MAX: Final = 512
+"""Keys that wait for their places: one or two milliseconds of work in a large table."""
 RUN_KEYS_MAX: Final = 1024
 FEW_KEYS: Final = 24
 """Put into a run one by one; more are sorted with it."""
