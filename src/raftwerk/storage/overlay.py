@@ -1,6 +1,6 @@
 """Sorted tables in memory: for the memory store, and for what the LMDB store has not written yet.
 
-A dictionary for each table, and its sorted keys in short runs. New keys get their places a thousand at a time, so that no
+A dictionary for each table, and its sorted keys in short runs. New keys get their places some hundred at a time, so that no
 write and no scan takes long, however large the table is. None as a value is a deletion, as far as the owner wants one.
 """
 
