@@ -104,6 +104,20 @@ def test_restarted_node_finds_its_data(tmp_path: Path) -> None:
     run(body)
 
 
+def test_any_linearizable_read_tells_that_a_node_has_caught_up(tmp_path: Path) -> None:
+    """From then on it answers serializable ones, whoever dies."""
+
+    async def body() -> None:
+        (settings,) = settings_of(tmp_path)
+        async with running(settings) as [node]:
+            assert not node.has_caught_up
+            while await answer_to(node.read) is not None:
+                """It has not led yet."""
+            assert node.has_caught_up
+
+    run(body)
+
+
 def test_many_proposals_at_once_are_all_answered_in_order(tmp_path: Path) -> None:
     async def body() -> None:
         async with running(*settings_of(tmp_path)) as [node]:

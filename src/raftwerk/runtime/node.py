@@ -13,6 +13,7 @@ import asyncio
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from functools import partial
 from random import Random, SystemRandom
 from typing import Any, Final
 
@@ -188,7 +189,6 @@ class Node:
         while True:
             failure = await self._asked(self.read)
             if failure is None:
-                self.has_caught_up = True
                 if self._members.is_published:
                     return
                 await self._asked(lambda done: self.propose(command, done))
@@ -230,7 +230,11 @@ class Node:
         if self._is_stopped:
             asyncio.get_running_loop().call_soon(done, Failure.STOPPED)
             return
-        self._replica.read(done)
+        self._replica.read(done if self.has_caught_up else partial(self._on_read, done))
+
+    def _on_read(self, done: ReadDone, failure: Failure | None) -> None:
+        self.has_caught_up |= failure is None
+        done(failure)
 
     @property
     def has_leader(self) -> bool:
