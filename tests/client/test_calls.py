@@ -261,3 +261,19 @@ def test_one_text_is_no_list_of_endpoints() -> None:
         UsageError, match=r"a list of endpoints is needed, such as \['127.0.0.1:2379'\]"
     ):
         Client("127.0.0.1:2379")
+
+
+def test_a_write_that_is_cancelled_at_a_second_endpoint_is_in_doubt() -> None:
+    """The first one has refused it, which says nothing of the second."""
+
+    async def main() -> None:
+        async with scripted(tuple(status.NOT_LEADER)) as first, scripted(HANG) as second:
+            endpoints = [first.endpoint, second.endpoint]
+            async with Client(endpoints, exactly_once=False) as client:
+                task = asyncio.create_task(client.put(b"a", b"1"))
+                await second.called.wait()
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
+                assert client.calls.was_left_in_doubt
+
+    asyncio.run(main())
