@@ -108,7 +108,19 @@ def test_no_write_and_no_scan_has_to_sort_everything() -> None:
     before = CountedKey.comparisons
     assert next(table.items(b"", None))
     comparisons.append(CountedKey.comparisons - before)
-    assert 0 < max(comparisons) < 40 * NEW_KEYS_MAX
+    assert 0 < max(comparisons) < 60 * NEW_KEYS_MAX
+
+
+def test_runs_are_about_half_full_after_a_split_and_in_order_however_keys_came() -> None:
+    """A run of a few keys would be one more to look through for ever."""
+    keys = [b"%06d" % number for number in range(20 * RUN_KEYS_MAX)]
+    for order in (keys, random.Random(1).sample(keys, len(keys)), keys[::-1]):
+        table = SortedTable()
+        for key in order:
+            table.put(key, b"")
+        runs = [run.in_order() for run in table.runs()]
+        assert [key for run in runs for key in run] == keys
+        assert all(RUN_KEYS_MAX // 3 < len(run) <= RUN_KEYS_MAX for run in runs)
 
 
 def test_older_writes_do_not_cover_newer_ones() -> None:

@@ -18,6 +18,7 @@ from raftwerk.storage.overlay import (
     RUN_KEYS_MAX,
     SLICE_ROWS,
     Row,
+    Run,
     SortedTable,
 )
 
@@ -68,7 +69,7 @@ class Portion:
         self.gone: list[bytes] = []
         """Those that are deleted in their places."""
         self.rows: dict[bytes, bytes | None] = {}
-        self.runs: list[list[bytes]] = []
+        self.runs: list[Run] = []
         """What goes to its place: rows of the old generation, and which of its keys, in order."""
         self.is_last = False
         """Nothing is left of the old generation then: its blocks are not needed any more."""
@@ -106,7 +107,7 @@ class Portion:
         some: list[Row] = []
         left = SLICE_ROWS
         for run in self.runs:
-            for key in run:
+            for key in run.in_order():
                 row = rows[key]
                 some.append((key, row))
                 left -= 1 + (len(key) + (len(row) if row else 0)) // ROW_BYTES

@@ -1,10 +1,11 @@
 """Sorted tables in memory: for the memory store, and for what the LMDB store has not written yet.
 
-A dictionary for each table, and its sorted keys in short runs. New keys get their places some hundred at a time, so that no
-write and no scan takes long, however large the table is. None as a value is a deletion, as far as the owner wants one.
+A dictionary for each table, and its keys in short runs, which are put in order when somebody reads them. New keys are given to
+their runs some hundred at a time, so that no write and no scan takes long, however large the table is. None as a value is a
+deletion, as far as the owner wants one.
 """
 
-from bisect import bisect_left, bisect_right, insort
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from typing import Final
 
@@ -13,15 +14,41 @@ from raftwerk.kv.store import Table
 
 ROW_OVERHEAD_BYTES: Final = 64
 NEW_KEYS_MAX: Final = 512
-"""Keys that wait for their places: one or two milliseconds of work in a large table."""
+"""Keys that wait for their runs: a millisecond of work in a large table."""
 RUN_KEYS_MAX: Final = 1024
-FEW_KEYS: Final = 24
-"""Put into a run one by one; more are sorted with it."""
 SLICE_ROWS: Final = 100
 """Written while the loop waits: a third of a millisecond, if they stand together. Large ones count for more."""
 
 Row = tuple[bytes, bytes | None]
 """A key, and its value; None: it is deleted."""
+
+
+class Run:
+    """Neighbours among the keys of a table: most are only written, and need no order but that of the runs."""
+
+    __slots__ = ("_is_in_order", "_keys")
+
+    def __init__(self, keys: list[bytes]) -> None:
+        """keys: in order."""
+        self._keys = keys
+        self._is_in_order = True
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def add(self, keys: list[bytes]) -> None:
+        """In order too."""
+        mine = self._keys
+        if mine and keys[0] < mine[-1]:
+            self._is_in_order = False
+        mine += keys
+
+    def in_order(self) -> list[bytes]:
+        """All keys, which are its own: only to read, but for who owns it."""
+        if not self._is_in_order:
+            self._keys.sort()
+            self._is_in_order = True
+        return self._keys
 
 
 class SortedTable:
@@ -34,8 +61,7 @@ class SortedTable:
         self.rows: dict[bytes, bytes | None] = {}
         self.size_bytes = 0
         """Of everything ever put, an estimate of the memory used."""
-        self._runs: list[list[bytes]] = [[]]
-        """The keys in order."""
+        self._runs = [Run([])]
         self._floors = [b""]
         """Of each run: its keys are not less, those of the runs before it are."""
         self._new: list[bytes] = []
@@ -56,9 +82,9 @@ class SortedTable:
             del self.rows[key]
             self._bring_up_to_date()
             place = bisect_right(self._floors, key) - 1
-            run = self._runs[place]
-            del run[bisect_left(run, key)]
-            if not run and place:
+            keys = self._runs[place].in_order()
+            del keys[bisect_left(keys, key)]
+            if not keys and place:
                 del self._runs[place], self._floors[place]
 
     def items(self, start: bytes, stop: bytes | None, *, reverse: bool = False) -> Iterator[Row]:
@@ -69,14 +95,15 @@ class SortedTable:
         last = len(self._runs) if stop is None else bisect_left(self._floors, stop)
         runs = self._runs[first:last]
         for run in reversed(runs) if reverse else runs:
-            end = len(run) if stop is None else bisect_left(run, stop)
-            places = range(bisect_left(run, start), end)
+            keys = run.in_order()
+            end = len(keys) if stop is None else bisect_left(keys, stop)
+            places = range(bisect_left(keys, start), end)
             for place in reversed(places) if reverse else places:
-                key = run[place]
+                key = keys[place]
                 yield key, rows[key]
 
-    def runs(self) -> list[list[bytes]]:
-        """All keys in order, in pieces of RUN_KEYS_MAX at most: until the next write, and only to read."""
+    def runs(self) -> list[Run]:
+        """All keys, in runs of RUN_KEYS_MAX at most, which are in order: until the next write, and only to read."""
         self._bring_up_to_date()
         return self._runs
 
@@ -84,9 +111,9 @@ class SortedTable:
         """All keys of the first `count` of these pieces."""
         rows = self.rows
         for run in self._runs[:count]:
-            for key in run:
+            for key in run.in_order():
                 del rows[key]
-        self._runs = self._runs[count:] or [[]]
+        self._runs = self._runs[count:] or [Run([])]
         self._floors = [b"", *self._floors[count + 1 :]]
 
     def _bring_up_to_date(self) -> None:
@@ -94,44 +121,23 @@ class SortedTable:
         if not new:
             return
         new.sort()
-        last = self._runs[-1]
-        if not last or new[0] > last[-1]:  # behind all others, as revisions are
-            self._append(new)
-        else:
-            end = len(new)
-            while end:  # from behind: a run that is split moves those after it
-                place = bisect_right(self._floors, new[end - 1]) - 1
-                begin = bisect_left(new, self._floors[place], 0, end)
-                self._merge(place, new[begin:end])
-                end = begin
+        end = len(new)
+        while end:  # from behind: a run that is split moves those after it
+            place = bisect_right(self._floors, new[end - 1]) - 1
+            begin = bisect_left(new, self._floors[place], 0, end)
+            self._runs[place].add(new[begin:end])
+            self._split(place)
+            end = begin
         self._new = []
 
-    def _append(self, keys: list[bytes]) -> None:
-        last = self._runs[-1]
-        if len(last) + len(keys) > self._run_keys_max:
-            self._runs.append(keys)
-            self._floors.append(keys[0])
-            self._split(len(self._runs) - 1)
-        else:
-            last += keys
-
-    def _merge(self, place: int, keys: list[bytes]) -> None:
-        """Sorted keys into the run that they belong to."""
-        run = self._runs[place]
-        if len(keys) <= FEW_KEYS:
-            for key in keys:
-                insort(run, key)
-        else:
-            run += keys
-            run.sort()  # two sorted pieces are merged
-        self._split(place)
-
     def _split(self, place: int) -> None:
-        """Into halves, if a run has grown too long."""
-        run, half = self._runs[place], self._run_keys_max // 2
+        """Into about halves, if a run has grown too long."""
+        run = self._runs[place]
         if len(run) > self._run_keys_max:
-            pieces = [run[start : start + half] for start in range(0, len(run), half)]
-            self._runs[place : place + 1] = pieces
+            keys = run.in_order()
+            size = -(-len(keys) // (2 * len(keys) // self._run_keys_max))
+            pieces = [keys[start : start + size] for start in range(0, len(keys), size)]
+            self._runs[place : place + 1] = [Run(piece) for piece in pieces]
             self._floors[place + 1 : place + 1] = [piece[0] for piece in pieces[1:]]
 
 
@@ -161,8 +167,8 @@ class Overlay:
         for table in Table:
             rows = self.tables[table].rows
             part: list[Row] = []
-            for keys in self.tables[table].runs():
-                for key in keys:
+            for run in self.tables[table].runs():
+                for key in run.in_order():
                     value = rows[key]
                     part.append((key, value))
                     left -= 1 + (len(value) // ROW_BYTES if value else 0)

@@ -15,18 +15,34 @@ class Recent:
     """Rows in memory of a bound. Who came first goes first, however often it was used since: a hot key comes back with one
     read."""
 
-    __slots__ = ("_bytes", "_order", "_rows")
+    __slots__ = ("_bytes", "_last", "_last_row", "_order", "_rows")
 
     def __init__(self) -> None:
         self._rows: dict[bytes, bytes] = {}
         self._order: deque[bytes] = deque()
         self._bytes = 0
+        self._last = b""
+        self._last_row = _FORGOTTEN
+        """What came last finds its place when the next one comes: a put reads a row and forgets it."""
 
     def get(self, key: bytes) -> bytes | None:
         """The row of a key; None if it is not known here."""
+        if key == self._last and self._last_row:
+            return self._last_row
         return self._rows.get(key) or None
 
     def put(self, key: bytes, row: bytes) -> None:
+        if self._last_row and key != self._last:
+            self._keep(self._last, self._last_row)
+        self._last, self._last_row = key, row
+
+    def forget(self, key: bytes) -> None:
+        if key == self._last:
+            self._last_row = _FORGOTTEN
+        if key in self._rows:
+            self._keep(key, _FORGOTTEN)
+
+    def _keep(self, key: bytes, row: bytes) -> None:
         rows = self._rows
         before = rows.get(key)
         rows[key] = row
@@ -38,7 +54,3 @@ class Recent:
         while self._bytes > BYTES_MAX:
             oldest = self._order.popleft()
             self._bytes -= len(oldest) + len(rows.pop(oldest)) + ROW_OVERHEAD_BYTES
-
-    def forget(self, key: bytes) -> None:
-        if key in self._rows:
-            self.put(key, _FORGOTTEN)
