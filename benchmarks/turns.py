@@ -1,14 +1,16 @@
 """The turns of event loops, by the kernel's own record of what ran when: how long, and of what.
 
 perf record -a -e sched:sched_switch -e sched:sched_waking -e syscalls:sys_enter_epoll_pwait -e syscalls:sys_exit_epoll_pwait \\
-    -o turns.data -- sleep 5
-perf script -i turns.data --ns -F pid,tid,time,event,trace | python -m benchmarks.turns PID...
+    -e irq_vectors:local_timer_entry -o turns.data -- sleep 5
+perf script -i turns.data --ns -F pid,tid,cpu,time,event,trace | python -m benchmarks.turns PID...
 
 PID: of nodes. A turn goes from one look for events to the next. What it is made of, for each moment of it:
 worked: the loop was on a core, or stood by while another thread of the node was at work (a slice of a checkpoint is written so).
 waited: the loop, or the thread that it stood by for, was ready to run and had no core. Whom a thread stood by for is who woke it
 up, and whom that one stood by for.
 blocked: the node waited for something else, such as the disk. `own` is a turn without what it waited: worked and blocked.
+stolen: the core that it was on did not run, as a guest's that its host gives to somebody else: not even the timer's interrupts,
+which come to a busy core every 10 ms at least, were taken. Shorter pauses are not seen.
 """
 
 import re
@@ -16,13 +18,17 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-LINE: Final = re.compile(r"\s*(\d+)/(\d+)\s+(\d+\.\d+):\s+(?:\w+:)?(\w+): (.*)")
-"""Process, thread, seconds, event, what it tells."""
+LINE: Final = re.compile(r"\s*(\d+)/(\d+)\s+\[(\d+)\]\s+(\d+\.\d+):\s+(?:\w+:)?(\w+): (.*)")
+"""Process, thread, core, seconds, event, what it tells."""
 SWITCH: Final = re.compile(r"prev_pid=(\d+) .*prev_state=(\w)\S* ==> .*next_pid=(\d+)")
 WOKEN: Final = re.compile(r"\bpid=(\d+)")
 ON_CORE: Final = "on a core"
 READY: Final = "ready"
 ASLEEP: Final = "asleep"
+STOLEN: Final = "stolen"
+TICK: Final = "local_timer_entry"
+TICK_MS: Final = 10.0
+"""Between two of them at most, on a core that is busy: of a kernel with 100 of them a second, the fewest that there are."""
 RACE_MS: Final = 0.1
 """Who is woken so shortly before it falls asleep was on its way there already: it is ready."""
 
@@ -34,10 +40,11 @@ class Turn(NamedTuple):
     worked: float
     waited: float
     blocked: float
+    stolen: float
 
     @property
     def lasted(self) -> float:
-        return self.worked + self.waited + self.blocked
+        return self.worked + self.waited + self.blocked + self.stolen
 
     @property
     def own(self) -> float:
@@ -51,10 +58,10 @@ class Thread:
     def __init__(self) -> None:
         self.state = ASLEEP
         self._since = 0.0
-        self._spent = dict.fromkeys((ON_CORE, READY, ASLEEP), 0.0)
+        self._spent = dict.fromkeys((ON_CORE, READY, ASLEEP, STOLEN), 0.0)
 
     def spent(self, now: float) -> list[float]:
-        """On a core, ready, asleep."""
+        """On a core, ready, asleep, on one that was stolen."""
         self._spent[self.state] += now - self._since
         self._since = now
         return list(self._spent.values())
@@ -62,6 +69,12 @@ class Thread:
     def become(self, state: str, now: float) -> None:
         self.spent(now)
         self.state = state
+
+    def lose_core(self, ms: float, now: float) -> None:
+        """So much of what it was on its core until now was stolen."""
+        self.spent(now)
+        self._spent[ON_CORE] -= ms
+        self._spent[STOLEN] += ms
 
     def replace_sleep(self, spent: list[float]) -> None:
         """By what somebody did meanwhile whom it stood by for."""
@@ -112,12 +125,29 @@ class Node:
                 thread.replace_sleep(_differences(self.threads[by].spent(now), before[by]))
 
 
+class Cores:
+    """Which thread is on each of them, and when it was last seen to run."""
+
+    def __init__(self) -> None:
+        self._threads: dict[str, int] = {}
+        self._seen: dict[str, float] = {}
+
+    def enter(self, core: str, thread: int) -> None:
+        self._threads[core] = thread
+
+    def stolen_from(self, core: str, now: float) -> tuple[int | None, float]:
+        """The thread on it and how many milliseconds, before an event of this core."""
+        paused = now - self._seen.get(core, now)
+        self._seen[core] = now
+        return self._threads.get(core), max(0.0, paused - TICK_MS)
+
+
 def _differences(after: list[float], before: list[float]) -> list[float]:
     return [a - b for a, b in zip(after, before, strict=True)]
 
 
 def turns(lines: Iterable[str], pids: Sequence[int]) -> dict[int, list[Turn]]:
-    """Of each node, from the lines of `perf script`."""
+    """Of each node, from the lines of `perf script`. Without the timer's interrupts among them, nothing counts as stolen."""
     nodes = {pid: Node(pid) for pid in pids}
     events = [found.groups() for line in lines if (found := LINE.match(line))]
     owners: dict[int, Node] = {}
@@ -125,10 +155,20 @@ def turns(lines: Iterable[str], pids: Sequence[int]) -> dict[int, list[Turn]]:
         if (node := nodes.get(int(pid))) is not None:
             owners[int(thread)] = node
             node.threads.setdefault(int(thread), Thread())
-    for _, thread, seconds, event, told in events:
+    cores, has_ticks = Cores(), any(event == TICK for *_, event, _ in events)
+    for _, thread, core, seconds, event, told in events:
         now = 1e3 * float(seconds)
+        loser, stolen_ms = cores.stolen_from(core, now)
+        if (
+            has_ticks
+            and stolen_ms
+            and loser is not None
+            and (node := owners.get(loser)) is not None
+        ):
+            node.threads[loser].lose_core(stolen_ms, now)
         if event == "sched_switch" and (found := SWITCH.search(told)):
             left, entered = int(found[1]), int(found[3])
+            cores.enter(core, entered)
             if (node := owners.get(left)) is not None:
                 node.leave(left, now, is_ready=found[2] == "R")
             if (node := owners.get(entered)) is not None:
@@ -147,10 +187,10 @@ def turns(lines: Iterable[str], pids: Sequence[int]) -> dict[int, list[Turn]]:
 
 def table(found: dict[int, list[Turn]]) -> Iterator[str]:
     """A line for each node: the worst of each part of a turn, and of what was its own."""
-    names = ("node", "turns", "longest", "own", "worked", "waited", "blocked")
+    names = ("node", "turns", "longest", "own", "worked", "waited", "blocked", "stolen")
     yield " ".join(f"{name:>8}" for name in names) + "   (ms, the worst of each)"
     for pid, every in found.items():
-        columns = [(t.lasted, t.own, t.worked, t.waited, t.blocked) for t in every] or [(0.0,) * 5]
+        columns = [(t.lasted, t.own, *t[1:]) for t in every] or [(0.0,) * 6]
         worst = " ".join(f"{max(column):8.1f}" for column in zip(*columns, strict=True))
         yield f"{pid:8} {len(every):8} {worst}"
 

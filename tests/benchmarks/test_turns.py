@@ -15,8 +15,13 @@ def wakes(ms: float, by: int, woken: int) -> str:
 
 
 def line(ms: float, thread: int, event: str, told: str) -> str:
-    process = {6: 7, 7: 7, 8: 7, 9: 9}[thread]
-    return f"{process}/{thread} {ms / 1e3:.9f}:    {event}: {told}"
+    """The node's threads are on a core of their own."""
+    process, core = {6: (7, 0), 7: (7, 0), 8: (7, 0), 9: (9, 0), 5: (5, 1)}[thread]
+    return f"{process}/{thread} [{core:03}] {ms / 1e3:.9f}:    {event}: {told}"
+
+
+def ticks(ms: float, thread: int = 7) -> str:
+    return line(ms, thread, "irq_vectors:local_timer_entry", "vector=236")
 
 
 def begins(ms: float) -> str:
@@ -27,11 +32,18 @@ def ends(ms: float) -> str:
     return line(ms, 7, "syscalls:sys_enter_epoll_pwait", "epfd: 0x00000003")
 
 
-def only_turn(*lines: str) -> tuple[float, ...]:
-    """Worked, waited, blocked."""
+def parts(*lines: str) -> tuple[float, ...]:
+    """Of the only turn: worked, waited, blocked, stolen."""
     seen = [switch(1, 8, 8, "S", 9), *lines]
     (turn,) = turns(seen, [7])[7]
     return tuple(round(part, 6) for part in turn[1:])
+
+
+def only_turn(*lines: str) -> tuple[float, ...]:
+    """The same, of which nothing is stolen."""
+    *found, stolen = parts(*lines)
+    assert stolen == 0
+    return tuple(found)
 
 
 def test_work_and_wait_for_a_core() -> None:
@@ -98,7 +110,7 @@ def test_who_is_woken_on_the_way_to_sleep_waits_for_a_core() -> None:
 
 
 def test_turn_whose_beginning_is_not_known_is_none() -> None:
-    assert turns([ends(1), begins(2), begins(3), ends(5), ends(6)], [7])[7] == [Turn(3, 2, 0, 0)]
+    assert turns([ends(1), begins(2), begins(3), ends(5), ends(6)], [7])[7] == [Turn(3, 2, 0, 0, 0)]
 
 
 def test_record_may_begin_while_the_loop_is_asleep() -> None:
@@ -106,12 +118,38 @@ def test_record_may_begin_while_the_loop_is_asleep() -> None:
     assert only_turn(*lines) == (1, 0, 0)
 
 
+def test_pause_of_a_busy_core_is_stolen_but_for_a_tick() -> None:
+    begun = [switch(2, 9, 9, "R", 7), ticks(3), begins(4), ticks(7)]
+    assert parts(*begun, ticks(37), ends(38)) == (4 + 30 - 20, 0, 0, 20)
+
+
+def test_pause_of_a_core_that_the_loop_stands_by_for_is_stolen_from_the_turn() -> None:
+    begun = [switch(2, 9, 9, "R", 7), begins(4), wakes(5, 7, 8), switch(5, 7, 7, "S", 8)]
+    after = [ticks(45, 8), wakes(46, 8, 7), switch(46, 8, 8, "S", 7), ends(47)]
+    assert parts(*begun, *after) == (1 + 10 + 1 + 1, 0, 0, 30)
+
+
+def test_pause_is_of_one_core_and_of_who_is_on_it() -> None:
+    """Others run, and the loop stands still ready."""
+    begun = [switch(2, 9, 9, "R", 7), ticks(3), begins(4), switch(5, 7, 7, "R", 9)]
+    others = [ticks(ms, 5) for ms in range(6, 40, 4)]
+    assert only_turn(*begun, *others, ticks(40, 9), switch(41, 9, 9, "R", 7), ends(42)) == (
+        2,
+        36,
+        0,
+    )
+
+
+def test_long_work_is_not_stolen_where_ticks_are_not_recorded() -> None:
+    assert only_turn(switch(2, 9, 9, "R", 7), begins(4), ends(44)) == (40, 0, 0)
+
+
 def test_table_has_the_worst_of_each() -> None:
-    lines = list(table({7: [Turn(0, 1, 8, 0), Turn(10, 3, 0, 2)], 8: []}))
-    assert lines[1].split() == ["7", "2", "9.0", "5.0", "3.0", "8.0", "2.0"]
-    assert lines[2].split() == ["8", "0", *["0.0"] * 5]
+    lines = list(table({7: [Turn(0, 1, 8, 0, 1), Turn(10, 3, 0, 2, 0)], 8: []}))
+    assert lines[1].split() == ["7", "2", "10.0", "5.0", "3.0", "8.0", "2.0", "1.0"]
+    assert lines[2].split() == ["8", "0", *["0.0"] * 6]
 
 
 @pytest.mark.parametrize("text", ["", "python 7 1.5: 1000 cpu-clock:", "no line at all"])
 def test_other_lines_are_passed_over(text: str) -> None:
-    assert turns([text, begins(1), ends(2)], [7])[7] == [Turn(1, 1, 0, 0)]
+    assert turns([text, begins(1), ends(2)], [7])[7] == [Turn(1, 1, 0, 0, 0)]
