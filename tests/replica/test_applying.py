@@ -2,6 +2,7 @@
 
 from raftwerk.raft.config import Config
 from raftwerk.raft.events import Persisted, Received, Tick
+from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import AppendEntries
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.applier import WAITING_ENTRIES_MAX
@@ -48,6 +49,21 @@ def test_many_entries_that_are_committed_at_once_are_applied_some_at_a_time() ->
     assert [answer for (answer,) in answers] == [
         ("done", b"%d" % number) for number in range(2 * in_a_step + 1)
     ]
+
+
+def test_machine_is_told_the_membership_where_the_log_stands() -> None:
+    """Before a change and after it, however many entries are between."""
+    world = World((1, 2, 3))
+    before, after = Membership((1, 2, 3)).encode(), Membership((1, 2)).encode()
+    kinds = [EntryKind.COMMAND] * 2 + [EntryKind.MEMBERSHIP] + [EntryKind.COMMAND] * 2
+    seen = []
+    for index, kind in enumerate(kinds, 1):
+        entry = Entry(index, 1, kind, after if kind is EntryKind.MEMBERSHIP else b"a")
+        world.receive(2, AppendEntries(1, 2, index - 1, min(1, index - 1), [entry], index))
+        world.receive(2, AppendEntries(1, 2, index, 1, [], index))
+        seen.append(Position.decode(world.machine.position))
+    memberships = [before, before, after, after, after]
+    assert seen == [Position(index, 1, found) for index, found in enumerate(memberships, 1)]
 
 
 def applied_in_steps(world: World, count: int) -> list[int]:

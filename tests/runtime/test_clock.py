@@ -8,7 +8,7 @@ from typing import cast
 
 import pytest
 
-from raftwerk.runtime.clock import Clock
+from raftwerk.runtime.clock import MARKS_S, Clock
 from raftwerk.runtime.core_waits import CoreWaits
 from tests.runtime.test_core_waits import half_a_core, work
 
@@ -225,6 +225,17 @@ def test_what_was_waited_before_the_turn_that_came_too_late_does_not_count(work:
     lag.clock.mark()
     lag.spend(work=work, sleep=0.6 - work)
     assert lag.own_s() == pytest.approx(0.5)
+
+
+def test_mark_soon_after_another_one_is_passed_over() -> None:
+    """What was waited between them counts as if it came after."""
+    lag = Lag()
+    lag.spend(sleep=0.5)
+    lag.clock.mark()
+    lag.spend(wait=0.9 * MARKS_S)
+    lag.clock.mark()
+    lag.spend(sleep=0.6)
+    assert lag.own_s() == pytest.approx(0.1)
 
 
 def test_work_is_its_own_lag_though_it_waited_before_the_call_was_due() -> None:

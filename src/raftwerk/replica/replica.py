@@ -20,6 +20,7 @@ from raftwerk.raft.events import (
     TellCommitIndex,
     Tick,
 )
+from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import Message
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.reconfigure import membership_at
@@ -97,6 +98,8 @@ class Replica:
         self._checkpointed: Index = 0
         """The last checkpoint, of which the core is told some entries at a time."""
         self._told: Index = 0
+        self._encoded: tuple[Membership, bytes] | None = None
+        """The membership of the last position, as it stands in all until it changes."""
         self._sender = SnapshotSender(raft.state.node_id, machine)
         self._receiver = SnapshotReceiver(
             machine,
@@ -233,7 +236,9 @@ class Replica:
 
     def _position_after(self, last: Entry) -> bytes:
         membership = membership_at(self.raft.state, last.index)
-        return Position(last.index, last.term, membership.encode()).encode()
+        if self._encoded is None or self._encoded[0] is not membership:
+            self._encoded = membership, membership.encode()
+        return Position(last.index, last.term, self._encoded[1]).encode()
 
     def _apply(self) -> bool:
         until_s = self._clock() + APPLY_S
