@@ -25,6 +25,7 @@ from benchmarks import (
     own_client,
     plots,
     report,
+    turn_loads,
     watch,
 )
 from benchmarks.groups import Group, Scale
@@ -32,6 +33,7 @@ from benchmarks.groups import Group, Scale
 GROUPS: Final = (
     *loads.GROUPS,
     lag.GROUP,
+    turn_loads.GROUP,
     cores.GROUP,
     watch.GROUP,
     lease.GROUP,
@@ -100,7 +102,9 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument(
-        "--full", action="store_true", help="what takes long too: etcdctl check perf"
+        "--full",
+        action="store_true",
+        help="what takes long or much too: etcdctl check perf, ten million keys, turns of the loop",
     )
     parser.add_argument("--quick", action="store_true", help="tiny loads, one round: to try it")
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder")

@@ -11,7 +11,7 @@ import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Final
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -104,8 +104,8 @@ def _snapshot(node: Node) -> None:
     file.unlink()
 
 
-def _loaded(nodes: Sequence[Node], scale: Scale) -> Rows:
-    """Puts at all members by 1000 clients, with nothing and with something beside them."""
+def loads(nodes: Sequence[Node], scale: Scale) -> Iterator[tuple[str, Callable[[], None]]]:
+    """Puts at all members by 1000 clients, with nothing and with something beside them: what each is, and how to do it."""
     load = Load(Operation.PUT, 100, 1000, seconds=scale.seconds(SECONDS), keys=KEYS)
     fill(nodes, scale.count(KEYS, 1000))
     works: dict[str, Callable[[sync.Client], object]] = {
@@ -114,14 +114,23 @@ def _loaded(nodes: Sequence[Node], scale: Scale) -> Rows:
         "and snapshots": lambda _: _snapshot(nodes[0]),
         "and deletions of 20,000 keys": lambda client: client.delete(b"0001", b"0003"),
     }
-    found: Rows = {}
-    before = buckets(nodes)
-    measure(load, nodes, nodes)
-    found["put 100/1000, all"] = levels(before, buckets(nodes))
+    yield "put 100/1000, all", lambda: _put(load, nodes)
     for name, work in works.items():
+        yield name, lambda work=work: _put(load, nodes, work)  # type: ignore[misc]
+
+
+def _put(
+    load: Load, nodes: Sequence[Node], work: Callable[[sync.Client], object] | None = None
+) -> None:
+    with beside(work, nodes[0]) if work is not None else nullcontext():
+        measure(load, nodes, nodes)
+
+
+def _loaded(nodes: Sequence[Node], scale: Scale) -> Rows:
+    found: Rows = {}
+    for name, put in loads(nodes, scale):
         before = buckets(nodes)
-        with beside(work, nodes[0]):
-            measure(load, nodes, nodes)
+        put()
         found[name] = levels(before, buckets(nodes))
     return found
 

@@ -14,6 +14,7 @@ from raftwerk.client.load_requests import Operation
 SECONDS: Final = 4.0
 KEYS: Final = 10_000
 MANY_KEYS: Final = (10_000, 1_000_000)
+MOST_KEYS: Final = (*MANY_KEYS, 10_000_000)
 SWEEP_CLIENTS: Final = (1, 10, 100, 300, 1000, 3000)
 SWEEP_RATES: Final = (500, 1000, 2000, 4000, 8000, 16_000, 32_000)
 KEPT_UP: Final = 0.95
@@ -106,16 +107,24 @@ def concurrency(system: str, scale: Scale) -> Rows:
     return found
 
 
-def many_keys(system: str, scale: Scale) -> Rows:
-    """Puts at full load to random ones of few and of many keys."""
+def many_keys(system: str, scale: Scale, counts: Sequence[int] = MANY_KEYS) -> Rows:
+    """Puts to random ones of few and of many keys, at full load and by one client."""
     found = {}
     with running(system) as nodes:
-        for keys in MANY_KEYS:
-            count = scale.count(keys, keys // 10)
+        for keys in counts:
+            count = scale.count(keys, keys // 100)
             fill(nodes, count)
-            load = Load(Operation.PUT, 100, 1000, seconds=scale.seconds(SECONDS), keys=count)
-            found[f"random ones of {keys:,} keys"] = measure(load, nodes[:1], nodes)
+            for clients in (1000, 1):
+                connections, seconds = min(100, clients), scale.seconds(SECONDS)
+                load = Load(Operation.PUT, connections, clients, seconds=seconds, keys=count)
+                row = f"{connections}/{clients}, random ones of {keys:,} keys"
+                found[row] = measure(load, nodes[:1], nodes)
     return found
+
+
+def most_keys(system: str, scale: Scale) -> Rows:
+    """The same, with more keys than etcd could hold three times in a small machine's memory."""
+    return many_keys(system, scale, MOST_KEYS)
 
 
 def rate(system: str, scale: Scale) -> Rows:
@@ -138,6 +147,7 @@ GROUPS: Final = (
     Group("mixed", "9 ranges to a put", mixed),
     Group("compiled", "the plain package beside the compiled one", compiled, ("plain", "raftwerk")),
     Group("concurrency", "put, all members, by clients", concurrency, rounds=1),
-    Group("many-keys", "put 100/1000, leader, random keys", many_keys, rounds=1),
+    Group("many-keys", "put, leader, random keys", many_keys, rounds=1),
+    Group("most-keys", "put, leader, random keys", most_keys, ("raftwerk",), 1, is_long=True),
     Group("rate", "put, all members, by rate", rate),
 )
