@@ -87,13 +87,6 @@ def test_last_of_several_versions_in_one_revision_counts(versions: Versions) -> 
     assert versions.decoded(row).value == b"2"
 
 
-def test_scan_leaves_out_what_is_deleted(versions: Versions) -> None:
-    for number, key in enumerate([b"a", b"b", b"c"]):
-        versions.put(key, b"v", 0, 2, number)
-    versions.delete(b"b", 3, 0)
-    assert [key for key, _ in versions.scan(b"a", None)] == [b"a", b"c"]
-
-
 @pytest.fixture
 def hot(versions: Versions) -> int:
     """The newest revision of a key with very many versions."""

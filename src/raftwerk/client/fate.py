@@ -11,7 +11,7 @@ from raftwerk.http2.client import NOT_LOOKED_AT, Answer
 from raftwerk.http2.grpc import UNAUTHENTICATED
 from raftwerk.runtime.addresses import Address
 
-NOBODY: Final = "no endpoint could be reached in time"
+NOBODY: Final = "no endpoint could be asked in time: none was reached, or the program was too busy"
 NOT_DONE: Final = frozenset((status.NO_LEADER.text, status.LEADER_CHANGED.text, NOT_LOOKED_AT))
 """Texts of UNAVAILABLE that say that nothing happened: the request may be tried again.
 

@@ -1,6 +1,5 @@
 """Versions of keys: the store's rows as the machine's state at a revision, and the writing of new ones."""
 
-from collections.abc import Iterator
 from typing import Final
 
 from raftwerk.kv.commands import ALL_FROM_KEY
@@ -69,12 +68,6 @@ class Versions:
         if data is None or data[VERSION_FROM:VERSION_TO] == NO_VERSION:
             return None
         return KeyRow.decode(data)
-
-    def scan(self, start: bytes, stop: bytes | None) -> Iterator[tuple[bytes, KeyRow]]:
-        """Keys that are there now, in order."""
-        for key, data in self.store.scan(_KEYS, start, stop):
-            if data[VERSION_FROM:VERSION_TO] != NO_VERSION:
-                yield key, KeyRow.decode(data)
 
     def at(self, data: bytes, bound: bytes) -> KeyRow | None:
         """The newest version before a bound (see `bound`), from the KEYS row of its key; None if the key was not there."""
