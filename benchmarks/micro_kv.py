@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
+import lmdb
 from rich.console import Console
 from rich.table import Table
 
@@ -36,6 +37,8 @@ ROUNDS = 5
 COMMANDS = 5_000
 """Measured in one round."""
 HOT_VERSIONS = 10_000
+ROW_BYTES = 60
+"""Of a key in the table of keys, about."""
 OUTSTANDING = 100
 """Writes of a session that the client still waits for."""
 
@@ -192,6 +195,27 @@ def reads(bench: Bench) -> None:
     bench.measure(f"count of {len(bench.keys):,} keys", run, before=counts)
 
 
+def bare(bench: Bench, folder: Path) -> None:
+    """What a put reads, by LMDB alone: a row of as many bytes as that of a key has, by a key of the same number of others."""
+    keys: list[bytes] = []
+
+    def draw() -> None:
+        keys[:] = bench.some_keys()
+
+    with lmdb.open(str(folder), map_size=2**32, sync=False) as environment:
+        with environment.begin(write=True) as transaction, transaction.cursor() as cursor:
+            cursor.putmulti([(key, bytes(ROW_BYTES)) for key in bench.keys], append=True)
+        with environment.begin() as transaction:
+
+            def run() -> int:
+                for key in keys:
+                    transaction.get(key)
+                return len(keys)
+
+            bench.measure("LMDB alone: a row", run, before=draw)
+            bench.measure("LMDB alone: a row that was read just before", run)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--keys", type=int, default=100_000)
@@ -202,6 +226,7 @@ def main() -> None:
         bench = Bench(folder / "store", options.keys, options.value_bytes)
         writes(bench)
         reads(bench)
+        bare(bench, folder / "bare")
         Console().print(bench.table)
     finally:
         shutil.rmtree(folder)
