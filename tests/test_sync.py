@@ -67,6 +67,10 @@ def test_a_watch(client: Client) -> None:
 def test_a_lease_and_a_lock(client: Client) -> None:
     with client.lease(30) as lease:
         client.put(b"leased", b"", lease=lease.id)
+        client.put(b"leased", b"v", ignore_lease=True)
+        assert client.lease_time_to_live(lease.id, keys=True).keys == [b"leased"]
+        client.put(b"leased", b"", ignore_value=True, lease=lease.id)
+        assert client.get(b"leased") == b"v"
     assert client.get(b"leased") is None
     with client.lock(b"lock") as lock:
         assert lock.is_held

@@ -142,9 +142,24 @@ class Client:
     # Keys
 
     def put(
-        self, key: bytes, value: bytes, *, lease: int = 0, prev_kv: bool = False
+        self,
+        key: bytes,
+        value: bytes,
+        *,
+        lease: int = 0,
+        prev_kv: bool = False,
+        ignore_value: bool = False,
+        ignore_lease: bool = False,
     ) -> rpc_pb2.PutResponse:
-        return self._run(self.aio.put(key, value, lease=lease, prev_kv=prev_kv))
+        put = self.aio.put(
+            key,
+            value,
+            lease=lease,
+            prev_kv=prev_kv,
+            ignore_value=ignore_value,
+            ignore_lease=ignore_lease,
+        )
+        return self._run(put)
 
     def get(self, key: bytes, *, serializable: bool = False) -> bytes | None:
         return self._run(self.aio.get(key, serializable=serializable))

@@ -124,6 +124,10 @@ def test_ranges_in_any_order(endpoint: str) -> None:
         ["watch", "a", "b", "--prefix"],
         ["watch", "a", "--count=-1"],
         ["put", "kept", "v", "--command-timeout=soon"],
+        ["put", "kept"],
+        ["put", "kept", "v", "--ignore-value"],
+        ["put", "not there", "--ignore-value"],
+        ["put", "kept", "v", "--ignore-lease", "--lease=1"],
     ],
     ids=" ".join,
 )
@@ -132,6 +136,21 @@ def test_bad_combinations_are_2_and_nothing_is_done(arguments: list[str], endpoi
     answer = raftwerk(*arguments, endpoint=endpoint)
     assert (answer.exit_code, answer.stdout) == (2, "")
     assert output_of("get", "kept", endpoint=endpoint) == "as it was\n"
+
+
+def test_put_keeps_the_value_or_the_lease_that_the_key_has(endpoint: str) -> None:
+    lease = output_of("lease", "grant", "100", endpoint=endpoint).split()[1]
+    output_of("put", "kept in part", "1", f"--lease={lease}", endpoint=endpoint)
+
+    def value_and_lease() -> tuple[str, str]:
+        keys = output_of("lease", "timetolive", lease, "--keys", endpoint=endpoint)
+        value = output_of("get", "kept in part", "--print-value-only", endpoint=endpoint)
+        return value, "attached" if "kept in part" in keys else "free"
+
+    output_of("put", "kept in part", "2", "--ignore-lease", endpoint=endpoint)
+    assert value_and_lease() == ("2\n", "attached")
+    output_of("put", "kept in part", "--ignore-value", endpoint=endpoint)
+    assert value_and_lease() == ("2\n", "free")
 
 
 def test_what_was_there_before(endpoint: str) -> None:

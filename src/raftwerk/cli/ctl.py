@@ -58,17 +58,35 @@ class SortBy(Enum):
 def put(
     shell: Shell,
     key: str,
-    value: Annotated[str, typer.Argument(help="The value; - reads it from standard input.")],
+    value: Annotated[
+        str | None, typer.Argument(help="The value; - reads it from standard input.")
+    ] = None,
     lease: Annotated[str, typer.Option(help="The lease that the key lives with, in hex.")] = "0",
     prev_kv: PrevKv = False,
+    ignore_value: Annotated[
+        bool, typer.Option("--ignore-value", help="Keep the value that the key has.")
+    ] = False,
+    ignore_lease: Annotated[
+        bool, typer.Option("--ignore-lease", help="Keep the lease that the key has.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Set a key. Exit code 2: it was not set; 3: nobody knows."""
     lease_number = lease_id(lease)
-    data = standard_input() if value == "-" else os.fsencode(value)
+    if ignore_value is (value is not None):
+        what = "no value with --ignore-value" if ignore_value else "a key and a value"
+        raise typer.BadParameter(f"put takes {what}")
+    data = standard_input() if value == "-" else os.fsencode(value or "")
 
     async def action(client: Client) -> int:
-        response = await client.put(os.fsencode(key), data, lease=lease_number, prev_kv=prev_kv)
+        response = await client.put(
+            os.fsencode(key),
+            data,
+            lease=lease_number,
+            prev_kv=prev_kv,
+            ignore_value=ignore_value,
+            ignore_lease=ignore_lease,
+        )
         if as_json:
             print_json(response)
             return 0

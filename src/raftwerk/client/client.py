@@ -101,14 +101,28 @@ class Client:
         self.calls.close()
 
     async def put(
-        self, key: bytes, value: bytes, *, lease: int = 0, prev_kv: bool = False
+        self,
+        key: bytes,
+        value: bytes,
+        *,
+        lease: int = 0,
+        prev_kv: bool = False,
+        ignore_value: bool = False,
+        ignore_lease: bool = False,
     ) -> rpc_pb2.PutResponse:
         """Set a key. Returns the header (its revision is the write's), with prev_kv also what was there before.
 
-        lease: the id of the one that the key lives with.
+        lease: the id of the one that the key lives with. ignore_value, ignore_lease: of a key that is there, keep what it
+        has; value must be b"" then, or lease 0.
         """
         request = arguments.request(
-            rpc_pb2.PutRequest, key=key, value=value, lease=lease, prev_kv=prev_kv
+            rpc_pb2.PutRequest,
+            key=key,
+            value=value,
+            lease=lease,
+            prev_kv=prev_kv,
+            ignore_value=ignore_value,
+            ignore_lease=ignore_lease,
         )
         return await self._write("/etcdserverpb.KV/Put", request, rpc_pb2.PutResponse)
 
