@@ -11,22 +11,19 @@ import asyncio
 import os
 import ssl
 import threading
-import warnings
 from collections.abc import AsyncIterator, Awaitable, Coroutine, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, wait
 from contextlib import (
     AbstractAsyncContextManager,
-    AbstractContextManager,
     aclosing,
     contextmanager,
     suppress,
 )
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Generic, Self, TypeVar
+from typing import Any, Final, Generic, Self, TypeVar
 
 from raftwerk import client as aio
 from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, status
-from raftwerk.client.block import AGAIN
+from raftwerk.client.block import SyncBlock
 from raftwerk.client.calls import OTHER_PROCESS
 from raftwerk.client.client import PAGE
 from raftwerk.client.contest import TTL_S, Leadership, Lock
@@ -211,7 +208,7 @@ class Client:
         start_revision: int = 0,
         prev_kv: bool = False,
         progress_notify: bool = False,
-    ) -> "Block[Iterator[aio.Event]]":
+    ) -> SyncBlock[Iterator[aio.Event]]:
         """with client.watch(b"key") as events: for event in events: ..."""
         watch = self.aio.watch(
             key,
@@ -221,37 +218,37 @@ class Client:
             prev_kv=prev_kv,
             progress_notify=progress_notify,
         )
-        return Block("watch(...) as events", self._iterating(watch.looked_after(), watch))
+        return SyncBlock("watch(...) as events", self._iterating(watch.looked_after(), watch))
 
-    def lease(self, ttl_s: int) -> "Block[Lease]":
+    def lease(self, ttl_s: int) -> SyncBlock[Lease]:
         lease = self.aio.lease(ttl_s).looked_after()
-        return Block("lease(...) as lease", self._inside(lease))
+        return SyncBlock("lease(...) as lease", self._inside(lease))
 
-    def keep_alive(self, lease_id: int) -> "Block[Lease]":
+    def keep_alive(self, lease_id: int) -> SyncBlock[Lease]:
         lease = self.aio.keep_alive(lease_id).looked_after()
-        return Block("keep_alive(...) as lease", self._inside(lease))
+        return SyncBlock("keep_alive(...) as lease", self._inside(lease))
 
     def lock(
         self, name: bytes, ttl_s: int = TTL_S, *, wait_s: float | None = None
-    ) -> "Block[Lock]":
+    ) -> SyncBlock[Lock]:
         """A thread cannot be stopped: look at `is_held` before what must not happen without it."""
         lock = self.aio.lock(name, ttl_s, wait_s=wait_s).looked_after()
-        return Block("lock(...) as lock", self._inside(lock))
+        return SyncBlock("lock(...) as lock", self._inside(lock))
 
     def lead(
         self, name: bytes, value: bytes, ttl_s: int = TTL_S, *, wait_s: float | None = None
-    ) -> "Block[Leadership]":
+    ) -> SyncBlock[Leadership]:
         """Campaign, and lead inside the block; `is_held` as for a lock."""
         campaign = self.aio.election(name).campaign(value, ttl_s, wait_s=wait_s).looked_after()
-        return Block("lead(...) as leadership", self._inside(campaign))
+        return SyncBlock("lead(...) as leadership", self._inside(campaign))
 
     def leader(self, name: bytes) -> kv_pb2.KeyValue | None:
         return self._run(self.aio.election(name).leader())
 
-    def observe(self, name: bytes) -> "Block[Iterator[kv_pb2.KeyValue]]":
+    def observe(self, name: bytes) -> SyncBlock[Iterator[kv_pb2.KeyValue]]:
         """with client.observe(b"boss") as leaders: for leader in leaders: ..."""
         leaders = self.aio.election(name).observe()
-        return Block("observe(...) as leaders", self._iterating(aclosing(leaders), leaders))
+        return SyncBlock("observe(...) as leaders", self._iterating(aclosing(leaders), leaders))
 
     def lease_grant(self, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
         return self._run(self.aio.lease_grant(ttl_s))
@@ -316,50 +313,6 @@ class Client:
         was_closed = stay.entered.done() and staying.cancelled()
         if self._is_here and not was_closed:
             _result(staying)
-
-
-class Block(Generic[T]):
-    """What is had inside `with` alone. Whoever forgets that is told: by an error, or a RuntimeWarning when it is dropped."""
-
-    _is_expected = False
-
-    def __init__(self, how: str, inside: AbstractContextManager[T]) -> None:
-        """how: it is called, and what comes of it."""
-        self._within = f"it is had inside its block: with client.{how}"
-        self._inside = inside
-        self._is_expected = True
-        self._was_entered = False
-
-    def __enter__(self) -> T:
-        self._is_expected = False
-        if self._was_entered:
-            raise UsageError(AGAIN + self._within)
-        self._was_entered = True
-        return self._inside.__enter__()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._inside.__exit__(kind, error, trace)
-
-    def __del__(self) -> None:
-        if self._is_expected:
-            warnings.warn(f"never entered: {self._within}", RuntimeWarning, stacklevel=2)
-
-    if not TYPE_CHECKING:  # which says so before the program runs
-
-        def __iter__(self) -> Iterator[T]:
-            self._is_expected = False  # one error is enough
-            raise UsageError(self._within)
-
-        __next__ = __iter__
-
-        def __getattr__(self, name: str) -> object:
-            self._is_expected = False
-            raise AttributeError(f"no {name} outside: {self._within}")
 
 
 class _Stay(Generic[T]):
