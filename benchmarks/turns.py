@@ -10,7 +10,8 @@ waited: the loop, or the thread that it stood by for, was ready to run and had n
 up, and whom that one stood by for.
 blocked: the node waited for something else, such as the disk. `own` is a turn without what it waited: worked and blocked.
 stolen: the core that it was on did not run, as a guest's that its host gives to somebody else: not even the timer's interrupts,
-which come to a busy core every 10 ms at least, were taken. Shorter pauses are not seen.
+which come to a busy core every 10 ms at least, were taken. The first 10 ms of each such pause still count as worked, and so as
+own. A kernel that works for so long with its interrupts off looks the same.
 """
 
 import re
@@ -70,14 +71,16 @@ class Thread:
         self.spent(now)
         self.state = state
 
-    def lose_core(self, ms: float, now: float) -> None:
-        """So much of what it was on its core until now was stolen."""
-        self.spent(now)
+    def lose_core(self, ms: float) -> None:
+        """So much of what it was on its core was stolen."""
         self._spent[ON_CORE] -= ms
         self._spent[STOLEN] += ms
 
     def replace_sleep(self, spent: list[float]) -> None:
         """By what somebody did meanwhile whom it stood by for."""
+        on_core, ready, asleep, stolen = spent
+        earlier = max(0.0, -on_core)  # what was stolen before that, and seen only now
+        spent = [on_core + earlier, ready, asleep, stolen - earlier]
         self._spent[ASLEEP] -= sum(spent)
         for state, more in zip(self._spent, spent, strict=True):
             self._spent[state] += more
@@ -135,11 +138,11 @@ class Cores:
     def enter(self, core: str, thread: int) -> None:
         self._threads[core] = thread
 
-    def stolen_from(self, core: str, now: float) -> tuple[int | None, float]:
-        """The thread on it and how many milliseconds, before an event of this core."""
+    def see(self, core: str, now: float) -> tuple[int, float]:
+        """It runs. Returns the thread on it (0: none that is known), and how many milliseconds were stolen until now."""
         paused = now - self._seen.get(core, now)
         self._seen[core] = now
-        return self._threads.get(core), max(0.0, paused - TICK_MS)
+        return self._threads.get(core, 0), max(0.0, paused - TICK_MS)
 
 
 def _differences(after: list[float], before: list[float]) -> list[float]:
@@ -147,9 +150,14 @@ def _differences(after: list[float], before: list[float]) -> list[float]:
 
 
 def turns(lines: Iterable[str], pids: Sequence[int]) -> dict[int, list[Turn]]:
-    """Of each node, from the lines of `perf script`. Without the timer's interrupts among them, nothing counts as stolen."""
+    """Of each node, from the lines of `perf script`. Without the timer's interrupts among them, nothing counts as stolen.
+
+    Raises ValueError if there is no such line: the fields are others.
+    """
     nodes = {pid: Node(pid) for pid in pids}
     events = [found.groups() for line in lines if (found := LINE.match(line))]
+    if not events:
+        raise ValueError("no event that perf script told with -F pid,tid,cpu,time,event,trace")
     owners: dict[int, Node] = {}
     for pid, thread, *_ in events:
         if (node := nodes.get(int(pid))) is not None:
@@ -158,14 +166,9 @@ def turns(lines: Iterable[str], pids: Sequence[int]) -> dict[int, list[Turn]]:
     cores, has_ticks = Cores(), any(event == TICK for *_, event, _ in events)
     for _, thread, core, seconds, event, told in events:
         now = 1e3 * float(seconds)
-        loser, stolen_ms = cores.stolen_from(core, now)
-        if (
-            has_ticks
-            and stolen_ms
-            and loser is not None
-            and (node := owners.get(loser)) is not None
-        ):
-            node.threads[loser].lose_core(stolen_ms, now)
+        loser, stolen_ms = cores.see(core, now)
+        if has_ticks and (node := owners.get(loser)) is not None:
+            node.threads[loser].lose_core(stolen_ms)
         if event == "sched_switch" and (found := SWITCH.search(told)):
             left, entered = int(found[1]), int(found[3])
             cores.enter(core, entered)

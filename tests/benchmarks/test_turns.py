@@ -5,23 +5,31 @@ import pytest
 from benchmarks.turns import Turn, table, turns
 
 
-def switch(ms: float, cpu_of: int, left: int, state: str, entered: int) -> str:
+def switch(ms: float, cpu_of: int, left: int, state: str, entered: int, core: int = 0) -> str:
     told = f"prev_comm=a b prev_pid={left} prev_prio=120 prev_state={state} ==> next_comm=c next_pid={entered} next_prio=120"
-    return line(ms, cpu_of, "sched:sched_switch", told)
+    return line(ms, cpu_of, "sched:sched_switch", told, core)
 
 
 def wakes(ms: float, by: int, woken: int) -> str:
     return line(ms, by, "sched:sched_waking", f"comm=a pid={woken} prio=120 target_cpu=001")
 
 
-def line(ms: float, thread: int, event: str, told: str) -> str:
-    """The node's threads are on a core of their own."""
-    process, core = {6: (7, 0), 7: (7, 0), 8: (7, 0), 9: (9, 0), 5: (5, 1)}[thread]
+def line(ms: float, thread: int, event: str, told: str, core: int = 0) -> str:
+    process = {6: 7, 7: 7, 8: 7, 9: 9, 5: 5, 0: 0}[thread]
     return f"{process}/{thread} [{core:03}] {ms / 1e3:.9f}:    {event}: {told}"
 
 
-def ticks(ms: float, thread: int = 7) -> str:
-    return line(ms, thread, "irq_vectors:local_timer_entry", "vector=236")
+def ticks(ms: float, thread: int = 7, core: int = 0) -> str:
+    return line(ms, thread, "irq_vectors:local_timer_entry", "vector=236", core)
+
+
+def others_run(start: int, stop: int) -> list[str]:
+    """Process 5, on the other core."""
+    return [ticks(ms, 5, 1) for ms in range(start, stop, 4)]
+
+
+def in_order(lines: list[str]) -> list[str]:
+    return sorted(lines, key=lambda one: float(one.split()[2].rstrip(":")))
 
 
 def begins(ms: float) -> str:
@@ -129,15 +137,33 @@ def test_pause_of_a_core_that_the_loop_stands_by_for_is_stolen_from_the_turn() -
     assert parts(*begun, *after) == (1 + 10 + 1 + 1, 0, 0, 30)
 
 
-def test_pause_is_of_one_core_and_of_who_is_on_it() -> None:
-    """Others run, and the loop stands still ready."""
+def test_pause_of_a_core_is_stolen_though_others_run() -> None:
+    mine = [switch(2, 9, 9, "R", 7), ticks(3), begins(4), ticks(7), ticks(37), ends(38)]
+    theirs = [*others_run(3, 40), switch(8, 5, 5, "S", 0, core=1), switch(9, 0, 0, "R", 5, core=1)]
+    assert parts(*in_order([*mine, *theirs])) == (4 + 30 - 20, 0, 0, 20)
+
+
+def test_pause_of_another_core_is_not_stolen_from_the_turn() -> None:
+    """Nor that of another thread of the node, for which the loop does not stand by."""
+    mine = [switch(2, 9, 9, "R", 7), begins(4), *[ticks(ms) for ms in range(6, 38, 4)], ends(38)]
+    theirs = [switch(3, 5, 5, "R", 8, core=1), ticks(36, 8, core=1)]
+    assert only_turn(*in_order([*mine, *theirs])) == (34, 0, 0)
+
+
+def test_pause_while_the_loop_waits_for_a_core_is_not_stolen_from_it() -> None:
     begun = [switch(2, 9, 9, "R", 7), ticks(3), begins(4), switch(5, 7, 7, "R", 9)]
-    others = [ticks(ms, 5) for ms in range(6, 40, 4)]
-    assert only_turn(*begun, *others, ticks(40, 9), switch(41, 9, 9, "R", 7), ends(42)) == (
-        2,
-        36,
-        0,
-    )
+    assert only_turn(*begun, ticks(40, 9), switch(41, 9, 9, "R", 7), ends(42)) == (2, 36, 0)
+
+
+def test_pause_that_began_before_the_loop_stood_by_for_it_is_stolen_from_then_on() -> None:
+    """Thread 8 pauses on the other core from 10 to 70, as the loop works until 65 and then sleeps until 8 wakes it up at 71."""
+    theirs = [switch(10, 5, 5, "R", 8, core=1), ticks(70, 8, core=1), wakes(71, 8, 7)]
+    work = [ticks(ms) for ms in range(20, 65, 4)]
+    mine = [switch(2, 9, 9, "R", 7), begins(20), *work, switch(65, 7, 7, "S", 9)]
+    after = [switch(71, 9, 9, "R", 7), ends(72)]
+    worked, waited, blocked, stolen = parts(*in_order([*mine, *theirs, *after]))
+    assert (worked + stolen, waited, blocked) == (45 + 6 + 1, 0, 0)
+    assert 0 <= stolen <= 6
 
 
 def test_long_work_is_not_stolen_where_ticks_are_not_recorded() -> None:
@@ -145,11 +171,17 @@ def test_long_work_is_not_stolen_where_ticks_are_not_recorded() -> None:
 
 
 def test_table_has_the_worst_of_each() -> None:
-    lines = list(table({7: [Turn(0, 1, 8, 0, 1), Turn(10, 3, 0, 2, 0)], 8: []}))
-    assert lines[1].split() == ["7", "2", "10.0", "5.0", "3.0", "8.0", "2.0", "1.0"]
+    lines = list(table({7: [Turn(0, 1, 8, 0, 6), Turn(10, 3, 0, 2, 0)], 8: []}))
+    assert lines[1].split() == ["7", "2", "15.0", "5.0", "3.0", "8.0", "2.0", "6.0"]
     assert lines[2].split() == ["8", "0", *["0.0"] * 6]
 
 
 @pytest.mark.parametrize("text", ["", "python 7 1.5: 1000 cpu-clock:", "no line at all"])
 def test_other_lines_are_passed_over(text: str) -> None:
     assert turns([text, begins(1), ends(2)], [7])[7] == [Turn(1, 1, 0, 0, 0)]
+
+
+def test_lines_with_other_fields_are_an_error() -> None:
+    lines = ["7/7 0.004: syscalls:sys_exit_epoll_pwait: 0x1", "7/7 0.009: x:sys_enter_epoll_pwait:"]
+    with pytest.raises(ValueError, match="pid,tid,cpu,time,event,trace"):
+        turns(lines, [7])

@@ -238,6 +238,17 @@ def test_mark_soon_after_another_one_is_passed_over() -> None:
     assert lag.own_s() == pytest.approx(0.1)
 
 
+def test_mark_a_little_later_is_taken() -> None:
+    """What was waited before it does not count; a millisecond is little beside the 10 that are asked for."""
+    lag = Lag()
+    lag.spend(sleep=0.5)
+    lag.clock.mark()
+    lag.spend(wait=0.0015)
+    lag.clock.mark()
+    lag.spend(sleep=0.6)
+    assert lag.own_s() == pytest.approx(0.1015)
+
+
 def test_work_is_its_own_lag_though_it_waited_before_the_call_was_due() -> None:
     lag = Lag()
     lag.spend(wait=0.9, work=0.6)

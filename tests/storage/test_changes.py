@@ -1,5 +1,7 @@
 """Which changes are noted, and which go to their places, and that none of it holds up the loop."""
 
+from random import Random
+
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.storage.changes import (
     BLOCK_BYTES,
@@ -51,6 +53,15 @@ def done(changes: Changes, *, committed: bool = True) -> Portion:
         list(part)
     changes.finish(portion, committed=committed)
     return portion
+
+
+def test_keys_go_to_their_places_in_order_however_they_came() -> None:
+    """Then a page takes several."""
+    changes, keys = Changes(Pace(noted_max=8000, portions=1, portion_min=1, few=0)), numbered(8000)
+    for key in Random(1).sample(keys, len(keys)):
+        changes.put(key, b"row")
+    placed = [key for some in changes.take_portion().placed() for key, _ in some]
+    assert placed == keys
 
 
 def test_what_waits_is_counted_until_a_checkpoint_takes_it_and_again_if_that_fails() -> None:

@@ -1,6 +1,7 @@
 """Sorted tables in memory against a dictionary that is sorted each time."""
 
 import random
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -21,6 +22,7 @@ STEPS = st.lists(
         st.tuples(st.just("put"), KEYS),
         st.tuples(st.just("remove"), KEYS),
         st.tuples(st.just("scan"), KEYS),
+        st.tuples(st.just("forget"), KEYS),
     ),
     max_size=200,
 )
@@ -39,6 +41,11 @@ def test_items_are_those_of_a_sorted_dictionary(
         elif what == "remove":
             table.remove(key)
             model.pop(key, None)
+        elif what == "forget":
+            first = table.runs()[0].in_order()
+            for one in first:
+                del model[one]
+            table.forget_first(1)
         else:
             expected = sorted((item for item in model.items() if item[0] >= key), reverse=reverse)
             assert list(table.items(key, None, reverse=reverse)) == expected
@@ -96,31 +103,91 @@ class CountedKey(bytes):
         return bytes.__lt__(self, other)
 
 
-def test_no_write_and_no_scan_has_to_sort_everything() -> None:
-    """The loop waits for each of them."""
-    numbers = random.Random(1)
-    table = SortedTable()
-    comparisons = []
-    for _ in range(20_000):
-        before = CountedKey.comparisons
-        table.put(CountedKey(numbers.randbytes(8)), b"")
-        comparisons.append(CountedKey.comparisons - before)
+def comparisons_of(work: Callable[[], object]) -> int:
     before = CountedKey.comparisons
-    assert next(table.items(b"", None))
-    comparisons.append(CountedKey.comparisons - before)
-    assert 0 < max(comparisons) < 60 * NEW_KEYS_MAX
+    work()
+    return CountedKey.comparisons - before
 
 
-def test_runs_are_about_half_full_after_a_split_and_in_order_however_keys_came() -> None:
+def counted(orders: str, count: int) -> list[CountedKey]:
+    """Different keys. even: they come in an order in which all runs grow alike."""
+    if orders == "random":
+        return [CountedKey(key) for key in random.Random(1).sample(range_of(count), count)]
+    width = (count - 1).bit_length()
+    return [CountedKey(b"%07d" % int(f"{number:0{width}b}"[::-1], 2)) for number in range(count)]
+
+
+def range_of(count: int) -> list[bytes]:
+    return [b"%07d" % number for number in range(count)]
+
+
+@pytest.mark.parametrize("order", ["random", "even"])
+def test_no_write_no_scan_and_no_removal_has_to_sort_everything(order: str) -> None:
+    """The loop waits for each of them, with as many keys as a store has in memory."""
+    table, keys = SortedTable(), counted(order, 128 * 1024)
+    comparisons = [comparisons_of(lambda key=key: table.put(key, b"")) for key in keys]  # type: ignore[misc]
+    comparisons.append(comparisons_of(lambda: next(table.items(b"", None))))
+    assert 0 < max(comparisons) < 50 * NEW_KEYS_MAX
+    hundred = keys[:100]
+    assert comparisons_of(lambda: [table.remove(key) for key in hundred]) < 100 * RUN_KEYS_MAX // 20
+
+
+def test_what_is_in_order_is_not_put_in_order_again() -> None:
+    table, keys = SortedTable(), counted("random", 20 * RUN_KEYS_MAX)
+    for key in keys:
+        table.put(key, b"")
+    first = comparisons_of(lambda: list(table.items(b"", None)))
+    assert first > 5 * comparisons_of(lambda: list(table.items(b"", None)))
+
+
+def test_keys_that_come_in_order_are_never_sorted_again() -> None:
+    table = SortedTable()
+    for key in map(CountedKey, range_of(20 * RUN_KEYS_MAX)):
+        table.put(key, b"")
+    assert comparisons_of(lambda: list(table.items(b"", None))) < 15 * len(table.runs())
+    assert list(table.rows) == [key for key, _ in table.items(b"", None)]
+
+
+def test_scan_after_each_put_sorts_no_run() -> None:
+    table, keys = SortedTable(), counted("random", 2 * RUN_KEYS_MAX)
+    for key in keys:
+        table.put(key, b"")
+        assert comparisons_of(lambda key=key: next(table.items(key, None))) < 100  # type: ignore[misc]
+
+
+def test_runs_of_keys_that_are_no_more_go_too() -> None:
+    table, keys = SortedTable(), range_of(40 * RUN_KEYS_MAX)
+    for key in keys:
+        table.put(key, b"")
+    for key in keys:
+        table.remove(key)
+    assert len(table.runs()) == 1
+
+
+@pytest.mark.parametrize("order", ["ascending", "shuffled", "descending"])
+def test_runs_are_about_half_full_after_a_split_and_in_order(order: str) -> None:
     """A run of a few keys would be one more to look through for ever."""
-    keys = [b"%06d" % number for number in range(20 * RUN_KEYS_MAX)]
-    for order in (keys, random.Random(1).sample(keys, len(keys)), keys[::-1]):
-        table = SortedTable()
-        for key in order:
-            table.put(key, b"")
-        runs = [run.in_order() for run in table.runs()]
-        assert [key for run in runs for key in run] == keys
-        assert all(RUN_KEYS_MAX // 3 < len(run) <= RUN_KEYS_MAX for run in runs)
+    keys = range_of(20 * RUN_KEYS_MAX)
+    orders = {
+        "ascending": keys,
+        "shuffled": random.Random(1).sample(keys, len(keys)),
+        "descending": keys[::-1],
+    }
+    table = SortedTable()
+    for key in orders[order]:
+        table.put(key, b"")
+    runs = [run.in_order() for run in table.runs()]
+    assert [key for run in runs for key in run] == keys
+    assert all(RUN_KEYS_MAX // 3 < len(run) < 2 * RUN_KEYS_MAX for run in runs)
+
+
+def test_slices_are_in_order_however_the_keys_came() -> None:
+    """Then a page takes several rows, and each bucket of long keys is written once."""
+    overlay = Overlay()
+    for key in random.Random(1).sample(range_of(5000), 5000):
+        overlay.tables[Table.KEYS].put(key, b"")
+    keys = [key for parts in overlay.slices() for _, rows in parts for key, _ in rows]
+    assert keys == range_of(5000)
 
 
 def test_older_writes_do_not_cover_newer_ones() -> None:

@@ -74,6 +74,7 @@ def test_a_row_that_came_before_is_forgotten_with_the_last_one_of_its_key() -> N
     recent.put(b"k", b"before")
     recent.put(b"other", b"row")
     recent.put(b"k", b"last")
+    assert recent.get(b"k") == b"last"
     recent.forget(b"k")
     assert recent.get(b"k") is None
 

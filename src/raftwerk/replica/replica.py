@@ -20,7 +20,6 @@ from raftwerk.raft.events import (
     TellCommitIndex,
     Tick,
 )
-from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import Message
 from raftwerk.raft.raft import Raft
 from raftwerk.raft.reconfigure import membership_at
@@ -98,8 +97,6 @@ class Replica:
         self._checkpointed: Index = 0
         """The last checkpoint, of which the core is told some entries at a time."""
         self._told: Index = 0
-        self._encoded: tuple[Membership, bytes] | None = None
-        """The membership of the last position, as it stands in all until it changes."""
         self._sender = SnapshotSender(raft.state.node_id, machine)
         self._receiver = SnapshotReceiver(
             machine,
@@ -236,9 +233,7 @@ class Replica:
 
     def _position_after(self, last: Entry) -> bytes:
         membership = membership_at(self.raft.state, last.index)
-        if self._encoded is None or self._encoded[0] is not membership:
-            self._encoded = membership, membership.encode()
-        return Position(last.index, last.term, self._encoded[1]).encode()
+        return Position(last.index, last.term, membership.encode()).encode()
 
     def _apply(self) -> bool:
         until_s = self._clock() + APPLY_S

@@ -42,10 +42,10 @@ class Clock:
         self._handle: asyncio.TimerHandle | None = None
         self._monotonic = monotonic
         self._thread_time = thread_time
-        self._due_s = self._marked_s = 0.0
+        self._due_s = 0.0
         self._waits = CoreWaits() if waits is None else waits
-        self._mark_cpu_s = self._mark_waits_s = 0.0
-        """At the last mark before that: CPU time of this thread, and its waiting for a core."""
+        self._mark_s = self._mark_cpu_s = self._mark_waits_s = 0.0
+        """Of the last mark before a call is due: when it was, CPU time of this thread then, and its waiting for a core."""
 
     def start(self) -> None:
         self._waits.open()
@@ -55,17 +55,13 @@ class Clock:
     def mark(self) -> None:
         """Work begins. The closer one is before a call is due, the closer is what is told of its lag."""
         now_s = self._monotonic()
-        if self._marked_s + MARKS_S <= now_s < self._due_s:
-            self._mark(now_s)
-
-    def _mark(self, now_s: float) -> None:
-        self._marked_s = now_s
-        self._mark_cpu_s, self._mark_waits_s = self._thread_time(), self._waits.total_s()
+        if self._mark_s + MARKS_S <= now_s < self._due_s:
+            self._mark_s = now_s
+            self._mark_cpu_s, self._mark_waits_s = self._thread_time(), self._waits.total_s()
 
     def _plan(self) -> None:
-        now_s = self._monotonic()
-        self._due_s = now_s + self._interval_s
-        self._mark(now_s)
+        self._due_s = self._monotonic() + self._interval_s
+        self.mark()
         self._handle = self._loop.call_later(self._interval_s, self._tick)
 
     def _tick(self) -> None:

@@ -70,7 +70,7 @@ class Portion:
         """Those that are deleted in their places."""
         self.rows: dict[bytes, bytes | None] = {}
         self.runs: list[Run] = []
-        """What goes to its place: rows of the old generation, and which of its keys, in order."""
+        """What goes to its place: of the rows of the old generation those in these runs, one behind the other."""
         self.is_last = False
         """Nothing is left of the old generation then: its blocks are not needed any more."""
         self.old_generation = 0

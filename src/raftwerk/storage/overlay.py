@@ -5,7 +5,7 @@ their runs some hundred at a time, so that no write and no scan takes long, howe
 deletion, as far as the owner wants one.
 """
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
 from typing import Final
 
@@ -14,8 +14,11 @@ from raftwerk.kv.store import Table
 
 ROW_OVERHEAD_BYTES: Final = 64
 NEW_KEYS_MAX: Final = 512
-"""Keys that wait for their runs: a millisecond of work in a large table."""
+"""Keys that wait for their runs: less than a millisecond of work, as a rule."""
 RUN_KEYS_MAX: Final = 1024
+"""A longer one is split, sooner or later."""
+SPLITS_MAX: Final = 2
+"""At once: keys that are even fill all runs at the same time. These make room for twice the keys that are new."""
 SLICE_ROWS: Final = 100
 """Written while the loop waits: a third of a millisecond, if they stand together. Large ones count for more."""
 
@@ -39,12 +42,22 @@ class Run:
     def add(self, keys: list[bytes]) -> None:
         """In order too."""
         mine = self._keys
-        if mine and keys[0] < mine[-1]:
+        if mine and keys[0] < mine[-1] and self._is_in_order:
+            if len(keys) == 1:  # as when each put is followed by a scan
+                insort(mine, keys[0])
+                return
             self._is_in_order = False
         mine += keys
 
+    def remove(self, key: bytes) -> None:
+        """One of them."""
+        if self._is_in_order:
+            del self._keys[bisect_left(self._keys, key)]
+        else:
+            self._keys.remove(key)  # sooner done than to sort them
+
     def in_order(self) -> list[bytes]:
-        """All keys, which are its own: only to read, but for who owns it."""
+        """Its keys, only to read."""
         if not self._is_in_order:
             self._keys.sort()
             self._is_in_order = True
@@ -82,9 +95,9 @@ class SortedTable:
             del self.rows[key]
             self._bring_up_to_date()
             place = bisect_right(self._floors, key) - 1
-            keys = self._runs[place].in_order()
-            del keys[bisect_left(keys, key)]
-            if not keys and place:
+            run = self._runs[place]
+            run.remove(key)
+            if not run and place:
                 del self._runs[place], self._floors[place]
 
     def items(self, start: bytes, stop: bytes | None, *, reverse: bool = False) -> Iterator[Row]:
@@ -103,12 +116,12 @@ class SortedTable:
                 yield key, rows[key]
 
     def runs(self) -> list[Run]:
-        """All keys, in runs of RUN_KEYS_MAX at most, which are in order: until the next write, and only to read."""
+        """All keys, in runs one behind the other; `in_order` gives those of each. Until the next write, and only to read."""
         self._bring_up_to_date()
         return self._runs
 
     def forget_first(self, count: int) -> None:
-        """All keys of the first `count` of these pieces."""
+        """All keys of the first `count` of these runs."""
         rows = self.rows
         for run in self._runs[:count]:
             for key in run.in_order():
@@ -121,24 +134,26 @@ class SortedTable:
         if not new:
             return
         new.sort()
-        end = len(new)
+        end, splits_left = len(new), SPLITS_MAX
         while end:  # from behind: a run that is split moves those after it
             place = bisect_right(self._floors, new[end - 1]) - 1
             begin = bisect_left(new, self._floors[place], 0, end)
-            self._runs[place].add(new[begin:end])
-            self._split(place)
+            run = self._runs[place]
+            run.add(new[begin:end])
+            if len(run) > self._run_keys_max and splits_left:
+                self._split(place)
+                splits_left -= 1
             end = begin
         self._new = []
 
     def _split(self, place: int) -> None:
-        """Into about halves, if a run has grown too long."""
-        run = self._runs[place]
-        if len(run) > self._run_keys_max:
-            keys = run.in_order()
-            size = -(-len(keys) // (2 * len(keys) // self._run_keys_max))
-            pieces = [keys[start : start + size] for start in range(0, len(keys), size)]
-            self._runs[place : place + 1] = [Run(piece) for piece in pieces]
-            self._floors[place + 1 : place + 1] = [piece[0] for piece in pieces[1:]]
+        """Into runs about half full."""
+        keys = self._runs[place].in_order()
+        count = 2 * len(keys) // self._run_keys_max
+        size = -(-len(keys) // count)  # rounded up: the last one is no crumb
+        pieces = [keys[start : start + size] for start in range(0, len(keys), size)]
+        self._runs[place : place + 1] = [Run(piece) for piece in pieces]
+        self._floors[place + 1 : place + 1] = [piece[0] for piece in pieces[1:]]
 
 
 class Overlay:

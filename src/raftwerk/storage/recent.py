@@ -12,8 +12,8 @@ _FORGOTTEN: Final = b""
 
 
 class Recent:
-    """Rows in memory of a bound. Who came first goes first, however often it was used since: a hot key comes back with one
-    read."""
+    """Rows in memory of a bound, and the last one beside them. Who came first goes first, however often it was used since: a
+    hot key comes back with one read."""
 
     __slots__ = ("_bytes", "_last", "_last_row", "_order", "_rows")
 
@@ -21,9 +21,8 @@ class Recent:
         self._rows: dict[bytes, bytes] = {}
         self._order: deque[bytes] = deque()
         self._bytes = 0
-        self._last = b""
-        self._last_row = _FORGOTTEN
-        """What came last finds its place when the next one comes: a put reads a row and forgets it."""
+        self._last, self._last_row = b"", _FORGOTTEN
+        """Key and row of what came last. It finds its place when the next one comes: a put reads a row and forgets it."""
 
     def get(self, key: bytes) -> bytes | None:
         """The row of a key; None if it is not known here."""
@@ -32,7 +31,7 @@ class Recent:
         return self._rows.get(key) or None
 
     def put(self, key: bytes, row: bytes) -> None:
-        if self._last_row and key != self._last:
+        if self._last_row:
             self._keep(self._last, self._last_row)
         self._last, self._last_row = key, row
 
