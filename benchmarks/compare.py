@@ -7,6 +7,8 @@ plots beside it, under benchmarks/results/. Ratios say something; absolute figur
 """
 
 import argparse
+import signal
+import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -109,7 +111,20 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny loads, one round: to try it")
     parser.add_argument("--results", type=Path, default=report.RESULTS, help="folder")
     given = parser.parse_args()
+    if given.rounds < 1:
+        parser.error("--rounds must be 1 at least")
+    try:
+        given.results.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        parser.error(f"--results {given.results} cannot be made: {error.strerror}")
     groups = chosen(given.only, is_full=given.full)
+    package = report.machine()["package"]
+    if package == "plain" and loads.COMPILED in groups:
+        if given.only:
+            parser.error("the group compiled needs the compiled package: make bench")
+        groups.remove(loads.COMPILED)
+    print(f"the package is {package}")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # with its nodes
     compare(groups, given.rounds, Scale(given.quick), given.results)
 
 

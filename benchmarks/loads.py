@@ -140,12 +140,15 @@ def rate(system: str, scale: Scale) -> Rows:
     return found
 
 
+COMPILED: Final = Group(
+    "compiled", "the plain package beside the compiled one", compiled, ("plain", "raftwerk")
+)
 GROUPS: Final = (
     Group("put", "put (connections/clients)", put),
     Group("range", "range, linearizable and serializable", read),
     Group("txn", "transactions of 4 puts", txn),
     Group("mixed", "9 ranges to a put", mixed),
-    Group("compiled", "the plain package beside the compiled one", compiled, ("plain", "raftwerk")),
+    COMPILED,
     Group("concurrency", "put, all members, by clients", concurrency, rounds=1),
     Group("many-keys", "put, leader, random keys", many_keys, rounds=1),
     Group("most-keys", "put, leader, random keys", most_keys, ("raftwerk",), 1, is_long=True),

@@ -64,5 +64,9 @@ def rows(system: str, scale: Scale) -> Rows:
 
 
 GROUP: Final = Group(
-    "turns", "what the longest turn is made of", rows, systems=("raftwerk",), is_long=True
+    "turns",
+    "turns of the loop: the worst of each, not of one turn",
+    rows,
+    systems=("raftwerk",),
+    is_long=True,
 )

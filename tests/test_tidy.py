@@ -173,3 +173,39 @@ def test_the_size_of_a_function_leaves_out_prose() -> None:
     """The counter itself: docstrings, comments and blank lines are free."""
     source = 'def f():\n    """One\n    two."""\n\n    # three\n    return [\n        1,\n    ]\n'
     assert code_lines(source) == {1, 6, 7, 8}
+
+
+def compiled_files() -> list[Path]:
+    """By setup.py."""
+    (packages,) = (
+        ast.literal_eval(node.value)
+        for node in ast.parse((ROOT / "setup.py").read_text()).body
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "COMPILED"
+    )
+    return [
+        path
+        for package, names in packages.items()
+        for name in names.split()
+        for path in (SOURCES / package).glob(f"{name}.py")
+    ]
+
+
+def waits_within_handler(path: Path) -> list[int]:
+    """Lines of awaits and yields within `except`."""
+    waits = (ast.Await, ast.Yield, ast.YieldFrom, ast.AsyncFor, ast.AsyncWith)
+    return [
+        node.lineno
+        for handler in ast.walk(ast.parse(path.read_text()))
+        if isinstance(handler, ast.ExceptHandler)
+        for node in ast.walk(handler)
+        if isinstance(node, waits)
+    ]
+
+
+def test_nothing_compiled_waits_while_it_handles_an_exception() -> None:
+    """To mypyc that one is the present one meanwhile: all that others raise holds it, and each the one before, for ever."""
+    assert len(compiled_files()) > 50
+    found = {
+        short(path): lines for path in compiled_files() if (lines := waits_within_handler(path))
+    }
+    assert found == {}

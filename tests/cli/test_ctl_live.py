@@ -1,6 +1,7 @@
 """Commands that go on: what they print, how they end, and what they leave behind."""
 
 import asyncio
+import base64
 import json
 import os
 import signal
@@ -38,6 +39,15 @@ def test_watch_prints_what_happens(live_endpoint: str) -> None:
         f"{revision} PUT w/1 x",
         f"{revision + 1} DELETE w/1 (before: x)",
     ]
+
+
+def test_watch_has_one_line_for_each_event_whatever_its_value_has(live_endpoint: str) -> None:
+    """Else a value could look like an event that never was."""
+    value = "x\n99 DELETE forged\x1b[2J"
+    revision = revision_of(raftwerk("put", "wl", value, endpoint=live_endpoint))
+    answer = raftwerk("watch", "wl", f"--rev={revision}", "--count=1", endpoint=live_endpoint)
+    encoded = base64.b64encode(value.encode()).decode()
+    assert answer.stdout == f"{revision} PUT wl base64:{encoded}\n"
 
 
 def test_watch_of_a_range_tells_where_it_begins(live_endpoint: str) -> None:

@@ -64,7 +64,10 @@ def put(
     lease: Annotated[str, typer.Option(help="The lease that the key lives with, in hex.")] = "0",
     prev_kv: PrevKv = False,
     ignore_value: Annotated[
-        bool, typer.Option("--ignore-value", help="Keep the value that the key has.")
+        bool,
+        typer.Option(
+            "--ignore-value", help="Keep the value that the key has; its lease goes all the same."
+        ),
     ] = False,
     ignore_lease: Annotated[
         bool, typer.Option("--ignore-lease", help="Keep the lease that the key has.")
@@ -74,8 +77,8 @@ def put(
     """Set a key. Exit code 2: it was not set; 3: nobody knows."""
     lease_number = lease_id(lease)
     if ignore_value is (value is not None):
-        what = "no value with --ignore-value" if ignore_value else "a key and a value"
-        raise typer.BadParameter(f"put takes {what}")
+        missing = "the value is missing: put KEY VALUE, or put KEY - to read it from standard input"
+        raise typer.BadParameter("no VALUE with --ignore-value" if ignore_value else missing)
     data = standard_input() if value == "-" else os.fsencode(value or "")
 
     async def action(client: Client) -> int:

@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Annotated, Final
 
 import typer
@@ -97,9 +98,10 @@ def _print_event(event: Event, *, as_json: bool) -> None:
             body["prev_kv"] = as_dict(event.prev_kv)
         print(json.dumps(body), flush=True)
         return
-    before = f" (before: {text_of(event.prev_kv.value)})" if event.prev_kv is not None else ""
-    value = f" {text_of(event.value)}" if event.kind is EventKind.PUT else ""
-    print(f"{event.revision} {event.kind.name} {text_of(event.key)}{value}{before}", flush=True)
+    text = partial(text_of, is_one_line=True)
+    before = f" (before: {text(event.prev_kv.value)})" if event.prev_kv is not None else ""
+    value = f" {text(event.value)}" if event.kind is EventKind.PUT else ""
+    print(f"{event.revision} {event.kind.name} {text(event.key)}{value}{before}", flush=True)
 
 
 @connected

@@ -341,11 +341,13 @@ def printable(text: str) -> str:
     )
 
 
-def text_of(data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError:
-        return f"base64:{base64.b64encode(data).decode()}"
+def text_of(data: bytes, *, is_one_line: bool = False) -> str:
+    """is_one_line: nothing in it may begin another one, or steer the terminal."""
+    with suppress(UnicodeDecodeError):
+        text = data.decode()
+        if text.isprintable() or not is_one_line:
+            return text
+    return f"base64:{base64.b64encode(data).decode()}"
 
 
 def lease_id(text: str) -> int:

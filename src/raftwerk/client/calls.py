@@ -326,10 +326,10 @@ class Calls:
                     if channel.is_hopeless(error):
                         hopeless.add(channel.address)
                     self._leave(channel)
-                    await asyncio.sleep(RETRY_S)
-                    continue
-                stream = channel.stream(path, metadata + HAS_LEADER)
-                return OpenStream(self, channel, stream, metadata)
+                else:
+                    stream = channel.stream(path, metadata + HAS_LEADER)
+                    return OpenStream(self, channel, stream, metadata)
+                await asyncio.sleep(RETRY_S)
         raise CallFailed(status.UNAVAILABLE, told(troubles) or NOBODY)
 
     def failed(self, stream: "OpenStream", answer: Answer) -> bool:

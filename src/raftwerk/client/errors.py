@@ -3,7 +3,7 @@
 RaftwerkError
 +-- CallError           code and text
 |   +-- CallFailed      it certainly did not happen
-|   |   +-- Compacted   it needs versions that are gone
+|   |   +-- Compacted   a watch needs versions that are gone
 |   +-- OutcomeUnknown  a write that may have happened
 +-- LeaseLost           the lease is over, and what depended on it
 """
@@ -35,7 +35,7 @@ class CallFailed(CallError):
 
 
 class Compacted(CallFailed):
-    """What happened before `revision` is forgotten: read the present state, and watch from there."""
+    """Of a watch: what happened before `revision` is forgotten. Read the present state, and watch from there."""
 
     def __init__(self, code: int, text: str, revision: int) -> None:
         self.revision = revision
