@@ -25,7 +25,7 @@ COMPILED = {
     "sim/checkers": "*",
     "server": "calls gateway_call grpc_shell kv_service session_puts sessions "
     "translate txn_request validate watch_response watch_stream",
-    "storage": "changes lmdb_checkpoint lmdb_notes lmdb_rows lmdb_store lmdb_tables overlay reader recent",
+    "storage": "changes lmdb_checkpoint lmdb_notes lmdb_rows lmdb_store lmdb_tables overlay parts reader recent",
     "wal": "log",
     "wire": "codec frame",
 }

@@ -333,5 +333,6 @@ def test_a_range_is_read_in_pages(client: Client) -> None:
 
 def test_the_asyncio_client_has_a_short_name() -> None:
     assert raftwerk.Client is aio.Client
+    assert "Client" in dir(raftwerk)
     with pytest.raises(AttributeError):
         _ = raftwerk.Nothing  # type: ignore[attr-defined]

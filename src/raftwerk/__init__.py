@@ -14,3 +14,7 @@ def __getattr__(name: str) -> Any:
     if name == "Client":
         return import_module("raftwerk.client").Client
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), "Client"])

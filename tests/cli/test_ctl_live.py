@@ -173,7 +173,7 @@ def test_leases(live_endpoint: str) -> None:
         assert (revoked.exit_code, revoked.stdout) == (code, told)
     assert raftwerk("get", "leased", endpoint=live_endpoint).exit_code == 1
     over = raftwerk("lease", "timetolive", lease, endpoint=live_endpoint)
-    assert (over.exit_code, over.stdout) == (1, f"lease {lease} is over\n")
+    assert (over.exit_code, over.stdout) == (1, f"lease {lease} is over, or was never granted\n")
     for arguments in ((), ("--once",)):
         gone = raftwerk("lease", "keep-alive", lease, *arguments, endpoint=live_endpoint)
         assert (gone.exit_code, gone.stdout) == (1, f"lease {lease} is over\n")
@@ -221,15 +221,18 @@ def test_a_lease_that_is_no_number(live_endpoint: str) -> None:
         ["put", "a", "b", "--lease=-1"],
         ["get", "a", "--rev=99999999999999999999"],
         ["get", "a", "--limit=99999999999999999999"],
+        ["get", "a", "--limit=-1"],
         ["watch", "a", "--rev=99999999999999999999"],
         ["lease", "grant", "99999999999999999999"],
+        ["lease", "grant", "0"],
         ["lock", "a", "--ttl=99999999999999999999"],
+        ["elect", "a", "b", "--ttl=0"],
         ["compact", "99999999999999999999"],
         ["member", "remove", "fffffffffffffffff"],
     ],
     ids=" ".join,
 )
-def test_numbers_that_are_too_large_are_told_with_exit_code_2(
+def test_numbers_that_are_out_of_range_are_told_with_exit_code_2(
     arguments: list[str], live_endpoint: str
 ) -> None:
     answer = raftwerk(*arguments, endpoint=live_endpoint)

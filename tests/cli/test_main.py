@@ -24,6 +24,13 @@ def test_module_is_the_command(tmp_path: Path) -> None:
     assert (answer.returncode, answer.stdout) == (0, f"raftwerk {__version__}\n")
 
 
+@pytest.mark.parametrize("command", [[], ["get"], ["lease", "grant"]], ids=" ".join)
+def test_short_form_of_help(command: list[str]) -> None:
+    long, short = (CliRunner().invoke(app, [*command, form]) for form in ("--help", "-h"))
+    assert (short.exit_code, short.stdout) == (0, long.stdout)
+    assert "Usage: " in short.stdout
+
+
 def test_help_lists_the_commands() -> None:
     answer = CliRunner().invoke(app, ["--help"])
     assert answer.exit_code == 0

@@ -108,7 +108,9 @@ def get(
     end: End = None,
     prefix: Prefix = False,
     from_key: FromKey = False,
-    limit: Annotated[int, typer.Option(max=INT64_MAX, help="At most so many keys; 0: all.")] = 0,
+    limit: Annotated[
+        int, typer.Option(min=0, max=INT64_MAX, help="At most so many keys; 0: all.")
+    ] = 0,
     rev: Annotated[
         int, typer.Option(min=0, max=INT64_MAX, help="At this revision; 0: the newest.")
     ] = 0,

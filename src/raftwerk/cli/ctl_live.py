@@ -43,7 +43,9 @@ lease = typer.Typer(help="Leases: keys that end when their owner does.", no_args
 
 Ttl = Annotated[
     int,
-    typer.Option("--ttl", max=INT64_MAX, help="Seconds until others have it, if this one dies."),
+    typer.Option(
+        "--ttl", min=1, max=INT64_MAX, help="Seconds until others have it, if this one dies."
+    ),
 ]
 Command = Annotated[
     list[str] | None, typer.Argument(help="Run it while held, and end with its exit code.")
@@ -237,7 +239,7 @@ def _signals(hear: Callable[[int], None]) -> Iterator[None]:
 @connected
 def lease_grant(
     shell: Shell,
-    ttl_s: Annotated[int, typer.Argument(metavar="SECONDS", max=INT64_MAX)],
+    ttl_s: Annotated[int, typer.Argument(metavar="SECONDS", min=1, max=INT64_MAX)],
     as_json: AsJson = False,
 ) -> None:
     """A new lease of so many seconds."""
@@ -318,7 +320,7 @@ def lease_time_to_live(
         if as_json:
             print_json(response)
         elif response.TTL < 0:
-            print(f"lease {lease} is over")
+            print(f"lease {lease} is over, or was never granted")
         else:
             print(f"lease {lease}: {response.TTL} s of {response.grantedTTL} s left")
             for key in response.keys:

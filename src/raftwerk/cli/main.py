@@ -113,6 +113,7 @@ app = typer.Typer(
     cls=OnDemand,
     epilog=EXIT_CODES,
     help="Raft for Python: a replicated, durable key-value store that etcd v3 clients use unchanged.",
+    context_settings={"help_option_names": ["--help", "-h"]},
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,

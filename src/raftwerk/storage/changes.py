@@ -21,6 +21,7 @@ from raftwerk.storage.overlay import (
     Run,
     SortedTable,
 )
+from raftwerk.storage.parts import Rows
 
 BLOCK_BYTES: Final = 1900
 """Two blocks fill a page of LMDB's; only one with a large row is larger."""
@@ -54,23 +55,28 @@ class Portion:
 
     def __init__(
         self,
-        fresh: dict[bytes, bytes | None],
+        fresh: Rows,
         deleted: list[bytes],
         size_bytes: int,
         generation: int,
+        rows: Rows,
     ) -> None:
-        """fresh: what was written since the last one; it is noted in the blocks of this generation. deleted: keys, of these."""
+        """fresh: what was written since the last one; it is noted in the blocks of this generation. deleted: keys, of these; some
+        may have been written again. rows: of the old generation.
+        """
         self.fresh = fresh
         self.deleted = deleted
         self.size_bytes = size_bytes
         self.generation = generation
         self.is_noted = True
         """Else all of it goes to its place."""
+        self.removes = True
+        """What is deleted is deleted in its place too."""
         self.gone: list[bytes] = []
-        """Those that are deleted in their places."""
-        self.rows: dict[bytes, bytes | None] = {}
+        """Those of which that is done."""
+        self.rows = rows
         self.runs: list[Run] = []
-        """What goes to its place: of the rows of the old generation those in these runs, one behind the other."""
+        """What goes to its place: of these rows those in these runs, one behind the other."""
         self.is_last = False
         """Nothing is left of the old generation then: its blocks are not needed any more."""
         self.old_generation = 0
@@ -79,10 +85,12 @@ class Portion:
 
     def blocks(self) -> Iterator[list[list[Row]]]:
         """What is noted, in blocks, some at a time."""
+        if not self.is_noted:
+            return
         blocks: list[list[Row]] = []
         block: list[Row] = []
         size = total = 0
-        for key, row in self.fresh.items() if self.is_noted else ():
+        for key, row in self.fresh.items():
             row_bytes = len(key) + (len(row) if row else 0) + BLOCK_ROW_BYTES
             if block and size + row_bytes > BLOCK_BYTES:
                 blocks.append(block)
@@ -98,8 +106,15 @@ class Portion:
 
     def removed(self) -> Iterator[list[Row]]:
         """What is deleted in its place, some at a time."""
-        for start in range(0, len(self.gone), SLICE_ROWS):
-            yield [(key, None) for key in self.gone[start : start + SLICE_ROWS]]
+        for start in range(0, len(self.deleted) if self.removes else 0, SLICE_ROWS):
+            some = [
+                key
+                for key in self.deleted[start : start + SLICE_ROWS]
+                # A row in the old generation would still come to its place
+                if self.fresh[key] is None and key not in self.rows
+            ]
+            self.gone += some
+            yield [(key, None) for key in some]
 
     def placed(self) -> Iterator[list[Row]]:
         """What goes to its place, some at a time."""
@@ -137,7 +152,7 @@ class Changes:
         """Runs at the beginning of tables that stand in their places, and in memory all the same."""
         self._gone: list[bytes] = []
         """Deleted in their places, and deleted rows in memory all the same."""
-        self._fresh: dict[bytes, bytes | None] = {}
+        self._fresh = Rows()
         self._deleted: list[bytes] = []
         """What of it was deleted, and may have been written again."""
         self.pending_bytes = 0
@@ -145,7 +160,7 @@ class Changes:
 
     def load(self, generation: int, rows: Iterator[Row]) -> None:
         """Take in what is noted on disk: the older generation first."""
-        if self._young.rows:
+        if len(self._young.rows):
             self._make_old()
         self._generation = generation
         for key, row in rows:
@@ -163,44 +178,43 @@ class Changes:
     def put(self, key: bytes, row: bytes | None) -> None:
         """Set it, or delete it (None)."""
         self._young.put(key, row)
-        self._fresh[key] = row
+        self._fresh.put(key, row)
         if row is None:
             self._deleted.append(key)
         self.pending_bytes += len(key) + (len(row) if row else 0) + ROW_OVERHEAD_BYTES
 
     def layers(self) -> list[SortedTable]:
         """What lies over the rows that are in their places, the newest last."""
-        return [layer for layer in (self._old, self._young) if layer is not None and layer.rows]
+        return [
+            layer for layer in (self._old, self._young) if layer is not None and len(layer.rows)
+        ]
 
     def is_empty(self) -> bool:
         """Whether everything is in its place."""
-        return self._old is None and not self._young.rows
+        return self._old is None and not len(self._young.rows)
 
     def take_portion(self) -> Portion:
         """Of a checkpoint that begins. `finish` must be called before the next one."""
         fresh = self._fresh
-        portion = Portion(fresh, self._deleted, self.pending_bytes, self._generation)
-        self._fresh, self._deleted, self.pending_bytes = {}, [], 0
-        old = self._old
-        is_new = old is None and self._is_due(len(fresh))
+        is_new = self._old is None and self._is_due(len(fresh))
+        generation = self._generation
         if is_new:
             self._make_old()
-            old = self._old
             self._gone = []  # they go to their places with the others
         else:
             self._noted_count += len(fresh)
-            portion.gone = [
-                key
-                for key in portion.deleted  # a row in the old generation would still come to its place
-                if fresh[key] is None and (old is None or key not in old.rows)
-            ]
+        old = self._old
+        rows = Rows() if old is None else old.rows
+        portion = Portion(fresh, self._deleted, self.pending_bytes, generation, rows)
+        portion.removes = not is_new
+        self._fresh, self._deleted, self.pending_bytes = Rows(), [], 0
         if old is not None:
             runs, start = old.runs(), self._placed_runs
             stop, row_count = start, 0
             while stop < len(runs) and row_count < self._portion_rows:
                 row_count += len(runs[stop])
                 stop += 1
-            portion.rows, portion.runs = old.rows, runs[start:stop]
+            portion.runs = runs[start:stop]
             portion.old_generation = 1 - self._generation
             portion.is_last = stop == len(runs)
             portion.is_noted = not (is_new and portion.is_last)
@@ -210,7 +224,7 @@ class Changes:
     def _is_due(self, fresh_count: int) -> bool:
         """Whether the young generation should become the old one."""
         is_full = self._noted_count + fresh_count >= self._pace.noted_max
-        return bool(self._young.rows) and (is_full or fresh_count <= self._pace.few)
+        return len(self._young.rows) > 0 and (is_full or fresh_count <= self._pace.few)
 
     def _make_old(self) -> None:
         self._old, self._young = self._young, SortedTable(self._pace.run_keys_max)
@@ -231,7 +245,8 @@ class Changes:
             yield
         young = self._young
         while self._gone:
-            some, self._gone = self._gone[:SLICE_ROWS], self._gone[SLICE_ROWS:]
+            some = self._gone[-SLICE_ROWS:]
+            del self._gone[-SLICE_ROWS:]
             for key in some:
                 if young.rows.get(key, b"") is None:  # it was not written again
                     young.remove(key)
@@ -241,7 +256,8 @@ class Changes:
         """Its checkpoint has ended."""
         if not committed:
             newer, self._fresh = self._fresh, portion.fresh
-            self._fresh.update(newer)  # the few to the many: this holds up the loop
+            for key, row in newer.items():  # the few to the many: this holds up the loop
+                self._fresh.put(key, row)
             self._deleted = portion.deleted + self._deleted
             self.pending_bytes += portion.size_bytes
             return

@@ -206,7 +206,7 @@ class LmdbStore(Store):
         if table is _KEYS:
             return self._changes.layers()
         overlays = [layer for layer in (self._frozen, self._overlay) if layer is not None]
-        return [layer.tables[table] for layer in overlays if layer.tables[table].rows]
+        return [layer.tables[table] for layer in overlays if len(layer.tables[table].rows)]
 
     # Checkpoints and snapshots
 

@@ -1,8 +1,8 @@
 """Sorted tables in memory: for the memory store, and for what the LMDB store has not written yet.
 
-A dictionary for each table, and its keys in short runs, which are put in order when somebody reads them. New keys are given to
-their runs some hundred at a time, so that no write and no scan takes long, however large the table is. None as a value is a
-deletion, as far as the owner wants one.
+A dictionary in parts for each table (storage/parts.py), and its keys in short runs, which are put in order when somebody reads
+them. New keys are given to their runs some hundred at a time, so that no write and no scan takes long, however large the table
+is. None as a value is a deletion, as far as the owner wants one.
 """
 
 from bisect import bisect_left, bisect_right, insort
@@ -11,6 +11,7 @@ from typing import Final
 
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
+from raftwerk.storage.parts import Rows
 
 ROW_OVERHEAD_BYTES: Final = 64
 NEW_KEYS_MAX: Final = 512
@@ -71,7 +72,7 @@ class SortedTable:
 
     def __init__(self, run_keys_max: int = RUN_KEYS_MAX) -> None:
         self._run_keys_max = run_keys_max
-        self.rows: dict[bytes, bytes | None] = {}
+        self.rows = Rows()
         self.size_bytes = 0
         """Of everything ever put, an estimate of the memory used."""
         self._runs = [Run([])]
@@ -80,10 +81,7 @@ class SortedTable:
         self._new: list[bytes] = []
 
     def put(self, key: bytes, value: bytes | None) -> None:
-        rows = self.rows
-        count = len(rows)
-        rows[key] = value
-        if len(rows) > count:
+        if self.rows.put(key, value):
             self._new.append(key)
             if len(self._new) >= NEW_KEYS_MAX:
                 self._bring_up_to_date()
@@ -92,7 +90,7 @@ class SortedTable:
     def remove(self, key: bytes) -> None:
         """Forget a key."""
         if key in self.rows:
-            del self.rows[key]
+            self.rows.remove(key)
             self._bring_up_to_date()
             place = bisect_right(self._floors, key) - 1
             run = self._runs[place]
@@ -125,7 +123,7 @@ class SortedTable:
         rows = self.rows
         for run in self._runs[:count]:
             for key in run.in_order():
-                del rows[key]
+                rows.remove(key)
         self._runs = self._runs[count:] or [Run([])]
         self._floors = [b"", *self._floors[count + 1 :]]
 
@@ -167,7 +165,7 @@ class Overlay:
         return sum(table.size_bytes for table in self.tables)
 
     def is_empty(self) -> bool:
-        return not any(table.rows for table in self.tables)
+        return not any(len(table.rows) for table in self.tables)
 
     def add_newer(self, newer: "Overlay") -> None:
         """Take in writes that were made after those that are here."""
