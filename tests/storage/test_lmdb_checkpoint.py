@@ -2,7 +2,9 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
+from typing import Self
 
 import pytest
 
@@ -77,6 +79,40 @@ def test_failed_checkpoint_is_given_back_without_a_copy_of_its_rows(setting: Lmd
     checkpoint.finish(committed=False)
     assert 0 < HashedKey.hashes < 10
     assert len(list(setting.store.scan(Table.REVISIONS, b"", None))) == 1001
+
+
+class CountedRow(bytes):
+    """Counts how many there are, in `count`."""
+
+    count = 0
+
+    def __new__(cls, *data: bytes) -> Self:
+        CountedRow.count += 1
+        return super().__new__(cls, *data)
+
+    def __del__(self) -> None:
+        CountedRow.count -= 1
+
+
+def test_what_was_written_leaves_memory_piece_by_piece_with_the_next_checkpoint(
+    setting: LmdbSetting,
+) -> None:
+    """All at once it would hold up the loop."""
+    CountedRow.count = 0
+    for number in range(20_000):
+        setting.store.put(Table.REVISIONS, b"%05d" % number, CountedRow(b"row"))
+    setting.checkpoint()
+    counts = [CountedRow.count]
+    setting.put(b"another")
+    checkpoint = setting.store.begin_checkpoint(2)
+    assert checkpoint is not None
+    while not checkpoint.write():
+        counts.append(CountedRow.count)
+    checkpoint.commit()
+    checkpoint.finish(committed=True)
+    assert counts[0] == 20_000
+    assert counts[-1] == 0
+    assert max(before - after for before, after in pairwise(counts)) < 20_000 // 8
 
 
 def test_much_that_is_noted_is_written_in_slices(tmp_path: Path) -> None:

@@ -27,6 +27,8 @@ BLOCK_BYTES: Final = 1900
 """Two blocks fill a page of LMDB's; only one with a large row is larger."""
 BLOCK_ROW_BYTES: Final = 6
 """Of a row in a block, besides key and value."""
+IN_PLACE: Final = b""
+"""Instead of a row, which is never empty: that of the key is in its place, if there is one."""
 SLICE_BYTES: Final = 128 * 1024
 """Of blocks, written while the loop waits."""
 
@@ -81,7 +83,7 @@ class Portion:
         """Nothing is left of the old generation then: its blocks are not needed any more."""
         self.old_generation = 0
         self.forgetting: Iterator[None] = iter(())
-        """Removes from memory, some at a time, what the portions before have brought to its place."""
+        """Removes from memory, some at a time, what the portions before have noted or brought to its place."""
 
     def blocks(self) -> Iterator[list[list[Row]]]:
         """What is noted, in blocks, some at a time."""
@@ -148,6 +150,8 @@ class Changes:
         """Of the old one."""
         self._placed_runs = 0
         """Of the old one, at its beginning."""
+        self._past = Rows()
+        """What the last checkpoint has noted: in memory all the same."""
         self._dead: list[tuple[SortedTable, int]] = []
         """Runs at the beginning of tables that stand in their places, and in memory all the same."""
         self._gone: list[bytes] = []
@@ -167,13 +171,12 @@ class Changes:
             self._young.put(key, row)
             self._noted_count += 1
 
-    def layer_of(self, key: bytes) -> SortedTable | None:
-        """The layer with the newest row of a key; None: it stands in its place."""
-        if key in self._young.rows:
-            return self._young
-        if self._old is not None and key in self._old.rows:
-            return self._old
-        return None
+    def get(self, key: bytes) -> bytes | None:
+        """The newest row of a key; None: it is deleted. IN_PLACE if nothing is known of it here."""
+        row = self._young.rows.get(key, IN_PLACE)
+        if row is IN_PLACE and self._old is not None:
+            return self._old.rows.get(key, IN_PLACE)
+        return row
 
     def put(self, key: bytes, row: bytes | None) -> None:
         """Set it, or delete it (None)."""
@@ -234,7 +237,8 @@ class Changes:
         self._placed_runs = 0
 
     def _forget(self) -> Iterator[None]:
-        """Piece by piece, so that it does not hold up the loop, what the checkpoints before have brought to its place."""
+        """Piece by piece, or it holds up the loop: what the checkpoints before have noted, or brought to its place."""
+        yield from self._past.release()
         while self._dead:
             table, count = self._dead.pop()
             if count > 1:
@@ -261,6 +265,7 @@ class Changes:
             self._deleted = portion.deleted + self._deleted
             self.pending_bytes += portion.size_bytes
             return
+        self._past = portion.fresh
         self._gone = portion.gone
         if self._old is not None and portion.runs:
             self._dead.append((self._old, len(portion.runs)))

@@ -26,15 +26,17 @@ class LmdbCheckpoint:
         index: int,
         frozen: Overlay,
         portion: Portion,
+        past: Overlay,
         on_end: Callable[[bool], None],
     ) -> None:
-        """frozen, portion: what to write. on_end: gets whether it is committed."""
+        """frozen, portion: what to write. past: what the one before wrote. on_end: gets whether it is committed."""
         self.index = index
         self._environment = environment
         self._tables = tables
         self._path = path
         self._frozen = frozen
         self._portion = portion
+        self._past = past
         self._on_end = on_end
         self._slices = self._written()
         self._transaction: Any = None
@@ -51,6 +53,8 @@ class LmdbCheckpoint:
 
     def _written(self) -> Iterator[bool]:
         """Write all; False after each slice."""
+        for _ in self._past.release():
+            yield False
         self._environment.reader_check()  # what a process saw that was killed as it looked would never be freed
         self._transaction = self._environment.begin(write=True)
         writer = LmdbRows(self._environment, self._tables, self._transaction)

@@ -23,7 +23,7 @@ import lmdb
 from raftwerk.directories import make_directory, sync_directory
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed
 from raftwerk.kv.store import Store, Table
-from raftwerk.storage.changes import DEFAULT_PACE, Changes, Pace
+from raftwerk.storage.changes import DEFAULT_PACE, IN_PLACE, Changes, Pace
 from raftwerk.storage.lmdb_checkpoint import LmdbCheckpoint
 from raftwerk.storage.lmdb_environment import (
     DATA,
@@ -138,6 +138,8 @@ class LmdbStore(Store):
         self._overlay = Overlay()
         """Of all tables but KEYS."""
         self._frozen: Overlay | None = None
+        self._past = Overlay()
+        """What was the frozen one: the next checkpoint gives its memory back."""
         self._changes = Changes(self._pace)
         notes = self._base.notes()
         for generation in notes.generations():
@@ -164,9 +166,9 @@ class LmdbStore(Store):
         return self._base.get(table, key)
 
     def _key_row(self, key: bytes) -> bytes | None:
-        layer = self._changes.layer_of(key)
-        if layer is not None:
-            return layer.rows[key]
+        row = self._changes.get(key)
+        if row is not IN_PLACE:
+            return row
         row = self._recent.get(key)
         if row is None:
             row = self._base.get(_KEYS, key)
@@ -224,13 +226,14 @@ class LmdbStore(Store):
             self._frozen = None
             self._changes.finish(portion, committed=committed)
             if committed:
+                self._past = frozen
                 self._base.renew()
             else:
                 frozen.add_newer(self._overlay)  # the few rows to the many: this holds up the loop
                 self._overlay = frozen
 
         return LmdbCheckpoint(
-            self._environment, self._tables, self._path, index, frozen, portion, end
+            self._environment, self._tables, self._path, index, frozen, portion, self._past, end
         )
 
     def open_snapshot(self) -> StreamReader:

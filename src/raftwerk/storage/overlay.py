@@ -127,6 +127,13 @@ class SortedTable:
         self._runs = self._runs[count:] or [Run([])]
         self._floors = [b"", *self._floors[count + 1 :]]
 
+    def release(self) -> Iterator[None]:
+        """Give its memory back, piece by piece: all at once holds up the loop. Nobody may use it any more."""
+        yield from self.rows.release()
+        while self._runs:
+            if len(self._runs.pop()):
+                yield
+
     def _bring_up_to_date(self) -> None:
         new = self._new
         if not new:
@@ -172,6 +179,11 @@ class Overlay:
         for mine, theirs in zip(self.tables, newer.tables, strict=True):
             for key, value in theirs.rows.items():
                 mine.put(key, value)
+
+    def release(self) -> Iterator[None]:
+        """Give its memory back, piece by piece. Nobody may use it any more."""
+        for table in self.tables:
+            yield from table.release()
 
     def slices(self) -> Iterator[list[tuple[Table, list[Row]]]]:
         """All rows, by table and in order, in slices."""

@@ -51,6 +51,12 @@ class Rows:
         del self.parts[hash(key) & MASK][key]
         self._count -= 1
 
+    def release(self) -> Iterator[None]:
+        """Give its memory back, piece by piece: all at once holds up the loop. Nobody may use it any more."""
+        while self.parts:
+            if self.parts.pop():
+                yield
+
     def items(self) -> Iterator[tuple[bytes, bytes | None]]:
         """All, until the next change."""
         for part in self.parts:
