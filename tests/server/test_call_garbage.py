@@ -3,9 +3,6 @@
 What answers a call must not hold itself. Compiled functions within functions do where several stand in one (see server/calls.py).
 """
 
-import gc
-from collections.abc import Callable
-
 import pytest
 from google.protobuf.message import Message
 
@@ -17,25 +14,13 @@ from raftwerk.api.rpc_pb2 import (
     RequestOp,
     TxnRequest,
 )
+from tests.garbage import garbage
 from tests.server.kv_rig import DELETE, PUT, RANGE, TXN, KvRig
 
 KEY = b"key"
 ONE_PUT = RequestOp(request_put=PutRequest(key=KEY, value=b"2"))
 ONE_RANGE = RequestOp(request_range=RangeRequest(key=KEY))
 IN_TIME = {b"grpc-timeout": b"9S"}
-
-
-def garbage_of(act: Callable[[], object]) -> set[type]:
-    """The types of what only the collector can free after it."""
-    gc.collect()
-    gc.set_debug(gc.DEBUG_SAVEALL)
-    try:
-        act()
-        gc.collect()
-        return {type(found) for found in gc.garbage}
-    finally:
-        gc.set_debug(0)
-        gc.garbage.clear()
 
 
 @pytest.mark.parametrize("headers", [{}, IN_TIME], ids=["", "with a deadline"])
@@ -60,12 +45,14 @@ def garbage_of(act: Callable[[], object]) -> set[type]:
 def test_call_leaves_no_garbage(path: str, request_: Message, headers: dict[bytes, bytes]) -> None:
     rig, data = KvRig(), request_.SerializeToString()
     rig.call(path, data, headers=headers)
-    assert not garbage_of(lambda: rig.call(path, data, headers=headers))
+    with garbage() as left:
+        rig.call(path, data, headers=headers)
+    assert not left
 
 
 def test_garbage_is_found() -> None:
-    def cycle() -> None:
+    with garbage() as left:
         itself: list[object] = []
         itself.append(itself)
-
-    assert garbage_of(cycle) == {list}
+        del itself
+    assert left == {list}

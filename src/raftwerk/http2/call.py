@@ -317,19 +317,25 @@ class Call(Stream):
 
     def _refuse(self, status: int, text: str) -> None:
         """What the client sends cannot be understood, and whoever may be at work for it is told."""
+        on_cancel, self.on_cancel = self.on_cancel, None
         self.finish(status, text)
-        self._cancel()
-
-    def _cancel(self) -> None:
-        if self.on_cancel is not None:
-            on_cancel, self.on_cancel = self.on_cancel, None
+        if on_cancel is not None:
             on_cancel()
 
     def on_reset(self, code: int) -> None:
         if not self._has_ended:
             self._count_end(grpc.CANCELLED)
         self.is_local_closed = True
-        self._cancel()
+        on_cancel = self.on_cancel
+        self.forget_callbacks()
+        if on_cancel is not None:
+            on_cancel()
+
+    def forget_callbacks(self) -> None:
+        """It is over: nobody is called back any more, nor held. (Who is called back holds the call, as a rule, and a circle would
+        be left to the garbage collector.)
+        """
+        self.on_message = self.on_half_close = self.on_cancel = self.on_drain = None
 
     def on_drained(self) -> None:
         if self.on_drain is not None:

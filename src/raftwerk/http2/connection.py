@@ -83,7 +83,11 @@ class Connection(ABC, Generic[S]):
         self._settings_frames = 0
 
     def lost(self) -> None:
-        """The socket is closed: every open stream learns it."""
+        """The socket is closed: every open stream learns it. Nothing is left in a circle, for the garbage collector."""
+        self._end_streams()
+        self._sender.close()
+
+    def _end_streams(self) -> None:
         self.is_closed = True
         streams, self.streams = list(self.streams.values()), {}
         for stream in streams:
@@ -316,7 +320,7 @@ class Connection(ABC, Generic[S]):
     def _fail(self, fault: ConnectionFault) -> None:
         self.fault = fault
         self._out.append(frames.goaway(self._last_stream_id, fault.code, fault.text))
-        self.lost()
+        self._end_streams()
 
     # Settings and windows
 

@@ -19,6 +19,10 @@ from raftwerk.http2.stream import NO_QUEUE, Stream
 S = TypeVar("S", bound=Stream)
 
 
+def _tell_nobody(_: Stream) -> None:
+    pass
+
+
 class Sender(Generic[S]):
     """The sending half of a connection."""
 
@@ -70,6 +74,10 @@ class Sender(Generic[S]):
         stream.out_trailers = None
         stream.is_local_closed = True
         self._line.pop(stream.stream_id, None)
+
+    def close(self) -> None:
+        """The connection is lost: its owner, who holds this, is told nothing more, and not held."""
+        self._ended = _tell_nobody
 
     # The windows
 

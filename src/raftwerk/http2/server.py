@@ -148,15 +148,20 @@ class ServerConnection(Connection[Call]):
         self._awaiting_drain.pop(stream.stream_id, None)
         super()._drop(stream)
 
-    def lost(self) -> None:
+    def _end_streams(self) -> None:
         self._count_replied()
         self._awaiting_drain.clear()
+        super()._end_streams()
+
+    def lost(self) -> None:
         super().lost()
+        self._on_change = None  # the shell, which holds this
 
     def _on_local_end(self, stream: Call) -> None:
         self._awaiting_drain.pop(stream.stream_id, None)
         self._resets = max(0, self._resets - 1)
         self._ended_calls += 1
+        stream.forget_callbacks()
         if not stream.is_remote_closed:
             # The client may still be sending what nobody wants: tell it to stop (RFC 9113, section 8.1)
             self._out.append(frames.rst_stream(stream.stream_id, ErrorCode.NO_ERROR))

@@ -110,6 +110,7 @@ class GatewayCall(Call):
 
     def let_go(self) -> None:
         """Nobody passes on the rest."""
+        self.forget_callbacks()
         self._messages.clear()
         self.queued_bytes = self._unsent_bytes = 0
         self._hold(0)
