@@ -14,6 +14,7 @@ from raftwerk.api.lease_pb2 import LeaseKeepAliveRequest
 from raftwerk.api.lock_pb2 import LockRequest
 from raftwerk.api.rpc_pb2 import PutRequest, RangeRequest
 from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest
+from raftwerk.http2.frames import PREFACE
 from raftwerk.runtime.settings import Settings
 from tests.garbage import garbage
 from tests.server.port_rig import PUT, GrpcConnection, Port
@@ -23,6 +24,10 @@ WATCH = "/etcdserverpb.Watch/Watch"
 KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive"
 CREATE = WatchRequest(create_request=WatchCreateRequest(key=b"a"))
 HTTP1 = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BODY = b'{"key": "YQ==", "value": "YQ=="}'
+POST = (
+    b"POST /v3/kv/put HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
+)
 
 
 async def leave(port: Port, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -74,6 +79,11 @@ VISITS = {
     "watch": lambda port: stream(port, WATCH, CREATE),
     "keep-alive": lambda port: stream(port, KEEP_ALIVE, LeaseKeepAliveRequest(ID=5)),
     "HTTP/1.1": lambda port: plain(port, HTTP1),
+    "gateway": lambda port: plain(port, POST),
+    "gateway, refused": lambda port: plain(port, POST.replace(b'"key"', b'"kex"')),
+    "metrics": lambda port: plain(port, HTTP1.replace(b"/health", b"/metrics")),
+    "not found": lambda port: plain(port, HTTP1.replace(b"/health", b"/nothing")),
+    "broken frame": lambda port: plain(port, PREFACE + b"\xff" * 100),
     "nothing": lambda port: plain(port, b""),
     "no protocol": lambda port: plain(port, b"PRI * HTTP/1.1\r\n\r\n"),
 }

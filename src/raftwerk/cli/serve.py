@@ -145,7 +145,7 @@ def _tune_process() -> None:
     sys.setswitchinterval(0.0005)
     gc.collect()
     gc.freeze()
-    gc.set_threshold(100_000, 20, 100)
+    gc.set_threshold(300_000, 20, 100)
 
 
 def _give_back_large_blocks() -> None:

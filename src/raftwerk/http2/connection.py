@@ -318,7 +318,7 @@ class Connection(ABC, Generic[S]):
                 self.streams.pop(stream.stream_id, None)
 
     def _fail(self, fault: ConnectionFault) -> None:
-        self.fault = fault
+        self.fault = fault.with_traceback(None)  # which would hold this, in a circle
         self._out.append(frames.goaway(self._last_stream_id, fault.code, fault.text))
         self._end_streams()
 
