@@ -13,9 +13,9 @@ from raftwerk.http2.server import Call, StreamMethod, UnaryMethod
 from raftwerk.replica.failure import Failure
 from raftwerk.server.session_puts import MESSAGE_BYTES, SessionPuts
 from raftwerk.server.sessions import OPEN, SESSION
+from tests.garbage import garbage
 from tests.server.fakes import FakeLoop, PendingCall, Rig
 from tests.server.kv_rig import PUT, KvRig
-from tests.server.test_call_garbage import garbage_of
 
 NO_KEY = b""
 A = PutRequest(key=b"a", value=b"1").SerializeToString()
@@ -187,7 +187,9 @@ def test_a_call_that_is_cancelled_ends_its_puts(rig: KvRig, session: int) -> Non
 @pytest.mark.parametrize("requests", [[A, B], [A, NO_KEY], [NO_KEY]], ids=repr)
 def test_a_call_leaves_no_garbage(rig: KvRig, session: int, requests: list[bytes]) -> None:
     put_all(rig, session, *requests)
-    assert not garbage_of(lambda: put_all(rig, session, *requests))
+    with garbage() as left:
+        put_all(rig, session, *requests)
+    assert not left
 
 
 def test_a_call_that_is_cancelled_leaves_no_garbage(rig: KvRig, session: int) -> None:
@@ -200,4 +202,6 @@ def test_a_call_that_is_cancelled_leaves_no_garbage(rig: KvRig, session: int) ->
         rig.node.release()
 
     cancelled()
-    assert not garbage_of(cancelled)
+    with garbage() as left:
+        cancelled()
+    assert not left

@@ -14,6 +14,7 @@ from raftwerk.kv.store import Table
 from raftwerk.storage.changes import SLICE_BYTES, Pace
 from raftwerk.storage.lmdb_store import LmdbStore
 from raftwerk.storage.overlay import SLICE_ROWS
+from raftwerk.storage.parts import MANY, RELEASED_ROWS
 from tests.checkpoints import complete
 from tests.fakes.damage import flip_bit_in
 from tests.storage.lmdb_setting import LmdbSetting
@@ -94,12 +95,13 @@ class CountedRow(bytes):
         CountedRow.count -= 1
 
 
-def test_what_was_written_leaves_memory_piece_by_piece_with_the_next_checkpoint(
+def test_much_that_was_written_leaves_memory_piece_by_piece_with_the_next_checkpoint(
     setting: LmdbSetting,
 ) -> None:
     """All at once it would hold up the loop."""
     CountedRow.count = 0
-    for number in range(20_000):
+    count = MANY + 1
+    for number in range(count):
         setting.store.put(Table.REVISIONS, b"%05d" % number, CountedRow(b"row"))
     setting.checkpoint()
     counts = [CountedRow.count]
@@ -110,9 +112,9 @@ def test_what_was_written_leaves_memory_piece_by_piece_with_the_next_checkpoint(
         counts.append(CountedRow.count)
     checkpoint.commit()
     checkpoint.finish(committed=True)
-    assert counts[0] == 20_000
+    assert counts[0] == count
     assert counts[-1] == 0
-    assert max(before - after for before, after in pairwise(counts)) < 20_000 // 8
+    assert max(before - after for before, after in pairwise(counts)) <= RELEASED_ROWS
 
 
 def test_much_that_is_noted_is_written_in_slices(tmp_path: Path) -> None:

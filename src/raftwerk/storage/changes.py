@@ -92,17 +92,18 @@ class Portion:
         blocks: list[list[Row]] = []
         block: list[Row] = []
         size = total = 0
-        for key, row in self.fresh.items():
-            row_bytes = len(key) + (len(row) if row else 0) + BLOCK_ROW_BYTES
-            if block and size + row_bytes > BLOCK_BYTES:
-                blocks.append(block)
-                block, size = [], 0
-                if total >= SLICE_BYTES:
-                    yield blocks
-                    blocks, total = [], 0
-            block.append((key, row))
-            size += row_bytes
-            total += row_bytes
+        for part in self.fresh.parts:
+            for key, row in part.items():
+                row_bytes = len(key) + (len(row) if row else 0) + BLOCK_ROW_BYTES
+                if block and size + row_bytes > BLOCK_BYTES:
+                    blocks.append(block)
+                    block, size = [], 0
+                    if total >= SLICE_BYTES:
+                        yield blocks
+                        blocks, total = [], 0
+                block.append((key, row))
+                size += row_bytes
+                total += row_bytes
         if block:
             yield [*blocks, block]
 
@@ -151,7 +152,7 @@ class Changes:
         self._placed_runs = 0
         """Of the old one, at its beginning."""
         self._past = Rows()
-        """What the last checkpoint has noted: in memory all the same."""
+        """Much that the last checkpoint has noted: in memory all the same."""
         self._dead: list[tuple[SortedTable, int]] = []
         """Runs at the beginning of tables that stand in their places, and in memory all the same."""
         self._gone: list[bytes] = []
@@ -260,12 +261,13 @@ class Changes:
         """Its checkpoint has ended."""
         if not committed:
             newer, self._fresh = self._fresh, portion.fresh
-            for key, row in newer.items():  # the few to the many: this holds up the loop
-                self._fresh.put(key, row)
+            for part in newer.parts:  # the few to the many: this holds up the loop
+                for key, row in part.items():
+                    self._fresh.put(key, row)
             self._deleted = portion.deleted + self._deleted
             self.pending_bytes += portion.size_bytes
             return
-        self._past = portion.fresh
+        self._past = portion.fresh if portion.fresh.are_many else Rows()
         self._gone = portion.gone
         if self._old is not None and portion.runs:
             self._dead.append((self._old, len(portion.runs)))

@@ -139,7 +139,7 @@ class LmdbStore(Store):
         """Of all tables but KEYS."""
         self._frozen: Overlay | None = None
         self._past = Overlay()
-        """What was the frozen one: the next checkpoint gives its memory back."""
+        """What was the frozen one, if it was large: the next checkpoint gives its memory back."""
         self._changes = Changes(self._pace)
         notes = self._base.notes()
         for generation in notes.generations():
@@ -226,7 +226,7 @@ class LmdbStore(Store):
             self._frozen = None
             self._changes.finish(portion, committed=committed)
             if committed:
-                self._past = frozen
+                self._past = frozen if frozen.is_large else Overlay()
                 self._base.renew()
             else:
                 frozen.add_newer(self._overlay)  # the few rows to the many: this holds up the loop

@@ -171,14 +171,20 @@ class Overlay:
     def size_bytes(self) -> int:
         return sum(table.size_bytes for table in self.tables)
 
+    @property
+    def is_large(self) -> bool:
+        """Whether its memory should be given back with `release`."""
+        return any(table.rows.are_many for table in self.tables)
+
     def is_empty(self) -> bool:
         return not any(len(table.rows) for table in self.tables)
 
     def add_newer(self, newer: "Overlay") -> None:
         """Take in writes that were made after those that are here."""
         for mine, theirs in zip(self.tables, newer.tables, strict=True):
-            for key, value in theirs.rows.items():
-                mine.put(key, value)
+            for part in theirs.rows.parts:
+                for key, value in part.items():
+                    mine.put(key, value)
 
     def release(self) -> Iterator[None]:
         """Give its memory back, piece by piece. Nobody may use it any more."""
