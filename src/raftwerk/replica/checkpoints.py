@@ -4,6 +4,7 @@ Slices are written while the loop waits, for about a millisecond in a turn; only
 it. For longer while much waits for the next checkpoint: what is in memory must not grow faster than it is written.
 """
 
+import math
 from collections.abc import Callable
 
 from raftwerk.durability import Checkpoint
@@ -57,8 +58,11 @@ class Checkpoints:
     def is_under_way(self) -> bool:
         return self._current is not None
 
-    def advance(self, now_ms: int) -> bool:
-        """Begin one if it is time; write some of the one under way. Returns whether there is more to write now."""
+    def advance(self, now_ms: int, until_s: float = math.inf) -> bool:
+        """Begin one if it is time; write some of the one under way. Returns whether there is more to write now.
+
+        until_s: by the clock; after it no more is written than for WRITE_S.
+        """
         if self.failure is not None:
             return False
         if self._current is None:
@@ -78,9 +82,10 @@ class Checkpoints:
         times = 1 + min(self._machine.pending_bytes // EXTRA_BYTES, EXTRA_MAX)
 
         def write() -> bool:
-            until_s = self._clock() + times * WRITE_S
+            begun_s = self._clock()
+            over_s = min(begun_s + times * WRITE_S, max(begun_s + WRITE_S, until_s))
             while not checkpoint.write():
-                if self._clock() >= until_s:
+                if self._clock() >= over_s:
                     return False
             return True
 

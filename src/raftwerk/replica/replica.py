@@ -46,8 +46,11 @@ APPLY_S: Final = 0.003
 """After so long in one step no further part begins, unless the node does not keep up (record 19)."""
 BACKLOG_MAX: Final = 5_000
 """Entries that wait while it keeps up. With more, a step applies as much as it is handed: they must not become ever more."""
-LET_GO_MAX: Final = 1_500
-"""Entries of the log that the core lets go in one step: to free their memory, long out of the caches, takes a millisecond."""
+STEP_S: Final = 0.006
+"""After so long of applying and writing of a checkpoint in one step that one has only its least share left (record 25)."""
+LET_GO_MAX: Final = 500
+"""Entries of the log that the core lets go in one step: to free their memory, long out of the caches, takes a millisecond or
+two."""
 
 
 class Replica:
@@ -164,9 +167,10 @@ class Replica:
         self._carry_out(effects)
         if self._told < self._checkpointed:
             self._tell_checkpointed()
-        has_more = self._apply() or effects.has_more
+        began_s = self._clock()
+        has_more = self._apply(began_s + APPLY_S) or effects.has_more
         if self.checkpoints.is_under_way or not self._applier.is_mid_command:
-            has_more |= self.checkpoints.advance(self._now_ms)
+            has_more |= self.checkpoints.advance(self._now_ms, began_s + STEP_S)
         return has_more or bool(self._inbox)
 
     def _refuse(self) -> None:
@@ -235,8 +239,7 @@ class Replica:
         membership = membership_at(self.raft.state, last.index)
         return Position(last.index, last.term, membership.encode()).encode()
 
-    def _apply(self) -> bool:
-        until_s = self._clock() + APPLY_S
+    def _apply(self, until_s: float) -> bool:
         for _ in range(PARTS_MAX):
             has_more = self._applier.advance()
             if not has_more or self._applier.is_mid_command:
