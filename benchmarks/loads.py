@@ -1,9 +1,14 @@
 """Throughput, latency and server CPU under the loads of `raftwerk bench`; and how they change with clients and rate."""
 
 import json
+import os
+import statistics
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from benchmarks.clusters import Node, cpu_s, running
@@ -13,6 +18,9 @@ from raftwerk.client.load_requests import Operation
 
 SECONDS: Final = 4.0
 KEYS: Final = 10_000
+SYNCS: Final = 1000
+SYNC_BYTES: Final = 400
+"""What a put of 256 bytes writes to the log."""
 MANY_KEYS: Final = (10_000, 1_000_000)
 MOST_KEYS: Final = (*MANY_KEYS, 10_000_000)
 SWEEP_CLIENTS: Final = (1, 10, 100, 300, 1000, 3000)
@@ -57,6 +65,18 @@ def fill(nodes: Sequence[Node], keys: int = KEYS) -> None:
     measure(Load(Operation.FILL, 10, 200, requests=keys, keys=keys), nodes[:1], nodes)
 
 
+def bare_sync(folder: Path) -> Figures:
+    """To write and sync SYNC_BYTES at the end of a file in this folder, again and again: no durable put can do without."""
+    taken_ms = []
+    with tempfile.TemporaryFile(dir=folder, buffering=0) as file:
+        for _ in range(SYNCS):
+            start_s = time.perf_counter()
+            file.write(bytes(SYNC_BYTES))
+            os.fdatasync(file.fileno())
+            taken_ms.append(1e3 * (time.perf_counter() - start_s))
+    return {"sync_mean_ms": statistics.mean(taken_ms), "sync_p50_ms": statistics.median(taken_ms)}
+
+
 def rows(system: str, scale: Scale, *operations: Operation) -> Rows:
     """Each operation with one client at the leader, and with 1000 at all members."""
     seconds = scale.seconds(SECONDS)
@@ -70,6 +90,7 @@ def rows(system: str, scale: Scale, *operations: Operation) -> Rows:
                 large = Load(operation, 10, 200, seconds=seconds, keys=KEYS, value_bytes=1024)
                 found["put 10/200, 1 KiB, leader"] = measure(large, nodes[:1], nodes)
                 found["put 100/1000, leader"] = measure(many, nodes[:1], nodes)
+                found["a bare sync"] = bare_sync(nodes[0].folder)
             if operation not in (Operation.TXN, Operation.MIXED):
                 found[f"{operation} 1/1, leader"] = measure(one, nodes[:1], nodes)
             found[f"{operation} 100/1000, all"] = measure(many, nodes, nodes)

@@ -88,6 +88,12 @@ def test_load_is_measured() -> None:
     assert memory["rss_mb"] >= memory["anon_mb"] > 1
 
 
+def test_bare_sync_is_measured(tmp_path: Path) -> None:
+    figures = loads.bare_sync(tmp_path)
+    assert 0 < figures["sync_p50_ms"] < 30 * figures["sync_mean_ms"]
+    assert not list(tmp_path.iterdir())
+
+
 def test_cpu_is_told_apart_by_thread_and_no_core_is_kept() -> None:
     mine = os.sched_getaffinity(0)
     rows = cores.rows("raftwerk", Scale(is_quick=True))
