@@ -254,13 +254,23 @@ def test_what_waits_for_the_next_one_hastens_the_one_under_way(waiting: int, tim
     assert setting.machine.slices_written == 1 + times
 
 
-@pytest.mark.parametrize(("left", "times"), [(-1, 1), (0, 1), (2, 2), (100, 1 + EXTRA_MAX)])
-def test_a_step_that_has_taken_long_writes_less(left: int, times: int) -> None:
+@pytest.mark.parametrize(
+    ("waiting", "left", "times"),
+    [
+        (EXTRA_MAX - 1, -1, 1),
+        (EXTRA_MAX - 1, 0, 1),
+        (EXTRA_MAX - 1, 2, 2),
+        (EXTRA_MAX - 1, 100, EXTRA_MAX),
+        (EXTRA_MAX, -1, 1 + EXTRA_MAX),
+    ],
+)
+def test_a_step_that_has_taken_long_writes_less(waiting: int, left: int, times: int) -> None:
+    """But not when the most waits: it must not become ever more."""
     setting = Setting()
     setting.machine.checkpoint_slices = 100
     setting.apply(1)
     assert setting.checkpoints.advance(INTERVAL_MS)
-    setting.apply(2, b"x" * 100 * EXTRA_BYTES)
+    setting.apply(2, b"x" * waiting * EXTRA_BYTES)
     over_s = (setting.machine.slices_written + left) * WRITE_S
     assert setting.checkpoints.advance(INTERVAL_MS, over_s)
     assert setting.machine.slices_written == 1 + times

@@ -50,7 +50,6 @@ class Port:
         self.node = PromptNode(FakeLoop(), replace(settings, listen_client=listen))
         self.node.apply(encode(Put(b"filler", b"x" * 100)))
         self.server = Server(self.node)
-
         self._writers: list[asyncio.StreamWriter] = []
 
     async def connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:

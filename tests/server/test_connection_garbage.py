@@ -14,7 +14,9 @@ from raftwerk.api.lease_pb2 import LeaseKeepAliveRequest
 from raftwerk.api.lock_pb2 import LockRequest
 from raftwerk.api.rpc_pb2 import PutRequest, RangeRequest
 from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest
-from raftwerk.http2.frames import PREFACE
+from raftwerk.http2.client import ClientConnection
+from raftwerk.http2.frames import END_HEADERS, HEADERS, PREFACE, WINDOW_UPDATE, frame
+from raftwerk.http2.limits import Limits
 from raftwerk.runtime.settings import Settings
 from tests.garbage import garbage
 from tests.server.port_rig import PUT, GrpcConnection, Port
@@ -24,10 +26,31 @@ WATCH = "/etcdserverpb.Watch/Watch"
 KEEP_ALIVE = "/etcdserverpb.Lease/LeaseKeepAlive"
 CREATE = WatchRequest(create_request=WatchCreateRequest(key=b"a"))
 HTTP1 = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
+PROGRESS = WatchRequest(create_request=WatchCreateRequest(key=b"a", progress_notify=True))
+HELLO = ClientConnection("rig", Limits()).take_output()
 BODY = b'{"key": "YQ==", "value": "YQ=="}'
 POST = (
     b"POST /v3/kv/put HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(BODY) + BODY
 )
+
+
+POST_WATCH = (
+    b"POST /v3/watch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 35\r\n\r\n"
+    b'{"create_request": {"key": "YQ=="}}'
+)
+
+
+def resets() -> bytes:
+    """More streams that break the protocol than a server puts up with."""
+    client, frames = ClientConnection("rig", Limits()), []
+    client.take_output()
+    for _ in range(Limits().resets_max + 1):
+        opened = client.open(WATCH, lambda _: None, lambda _: None)
+        client.streams.clear()
+        frames.append(client.take_output())
+        frames.append(frame(WINDOW_UPDATE, 0, opened.stream_id, bytes(4)))
+    client.lost()
+    return b"".join(frames)
 
 
 async def leave(port: Port, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -64,6 +87,20 @@ async def stream(port: Port, path: str, request: Message) -> None:
     connection.engine.lost()
 
 
+async def half_closed(port: Port, path: str, request: Message, more: bytes = b"") -> None:
+    """A stream whose client says that it has said all, after some bytes more, and reads it to its end."""
+    connection = GrpcConnection(*await asyncio.open_connection("127.0.0.1", port.number))
+    opened = connection.engine.open(path, connection.answers.append, bytes)
+    opened.send(request.SerializeToString())
+    if more:
+        connection.engine.send_data(opened, (more,))
+    opened.half_close()
+    connection.writer.write(connection.engine.take_output())
+    await connection.answer()
+    await leave(port, connection.reader, connection.writer)
+    connection.engine.lost()
+
+
 async def plain(port: Port, data: bytes) -> None:
     """Anything but gRPC."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port.number)
@@ -78,6 +115,15 @@ VISITS = {
     "unknown": lambda port: call(port, "/nothing", PutRequest()),
     "watch": lambda port: stream(port, WATCH, CREATE),
     "keep-alive": lambda port: stream(port, KEEP_ALIVE, LeaseKeepAliveRequest(ID=5)),
+    "watch, progress": lambda port: stream(port, WATCH, PROGRESS),
+    "watch, bad message": lambda port: half_closed(port, WATCH, CREATE, b"\7\0\0\0\1a"),
+    "watch, bad gzip": lambda port: half_closed(port, WATCH, CREATE, b"\1\0\0\0\1a"),
+    "keep-alive to its end": lambda port: half_closed(
+        port, KEEP_ALIVE, LeaseKeepAliveRequest(ID=5)
+    ),
+    "gateway, watch": lambda port: plain(port, POST_WATCH),
+    "bad headers": lambda port: plain(port, HELLO + frame(HEADERS, END_HEADERS, 1, b"\xff" * 20)),
+    "resets": lambda port: plain(port, HELLO + resets()),
     "HTTP/1.1": lambda port: plain(port, HTTP1),
     "gateway": lambda port: plain(port, POST),
     "gateway, refused": lambda port: plain(port, POST.replace(b'"key"', b'"kex"')),

@@ -9,7 +9,7 @@ from typing import ClassVar, Generic
 
 from raftwerk.http2 import frames, settings
 from raftwerk.http2.blocks import PendingBlock, fragment, unpad
-from raftwerk.http2.errors import ConnectionFault, ErrorCode, StreamFault
+from raftwerk.http2.errors import ConnectionFault, ErrorCode, StreamFault, bare
 from raftwerk.http2.frames import frame
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.sending import S, Sender
@@ -318,7 +318,8 @@ class Connection(ABC, Generic[S]):
                 self.streams.pop(stream.stream_id, None)
 
     def _fail(self, fault: ConnectionFault) -> None:
-        self.fault = fault.with_traceback(None)  # which would hold this, in a circle
+        bare(fault)
+        self.fault = fault
         self._out.append(frames.goaway(self._last_stream_id, fault.code, fault.text))
         self._end_streams()
 

@@ -18,6 +18,11 @@ class ErrorCode(IntEnum):
     ENHANCE_YOUR_CALM = 0xB
 
 
+def bare(fault: Exception) -> None:
+    """Take from a fault that is kept what would hold who keeps it: where it was raised, and of what."""
+    fault.__traceback__ = fault.__cause__ = fault.__context__ = None
+
+
 class ConnectionFault(Exception):
     """The other side broke the protocol for the whole connection: GOAWAY with this code, and the end."""
 

@@ -5,6 +5,7 @@ import struct
 import zlib
 from typing import Final
 
+from raftwerk.http2.errors import bare
 from raftwerk.http2.headers import literal
 
 PREFIX: Final = struct.Struct(">BI")
@@ -84,6 +85,7 @@ class MessageReader:
                 start += wanted
                 wanted = PREFIX_BYTES
         except MessageFault as fault:
+            bare(fault)
             self.fault = fault
             return messages
         if start < size:

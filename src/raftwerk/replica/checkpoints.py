@@ -61,7 +61,7 @@ class Checkpoints:
     def advance(self, now_ms: int, until_s: float = math.inf) -> bool:
         """Begin one if it is time; write some of the one under way. Returns whether there is more to write now.
 
-        until_s: by the clock; after it no more is written than for WRITE_S.
+        until_s: by the clock; after it no more is written than for WRITE_S, unless the most waits for the next one.
         """
         if self.failure is not None:
             return False
@@ -83,7 +83,9 @@ class Checkpoints:
 
         def write() -> bool:
             begun_s = self._clock()
-            over_s = min(begun_s + times * WRITE_S, max(begun_s + WRITE_S, until_s))
+            over_s = begun_s + times * WRITE_S
+            if times <= EXTRA_MAX:
+                over_s = min(over_s, max(begun_s + WRITE_S, until_s))
             while not checkpoint.write():
                 if self._clock() >= over_s:
                     return False

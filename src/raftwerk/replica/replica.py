@@ -51,6 +51,8 @@ STEP_S: Final = 0.006
 LET_GO_MAX: Final = 500
 """Entries of the log that the core lets go in one step: to free their memory, long out of the caches, takes a millisecond or
 two."""
+LET_GO_SHARE: Final = 50
+"""But this part of all that it may let go: they must not become ever more."""
 
 
 class Replica:
@@ -256,7 +258,8 @@ class Replica:
 
     def _tell_checkpointed(self) -> None:
         first = max(self._told, self.raft.state.log.snapshot_index)
-        self._told = min(self._checkpointed, first + LET_GO_MAX)
+        count = max(LET_GO_MAX, (self._checkpointed - first) // LET_GO_SHARE)
+        self._told = min(self._checkpointed, first + count)
         self.post(Checkpointed(self._told))
 
     def _on_restored(self, event: SnapshotInstalled | SnapshotRejected) -> None:

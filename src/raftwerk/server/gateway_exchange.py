@@ -157,6 +157,8 @@ class WebSocketExchange:
         self.hold = _hold_of(scope)
         self._receive = receive
         self._send = send
+        self._is_over = False
+        """The client has said its last word, or is gone: it is told once."""
         self._subprotocol: str | None = None
         offered = scope.get("subprotocols", [])
         if len(offered) == 2 and offered[0].lower() == "bearer":
@@ -169,9 +171,13 @@ class WebSocketExchange:
         await self._send({"type": "websocket.accept", "subprotocol": self._subprotocol})
 
     async def pieces(self) -> AsyncIterator[bytes]:
-        while (message := await self._receive())["type"] == "websocket.receive":
-            text = message.get("text")
-            yield message.get("bytes") or b"" if text is None else text.encode()
+        while not self._is_over:
+            message = await self._receive()
+            if message["type"] == "websocket.receive":
+                text = message.get("text")
+                yield message.get("bytes") or b"" if text is None else text.encode()
+            else:
+                self._is_over = True
 
     async def left(self) -> None:
         async for _ in self.pieces():

@@ -32,6 +32,9 @@ class Http1Protocol(H11Protocol):
         super().__init__(config, state, {}, loop)
         self._on_waiting = on_waiting
         self._request_s = request_s
+        self._behind_bytes = 0
+        """That came with, or behind, the request that is answered now: the next ones, which have to wait."""
+        self._behind_bytes_max = config.ws_max_size
         self._look: asyncio.TimerHandle | None = None
         self._seen: tuple[object, object] | None = None
 
@@ -40,6 +43,20 @@ class Http1Protocol(H11Protocol):
         self.app_state = {HOLD: watched.hold}
         super().connection_made(watched)
         self._look = self.loop.call_later(self._request_s, self._look_after)
+
+    def data_received(self, data: bytes) -> None:
+        """Go on to read behind a request that has no answer yet, or nobody would notice that its client has gone."""
+        super().data_received(data)
+        if self.conn.their_state is h11.DONE:
+            self._behind_bytes += len(data)
+            if self._behind_bytes > self._behind_bytes_max:
+                self.transport.abort()
+            else:
+                self.flow.resume_reading()
+
+    def on_response_complete(self) -> None:
+        self._behind_bytes = 0
+        super().on_response_complete()
 
     def _look_after(self) -> None:
         """A request that is coming is told by the answer before it, and by how far it has come."""

@@ -35,6 +35,30 @@ FRAGMENT_OVERHEAD_BYTES: Final = 512 * 1024
 """A response may be larger than a request by so much before it is sent in fragments (etcd's allowance)."""
 
 
+class Repeated:
+    """Something that is done again and again, until it is stopped."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        interval_s: float,
+        first_s: float,
+        act: Callable[[], None],
+    ) -> None:
+        """first_s: until the first time."""
+        self._loop = loop
+        self._interval_s = interval_s
+        self._act = act
+        self._timer = loop.call_later(first_s, self._tick)
+
+    def _tick(self) -> None:
+        self._timer = self._loop.call_later(self._interval_s, self._tick)
+        self._act()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+
+
 class WatchService:
     """The handler, and the surroundings of its streams."""
 
@@ -171,15 +195,12 @@ class WatchService:
 
     def await_progress(self, stream: WatchStream) -> Callable[[], None]:
         interval_s = self._node.settings.watch_progress_notify_interval_ms / 1000
-        timer: asyncio.TimerHandle
+        first_s = interval_s * (1 + JITTER * self._random.random())
 
-        def tick() -> None:
-            nonlocal timer
-            timer = self._loop.call_later(interval_s, tick)
+        def tell() -> None:
             self._slices.start(stream.call, stream.progress_steps())
 
-        timer = self._loop.call_later(interval_s * (1 + JITTER * self._random.random()), tick)
-        return lambda: timer.cancel()
+        return Repeated(self._loop, interval_s, first_s, tell).stop
 
     def _watch_leader(self) -> None:
         if self._want_leader and not self._is_watching_leader:

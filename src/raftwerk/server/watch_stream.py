@@ -80,6 +80,7 @@ class WatchStream:
         self._watchers.clear()
         if self._stop_progress is not None:
             self._stop_progress()
+            self._stop_progress = None
         self._service.on_closed(self)
 
     def end(self, refusal: Status) -> None:

@@ -72,10 +72,8 @@ class Portion:
         self.generation = generation
         self.is_noted = True
         """Else all of it goes to its place."""
-        self.removes = True
-        """What is deleted is deleted in its place too."""
         self.gone: list[bytes] = []
-        """Those of which that is done."""
+        """Of what is deleted: what is deleted in its place too."""
         self.rows = rows
         self.runs: list[Run] = []
         """What goes to its place: of these rows those in these runs, one behind the other."""
@@ -109,7 +107,7 @@ class Portion:
 
     def removed(self) -> Iterator[list[Row]]:
         """What is deleted in its place, some at a time."""
-        for start in range(0, len(self.deleted) if self.removes else 0, SLICE_ROWS):
+        for start in range(0, len(self.deleted), SLICE_ROWS):
             some = [
                 key
                 for key in self.deleted[start : start + SLICE_ROWS]
@@ -210,7 +208,6 @@ class Changes:
         old = self._old
         rows = Rows() if old is None else old.rows
         portion = Portion(fresh, self._deleted, self.pending_bytes, generation, rows)
-        portion.removes = not is_new
         self._fresh, self._deleted, self.pending_bytes = Rows(), [], 0
         if old is not None:
             runs, start = old.runs(), self._placed_runs

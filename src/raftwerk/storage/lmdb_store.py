@@ -213,7 +213,8 @@ class LmdbStore(Store):
     # Checkpoints and snapshots
 
     def begin_checkpoint(self, index: int) -> LmdbCheckpoint | None:
-        if self._is_under_way or (self._overlay.is_empty() and self._changes.is_empty()):
+        is_empty = self._overlay.is_empty() and self._changes.is_empty()
+        if self._is_under_way or (is_empty and not self._past.is_large):
             return None
         assert self._frozen is None
         self._is_under_way = True

@@ -11,7 +11,7 @@ from typing import Final
 
 from raftwerk.kv.rows import ROW_BYTES
 from raftwerk.kv.store import Table
-from raftwerk.storage.parts import Rows
+from raftwerk.storage.parts import MANY, Rows
 
 ROW_OVERHEAD_BYTES: Final = 64
 NEW_KEYS_MAX: Final = 512
@@ -174,7 +174,7 @@ class Overlay:
     @property
     def is_large(self) -> bool:
         """Whether its memory should be given back with `release`."""
-        return any(table.rows.are_many for table in self.tables)
+        return sum(len(table.rows) for table in self.tables) > MANY
 
     def is_empty(self) -> bool:
         return not any(len(table.rows) for table in self.tables)

@@ -91,3 +91,4 @@ class Rows:
                 for _ in range(min(RELEASED_ROWS, len(part))):
                     part.popitem()
                 yield
+        self._older, self._older_count = [], 0
