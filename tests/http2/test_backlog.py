@@ -86,6 +86,18 @@ def test_socket_that_takes_nothing_clogs_all(server: ServerUnderTest) -> None:
     assert server.methods.drained == calls
 
 
+def test_call_may_end_another_one_that_would_be_told_after_it(server: ServerUnderTest) -> None:
+    first, second = feed(server, 1), feed(server, 3)
+    server.engine.is_blocked = True
+    for call in (first, second):
+        call.await_drain()
+    first.on_drain = second.finish
+    server.engine.is_blocked = False
+    server.engine.on_written()
+    assert second.is_over
+    assert server.methods.drained == []
+
+
 @pytest.mark.parametrize("end", ["reset", "finish", "lost"])
 def test_call_that_is_over_is_not_told(server: ServerUnderTest, end: str) -> None:
     call = feed(server)

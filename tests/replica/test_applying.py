@@ -1,11 +1,14 @@
 """How many entries a step applies, and what waits meanwhile."""
 
+import pytest
+
 from raftwerk.raft.config import Config
 from raftwerk.raft.events import Persisted, Received, Tick
 from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import AppendEntries
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.applier import WAITING_ENTRIES_MAX
+from raftwerk.replica.checkpoints import EXTRA_BYTES, INTERVAL_MS
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.position import Position
 from raftwerk.replica.replica import APPLIED_MAX, APPLY_S, BACKLOG_MAX, PARTS_MAX
@@ -94,6 +97,29 @@ def test_step_applies_for_longer_while_much_waits() -> None:
     applied = applied_in_steps(world, count)
     assert (min(applied), max(applied)) == (APPLIED_MAX, whole)
     assert len(applied) <= count // whole + (BACKLOG_MAX + whole) // APPLIED_MAX + 1
+
+
+@pytest.mark.parametrize(("count", "slices"), [(1, 4), (PARTS_MAX * APPLIED_MAX, 3)])
+def test_step_that_has_applied_for_long_writes_less_of_a_checkpoint(
+    count: int, slices: int
+) -> None:
+    world = World()
+    world.tick(100)
+    world.propose(b"first")
+    world.run()
+    world.machine.checkpoint_slices = 100
+    world.look_s = 0.3 * APPLY_S
+    world.replica.post(Tick(INTERVAL_MS))
+    assert world.replica.step()
+    for commands in ([bytes(2 * EXTRA_BYTES)], count * [b"a"]):
+        for command in commands:
+            world.propose(command)
+        world.replica.step()
+        world.replica.post(Persisted(world.journal.persists[-1].ticket))
+        before = world.machine.slices_written
+        world.replica.step()
+    assert world.machine.pending_bytes == 2 * EXTRA_BYTES + count
+    assert world.machine.slices_written - before == slices
 
 
 def test_no_step_is_handed_more_entries_than_it_applies_while_many_wait() -> None:

@@ -13,7 +13,7 @@ from raftwerk.raft.messages import (
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.checkpoints import INTERVAL_MS
 from raftwerk.replica.failure import Failure
-from raftwerk.replica.replica import HELD_BYTES_MAX, LET_GO_MAX, WAITING_MAX
+from raftwerk.replica.replica import HELD_BYTES_MAX, LET_GO_MAX, LET_GO_SHARE, WAITING_MAX
 from tests.replica.world import World, leader_of_three
 
 
@@ -156,6 +156,22 @@ def test_a_log_of_many_entries_is_compacted_in_several_steps() -> None:
         last = world.replica.last_applied
         assert world.journal.compactions == [first + LET_GO_MAX, first + 2 * LET_GO_MAX, last]
         assert world.replica.raft.state.log.snapshot_index == last
+
+
+def test_of_very_many_entries_more_go_in_a_step() -> None:
+    """Else they would become ever more while a member is far behind: it applies more in a step than the log lets go."""
+    world, count = World(tail_entries=0), 2 * LET_GO_MAX * LET_GO_SHARE
+    world.tick(100)
+    first = world.replica.raft.state.log.snapshot_index
+    for _ in range(2):
+        for _ in range(count // 2):
+            world.propose(b"a")
+        world.run()
+    world.journal.compactions.clear()
+    world.tick(INTERVAL_MS)
+    last = world.replica.last_applied
+    assert world.journal.compactions[0] == first + (last - first) // LET_GO_SHARE
+    assert world.journal.compactions[-1] == last
 
 
 def test_a_snapshot_that_the_log_overtakes_is_forgotten() -> None:

@@ -38,6 +38,9 @@ POST_WATCH = (
     b"POST /v3/watch HTTP/1.1\r\nHost: localhost\r\nContent-Length: 35\r\n\r\n"
     b'{"create_request": {"key": "YQ=="}}'
 )
+POST_KEEP_ALIVE = (
+    b'POST /v3/lease/keepalive HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{"ID": 5}'
+)
 
 
 def resets() -> bytes:
@@ -122,6 +125,7 @@ VISITS = {
         port, KEEP_ALIVE, LeaseKeepAliveRequest(ID=5)
     ),
     "gateway, watch": lambda port: plain(port, POST_WATCH),
+    "gateway, keep-alive": lambda port: plain(port, POST_KEEP_ALIVE),
     "bad headers": lambda port: plain(port, HELLO + frame(HEADERS, END_HEADERS, 1, b"\xff" * 20)),
     "resets": lambda port: plain(port, HELLO + resets()),
     "HTTP/1.1": lambda port: plain(port, HTTP1),

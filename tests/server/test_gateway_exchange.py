@@ -90,6 +90,7 @@ def test_websocket_carries_text_both_ways() -> None:
     async def body(exchange: WebSocketExchange) -> None:
         await exchange.accept()
         assert await pieces(exchange) == [b"{}", b"[]"]
+        await exchange.left()  # it is told once that the client has gone
         await exchange.stream("1")
         await exchange.end()
 

@@ -16,6 +16,7 @@ from tests.server.fakes import FakeTransport
 REQUEST_S = 0.01
 GET = b"GET / HTTP/1.1\r\nHost: localhost\r\n"
 POST = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\n"
+BEHIND_BYTES_MAX = Config("").ws_max_size
 
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -115,6 +116,49 @@ def test_answer_may_take_long() -> None:
         assert not one.transport.is_closing()
         one.may_answer.set()
         await one.until(lambda: b"0123456789" in b"".join(one.transport.writes))
+
+    talk(scenario)
+
+
+def test_reading_goes_on_behind_a_request_that_has_no_answer_yet() -> None:
+    """Else nobody notices when its client is gone: a dead one could get a lock."""
+
+    async def scenario(one: Talk) -> None:
+        for _ in range(2):
+            one.may_answer.clear()
+            for number in range(3):
+                one.protocol.data_received(POST + b"request %02d" % number)
+                assert one.transport.is_reading()
+            one.may_answer.set()
+            answered = one.transport.writes
+            await one.until(lambda: b"request 02" in b"".join(answered))  # noqa: B023
+            assert b"".join(answered).count(b"200 OK") == 3
+            answered.clear()
+
+    talk(scenario)
+
+
+def test_what_comes_behind_a_request_has_a_limit() -> None:
+    async def scenario(one: Talk) -> None:
+        one.may_answer.clear()
+        one.protocol.data_received(POST + b"0123456789")
+        pieces = 0
+        while not one.transport.is_closing():
+            one.protocol.data_received(bytes(1024 * 1024))
+            pieces += 1
+        assert pieces == BEHIND_BYTES_MAX // (1024 * 1024)
+
+    talk(scenario)
+
+
+def test_requests_that_are_answered_do_not_count() -> None:
+    async def scenario(one: Talk) -> None:
+        large = GET + b"X: " + b"x" * 60_000 + b"\r\n\r\n"
+        for _ in range(BEHIND_BYTES_MAX // len(large) + 1):
+            one.transport.writes.clear()
+            one.protocol.data_received(large)
+            await one.until(lambda: b"200 OK" in b"".join(one.transport.writes))
+        assert not one.transport.is_closing()
 
     talk(scenario)
 

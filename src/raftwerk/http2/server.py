@@ -109,9 +109,8 @@ class ServerConnection(Connection[Call]):
     def on_written(self) -> None:
         """The output was written, or the socket takes more again: calls that were clogged may go on."""
         for call in [call for call in self._awaiting_drain.values() if not self.is_clogged(call)]:
-            if (
-                self._awaiting_drain.pop(call.stream_id, None) is not None
-            ):  # the one before ended it
+            is_awaiting = self._awaiting_drain.pop(call.stream_id, None) is not None
+            if is_awaiting:  # and was not ended by the one before
                 call.on_drained()
 
     # For calls (call.Carrier)
