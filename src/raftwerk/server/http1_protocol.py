@@ -35,6 +35,7 @@ class Http1Protocol(H11Protocol):
         self._behind_bytes = 0
         """That came with, or behind, the request that is answered now: the next ones, which have to wait."""
         self._behind_bytes_max = config.ws_max_size
+        """More, and the connection is cut off: as much as a message of a WebSocket may have."""
         self._look: asyncio.TimerHandle | None = None
         self._seen: tuple[object, object] | None = None
 
