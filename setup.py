@@ -20,7 +20,7 @@ COMPILED = {
     "kv": "alarms compaction compare lease machine read rows sessions steps store txn versions watch watch_history watch_index",
     "raft": "*",
     "replica": "applier checkpoints proposals reads replica",
-    "runtime": "clock connection core_waits journal links node",
+    "runtime": "afterwards clock connection core_waits journal links node",
     "sim": "clock cluster disk history journal kv_machine network node trace world",
     "sim/checkers": "*",
     "server": "calls gateway_call grpc_shell kv_service session_puts sessions "

@@ -62,6 +62,9 @@ class Service:
     def on_closed(self, connection: GrpcProtocol) -> None:
         self.connections.remove(connection)
 
+    def soon(self, action: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_soon(action)
+
     def on_bytes(self, received: int, sent: int) -> None: ...
 
     def on_waiting(self, connection: GrpcProtocol, waiting_bytes: int) -> None: ...

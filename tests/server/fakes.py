@@ -143,6 +143,9 @@ class FakeNode:
     def read(self, done: Callable[[Failure | None], None]) -> None:
         self._later(lambda: done(self.failure))
 
+    def soon(self, action: Callable[[], None]) -> None:
+        self._loop.call_soon(action)
+
     def _later(self, settle: Callable[[], None]) -> None:
         if self.is_stuck:
             self._waiting.append(settle)

@@ -34,6 +34,9 @@ class PromptNode(FakeNode):
     def read(self, done: Callable[[Failure | None], None]) -> None:
         done(self.failure)
 
+    def soon(self, action: Callable[[], None]) -> None:
+        asyncio.get_running_loop().call_soon(action)
+
 
 def free_port() -> int:
     with socket.socket() as probe:

@@ -1,10 +1,13 @@
 """A connection between the engine and a socket: written once a turn, kept honest by the clock."""
 
+from collections.abc import Callable
+
 import pytest
 
 from raftwerk.http2.client import Answer, ClientConnection
 from raftwerk.http2.limits import Limits
 from raftwerk.http2.server import Call, UnaryMethod
+from raftwerk.runtime.afterwards import Afterwards
 from raftwerk.server.grpc_shell import PERIOD_S, PIECE_BYTES, GrpcProtocol, common_name
 from raftwerk.server.intake import TURN_S, Intake
 from raftwerk.server.methods import MethodTable
@@ -32,6 +35,7 @@ class Wire:
         self.opened = self.closed = self.received_bytes = self.sent_bytes = 0
         self.is_broken = False
         methods = MethodTable({PATH: UnaryMethod(self.handle)})
+        self.soon: Callable[[Callable[[], None]], object] = self.loop.call_soon
         self.protocol = GrpcProtocol(self, methods, limits, self.loop, self.intake)
         self.transport = FakeTransport()
         self.protocol.connection_made(self.transport)
@@ -91,6 +95,19 @@ def test_answers_of_one_turn_are_one_write(wire: Wire) -> None:
     assert len(wire.transport.writes) == 1
     wire.deliver()
     assert [answer.message for answer in wire.answers] == [b"answer"] * 5
+
+
+def test_answers_of_a_step_are_written_at_its_end(wire: Wire) -> None:
+    afterwards = Afterwards(wire.loop)
+    wire.soon = afterwards.soon
+    wire.start(2)
+    wire.deliver()
+    wire.transport.writes.clear()
+    with afterwards:
+        for call in wire.calls:
+            call.reply(b"answer")
+        assert wire.transport.writes == []
+    assert len(wire.transport.writes) == 1
 
 
 def test_owner_hears_of_the_connection_and_its_bytes(wire: Wire) -> None:

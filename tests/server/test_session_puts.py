@@ -11,6 +11,7 @@ from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
 from raftwerk.api.session_puts import PATH, Puts, decode_answers, encode
 from raftwerk.http2.server import Call, StreamMethod, UnaryMethod
 from raftwerk.replica.failure import Failure
+from raftwerk.runtime.afterwards import Afterwards
 from raftwerk.server.session_puts import MESSAGE_BYTES, SessionPuts
 from raftwerk.server.sessions import OPEN, SESSION
 from tests.garbage import garbage
@@ -130,6 +131,19 @@ def test_answers_of_several_turns_are_told_in_each(rig: KvRig, session: int) -> 
     assert call.outcome is None
 
 
+def test_answers_of_a_step_are_told_at_its_end() -> None:
+    seen: list[Call] = []
+    afterwards = Afterwards(loop := FakeLoop())
+    puts = SessionPuts(UnaryMethod(lambda call, _: seen.append(call)), afterwards.soon)
+    rig = Rig(loop, {PATH: StreamMethod(puts.open)})
+    call = rig.start(PATH, encode(Puts(1, 1, [(1, A), (2, B), (3, A)])))
+    with afterwards:
+        seen[0].reply(b"one")
+        seen[2].reply(b"three")
+    rig.pump()
+    assert [answer.response for answer in answered(call)] == [b"one", b"three"]
+
+
 def test_large_answers_are_messages_by_themselves(rig: KvRig, session: int) -> None:
     large = PutRequest(key=b"a", value=bytes(MESSAGE_BYTES), prev_kv=True).SerializeToString()
     call = put_all(rig, session, large, large, B, B)
@@ -140,7 +154,9 @@ def test_large_answers_are_messages_by_themselves(rig: KvRig, session: int) -> N
 def test_each_put_has_the_headers_of_its_call() -> None:
     """They tell who it is."""
     seen: list[Call] = []
-    puts = SessionPuts(UnaryMethod(lambda call, _: seen.append(call)), loop := FakeLoop())
+    puts = SessionPuts(
+        UnaryMethod(lambda call, _: seen.append(call)), (loop := FakeLoop()).call_soon
+    )
     rig = Rig(loop, {PATH: StreamMethod(puts.open)})
     rig.start(PATH, encode(Puts(1, 1, [(1, A), (2, B)])), headers={b"token": b"secret"})
     assert [(b"token", b"secret") in call.headers for call in seen] == [True, True]

@@ -36,6 +36,7 @@ from raftwerk.replica.reads import ReadDone
 from raftwerk.replica.replica import Replica
 from raftwerk.runtime import data_dir, tls_setup
 from raftwerk.runtime.addresses import addresses_of
+from raftwerk.runtime.afterwards import Afterwards
 from raftwerk.runtime.background import BackgroundThread
 from raftwerk.runtime.clock import Clock
 from raftwerk.runtime.data_dir import DataDir
@@ -99,6 +100,7 @@ class Node:
         settings, folder = self.settings, self._folder
         self._loop = loop = asyncio.get_running_loop()
         self.failed = loop.create_future()
+        self._afterwards = Afterwards(loop)
         folder.store.on_damage = self._on_damage
         interval_ms = max(1, min(10, settings.heartbeat_interval_ms // 4))
         self._clock = Clock(loop, interval_ms, self._on_tick, self.metrics.observe_loop_lag_s)
@@ -236,6 +238,10 @@ class Node:
         self.has_caught_up |= failure is None
         done(failure)
 
+    def soon(self, action: Callable[[], None]) -> None:
+        """Call `action` at the end of the step that is under way; if none is, in the next turn of the loop."""
+        self._afterwards.soon(action)
+
     @property
     def has_leader(self) -> bool:
         """Whether this node knows a leader, itself or another."""
@@ -317,7 +323,8 @@ class Node:
             return  # nothing may follow a step that broke off: the state could be half changed
         self._clock.mark()
         try:
-            has_more = self._replica.step()
+            with self._afterwards:
+                has_more = self._replica.step()
         except Exception as error:  # noqa: BLE001  (a bug of ours, or a broken disk: this node must not go on)
             self._fail(error)
             return

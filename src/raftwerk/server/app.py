@@ -60,6 +60,7 @@ class Server:
 
     def __init__(self, node: Node) -> None:
         self._node = node
+        self.soon = node.soon
         self._loop = asyncio.get_running_loop()
         self._traffic = Traffic()
         self._connections: set[GrpcProtocol] = set()

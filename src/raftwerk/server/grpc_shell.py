@@ -7,7 +7,7 @@ read: a client that does not read its answers gets no further ones. Nor while th
 import asyncio
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol, cast
 
 from raftwerk.http2.server import Limits, Methods, ServerConnection
@@ -28,6 +28,9 @@ class Owner(Protocol):
     def on_opened(self, connection: "GrpcProtocol") -> None: ...
 
     def on_closed(self, connection: "GrpcProtocol") -> None: ...
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Call `action` when those calls are answered that are answered together."""
 
     def on_bytes(self, received: int, sent: int) -> None: ...
 
@@ -125,7 +128,7 @@ class GrpcProtocol(asyncio.Protocol):
         """A call was answered outside of data_received."""
         if not self._is_flush_due:
             self._is_flush_due = True
-            self._loop.call_soon(self._flush)
+            self._owner.soon(self._flush)
 
     def _flush(self) -> None:
         self._is_flush_due = False

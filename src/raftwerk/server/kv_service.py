@@ -66,7 +66,7 @@ class KvService:
         return {
             "/etcdserverpb.KV/Range": UnaryMethod(self.range),
             session_puts.SINGLE: put,
-            session_puts.PATH: StreamMethod(SessionPuts(put, self._loop).open),
+            session_puts.PATH: StreamMethod(SessionPuts(put, self._node.soon).open),
             "/etcdserverpb.KV/DeleteRange": UnaryMethod(self.delete_range),
             "/etcdserverpb.KV/Txn": UnaryMethod(self.txn),
             "/etcdserverpb.KV/Compact": UnaryMethod(self.compact),

@@ -56,6 +56,9 @@ class Node(Protocol):
     def read(self, done: Callable[[Failure | None], None]) -> None:
         """`done(None)`, later, when the machine holds everything committed before this call."""
 
+    def soon(self, action: Callable[[], None]) -> None:
+        """Call `action` as soon as all that is answered together has been answered."""
+
     def status(self) -> StatusInfo: ...
 
     @property

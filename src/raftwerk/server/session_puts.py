@@ -4,8 +4,7 @@ Each of them is a put of the KV service, of which this only carries request and 
 without a stream of its own. Those that are answered in one turn of the loop are told in one message.
 """
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from raftwerk.api import status
@@ -23,10 +22,10 @@ MESSAGE_BYTES: Final = 64 * 1024
 class SessionPuts:
     """The handler."""
 
-    def __init__(self, put: UnaryMethod, loop: asyncio.AbstractEventLoop) -> None:
-        """put: answers one put."""
+    def __init__(self, put: UnaryMethod, soon: Callable[[Callable[[], None]], object]) -> None:
+        """put: answers one put. soon: see port.Node."""
         self._put = put
-        self._loop = loop
+        self._soon = soon
 
     def open(self, call: Call) -> None:
         take_one(call, lambda data: self._take(call, data))
@@ -39,7 +38,7 @@ class SessionPuts:
             return
         timeout_s = call.request.timeout_s
         request = Request(SINGLE, call.headers, timeout_s, None, False, self._put, None)
-        answers = _Answers(call, self._loop)
+        answers = _Answers(call, self._soon)
         calls = [
             answers.expect(request, Place(puts.session, number, puts.first))
             for number, _ in puts.puts
@@ -51,9 +50,9 @@ class SessionPuts:
 class _Answers:
     """Of one call, to be told as they come."""
 
-    def __init__(self, call: Call, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, call: Call, soon: Callable[[Callable[[], None]], object]) -> None:
         self.call = call
-        self._loop = loop
+        self._soon = soon
         self._puts: list[_PutCall] = []
         self._open_count = 0
         self._answers: list[PutAnswer] = []
@@ -76,7 +75,7 @@ class _Answers:
             self._send()
         elif not self._is_due:
             self._is_due = True
-            self._loop.call_soon(self._send_due)
+            self._soon(self._send_due)
 
     def _send_due(self) -> None:
         self._is_due = False

@@ -1,0 +1,57 @@
+"""What follows a step of the node at once, in the same turn of the loop: its answers go out.
+
+As callbacks of the loop they would come a turn later, after whatever has come in meanwhile was read and worked on.
+"""
+
+import asyncio
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final
+
+ROUNDS: Final = 2
+"""Answers to the puts of one call are put together, then their connection writes them. What comes after that, such as the next
+piece of something long, takes its turn in the loop."""
+
+
+class Afterwards:
+    """`with` it around a step."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._loop = loop
+        self._actions: list[Callable[[], None]] = []
+        self._is_step = False
+
+    def soon(self, action: Callable[[], None]) -> None:
+        """Call `action` when the step that is under way has ended; outside of a step in the next turn of the loop.
+
+        What it raises goes to the loop's exception handler.
+        """
+        if self._is_step:
+            self._actions.append(action)
+        else:
+            self._loop.call_soon(action)
+
+    def __enter__(self) -> None:
+        self._is_step = True
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for _ in range(ROUNDS):
+            actions, self._actions = self._actions, []
+            for action in actions:
+                self._run(action)
+        self._is_step = False
+        actions, self._actions = self._actions, []
+        for action in actions:
+            self._loop.call_soon(action)
+
+    def _run(self, action: Callable[[], None]) -> None:
+        try:
+            action()
+        except Exception as error:  # noqa: BLE001  (as the loop does for a callback)
+            message = f"exception in {action!r}, after a step"
+            self._loop.call_exception_handler({"message": message, "exception": error})
