@@ -1,7 +1,10 @@
 """Log compaction (section 7): what a checkpoint holds may go, but for a tail."""
 
+from itertools import pairwise
+
 import pytest
 
+from raftwerk.raft.compaction import LET_GO_MAX, LET_GO_SHARE
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.events import Checkpointed
@@ -61,6 +64,24 @@ def test_second_checkpoint_compacts_further() -> None:
     built = follower(Config(tail_bytes_max=3))
     assert built.step(Checkpointed(4)).compact_to == 4
     assert built.step(Checkpointed(8)).compact_to == 7
+
+
+def test_many_entries_go_in_several_steps() -> None:
+    """In each a share of them, or they would become ever more while very much is applied."""
+    count = LET_GO_MAX * (LET_GO_SHARE + 10)
+    built = node(
+        1, term=1, log=entries(" ".join(["1"] * count)), leader=2, config=Config(tail_entries=10)
+    )
+    built.receive(2, AppendEntries(1, 2, count, 1, [], count))
+    while built.state.last_applied < count:
+        built.step()
+    gone = [built.step(Checkpointed(count)).compact_to]
+    while index := built.step().compact_to:
+        gone.append(index)
+    assert built.state.checkpoint_index == count
+    assert gone[0] == (count - 10) // LET_GO_SHARE > LET_GO_MAX
+    assert {later - earlier for earlier, later in pairwise(gone[-9:-1])} == {LET_GO_MAX}
+    assert gone[-1] == built.state.log.snapshot_index == count - 10
 
 
 def test_older_checkpoint_changes_nothing() -> None:

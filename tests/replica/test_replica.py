@@ -1,7 +1,10 @@
 """One replica and its ports: what a client asks goes through the log and comes back as the machine's result."""
 
+from itertools import pairwise
+
 import pytest
 
+from raftwerk.raft.compaction import LET_GO_MAX
 from raftwerk.raft.events import LinkOpened, Tick
 from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import (
@@ -13,7 +16,7 @@ from raftwerk.raft.messages import (
 from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.checkpoints import INTERVAL_MS
 from raftwerk.replica.failure import Failure
-from raftwerk.replica.replica import HELD_BYTES_MAX, LET_GO_MAX, LET_GO_SHARE, WAITING_MAX
+from raftwerk.replica.replica import HELD_BYTES_MAX, WAITING_MAX
 from tests.replica.world import World, leader_of_three
 
 
@@ -142,36 +145,21 @@ def test_checkpoints_let_the_log_be_compacted_and_a_follower_gets_a_snapshot() -
     assert world.machine.open_readers == 0
 
 
-def test_a_log_of_many_entries_is_compacted_in_several_steps() -> None:
-    """To free them all in one would hold up the loop."""
-    world = World(tail_entries=0)
+def test_the_log_lets_go_some_entries_in_each_step() -> None:
+    """Also if it keeps a tail, and what goes lies far behind the checkpoint; a node at rest does it with its ticks."""
+    world = World(tail_entries=4 * LET_GO_MAX)
     world.tick(100)
-    for _ in range(2):
-        first = world.replica.raft.state.log.snapshot_index
-        answers = [world.propose(b"a") for _ in range(2 * LET_GO_MAX + 1)]
-        world.run()
-        assert all(answers)
-        world.journal.compactions.clear()
-        world.tick(INTERVAL_MS)
-        last = world.replica.last_applied
-        assert world.journal.compactions == [first + LET_GO_MAX, first + 2 * LET_GO_MAX, last]
-        assert world.replica.raft.state.log.snapshot_index == last
-
-
-def test_of_very_many_entries_more_go_in_a_step() -> None:
-    """Else they would become ever more while a member is far behind: it applies more in a step than the log lets go."""
-    world, count = World(tail_entries=0), 2 * LET_GO_MAX * LET_GO_SHARE
-    world.tick(100)
-    first = world.replica.raft.state.log.snapshot_index
-    for _ in range(2):
-        for _ in range(count // 2):
+    for _ in range(3):
+        for _ in range(3 * LET_GO_MAX):
             world.propose(b"a")
         world.run()
-    world.journal.compactions.clear()
-    world.tick(INTERVAL_MS)
-    last = world.replica.last_applied
-    assert world.journal.compactions[0] == first + (last - first) // LET_GO_SHARE
-    assert world.journal.compactions[-1] == last
+        world.tick(INTERVAL_MS)
+        for _ in range(3):
+            world.tick(1)
+    log = world.replica.raft.state.log
+    assert log.last_index - log.snapshot_index == 4 * LET_GO_MAX
+    gone = [0, *world.journal.compactions]
+    assert max(after - before for before, after in pairwise(gone)) == LET_GO_MAX
 
 
 def test_a_snapshot_that_the_log_overtakes_is_forgotten() -> None:

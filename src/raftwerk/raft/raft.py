@@ -138,6 +138,7 @@ class Raft:
         else:
             read_index.ask_leader(state, out)
         install_snapshot.drop_overtaken(state, out)
+        compaction.let_go(state, out)
         stable.flush(state, out)
         commit.take_ready(state, out)
         if before is not None:
@@ -159,7 +160,7 @@ class Raft:
         elif isinstance(event, Tick):
             timers.tick(state, event.elapsed_ms, out)
         elif isinstance(event, Checkpointed):
-            compaction.on_checkpointed(state, event.index, out)
+            compaction.on_checkpointed(state, event.index)
         elif isinstance(event, LinkClosed):
             timers.link_closed(state, event.peer, out)
         elif isinstance(event, LinkOpened):

@@ -48,11 +48,6 @@ BACKLOG_MAX: Final = 5_000
 """Entries that wait while it keeps up. With more, a step applies as much as it is handed: they must not become ever more."""
 STEP_S: Final = 0.006
 """After so long of applying and writing of a checkpoint in one step that one has only its least share left (record 25)."""
-LET_GO_MAX: Final = 500
-"""Entries of the log that the core lets go in one step: to free their memory, long out of the caches, takes a millisecond or
-two."""
-LET_GO_SHARE: Final = 50
-"""But this part of all that it may let go: they must not become ever more."""
 
 
 class Replica:
@@ -99,9 +94,6 @@ class Replica:
         self.reads = Reads(request_timeout_ms)
         self._applier = Applier(machine, raft.state.last_applied, self.proposals.on_applied)
         self.checkpoints = Checkpoints(machine, checkpoint_background, self._on_checkpointed, clock)
-        self._checkpointed: Index = 0
-        """The last checkpoint, of which the core is told some entries at a time."""
-        self._told: Index = 0
         self._sender = SnapshotSender(raft.state.node_id, machine)
         self._receiver = SnapshotReceiver(
             machine,
@@ -167,8 +159,6 @@ class Replica:
         self._add_requests(events)
         effects = self.raft.step(events)
         self._carry_out(effects)
-        if self._told < self._checkpointed:
-            self._tell_checkpointed()
         began_s = self._clock()
         has_more = self._apply(began_s + APPLY_S) or effects.has_more
         if self.checkpoints.is_under_way or not self._applier.is_mid_command:
@@ -253,14 +243,7 @@ class Replica:
         return has_more
 
     def _on_checkpointed(self, index: Index) -> None:
-        self._checkpointed = index
-        self._tell_checkpointed()
-
-    def _tell_checkpointed(self) -> None:
-        first = max(self._told, self.raft.state.log.snapshot_index)
-        count = max(LET_GO_MAX, (self._checkpointed - first) // LET_GO_SHARE)
-        self._told = min(self._checkpointed, first + count)
-        self.post(Checkpointed(self._told))
+        self.post(Checkpointed(index))
 
     def _on_restored(self, event: SnapshotInstalled | SnapshotRejected) -> None:
         """First in line: the core must know of the new state before anything else happens to it."""
