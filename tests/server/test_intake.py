@@ -3,7 +3,7 @@
 from raftwerk.server.intake import TURN_S, Intake
 from tests.server.fakes import FakeLoop
 
-PIECE_S = TURN_S / 4
+PIECE_S = 1.001 * TURN_S / 4
 
 
 class Source:

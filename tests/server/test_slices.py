@@ -9,7 +9,7 @@ import pytest
 from raftwerk.api import status
 from raftwerk.http2.call import Request
 from raftwerk.http2.server import Call
-from raftwerk.server.slices import ACTIVE_MAX, WAITING_MAX, Slices, Steps
+from raftwerk.server.slices import ACTIVE_MAX, TURN_S, WAITING_MAX, Slices, Steps
 from tests.server.fakes import FakeLoop
 
 
@@ -40,9 +40,9 @@ def work(log: list[str], name: str, slices: int) -> Steps:
 
 
 def timed(loop: FakeLoop, log: list[str], name: str, slices: int = 1) -> Steps:
-    """Slices that take two milliseconds each: three of them are more than a turn has time for."""
+    """Three slices are more than a turn has time for."""
     for number in range(slices):
-        loop.now_s += 0.002
+        loop.now_s += 0.4 * TURN_S
         log.append(f"{name}{number}")
         if number < slices - 1:
             yield
@@ -231,7 +231,9 @@ def test_read_of_a_call_is_refused_when_too_many_wait(loop: FakeLoop, slices: Sl
     assert log.count("late 0") == WAITING_MAX
 
 
-def short(loop: FakeLoop, log: list[str], name: str, seconds: float = 0.002) -> Callable[[], None]:
+def short(
+    loop: FakeLoop, log: list[str], name: str, seconds: float = 0.4 * TURN_S
+) -> Callable[[], None]:
     def answer() -> None:
         loop.now_s += seconds
         log.append(name)

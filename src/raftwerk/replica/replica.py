@@ -46,7 +46,7 @@ APPLY_S: Final = 0.003
 """After so long in one step no further part begins, unless the node does not keep up (record 19)."""
 BACKLOG_MAX: Final = 5_000
 """Entries that wait while it keeps up. With more, a step applies as much as it is handed: they must not become ever more."""
-STEP_S: Final = 0.006
+STEP_S: Final = 0.005
 """After so long of applying and writing of a checkpoint in one step that one has only its least share left (record 25)."""
 
 

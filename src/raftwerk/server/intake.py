@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, Protocol
 
-TURN_S: Final = 0.004
+TURN_S: Final = 0.003
 
 
 class Source(Protocol):

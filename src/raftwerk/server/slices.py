@@ -15,7 +15,7 @@ from raftwerk.server.port import Node
 
 ACTIVE_MAX: Final = 16
 """Reads in progress: each holds what it has read so far. The others wait for their first slice."""
-TURN_S: Final = 0.005
+TURN_S: Final = 0.004
 """When short answers and first slices took this long, the next one waits for another turn of the loop."""
 WAITING_MAX: Final = 10_000
 """Reads of calls that wait for their first slice; more are refused."""
