@@ -237,14 +237,14 @@ def test_every_endpoint_is_named_when_none_helps() -> None:
     async def main() -> None:
         nobody = closed_endpoint()
         async with scripted(status.NO_LEADER) as leaderless:
-            client = Client([nobody, leaderless.endpoint], timeout_s=0.5)
+            client = Client([nobody, leaderless.endpoint], timeout_s=1.5)
             with pytest.raises(CallFailed) as caught:
                 await client.get(b"key")
             client.close()
         assert f"{nobody} cannot be reached: nothing listens there" in caught.value.text
         assert f"{leaderless.endpoint}: {status.NO_LEADER.text}" in caught.value.text
 
-        client = Client([nobody, "127.0.0.1:2"], timeout_s=0.5)
+        client = Client([nobody, "127.0.0.1:2"], timeout_s=1.5)
         with pytest.raises(CallFailed) as caught:
             async with client.watch(b"key"):
                 pass
