@@ -62,9 +62,6 @@ class Service:
     def on_closed(self, connection: GrpcProtocol) -> None:
         self.connections.remove(connection)
 
-    def soon(self, action: Callable[[], None]) -> None:
-        asyncio.get_running_loop().call_soon(action)
-
     def on_bytes(self, received: int, sent: int) -> None: ...
 
     def on_waiting(self, connection: GrpcProtocol, waiting_bytes: int) -> None: ...
@@ -79,7 +76,9 @@ def with_our_server(
         loop = asyncio.get_running_loop()
         service = Service()
         listener = await loop.create_server(
-            lambda: GrpcProtocol(service, service, limits or Limits(), loop, Intake(loop)),
+            lambda: GrpcProtocol(
+                service, service, limits or Limits(), loop, Intake(loop), loop.call_soon
+            ),
             "127.0.0.1",
             0,
         )

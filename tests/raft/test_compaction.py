@@ -1,10 +1,11 @@
 """Log compaction (section 7): what a checkpoint holds may go, but for a tail."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
 
-from raftwerk.raft.compaction import LET_GO_MAX, LET_GO_SHARE
+from raftwerk.raft.compaction import PARTS, TIMES_MAX
 from raftwerk.raft.config import Config
 from raftwerk.raft.effects import Effects
 from raftwerk.raft.events import Checkpointed
@@ -66,22 +67,32 @@ def test_second_checkpoint_compacts_further() -> None:
     assert built.step(Checkpointed(8)).compact_to == 7
 
 
-def test_many_entries_go_in_several_steps() -> None:
-    """In each a share of them, or they would become ever more while very much is applied."""
-    count = LET_GO_MAX * (LET_GO_SHARE + 10)
-    built = node(
-        1, term=1, log=entries(" ".join(["1"] * count)), leader=2, config=Config(tail_entries=10)
-    )
+def let_go(count: int, built: Node) -> list[int]:
+    """How many entries go in each step, after a checkpoint of all of `count`."""
     built.receive(2, AppendEntries(1, 2, count, 1, [], count))
     while built.state.last_applied < count:
         built.step()
-    gone = [built.step(Checkpointed(count)).compact_to]
+    gone = [0, built.step(Checkpointed(count)).compact_to]
+    assert built.state.checkpoint_index == count, "that is known at once"
     while index := built.step().compact_to:
         gone.append(index)
-    assert built.state.checkpoint_index == count
-    assert gone[0] == (count - 10) // LET_GO_SHARE > LET_GO_MAX
-    assert {later - earlier for earlier, later in pairwise(gone[-9:-1])} == {LET_GO_MAX}
-    assert gone[-1] == built.state.log.snapshot_index == count - 10
+    return [later - earlier for earlier, later in pairwise(gone)]
+
+
+@pytest.mark.parametrize(
+    ("count", "first"),
+    [(9, 4), (4 * PARTS, 4), (6 * PARTS, 6), (99 * PARTS, 4 * TIMES_MAX)],
+    ids=["few", "just-few", "a-share", "no-more"],
+)
+def test_many_entries_go_in_several_steps(count: int, first: int) -> None:
+    """Of very many more at once, or they would become ever more while very much is applied."""
+    log = entries(" ".join(["1"] * (count + 10)))
+    config = Config(tail_entries=10, let_go_max=4)
+    built = node(1, term=1, log=log, leader=2, config=config)
+    gone = let_go(count + 10, built)
+    assert gone[0] == first
+    assert set(gone[-4:-1]) == {4}
+    assert built.state.log.snapshot_index == count == sum(gone)
 
 
 def test_older_checkpoint_changes_nothing() -> None:
@@ -146,3 +157,34 @@ def test_installed_snapshot_lets_the_log_go() -> None:
     built.step(Checkpointed(7))
     built.receive(3, InstallSnapshotReply(2, 5, 0, True))
     assert built.step(Checkpointed(8)).compact_to == 8
+
+
+@pytest.mark.parametrize("when", ["silent", "unanswered"])
+def test_snapshot_that_is_heard_of_later_stops_what_goes(when: str) -> None:
+    """The leader learns of it after the checkpoint, while the log goes step by step."""
+    built = straggling(0)
+    built.state.config = replace(built.state.config, let_go_max=1)
+    if when == "silent":
+        built.receive(3, InstallSnapshotReply(2, 5, 10, False))
+        built.tick(999)
+        built.ack(2, 8)
+        built.tick(1)
+    built.step(Checkpointed(8))
+    assert (built.state.compact_index, built.state.log.snapshot_index) == (8, 5)
+    built.receive(3, InstallSnapshotReply(2, 5, 10, False))
+    for _ in range(5):
+        built.step()
+    assert built.state.log.snapshot_index == 5
+    built.receive(3, InstallSnapshotReply(2, 5, 0, True))
+    for _ in range(5):
+        built.step()
+    assert built.state.log.snapshot_index == 8
+
+
+def test_target_falls_when_a_snapshot_begins() -> None:
+    built = straggling(0)
+    built.state.config = replace(built.state.config, let_go_max=1)
+    built.step(Checkpointed(8))
+    built.receive(3, InstallSnapshotReply(2, 6, 10, False))
+    built.step(Checkpointed(8))
+    assert built.state.compact_index == 6

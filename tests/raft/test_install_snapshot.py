@@ -197,6 +197,7 @@ def test_snapshot_replaces_a_log_that_contradicts_it() -> None:
     assert built.log == ""
     assert effects.persist is not None
     assert effects.persist.reset_to is not None
+    assert effects.compact_to == 9, "what was before it may go from the disk too"
 
 
 def test_log_that_goes_on_after_the_snapshot_keeps_its_entries() -> None:

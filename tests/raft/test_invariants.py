@@ -40,6 +40,7 @@ DAMAGE_ANYWHERE = {
     "disk-ahead-of-the-log": assign("stable.durable_index", 6),
     "commit-ahead-of-the-log": assign("commit_index", 6),
     "checkpoint-ahead-of-what-is-applied": assign("checkpoint_index", 5),
+    "going-ahead-of-the-checkpoint": assign("compact_index", 5),
     "checkpoint-behind-the-snapshot": assign("checkpoint_index", 1),
     "entry-of-a-future-term": assign("current_term", 2),
     "change-not-handed-out": assign("stable.staged_index", 4),

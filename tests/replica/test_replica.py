@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from raftwerk.raft.compaction import LET_GO_MAX
+from raftwerk.raft.config import Config
 from raftwerk.raft.events import LinkOpened, Tick
 from raftwerk.raft.membership import Membership
 from raftwerk.raft.messages import (
@@ -147,19 +147,20 @@ def test_checkpoints_let_the_log_be_compacted_and_a_follower_gets_a_snapshot() -
 
 def test_the_log_lets_go_some_entries_in_each_step() -> None:
     """Also if it keeps a tail, and what goes lies far behind the checkpoint; a node at rest does it with its ticks."""
-    world = World(tail_entries=4 * LET_GO_MAX)
+    most = Config().let_go_max
+    world = World(tail_entries=4 * most)
     world.tick(100)
     for _ in range(3):
-        for _ in range(3 * LET_GO_MAX):
+        for _ in range(3 * most):
             world.propose(b"a")
         world.run()
         world.tick(INTERVAL_MS)
         for _ in range(3):
             world.tick(1)
     log = world.replica.raft.state.log
-    assert log.last_index - log.snapshot_index == 4 * LET_GO_MAX
+    assert log.last_index - log.snapshot_index == 4 * most
     gone = [0, *world.journal.compactions]
-    assert max(after - before for before, after in pairwise(gone)) == LET_GO_MAX
+    assert max(after - before for before, after in pairwise(gone)) == most
 
 
 def test_a_snapshot_that_the_log_overtakes_is_forgotten() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from raftwerk.kv.commands import Put, encode
-from raftwerk.runtime.afterwards import Afterwards
+from raftwerk.runtime.afterwards import TIME_S, Afterwards
 from tests.runtime.nodes import run, running, settings_of
 from tests.runtime.peers import until
 from tests.server.fakes import FakeLoop
@@ -72,6 +72,43 @@ def test_what_it_asks_for_comes_at_once_too_but_not_for_ever(
     assert seen == [0, 1]
     loop.settle()
     assert seen == [0, 1, 2, 3, 4]
+
+
+def test_what_takes_long_takes_its_turn_in_the_loop(loop: Loop) -> None:
+    """In the order in which it was asked for."""
+
+    def clock() -> float:
+        loop.now_s += 0.4 * TIME_S
+        return loop.now_s
+
+    afterwards = Afterwards(loop, clock)
+    seen: list[int] = []
+    with afterwards:
+        for number in range(7):
+            afterwards.soon(lambda number=number: seen.append(number))  # type: ignore[misc]
+    assert seen == [0, 1, 2]
+    loop.turn()
+    assert seen == list(range(7))
+
+
+def test_end_of_the_program_leaves_what_is_left_to_the_loop(
+    afterwards: Afterwards, loop: Loop
+) -> None:
+    seen: list[str] = []
+
+    def leave() -> None:
+        raise SystemExit
+
+    def step() -> None:
+        with afterwards:
+            afterwards.soon(leave)
+            afterwards.soon(lambda: seen.append("second"))
+
+    with pytest.raises(SystemExit):
+        step()
+    afterwards.soon(lambda: seen.append("outside of a step"))
+    loop.settle()
+    assert seen == ["second", "outside of a step"]
 
 
 def test_one_that_fails_is_told_and_holds_up_nobody(afterwards: Afterwards, loop: Loop) -> None:

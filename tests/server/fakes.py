@@ -128,6 +128,7 @@ class FakeNode:
         self.is_stuck = False
         """Requests wait until `release`."""
         self.commands: list[bytes] = []
+        self.soon_count = 0
         self._waiting: list[Callable[[], None]] = []
         self._index = 0
 
@@ -144,6 +145,7 @@ class FakeNode:
         self._later(lambda: done(self.failure))
 
     def soon(self, action: Callable[[], None]) -> None:
+        self.soon_count += 1
         self._loop.call_soon(action)
 
     def _later(self, settle: Callable[[], None]) -> None:

@@ -35,6 +35,7 @@ class PromptNode(FakeNode):
         done(self.failure)
 
     def soon(self, action: Callable[[], None]) -> None:
+        self.soon_count += 1
         asyncio.get_running_loop().call_soon(action)
 
 

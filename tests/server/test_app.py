@@ -231,6 +231,20 @@ def test_open_call_ends_before_the_server_stops() -> None:
     serve(test)
 
 
+def test_the_node_says_when_answers_are_written() -> None:
+    async def test(port: Port) -> None:
+        port.node.is_stuck = True
+        connection = await GrpcConnection.open(port)
+        connection.start(PUT, REQUEST)
+        while not port.node.commands:
+            await asyncio.sleep(0)
+        port.node.release()
+        assert port.node.soon_count == 1
+        assert (await connection.answer()).status == status.OK
+
+    serve(test)
+
+
 def test_stopped_server_takes_no_connection() -> None:
     async def test(port: Port) -> None:
         await port.server.stop()

@@ -36,7 +36,10 @@ class Wire:
         self.is_broken = False
         methods = MethodTable({PATH: UnaryMethod(self.handle)})
         self.soon: Callable[[Callable[[], None]], object] = self.loop.call_soon
-        self.protocol = GrpcProtocol(self, methods, limits, self.loop, self.intake)
+        """What the protocol's is."""
+        self.protocol = GrpcProtocol(
+            self, methods, limits, self.loop, self.intake, lambda action: self.soon(action)
+        )
         self.transport = FakeTransport()
         self.protocol.connection_made(self.transport)
         self.client = ClientConnection("wire", Limits())
@@ -108,6 +111,11 @@ def test_answers_of_a_step_are_written_at_its_end(wire: Wire) -> None:
             call.reply(b"answer")
         assert wire.transport.writes == []
     assert len(wire.transport.writes) == 1
+    wire.start()
+    with afterwards:
+        wire.calls[-1].reply(b"another answer")
+    wire.deliver()
+    assert [answer.message for answer in wire.answers] == [b"answer", b"answer", b"another answer"]
 
 
 def test_owner_hears_of_the_connection_and_its_bytes(wire: Wire) -> None:

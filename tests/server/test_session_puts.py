@@ -109,6 +109,13 @@ def test_what_is_answered_in_one_turn_is_one_message(rig: KvRig, session: int) -
     assert len(put_all(rig, session, *[A] * 100).messages) == 1
 
 
+def test_the_node_says_when_answers_are_told(rig: KvRig, session: int) -> None:
+    rig.node.is_stuck = True
+    put_all(rig, session, A, B)
+    rig.node.release_one()
+    assert rig.node.soon_count == 1
+
+
 def test_answers_that_are_there_do_not_wait_for_others(rig: KvRig, session: int) -> None:
     rig.node.is_stuck = True
     call = put_all(rig, session, A, NO_KEY)

@@ -29,6 +29,8 @@ class Config:
     tail_entries: int = 5_000
     """Kept in the log behind a checkpoint for slow followers: cheaper than a snapshot."""
     tail_bytes_max: int = 64 * 1024 * 1024
+    let_go_max: int = 500
+    """Entries that the log lets go in one step, while it is to let go no great number of them (compaction.py)."""
     read_rounds_max: int = 4
     """Rounds of leadership confirmation in flight; reads that come meanwhile share the next one."""
 
@@ -40,3 +42,4 @@ class Config:
         assert self.message_entries_max > 0
         assert self.message_bytes_max > 0
         assert self.window_messages_max > 0
+        assert self.let_go_max > 0

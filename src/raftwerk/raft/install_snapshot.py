@@ -97,13 +97,13 @@ def install(state: State, last_included_index: Index, out: Effects) -> None:
         state.log.compact_to(last_included_index)
         reconfigure.on_compacted(state, last_included_index)
         stable.on_compacted(state, last_included_index)
-        out.compact_to = last_included_index
     else:
         # F2.IS.7: discard the entire log
         state.log.reset(last_included_index, incoming.last_included_term)
         snapshot = Snapshot(last_included_index, incoming.last_included_term, incoming.membership)
         stable.on_reset(state, snapshot)
         reconfigure.reset(state, last_included_index, membership, out)
+    out.compact_to = last_included_index
     # F2.IS.8: reset state machine using snapshot contents (done by the shell before this event)
     state.commit_index = max(state.commit_index, last_included_index)
     state.last_applied = last_included_index

@@ -47,7 +47,7 @@ def check_state(state: State) -> None:
     assert stable.durable_index <= log.last_index
     assert state.commit_index <= log.last_index
     assert log.snapshot_index <= state.checkpoint_index <= state.last_applied
-    assert state.compact_target <= state.checkpoint_index
+    assert state.compact_index <= state.checkpoint_index
     assert log.last_term <= state.current_term
     assert stable.staged_index == log.last_index, "every step hands out what it changed"
     assert not stable.queued

@@ -116,8 +116,8 @@ class State:
     """Since the last message from the leader of current_term; meaningless while leader_id is NOBODY."""
     checkpoint_index: Index = 0
     """The state machine's state up to here is durable."""
-    compact_target: Index = 0
-    """Entries of the log up to here are not needed any more; they go some in each step (compaction.py)."""
+    compact_index: Index = 0
+    """The log up to here is not needed any more; it goes some entries in each step (compaction.py)."""
     incoming: Incoming | None = None
     has_room: bool = True
     """On this node's disk, for new commands."""

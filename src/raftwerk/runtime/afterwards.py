@@ -4,6 +4,8 @@ As callbacks of the loop they would come a turn later, after whatever has come i
 """
 
 import asyncio
+import time
+from collections import deque
 from collections.abc import Callable
 from types import TracebackType
 from typing import Final
@@ -11,18 +13,23 @@ from typing import Final
 ROUNDS: Final = 2
 """Answers to the puts of one call are put together, then their connection writes them. What comes after that, such as the next
 piece of something long, takes its turn in the loop."""
+TIME_S: Final = 0.002
+"""What is left then takes its turn too: a step can answer on a thousand connections."""
 
 
 class Afterwards:
     """`with` it around a step."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self._loop = loop
-        self._actions: list[Callable[[], None]] = []
+        self._clock = clock
+        self._actions: deque[Callable[[], None]] = deque()
         self._is_step = False
 
     def soon(self, action: Callable[[], None]) -> None:
-        """Call `action` when the step that is under way has ended; outside of a step in the next turn of the loop.
+        """Call `action`, never at once: at the end of the step that is under way, else in the next turn of the loop.
 
         What it raises goes to the loop's exception handler.
         """
@@ -40,14 +47,18 @@ class Afterwards:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        for _ in range(ROUNDS):
-            actions, self._actions = self._actions, []
-            for action in actions:
-                self._run(action)
-        self._is_step = False
-        actions, self._actions = self._actions, []
-        for action in actions:
-            self._loop.call_soon(action)
+        actions = self._actions
+        try:
+            until_s = self._clock() + TIME_S if actions else 0.0
+            for _ in range(ROUNDS):
+                for _ in range(len(actions)):
+                    self._run(actions.popleft())
+                    if self._clock() >= until_s:
+                        return
+        finally:
+            self._is_step = False
+            while actions:
+                self._loop.call_soon(actions.popleft())
 
     def _run(self, action: Callable[[], None]) -> None:
         try:

@@ -239,7 +239,7 @@ class Node:
         done(failure)
 
     def soon(self, action: Callable[[], None]) -> None:
-        """Call `action` at the end of the step that is under way; if none is, in the next turn of the loop."""
+        """Call `action` at the end of the step that is under way, else in the next turn of the loop. Needs a started node."""
         self._afterwards.soon(action)
 
     @property

@@ -60,7 +60,6 @@ class Server:
 
     def __init__(self, node: Node) -> None:
         self._node = node
-        self.soon = node.soon
         self._loop = asyncio.get_running_loop()
         self._traffic = Traffic()
         self._connections: set[GrpcProtocol] = set()
@@ -164,7 +163,9 @@ class Server:
     def choose(self, is_http2: bool) -> asyncio.Protocol:
         """The protocol that goes on with a sniffed connection."""
         if is_http2:
-            return GrpcProtocol(self, self._methods, self._limits, self._loop, self._intake)
+            return GrpcProtocol(
+                self, self._methods, self._limits, self._loop, self._intake, self._node.soon
+            )
         return self._http1.protocol(self._loop)
 
     def choose_metrics(self, _: bool) -> asyncio.Protocol:

@@ -1,7 +1,8 @@
 """A gRPC connection on asyncio: a socket around http2.ServerConnection.
 
-Output is written once for all that was answered in a turn of the loop. While the socket does not take it, nothing more is
-read: a client that does not read its answers gets no further ones. Nor while there is more than a turn has time for.
+Output is written once for all that was answered in a step of the node, or in a turn of the loop. While the socket does not
+take it, nothing more is read: a client that does not read its answers gets no further ones. Nor while there is more than a turn
+has time for.
 """
 
 import asyncio
@@ -29,9 +30,6 @@ class Owner(Protocol):
 
     def on_closed(self, connection: "GrpcProtocol") -> None: ...
 
-    def soon(self, action: Callable[[], None]) -> None:
-        """Call `action` when those calls are answered that are answered together."""
-
     def on_bytes(self, received: int, sent: int) -> None: ...
 
     def on_waiting(self, connection: "GrpcProtocol", waiting_bytes: int) -> None:
@@ -55,8 +53,11 @@ class GrpcProtocol(asyncio.Protocol):
         limits: Limits,
         loop: asyncio.AbstractEventLoop,
         intake: Intake,
+        soon: Callable[[Callable[[], None]], object],
     ) -> None:
+        """soon: see port.Node."""
         self._owner = owner
+        self._soon = soon
         self._intake = intake
         self._input = b""
         """Read, and not taken in; while there is some, nothing more is read."""
@@ -128,7 +129,7 @@ class GrpcProtocol(asyncio.Protocol):
         """A call was answered outside of data_received."""
         if not self._is_flush_due:
             self._is_flush_due = True
-            self._owner.soon(self._flush)
+            self._soon(self._flush)
 
     def _flush(self) -> None:
         self._is_flush_due = False

@@ -57,7 +57,10 @@ class Node(Protocol):
         """`done(None)`, later, when the machine holds everything committed before this call."""
 
     def soon(self, action: Callable[[], None]) -> None:
-        """Call `action` as soon as all that is answered together has been answered."""
+        """Call `action` later: at the end of the node's step that is under way, else in the next turn of the loop.
+
+        So what is answered together can be sent together. What `action` raises goes to the loop's exception handler.
+        """
 
     def status(self) -> StatusInfo: ...
 

@@ -1,7 +1,7 @@
 """raftwerk.Sessions/Put: the puts that a client makes at once, in one call (api.session_puts).
 
 Each of them is a put of the KV service, of which this only carries request and answer: a call with a place in a session, and
-without a stream of its own. Those that are answered in one turn of the loop are told in one message.
+without a stream of its own. Those that are answered together, in a step of the node, are told in one message.
 """
 
 from collections.abc import Callable, Sequence

@@ -6,6 +6,7 @@ its own: who catches up does not wait behind the long reads of others.
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Final
 
@@ -151,10 +152,10 @@ class WatchService:
     # Events
 
     def _deliver_soon(self) -> None:
-        """After the answers to whoever wrote them have left, in the turn after this one."""
+        """After the answers to whoever wrote them have left, at the end of the step or in the next turn."""
         if not self._is_delivery_due:
             self._is_delivery_due = True
-            self._loop.call_soon(self._loop.call_soon, self._deliver)
+            self._node.soon(partial(self._loop.call_soon, self._deliver))
 
     def _deliver(self) -> None:
         self._is_delivery_due = False

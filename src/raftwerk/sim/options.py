@@ -118,7 +118,7 @@ def draw(random: Random) -> Options:
     upgraded = random.sample(nodes, random.choice((0, 0, random.randint(0, len(nodes)))))
     faults = _faults_of_releases(random, options.faults)
     config = replace(options.config, tell_commit_after_ms=random.choice((0, 1, 20)))
-    return replace(
+    options = replace(
         options,
         config=config,
         workload=workload,
@@ -127,6 +127,7 @@ def draw(random: Random) -> Options:
         sessions_unkept_max=random.choice((1, 2, 5, UNKEPT_MAX)),
         disk=replace(options.disk, refused_chunks=random.choice((0.0, 0.0, 0.0, 0.3))),
     )
+    return replace(options, config=replace(config, let_go_max=random.choice((1, 20, 500))))
 
 
 def _membership(random: Random) -> Membership:
