@@ -144,7 +144,7 @@ class FakeNode:
     def read(self, done: Callable[[Failure | None], None]) -> None:
         self._later(lambda: done(self.failure))
 
-    def soon(self, action: Callable[[], None]) -> None:
+    def soon(self, action: Callable[[], object]) -> None:
         self.soon_count += 1
         self._loop.call_soon(action)
 

@@ -34,7 +34,7 @@ class PromptNode(FakeNode):
     def read(self, done: Callable[[Failure | None], None]) -> None:
         done(self.failure)
 
-    def soon(self, action: Callable[[], None]) -> None:
+    def soon(self, action: Callable[[], object]) -> None:
         self.soon_count += 1
         asyncio.get_running_loop().call_soon(action)
 

@@ -25,10 +25,10 @@ class Afterwards:
     ) -> None:
         self._loop = loop
         self._clock = clock
-        self._actions: deque[Callable[[], None]] = deque()
+        self._actions: deque[Callable[[], object]] = deque()
         self._is_step = False
 
-    def soon(self, action: Callable[[], None]) -> None:
+    def soon(self, action: Callable[[], object]) -> None:
         """Call `action`, never at once: at the end of the step that is under way, else in the next turn of the loop.
 
         What it raises goes to the loop's exception handler.
@@ -60,7 +60,7 @@ class Afterwards:
             while actions:
                 self._loop.call_soon(actions.popleft())
 
-    def _run(self, action: Callable[[], None]) -> None:
+    def _run(self, action: Callable[[], object]) -> None:
         try:
             action()
         except Exception as error:  # noqa: BLE001  (as the loop does for a callback)

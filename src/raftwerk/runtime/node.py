@@ -238,7 +238,7 @@ class Node:
         self.has_caught_up |= failure is None
         done(failure)
 
-    def soon(self, action: Callable[[], None]) -> None:
+    def soon(self, action: Callable[[], object]) -> None:
         """Call `action` at the end of the step that is under way, else in the next turn of the loop. Needs a started node."""
         self._afterwards.soon(action)
 

@@ -56,7 +56,7 @@ class Node(Protocol):
     def read(self, done: Callable[[Failure | None], None]) -> None:
         """`done(None)`, later, when the machine holds everything committed before this call."""
 
-    def soon(self, action: Callable[[], None]) -> None:
+    def soon(self, action: Callable[[], object]) -> None:
         """Call `action` later: at the end of the node's step that is under way, else in the next turn of the loop.
 
         So what is answered together can be sent together. What `action` raises goes to the loop's exception handler.
