@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine
 
 import pytest
 
-from raftwerk.cli.runner import run_in, run_loop
+from raftwerk.cli.runner import as_interrupt, run_in, run_loop
 
 
 async def _interrupted() -> None:
@@ -35,3 +35,28 @@ def test_the_result_comes_back() -> None:
         return 7
 
     assert run_loop(seven()) == 7
+
+
+def test_another_signal_ends_what_runs_as_an_interrupt_does() -> None:
+    """Wherever it comes: every task of the loop ends by being cancelled, none by an exception that nobody retrieves."""
+    ended = []
+
+    async def worker(*, is_hit: bool) -> None:
+        try:
+            if is_hit:
+                signal.raise_signal(signal.SIGUSR1)
+            await asyncio.Event().wait()
+        except BaseException as error:
+            ended.append(type(error))
+            raise
+
+    async def work() -> None:
+        await asyncio.gather(worker(is_hit=False), worker(is_hit=True))
+
+    before = signal.signal(signal.SIGUSR1, as_interrupt)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run_loop(work())
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert ended == [asyncio.CancelledError, asyncio.CancelledError]

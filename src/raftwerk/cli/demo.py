@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports
-from raftwerk.cli.runner import run_in
+from raftwerk.cli.runner import as_interrupt, run_in
 from raftwerk.client import Client, OutcomeUnknown
 from raftwerk.errors import RaftwerkError, UsageError
 
@@ -42,7 +42,7 @@ def load_records(path: Path) -> list[tuple[bytes, bytes]]:
 def run() -> int:
     """Returns the exit code: 0 when every record came back as it was, 1 when one did not or nothing could be tried."""
     console = Console(highlight=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as Ctrl-C: leave no process behind
+    signal.signal(signal.SIGTERM, as_interrupt)  # leave no process behind
     try:
         records = load_records(RECORDS)
         with tempfile.TemporaryDirectory(prefix="raftwerk-demo-") as folder:

@@ -1,6 +1,7 @@
 """What runs in an event loop ends with Ctrl-C, which is raised as KeyboardInterrupt."""
 
 import asyncio
+import signal
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
@@ -23,3 +24,8 @@ def run_loop(coro: Coroutine[Any, Any, T]) -> T:
     """As asyncio.run."""
     with asyncio.Runner() as runner:
         return run_in(runner, coro)
+
+
+def as_interrupt(_number: int, _frame: object) -> None:
+    """A signal handler: what another signal is to be, so that it ends an event loop as orderly as Ctrl-C."""
+    signal.raise_signal(signal.SIGINT)
