@@ -23,7 +23,7 @@ COMPILED = {
     "runtime": "afterwards clock connection core_waits journal links node",
     "sim": "clock cluster disk history journal kv_machine network node trace world",
     "sim/checkers": "*",
-    "server": "calls gateway_call grpc_shell kv_service session_puts sessions "
+    "server": "alarms calls gateway_call grpc_shell kv_service session_puts sessions "
     "translate txn_request validate watch_response watch_stream",
     "storage": "changes lmdb_checkpoint lmdb_notes lmdb_rows lmdb_store lmdb_tables overlay parts reader recent",
     "wal": "log",

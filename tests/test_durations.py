@@ -44,6 +44,8 @@ def test_count_and_sum() -> None:
     for duration_s in (0.001, 0.002, 100.0):
         durations.observe(duration_s)
     assert (durations.count, durations.sum_s) == (3, pytest.approx(100.003))
+    durations.observe(0.001, 4)
+    assert (durations.count, durations.sum_s) == (7, pytest.approx(100.007))
 
 
 def test_cumulative_ends_with_all() -> None:

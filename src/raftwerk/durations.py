@@ -20,9 +20,10 @@ class Durations:
         self.counts = [0] * (len(bounds_s) + 1)
         self.sum_s = 0.0
 
-    def observe(self, duration_s: float) -> None:
-        self.counts[bisect_left(self.bounds_s, duration_s)] += 1
-        self.sum_s += duration_s
+    def observe(self, duration_s: float, count: int = 1) -> None:
+        """count: how many took so long."""
+        self.counts[bisect_left(self.bounds_s, duration_s)] += count
+        self.sum_s += duration_s * count
 
     @property
     def count(self) -> int:

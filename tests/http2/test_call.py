@@ -43,7 +43,7 @@ def test_unary_answer_is_headers_message_trailers() -> None:
     assert trailers.headers == {b"grpc-status": b"0"}
 
 
-@pytest.mark.parametrize("size", [0, 1, 16_379, 16_380, 60_000])
+@pytest.mark.parametrize("size", [0, 1, 127, 250, 251, 255, 256, 16_379, 16_380, 60_000])
 def test_answer_is_the_same_fast_or_slow(size: int) -> None:
     """In one frame, or in several; after a window was missing, or not."""
     message = bytes(size)

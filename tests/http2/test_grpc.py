@@ -50,6 +50,14 @@ def test_beginning_of_a_message_is_held() -> None:
     assert len(reader.held) == 9
 
 
+def test_no_reader_holds_what_another_one_holds() -> None:
+    one, other = MessageReader(100), MessageReader(100)
+    assert one.feed(b"\0\0\0\0\x09half") == []
+    assert not other.held
+    assert one.feed(b" more") == [b"half more"]
+    assert not MessageReader(100).held
+
+
 def test_message_at_the_limit_is_taken() -> None:
     reader = MessageReader(10)
     assert reader.feed(frame_message(bytes(10))) == [bytes(10)]

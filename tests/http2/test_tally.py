@@ -48,6 +48,24 @@ def test_answered_call_has_succeeded_in_its_time() -> None:
     assert (numbers.started, numbers.succeeded, numbers.sum_s) == (1, 1, 0.25)
 
 
+def test_calls_answered_together_are_counted_each_with_its_method_and_its_time() -> None:
+    server = ServerUnderTest()
+    server.now_s = 10.0
+    server.engine.receive(call_frames(1, HOLD) + call_frames(3, HOLD))
+    server.now_s = 11.0
+    server.engine.receive(call_frames(5, HOLD))
+    first, *others = server.methods.calls
+    first.reply(b"answer")
+    server.engine.receive(call_frames(7, ECHO))
+    for call in others:
+        call.reply(b"answer")
+    server.now_s = 12.0
+    server.output()
+    hold, echo = tally(server, HOLD), tally(server, ECHO)
+    assert (hold.succeeded, hold.sum_s) == (3, 2.0 + 2.0 + 1.0)
+    assert (echo.succeeded, echo.sum_s) == (1, 1.0)
+
+
 @pytest.mark.parametrize("size", [5, 100_000])
 def test_call_is_counted_once_whatever_its_size(size: int) -> None:
     server = ServerUnderTest()

@@ -1,6 +1,6 @@
 """The words of Figure 2."""
 
-from raftwerk.raft.types import NOBODY, Entry, EntryKind, Snapshot
+from raftwerk.raft.types import NOBODY, Entry, EntryKind, Snapshot, new_entry
 
 
 def test_entry_kinds_keep_their_numbers() -> None:
@@ -14,6 +14,12 @@ def test_entry_kinds_keep_their_numbers() -> None:
 
 def test_entry_is_a_plain_tuple_in_the_order_of_its_fields() -> None:
     assert Entry(7, 3, EntryKind.COMMAND, b"x") == (7, 3, 0, b"x")
+
+
+def test_new_entry_is_an_entry() -> None:
+    entry = new_entry((7, 3, EntryKind.COMMAND, b"x"))
+    assert type(entry) is Entry
+    assert entry == Entry(7, 3, EntryKind.COMMAND, b"x")
 
 
 def test_entry_names_its_index_and_not_the_method_of_tuples() -> None:

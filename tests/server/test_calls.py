@@ -21,7 +21,7 @@ Handler = Callable[[Waiting, Call], None]
 
 
 def propose(waiting: Waiting, call: Call) -> None:
-    waiting.propose(call, b"", lambda result: call.reply(b"done"))
+    waiting.propose(call, b"", lambda call, _: call.reply(b"done"))
 
 
 def read(waiting: Waiting, call: Call) -> None:

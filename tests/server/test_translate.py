@@ -182,7 +182,7 @@ def test_header_follows_revision_and_term() -> None:
     member = Member(1, 2, 0)
     headers = translate.Headers(member)
     fields = []
-    for revision, member.current_term in ((5, 1), (6, 1), (6, 2), (5, 1)):
+    for revision, member.current_term in ((5, 1), (6, 1), (6, 2), (5, 1), (5, 0), (0, 0)):
         fields.append(headers.field(revision))
     parsed = [rpc_pb2.PutResponse.FromString(field).header for field in fields]
     assert [(header.revision, header.raft_term) for header in parsed] == [
@@ -190,6 +190,8 @@ def test_header_follows_revision_and_term() -> None:
         (6, 1),
         (6, 2),
         (5, 1),
+        (5, 0),
+        (0, 0),
     ]
 
 

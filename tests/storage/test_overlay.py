@@ -191,6 +191,28 @@ def test_slices_are_in_order_however_the_keys_came() -> None:
     assert keys == range_of(5000)
 
 
+@pytest.mark.parametrize("order", ["in order", "in order, and one before", "at random"])
+def test_slices_have_each_key_with_its_newest_row(order: str) -> None:
+    """Rows that came in the order of their keys are not looked for: also when some were overwritten, or removed and put again."""
+    keys = range_of(3000)
+    came = {
+        "in order": keys,
+        "in order, and one before": [*keys[1:], keys[0]],
+        "at random": random.Random(1).sample(keys, len(keys)),
+    }[order]
+    overlay = Overlay()
+    table = overlay.tables[Table.KEYS]
+    for key in came:
+        table.put(key, b"old")
+    for key in keys[::7]:
+        table.put(key, b"new")
+    table.remove(keys[70])
+    table.put(keys[70], b"again")
+    rows = [row for parts in overlay.slices() for _, rows in parts for row in rows]
+    wanted = dict.fromkeys(keys, b"old") | dict.fromkeys(keys[::7], b"new")
+    assert rows == sorted((wanted | {keys[70]: b"again"}).items())
+
+
 def test_older_writes_do_not_cover_newer_ones() -> None:
     older, newer = Overlay(), Overlay()
     older.tables[Table.KEYS].put(b"a", b"old")

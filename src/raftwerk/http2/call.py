@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from raftwerk.http2 import grpc
-from raftwerk.http2.frames import END_HEADERS, END_STREAM, HEADERS, frame, header_frames
+from raftwerk.http2.frames import DATA, END_HEADERS, END_STREAM, HEADERS, frame, header_frames
 from raftwerk.http2.grpc import MessageFault, MessageReader
 from raftwerk.http2.headers import Headers, literal_indexed_name
 from raftwerk.http2.limits import Limits
@@ -20,6 +20,13 @@ _TRAILERS_OK: Final = grpc.status_block(grpc.OK)
 # Pieces of a unary answer that fits one DATA frame: only the stream id and the message differ
 _RESPONSE_HEAD: Final = frame(HEADERS, END_HEADERS, 0, _RESPONSE)[:5]
 _TRAILERS_HEAD: Final = frame(HEADERS, END_HEADERS | END_STREAM, 0, _TRAILERS_OK)[:5]
+SHORT_BYTES: Final = 256
+"""Of a message: what its size says in front of it stands ready, as most answers to writes are short."""
+_SIZED: Final = tuple(
+    (frame(DATA, 0, 0, grpc.frame_message(bytes(size)))[:5], grpc.PREFIX.pack(0, size))
+    for size in range(SHORT_BYTES)
+)
+"""By the size of the message: the frame's head before the stream id, and what follows that."""
 
 JOINED_BYTES_MAX: Final = 64 * 1024
 """A message in parts that is not larger is put together: it costs less than sending them one by one."""
@@ -192,16 +199,19 @@ class Call(Stream):
             self.finish()
             return
         stream_id = self.stream_id.to_bytes(4, "big")
+        if size < SHORT_BYTES:
+            head, prefix = _SIZED[size - 5]
+        else:
+            head = size.to_bytes(3, "big") + b"\0\0"
+            prefix = grpc.PREFIX.pack(0, size - 5)
         answer = b"".join(
             (
                 _RESPONSE_HEAD,
                 stream_id,
                 _RESPONSE,
-                size.to_bytes(3, "big"),
-                b"\0\0",
+                head,
                 stream_id,
-                b"\0",
-                (size - 5).to_bytes(4, "big"),
+                prefix,
                 message,
                 _TRAILERS_HEAD,
                 stream_id,

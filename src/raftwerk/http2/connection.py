@@ -112,7 +112,8 @@ class Connection(ABC, Generic[S]):
             if stop > size:
                 break
             kind, flags = buffer[start + 3], buffer[start + 4]
-            stream_id = int.from_bytes(buffer[start + 5 : payload_from], "big") & 0x7FFFFFFF
+            stream_id = (buffer[start + 5] & 0x7F) << 24 | buffer[start + 6] << 16
+            stream_id |= buffer[start + 7] << 8 | buffer[start + 8]
             start = stop
             try:
                 self._on_frame(kind, flags, stream_id, buffer[payload_from:stop])

@@ -36,6 +36,10 @@ class MessageFault(Exception):
         super().__init__(text)
 
 
+NOTHING: Final = bytearray()
+"""What every reader holds whose messages came whole until now: as a rule, to its end. Stays empty."""
+
+
 class MessageReader:
     """Messages out of DATA payloads, however they are cut."""
 
@@ -44,7 +48,7 @@ class MessageReader:
     def __init__(self, bytes_max: int, *, is_gzip: bool = False) -> None:
         self._bytes_max = bytes_max
         self._is_gzip = is_gzip
-        self.held = bytearray()
+        self.held = NOTHING
         """The beginning of a message that is not complete."""
         self._wanted_bytes = 0
         """To be held, for there to be something to look at."""
@@ -89,6 +93,8 @@ class MessageReader:
             self.fault = fault
             return messages
         if start < size:
+            if self.held is NOTHING:
+                self.held = bytearray()
             self.held += data[start:]
             self._wanted_bytes = wanted
         return messages

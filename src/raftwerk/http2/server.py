@@ -42,7 +42,7 @@ class ServerConnection(Connection[Call]):
         self.common_name = ""
         """The shell knows it, and says so before anything is received."""
         self._replied: list[Call] = []
-        """Whole answers in the output, to be counted together."""
+        """Whole answers in the output, to be counted together: most that leave together have come together."""
         self._methods = methods
         self._decoder: HeaderDecoder[Request] = HeaderDecoder(limits.header_list_bytes_max)
         self._head = b""
@@ -86,9 +86,13 @@ class ServerConnection(Connection[Call]):
 
     def _count_replied(self) -> None:
         now_s = self.clock()
+        first, count = self._replied[0], 0
         for call in self._replied:
-            if call.request.method is not None:
-                call.request.method.tally.observe(now_s - call.started_at_s)
+            if call.started_at_s != first.started_at_s or call.request is not first.request:
+                _count(first, now_s, count)
+                first, count = call, 0
+            count += 1
+        _count(first, now_s, count)
         self._replied.clear()
 
     def new_period(self) -> None:
@@ -150,7 +154,8 @@ class ServerConnection(Connection[Call]):
         super()._drop(stream)
 
     def _end_streams(self) -> None:
-        self._count_replied()
+        if self._replied:
+            self._count_replied()
         self._awaiting_drain.clear()
         super()._end_streams()
 
@@ -159,8 +164,10 @@ class ServerConnection(Connection[Call]):
         self._on_change = None  # the shell, which holds this
 
     def _on_local_end(self, stream: Call) -> None:
-        self._awaiting_drain.pop(stream.stream_id, None)
-        self._resets = max(0, self._resets - 1)
+        if self._awaiting_drain:
+            self._awaiting_drain.pop(stream.stream_id, None)
+        if self._resets:
+            self._resets -= 1
         self._ended_calls += 1
         stream.forget_callbacks()
         if not stream.is_remote_closed:
@@ -251,6 +258,12 @@ class ServerConnection(Connection[Call]):
         self._resets += 1
         if self._resets > self.limits.resets_max:
             raise ConnectionFault(ErrorCode.ENHANCE_YOUR_CALM, "too many streams were reset")
+
+
+def _count(call: Call, now_s: float, count: int) -> None:
+    """So many, one like the other, are answered now."""
+    if call.request.method is not None:
+        call.request.method.tally.observe(now_s - call.started_at_s, count)
 
 
 __all__ = [

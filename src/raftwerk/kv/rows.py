@@ -21,7 +21,6 @@ REVISION: Final = struct.Struct(">QI")
 LINK_BYTES: Final = REVISION.size
 NO_LINK: Final = bytes(LINK_BYTES)
 """Older than all revisions: where the links of a key end."""
-NO_LINKS: Final = 2 * NO_LINK
 NO_VERSION: Final = bytes(8)
 ROW_BYTES: Final = 4096
 """Work that is cut into slices counts so many bytes of a value as one more row: about as long they take."""
@@ -43,6 +42,8 @@ class KeyRow(NamedTuple):
 
 KEY_ROW: Final = struct.Struct(">QIQQq")
 """What a KEYS row begins with; its trees follow."""
+KEY_ROW_HISTORY: Final = struct.Struct(">12xQQq")
+"""What a newer version needs of it: create_revision, version and lease."""
 VERSION_FROM: Final = 20
 VERSION_TO: Final = 28
 """Where the version stands in a KEYS row; NO_VERSION for a deleted key."""
@@ -51,14 +52,20 @@ FIRST_TREE: Final = b"\0"
 OLDER_FROM: Final = 1
 OLDER_TO: Final = OLDER_FROM + LINK_BYTES
 """Where the root of the second tree stands among the trees; nothing is there if there is none."""
+_RANK: Final = KEY_ROW.size
+_OLDER_RANK: Final = _RANK + OLDER_TO
+"""Where the ranks of the first two trees stand in a KEYS row."""
 
 
-def grown(data: bytes) -> bytes:
-    """The trees of a key after a newer version: the rank of the first, then root and rank of each further one."""
-    trees = data[KEY_ROW.size :]
-    if len(trees) > 1 and trees[0] == trees[1 + LINK_BYTES]:
-        return _RANKS[trees[0] + 1] + trees[2 + LINK_BYTES :]
-    return FIRST_TREE + data[:LINK_BYTES] + trees
+def grown(data: bytes) -> tuple[bytes, bytes]:
+    """What a newer version makes of the trees in a KEYS row: (the rank of the first, then root and rank of each further one; the
+    jump of that version, to the root of the second).
+    """
+    if len(data) > _OLDER_RANK and data[_RANK] == data[_OLDER_RANK]:
+        trees = _RANKS[data[_RANK] + 1] + data[_OLDER_RANK + 1 :]
+        return trees, trees[OLDER_FROM:OLDER_TO] or NO_LINK
+    prev = data[:LINK_BYTES]
+    return b"".join((FIRST_TREE, prev, data[_RANK:])), prev
 
 
 _RANKS: Final = tuple(bytes((rank,)) for rank in range(64))
@@ -113,6 +120,9 @@ def varint(number: int) -> bytes:
     if number < 0x200000:
         low = number & 0x7F | 0x80 | (number >> 7 & 0x7F | 0x80) << 8
         return (low | number >> 14 << 16).to_bytes(3, "little")
+    if number < 0x10000000:
+        low = number & 0x7F | 0x80 | (number >> 7 & 0x7F | 0x80) << 8
+        return (low | (number >> 14 & 0x7F | 0x80) << 16 | number >> 21 << 24).to_bytes(4, "little")
     parts = bytearray()
     while number >= 0x80:
         parts.append(number & 0x7F | 0x80)
@@ -121,25 +131,26 @@ def varint(number: int) -> bytes:
     return bytes(parts)
 
 
-def encode_key_value(
+def encode_revision_row(
+    kind: bytes,
+    prev: bytes,
+    jump: bytes,
     key: bytes,
     create_revision: int,
     mod_revision: int,
     version: int,
     value: bytes,
     lease: int,
-    before: bytes = b"",
 ) -> bytes:
-    """The canonical serialization: fields in order, those that are zero left out. before: what to put in front of it.
-
-    >>> encode_key_value(b"k", 2, 3, 2, b"v", 0).hex()
-    '0a016b1002180320022a0176'
-    """
+    """The inverse of RevisionRow.decode: kind and links, and what encode_key_value makes of the others."""
     size, value_size = len(key), len(value)
     if create_revision and mod_revision and version and size and value_size and not lease:
+        # By far the most common, in one go
         return b"".join(
             (
-                before,
+                kind,
+                prev,
+                jump,
                 b"\x0a",
                 varint(size),
                 key,
@@ -154,9 +165,26 @@ def encode_key_value(
                 value,
             )
         )
-    data = before
+    key_value = encode_key_value(key, create_revision, mod_revision, version, value, lease)
+    return b"".join((kind, prev, jump, key_value))
+
+
+def encode_key_value(
+    key: bytes,
+    create_revision: int,
+    mod_revision: int,
+    version: int,
+    value: bytes,
+    lease: int,
+) -> bytes:
+    """The canonical serialization: fields in order, those that are zero left out.
+
+    >>> encode_key_value(b"k", 2, 3, 2, b"v", 0).hex()
+    '0a016b1002180320022a0176'
+    """
+    data = b""
     if key:
-        data += b"\x0a" + varint(size) + key
+        data += b"\x0a" + varint(len(key)) + key
     if create_revision:
         data += b"\x10" + varint(create_revision)
     if mod_revision:
@@ -164,7 +192,7 @@ def encode_key_value(
     if version:
         data += b"\x20" + varint(version)
     if value:
-        data += b"\x2a" + varint(value_size) + value
+        data += b"\x2a" + varint(len(value)) + value
     if lease:
         data += b"\x30" + varint(lease)
     return data

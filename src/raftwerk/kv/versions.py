@@ -10,13 +10,11 @@ from raftwerk.kv.rows import (
     FIRST_TREE,
     JUMP_FROM,
     KEY_ROW,
+    KEY_ROW_HISTORY,
     KEY_VALUE_FROM,
     LINK_BYTES,
     NO_LINK,
-    NO_LINKS,
     NO_VERSION,
-    OLDER_FROM,
-    OLDER_TO,
     PREV_FROM,
     PUT,
     REVISION,
@@ -26,7 +24,7 @@ from raftwerk.kv.rows import (
     KeyValue,
     RevisionRow,
     decode_key_value,
-    encode_key_value,
+    encode_revision_row,
     grown,
 )
 from raftwerk.kv.store import Store, Table
@@ -114,7 +112,7 @@ class Versions:
         data = self.store.get(_KEYS, key)
         version = 0
         if data is not None:
-            _, _, create_revision, version, old_lease = KEY_ROW.unpack_from(data)
+            create_revision, version, old_lease = KEY_ROW_HISTORY.unpack_from(data)
         if not version:  # a new key, or a deleted one
             create_revision, old_lease = main, 0
         if lease != old_lease:
@@ -150,15 +148,16 @@ class Versions:
         lease: int,
     ) -> None:
         """Write both rows of a version. data: the KEYS row that it replaces. The last five: a KeyRow."""
-        if data is None:
-            trees, links = FIRST_TREE, NO_LINKS
-        else:
-            trees = grown(data)
-            links = data[:LINK_BYTES] + (trees[OLDER_FROM:OLDER_TO] or NO_LINK)
+        trees, prev, jump = FIRST_TREE, NO_LINK, NO_LINK
+        if data is not None:
+            trees, jump = grown(data)
+            prev = data[:LINK_BYTES]
         key_row = KEY_ROW.pack(main, sub, create_revision, version, lease)
         self.store.put(_KEYS, key, key_row + trees)
-        row = encode_key_value(key, create_revision, main, version, value, lease, kind + links)
+        row = encode_revision_row(
+            kind, prev, jump, key, create_revision, main, version, value, lease
+        )
         self.store.put(_REVISIONS, key_row[:LINK_BYTES], row)
         if self.written is not None:
-            key_value, prev = row[KEY_VALUE_FROM:], row[PREV_FROM:JUMP_FROM]
+            key_value = row[KEY_VALUE_FROM:]
             self.written.append(Event(main, key, key_value, prev, is_delete=kind is DELETE))

@@ -13,7 +13,7 @@ from raftwerk.raft.events import Propose
 from raftwerk.raft.messages import ForwardCommands, ForwardCommandsReply
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.state import REQUEST_BITS, RemoteRequest, State
-from raftwerk.raft.types import NOBODY, Entry, EntryKind, NodeId
+from raftwerk.raft.types import NOBODY, EntryKind, NodeId, new_entry
 
 
 def propose(state: State, event: Propose, out: Effects) -> None:
@@ -105,7 +105,8 @@ def _append(state: State, leader: Leader, commands: Sequence[bytes]) -> int:
     term = state.current_term
     kind = EntryKind.COMMAND
     entries = [
-        Entry(index, term, kind, command) for index, command in enumerate(commands, first_index)
+        new_entry((index, term, kind, command))
+        for index, command in enumerate(commands, first_index)
     ]
     state.log.append(entries)
     leader.uncommitted_bytes += sum([len(command) for command in commands])

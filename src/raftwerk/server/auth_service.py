@@ -90,13 +90,13 @@ class AuthService:
     # Changes
 
     def _change(self, call: Call, command: AuthCommand) -> None:
-        def done(result: object) -> None:
-            if isinstance(result, AuthResult):
-                call.reply(self._header(result.revision))
-            else:
-                fail_with(call, result)
+        self._waiting.propose(call, encode(command), self._answer)
 
-        self._waiting.propose(call, encode(command), done)
+    def _answer(self, call: Call, result: object) -> None:
+        if isinstance(result, AuthResult):
+            call.reply(self._header(result.revision))
+        else:
+            fail_with(call, result)
 
     def enable(self, call: Call, _: bytes) -> None:
         self._change(call, commands.AuthEnable())

@@ -22,6 +22,8 @@ from raftwerk.server.errors import status_of
 from raftwerk.server.port import Node
 
 M = TypeVar("M", bound=Message)
+Answer = Callable[[Call, object], None]
+"""Answers a call with the machine's result, or with a Failure."""
 log = structlog.get_logger()
 
 
@@ -60,11 +62,21 @@ def parse_streamed(call: Call, message_type: type[M], data: bytes) -> M | None:
         return None
 
 
-class Answering:
-    """A block that answers a call. What goes wrong in it is that call's trouble alone: the state is as it was before.
+def not_answered(call: Call, error: Exception, no_answer: Status) -> bool:
+    """What answers a call has raised. Returns whether that is this call's trouble alone, which is told now: else the node ends.
 
-    Unless that is what is wrong (AssertionError, CorruptData): then the call is answered too, and the node ends.
+    The state is as it was before, unless that is what is wrong (AssertionError, CorruptData): then the call is answered too.
     """
+    if isinstance(error, AssertionError | CorruptData):
+        fail(call, status.STOPPED)
+    else:
+        log.error("a call could not be answered", path=call.request.path, exc_info=error)
+        fail(call, no_answer)
+    return not isinstance(error, AssertionError)  # damage is told by the store
+
+
+class Answering:
+    """A block that answers a call: see `not_answered`."""
 
     __slots__ = ("_call", "_no_answer")
 
@@ -82,14 +94,24 @@ class Answering:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        if not isinstance(error, Exception):
-            return False
-        if isinstance(error, AssertionError | CorruptData):
-            fail(self._call, status.STOPPED)
-        else:
-            log.error("a call could not be answered", path=self._call.request.path, exc_info=error)
-            fail(self._call, self._no_answer)
-        return not isinstance(error, AssertionError)  # damage is told by the store
+        return isinstance(error, Exception) and not_answered(self._call, error, self._no_answer)
+
+
+class _Proposed:
+    """What a call waits with whose command was proposed. As Answering, for the one block that every write passes."""
+
+    __slots__ = ("_answer", "_call")
+
+    def __init__(self, call: Call, answer: Answer) -> None:
+        self._call = call
+        self._answer = answer
+
+    def __call__(self, result: object) -> None:
+        try:
+            self._answer(self._call, result)
+        except Exception as error:
+            if not not_answered(self._call, error, status.DONE_NO_ANSWER):
+                raise
 
 
 class Waiting:
@@ -100,14 +122,14 @@ class Waiting:
         self._loop = loop
         self._guard = Guard(node, loop)
 
-    def propose(self, call: Call, command: bytes, done: Callable[[object], None]) -> None:
-        """Replicate a command; `done` gets its result or a Failure, unless the call is refused at once.
+    def propose(self, call: Call, command: bytes, answer: Answer) -> None:
+        """Replicate a command; `answer` gets the call, and its result or a Failure, unless the call is refused at once.
 
         While auth is enabled it goes with the name of who calls: the machine will say whether that one may.
         """
         if not self._may_wait(call):
             return
-        settle = self._in_time(call, partial(_done_or_not_told, call, done))
+        settle = self._in_time(call, _Proposed(call, answer))
         if self._guard.is_on:
             self._guard.identify(call, partial(self._propose_as, command, settle), otherwise=settle)
         else:
@@ -154,11 +176,6 @@ class Waiting:
 
 # What a call waits with. Partial functions, which hold nothing that holds them: compiled, a function within a function can be
 # a cycle, and one of those for each call is much garbage (tests/server/test_call_garbage.py).
-
-
-def _done_or_not_told(call: Call, done: Callable[[object], None], result: object) -> None:
-    with Answering(call, status.DONE_NO_ANSWER):
-        done(result)
 
 
 def _read(call: Call, answer: Callable[[], None], failure: object) -> None:

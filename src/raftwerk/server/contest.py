@@ -123,7 +123,7 @@ class Contests:
         if len(data) > self.node.settings.max_request_bytes:
             fail(call, status.REQUEST_TOO_LARGE._replace(code=status.UNKNOWN))
         else:
-            self._waiting.propose(call, data, done)
+            self._waiting.propose(call, data, lambda _, result: done(result))
 
     def write(self, call: Call, command: Command, done: Callable[[object], None]) -> None:
         """The same, for a command that needs space."""

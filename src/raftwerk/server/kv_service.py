@@ -25,7 +25,7 @@ from raftwerk.kv.results import (
 from raftwerk.kv.txn import TxnScan
 from raftwerk.server import translate, txn_request, validate
 from raftwerk.server.backlog import ANSWER_BYTES_MAX
-from raftwerk.server.calls import Answering, Waiting, fail, fail_with, parse
+from raftwerk.server.calls import Answer, Answering, Waiting, fail, fail_with, parse
 from raftwerk.server.port import Node
 from raftwerk.server.session_puts import SessionPuts
 from raftwerk.server.sessions import SessionService, in_session
@@ -90,20 +90,20 @@ class KvService:
             fail(call, status.NO_SPACE)
             return
 
-        def done(result: object) -> None:
-            if isinstance(result, PutResult):
-                header = self.header(result.revision)
-                if result.prev_kv is None:
-                    call.reply(header)
-                else:
-                    parts = translate.put_parts(header, result)
-                    self._slices.answer_soon(
-                        call, lambda: call.reply_parts(parts), status.DONE_NO_ANSWER
-                    )
-            else:
-                fail_with(call, result)
+        self._propose(call, command, self._answer_put)
 
-        self._propose(call, command, done)
+    def _answer_put(self, call: Call, result: object) -> None:
+        if isinstance(result, PutResult):
+            header = self.header(result.revision)
+            if result.prev_kv is None:
+                call.reply(header)
+            else:
+                parts = translate.put_parts(header, result)
+                self._slices.answer_soon(
+                    call, lambda: call.reply_parts(parts), status.DONE_NO_ANSWER
+                )
+        else:
+            fail_with(call, result)
 
     def delete_range(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.DeleteRangeRequest, data)
@@ -114,15 +114,15 @@ class KvService:
             fail(call, refusal)
             return
 
-        def done(result: object) -> None:
-            if isinstance(result, DeleteRangeResult):
-                header = self.header(result.revision)
-                steps = translate.delete_steps(header, result, SLICE_KVS)
-                self._reply(call, steps, status.DONE_NO_ANSWER)
-            else:
-                fail_with(call, result)
+        self._propose(call, translate.delete_command(request), self._answer_delete)
 
-        self._propose(call, translate.delete_command(request), done)
+    def _answer_delete(self, call: Call, result: object) -> None:
+        if isinstance(result, DeleteRangeResult):
+            header = self.header(result.revision)
+            steps = translate.delete_steps(header, result, SLICE_KVS)
+            self._reply(call, steps, status.DONE_NO_ANSWER)
+        else:
+            fail_with(call, result)
 
     def txn(self, call: Call, data: bytes) -> None:
         request = parse(call, rpc_pb2.TxnRequest, data)
@@ -137,8 +137,7 @@ class KvService:
             fail(call, status.NO_SPACE)
             return
         if not is_read_only:
-            done = partial(self._answer_txn, call, status.DONE_NO_ANSWER)
-            self._propose(call, command, done)
+            self._propose(call, command, self._answer_txn)
             return
         answer = partial(self._read_txn, call, command)
         if txn_request.is_serializable(request):
@@ -146,7 +145,9 @@ class KvService:
         else:
             self._waiting.read(call, answer)
 
-    def _answer_txn(self, call: Call, no_answer: Status, result: object) -> None:
+    def _answer_txn(
+        self, call: Call, result: object, no_answer: Status = status.DONE_NO_ANSWER
+    ) -> None:
         if isinstance(result, TxnResult):
             steps = translate.txn_steps(self.header(result.revision), result, SLICE_KVS)
             self._reply(call, steps, no_answer)
@@ -158,15 +159,17 @@ class KvService:
         if request is None:
             return
 
-        def done(result: object) -> None:
-            if not isinstance(result, CompactResult):
-                fail_with(call, result)
-            elif request.physical:
-                self._slices.start(call, self._removal_steps(call, request.revision, result))
-            else:
-                call.reply(self.header(result.revision))
+        self._propose(call, Compact(request.revision), partial(self._answer_compact, request))
 
-        self._propose(call, Compact(request.revision), done)
+    def _answer_compact(
+        self, request: rpc_pb2.CompactionRequest, call: Call, result: object
+    ) -> None:
+        if not isinstance(result, CompactResult):
+            fail_with(call, result)
+        elif request.physical:
+            self._slices.start(call, self._removal_steps(call, request.revision, result))
+        else:
+            call.reply(self.header(result.revision))
 
     def _removal_steps(self, call: Call, revision: int, result: CompactResult) -> Steps:
         with Answering(call, status.DONE_NO_ANSWER):
@@ -180,7 +183,7 @@ class KvService:
         elif not call.is_over:
             self._loop.call_later(POLL_S, self._answer_when_removed, call, revision, result)
 
-    def _propose(self, call: Call, write: Write, done: Callable[[object], None]) -> None:
+    def _propose(self, call: Call, write: Write, answer: Answer) -> None:
         try:
             command = encode(in_session(call, write))
         except ValueError:
@@ -189,7 +192,7 @@ class KvService:
         if len(command) > self._settings.max_request_bytes:
             fail(call, status.REQUEST_TOO_LARGE)
         else:
-            self._waiting.propose(call, command, done)
+            self._waiting.propose(call, command, answer)
 
     # Reads
 
@@ -236,7 +239,7 @@ class KvService:
     def _txn_steps(self, call: Call, command: Txn) -> Steps:
         begin = partial(self._begin_txn, call, command)
         result = yield from read_in_slices(self._machine, begin, SLICE_ROWS)
-        self._answer_txn(call, status.NO_ANSWER, result)
+        self._answer_txn(call, result, status.NO_ANSWER)
 
     def _begin_txn(self, call: Call, command: Txn) -> TxnScan | KvError:
         return self._waiting.refusal(call, command) or self._machine.txn_sliced(command)

@@ -87,15 +87,15 @@ class LeaseService:
         elif request.TTL > TTL_S_MAX:
             fail(call, status.LEASE_TTL_TOO_LARGE)
         else:
+            command = self.grant_command(request.ID, request.TTL)
+            self._waiting.propose(call, command, self._answer_grant)
 
-            def done(result: object) -> None:
-                if isinstance(result, LeaseResult):
-                    body = lease_pb2.LeaseGrantResponse(ID=result.lease_id, TTL=result.ttl_s)
-                    call.reply(self._header(result.revision) + body.SerializeToString())
-                else:
-                    fail_with(call, result)
-
-            self._waiting.propose(call, self.grant_command(request.ID, request.TTL), done)
+    def _answer_grant(self, call: Call, result: object) -> None:
+        if isinstance(result, LeaseResult):
+            body = lease_pb2.LeaseGrantResponse(ID=result.lease_id, TTL=result.ttl_s)
+            call.reply(self._header(result.revision) + body.SerializeToString())
+        else:
+            fail_with(call, result)
 
     def grant_command(self, lease_id: int, ttl_s: int) -> bytes:
         """lease_id NO_LEASE: a new one."""
@@ -103,16 +103,14 @@ class LeaseService:
 
     def revoke(self, call: Call, data: bytes) -> None:
         request = parse(call, lease_pb2.LeaseRevokeRequest, data)
-        if request is None:
-            return
+        if request is not None:
+            self._waiting.propose(call, encode(LeaseRevoke(request.ID)), self._answer_revoke)
 
-        def done(result: object) -> None:
-            if isinstance(result, LeaseResult):
-                call.reply(self._header(result.revision))
-            else:
-                fail_with(call, result)
-
-        self._waiting.propose(call, encode(LeaseRevoke(request.ID)), done)
+    def _answer_revoke(self, call: Call, result: object) -> None:
+        if isinstance(result, LeaseResult):
+            call.reply(self._header(result.revision))
+        else:
+            fail_with(call, result)
 
     def keep_alive(self, call: Call) -> None:
         """Renew a lease for each message, until the client has no more; a lease that is no more has a TTL of 0."""

@@ -66,14 +66,14 @@ class MaintenanceService:
             return
         is_raised = request.action == rpc_pb2.AlarmRequest.ACTIVATE
         member = rpc_pb2.AlarmMember(memberID=request.memberID, alarm=request.alarm)
+        command = encode(AlarmSet(kind, request.memberID, is_raised))
+        self._waiting.propose(call, command, partial(self._answer_alarm, member))
 
-        def done(result: object) -> None:
-            if isinstance(result, AlarmResult):
-                self._reply_alarms(call, result.revision, [member] if result.is_known else [])
-            else:
-                fail_with(call, result)
-
-        self._waiting.propose(call, encode(AlarmSet(kind, request.memberID, is_raised)), done)
+    def _answer_alarm(self, member: rpc_pb2.AlarmMember, call: Call, result: object) -> None:
+        if isinstance(result, AlarmResult):
+            self._reply_alarms(call, result.revision, [member] if result.is_known else [])
+        else:
+            fail_with(call, result)
 
     def _list_alarms(self, call: Call, kind: rpc_pb2.AlarmType.ValueType) -> None:
         alarms = [one for one in self._alarms.members() if kind in (rpc_pb2.NONE, one.alarm)]

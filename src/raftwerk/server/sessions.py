@@ -36,22 +36,21 @@ class SessionService:
 
     def open(self, call: Call, _: bytes) -> None:
         """Answers with the session, an Int64Value."""
-        self._propose(call, encode(SessionOpen(_random.randrange(1, NUMBER_MAX))))
+        command = encode(SessionOpen(_random.randrange(1, NUMBER_MAX)))
+        self._waiting.propose(call, command, _answer)
 
     def close(self, call: Call, data: bytes) -> None:
         """The session is over, and what is left of it goes."""
         request = parse(call, Int64Value, data)
         if request is not None:
-            self._propose(call, encode(SessionClose(request.value)))
+            self._waiting.propose(call, encode(SessionClose(request.value)), _answer)
 
-    def _propose(self, call: Call, command: bytes) -> None:
-        def done(result: object) -> None:
-            if isinstance(result, SessionResult):
-                call.reply(Int64Value(value=result.session).SerializeToString())
-            else:
-                fail_with(call, result)
 
-        self._waiting.propose(call, command, done)
+def _answer(call: Call, result: object) -> None:
+    if isinstance(result, SessionResult):
+        call.reply(Int64Value(value=result.session).SerializeToString())
+    else:
+        fail_with(call, result)
 
 
 class Place:

@@ -117,7 +117,8 @@ class Headers:
     def __init__(self, member: Member) -> None:
         self._member = member
         self._ids = b"\x08" + varint(member.cluster_id) + b"\x10" + varint(member.node_id)
-        self._last: tuple[int, int] | None = None
+        self._last_revision = self._last_term = -1
+        self._term_field = b""
         self._data = b""
 
     def message(self, revision: int) -> rpc_pb2.ResponseHeader:
@@ -132,14 +133,16 @@ class Headers:
     def field(self, revision: int) -> bytes:
         """Serialized, as field 1 of any response; the last one made is kept."""
         term = self._member.current_term
-        if self._last != (revision, term):
-            header = self._ids
-            if revision:
-                header += b"\x18" + varint(revision)
-            if term:
-                header += b"\x20" + varint(term)
-            self._data = b"\x0a" + varint(len(header)) + header
-            self._last = (revision, term)
+        if term != self._last_term:
+            self._term_field = b"\x20" + varint(term) if term else b""
+            self._last_term = term
+            self._last_revision = -1
+        if revision != self._last_revision:
+            at = b"\x18" + varint(revision) if revision else b""
+            ids, term_field = self._ids, self._term_field
+            size = varint(len(ids) + len(at) + len(term_field))
+            self._data = b"".join((b"\x0a", size, ids, at, term_field))
+            self._last_revision = revision
         return self._data
 
 

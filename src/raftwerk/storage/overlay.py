@@ -7,6 +7,7 @@ is. None as a value is a deletion, as far as the owner wants one.
 
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Iterator
+from itertools import chain
 from typing import Final
 
 from raftwerk.kv.rows import ROW_BYTES
@@ -197,11 +198,15 @@ class Overlay:
         left = SLICE_ROWS
         for table in Table:
             rows = self.tables[table].rows
+            as_they_came = chain.from_iterable([part.items() for part in rows.parts])
             part: list[Row] = []
             for run in self.tables[table].runs():
                 for key in run.in_order():
-                    value = rows[key]
-                    part.append((key, value))
+                    row = next(as_they_came)
+                    if row[0] is not key:  # else keys come in order, as revisions do: no look-up
+                        row = key, rows[key]
+                    value = row[1]
+                    part.append(row)
                     left -= 1 + (len(value) // ROW_BYTES if value else 0)
                     if left <= 0:
                         yield [*parts, (table, part)]

@@ -38,7 +38,7 @@ class Recent:
     def forget(self, key: bytes) -> None:
         if key == self._last:
             self._last_row = _FORGOTTEN
-        if key in self._rows:
+        if self._rows.get(key):
             self._keep(key, _FORGOTTEN)
 
     def _keep(self, key: bytes, row: bytes) -> None:
