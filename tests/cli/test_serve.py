@@ -11,8 +11,10 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 
+import grpc
 import pytest
 
+from raftwerk.api.rpc_pb2 import PutRequest
 from raftwerk.cli.cluster import free_ports
 from raftwerk.client.errors import CallError
 from raftwerk.sync import Client
@@ -38,6 +40,7 @@ def urls_of(client: int, peer: int) -> list[str]:
 
 
 READY = "ready to serve client requests"
+REQUEST = PutRequest(key=b"key", value=b"value").SerializeToString()
 
 
 def test_connections_may_take_as_many_descriptors_as_the_system_allows(tmp_path: Path) -> None:
@@ -126,6 +129,23 @@ def test_second_signal_ends_it_at_once(tmp_path: Path) -> None:
             assert member.stop(signal.SIGTERM) == -signal.SIGTERM
     with started("serve", *flags, folder=tmp_path) as member:
         member.wait_for("node started")
+
+
+def test_who_waits_is_told_that_it_stops(tmp_path: Path) -> None:
+    """A write without a majority: its client need not find out by itself."""
+    (client, peer), (_, other) = free_ports(2)
+    cluster = f"a=http://127.0.0.1:{peer},b=http://127.0.0.1:{other}"
+    flags = ["--name=a", f"--initial-cluster={cluster}", *urls_of(client, peer)]
+    with started("serve", *flags, folder=tmp_path) as member:
+        member.wait_for("asking for pre-votes")
+        with grpc.insecure_channel(f"127.0.0.1:{client}") as channel:
+            call = channel.unary_unary("/etcdserverpb.KV/Put").future(REQUEST)
+            wait_for_connection(client)
+            assert member.stop() == 0
+            assert (call.code(), call.details()) == (
+                grpc.StatusCode.UNAVAILABLE,
+                "etcdserver: server stopped",
+            )
 
 
 def wait_for_connection(port: int) -> None:

@@ -196,8 +196,10 @@ def test_requests_that_wait_at_the_stop_are_answered(tmp_path: Path) -> None:
             write = asyncio.create_task(put(node, b"key", b"value"))
             read = asyncio.create_task(answer_to(node.read))
             await until(lambda: node.waiting_proposals)
-            await node.stop()
+            node.give_up()
             assert (await write, await read) == (Failure.STOPPED, Failure.STOPPED)
+            assert await put(node, b"key", b"value") is Failure.STOPPED
+            await node.stop()
 
     run(body)
 

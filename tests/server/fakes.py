@@ -132,6 +132,10 @@ class FakeNode:
         self._waiting: list[Callable[[], None]] = []
         self._index = 0
 
+    def give_up(self) -> None:
+        self.failure = Failure.STOPPED
+        self.release()
+
     def propose(self, command: bytes, done: Callable[[object], None]) -> None:
         self.commands.append(command)
         self._later(lambda: done(self.failure or self.apply(command)))

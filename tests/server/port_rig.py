@@ -27,7 +27,7 @@ class PromptNode(FakeNode):
     def propose(self, command: bytes, done: Callable[[object], None]) -> None:
         self.commands.append(command)
         if self.is_stuck:
-            self._later(lambda: done(self.apply(command)))
+            self._later(lambda: done(self.failure or self.apply(command)))
         else:
             done(self.failure or self.apply(command))
 

@@ -231,6 +231,20 @@ def test_open_call_ends_before_the_server_stops() -> None:
     serve(test)
 
 
+def test_who_still_waits_is_told_that_the_server_stops() -> None:
+    async def test(port: Port) -> None:
+        port.node.is_stuck = True
+        connection = await GrpcConnection.open(port)
+        connection.start(PUT, REQUEST)
+        while not port.node.commands:
+            await asyncio.sleep(0)
+
+        await port.server.stop()
+        assert (await connection.answer())[:2] == status.STOPPED
+
+    serve(test)
+
+
 def test_the_node_says_when_answers_are_written() -> None:
     async def test(port: Port) -> None:
         port.node.is_stuck = True

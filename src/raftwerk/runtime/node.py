@@ -384,14 +384,17 @@ class Node:
         else:
             log.info("peer is reached again", peer=name)
 
-    async def stop(self) -> None:
-        """Leave quietly: no request is left without an answer, what was persisted stays, the folder is given back.
-
-        At any point of a node's life, and more than once; what was not started needs no stopping. A request that still
-        waited is answered with Failure.STOPPED (nothing happened) or TIMED_OUT (its outcome is unknown).
-        """
-        if self._is_stopped:
-            return
+    def give_up(self) -> None:
+        """Of a started node: answer who waits, with Failure.STOPPED (nothing happened) or TIMED_OUT (unknown); go no further."""
         self._is_stopped = True
-        await self._closing.aclose()
+        self._replica.stop()
+
+    async def stop(self) -> None:
+        """Leave quietly: nobody is left without an answer (see give_up), what was persisted stays, the folder is given back.
+
+        At any point of a node's life, and more than once; what was not started needs no stopping.
+        """
+        self._is_stopped = True
+        closing, self._closing = self._closing, AsyncExitStack()
+        await closing.aclose()
         log.info("node stopped", name=self.settings.name)

@@ -51,6 +51,9 @@ SNIFF_TIMEOUT_S: Final = 10.0
 TLS_RECORD: Final = b"\x16\x03"
 """With which a TLS client begins."""
 DRAIN_S: Final = 1.0
+"""For open calls to end by themselves."""
+SETTLE_S: Final = 0.2
+"""For the node's last answers to leave. Streams that go on get none."""
 GRPC_OVERHEAD_BYTES: Final = 512 * 1024
 """A received message may be larger than the request it carries by so much (etcd's allowance)."""
 
@@ -136,7 +139,7 @@ class Server:
             chore.start()
 
     async def stop(self) -> None:
-        """Take no new connections and calls, let open calls end for a moment, and close."""
+        """Take no new connections and calls, let open calls end for a moment, have the node answer the others, and close."""
         for chore in self._chores:
             chore.stop()
         for server in self._servers:
@@ -148,11 +151,16 @@ class Server:
             connection.drain()
         self._http1.stop()
         self._metrics.stop()
-        deadline = self._loop.time() + DRAIN_S
-        while self._loop.time() < deadline and self._has_calls:
-            await asyncio.sleep(0.01)
+        await self._calls_to_end(DRAIN_S)
+        self._node.give_up()
+        await self._calls_to_end(SETTLE_S)
         for connection in list(self._connections):
             connection.abort()
+
+    async def _calls_to_end(self, most_s: float) -> None:
+        deadline = self._loop.time() + most_s
+        while self._loop.time() < deadline and self._has_calls:
+            await asyncio.sleep(0.01)
 
     @property
     def _has_calls(self) -> bool:

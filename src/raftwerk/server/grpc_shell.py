@@ -204,7 +204,8 @@ class GrpcProtocol(asyncio.Protocol):
 
     @property
     def has_calls(self) -> bool:
-        return bool(self._engine.streams)
+        """Whether some are open, or their answers are not written yet."""
+        return bool(self._engine.streams) or self._is_flush_due
 
     def drain(self) -> None:
         """Let open calls end; take no new ones."""

@@ -62,6 +62,9 @@ class Node(Protocol):
         So what is answered together can be sent together. What `action` raises goes to the loop's exception handler.
         """
 
+    def give_up(self) -> None:
+        """Go no further: who still waits is answered with a Failure."""
+
     def status(self) -> StatusInfo: ...
 
     @property
