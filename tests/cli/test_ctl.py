@@ -280,6 +280,12 @@ def test_status_tells_learners_from_followers_and_that_nobody_leads() -> None:
     )
 
 
+@pytest.mark.parametrize(("size", "text"), [(20_480, "20.5 kB"), (1_500_000, "1.5 MB")])
+def test_status_tells_the_size_of_the_store_in_fitting_units(size: int, text: str) -> None:
+    answer = StatusResponse(header=ResponseHeader(member_id=255), leader=255, dbSize=size)
+    assert _status_row("a:1", answer)[-2] == text
+
+
 def test_table_in_a_pipe_is_whole(endpoint: str, tmp_path: Path) -> None:
     """However narrow the terminal that somebody once set: nothing is cut short."""
     answer = run("status", f"--endpoints={endpoint}", folder=tmp_path, COLUMNS="20")

@@ -8,6 +8,7 @@ from enum import Enum
 from typing import Annotated, Final
 
 import typer
+from rich.filesize import decimal
 
 from raftwerk.api import kv_pb2, rpc_pb2
 from raftwerk.cli.ctl_answers import read
@@ -290,6 +291,6 @@ def _status_row(
         str(answer.raftTerm),
         str(answer.raftIndex),
         str(answer.raftAppliedIndex),
-        f"{answer.dbSize / 1e6:.1f} MB",
+        decimal(answer.dbSize),
         ", ".join([*answer.errors, *problems]),
     )
