@@ -1,7 +1,7 @@
 """Rows: the bytes on disk, protobuf's encoding of key-values, and how far links jump."""
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from raftwerk.api import kv_pb2
@@ -33,6 +33,8 @@ BOUNDED = settings(max_examples=200, deadline=None, database=None, derandomize=T
 
 
 @given(TEXTS, NUMBERS, NUMBERS, NUMBERS, TEXTS, NUMBERS)
+@example(b"k", 2, 3, 4, b"", 0)
+@example(b"k", 2, 3, 4, b"v", 0)
 @BOUNDED
 def test_key_value_is_what_protobuf_writes(
     key: bytes, create: int, mod: int, version: int, value: bytes, lease: int
@@ -94,7 +96,8 @@ def history() -> tuple[list[int], list[bytes]]:
     trees = FIRST_TREE
     for version in range(1, VERSIONS):
         if version > 1:
-            trees, jump = grown(rows[-1])
+            trees, prev, jump = grown(rows[-1])
+            assert prev == REVISION.pack(version - 1, 0)
             assert jump == (trees[OLDER_FROM:OLDER_TO] or NO_LINK)
             jumps.append(REVISION.unpack(jump)[0])
         rows.append(KEY_ROW.pack(version, 0, 1, version, 0) + trees)

@@ -89,6 +89,7 @@ REFUSALS: dict[str, tuple[str, dict[str, Any], Status]] = {
         status.INVALID_AUTH_MANAGEMENT,
     ),
     "long_password": ("UserAdd", {"name": "n", "password": "x" * 73}, status.PASSWORD_TOO_LONG),
+    "unknown_role": ("RoleDelete", {"role": "r"}, status.ROLE_NOT_FOUND),
     "not_enabled": ("Authenticate", {"name": "n", "password": "p"}, status.AUTH_NOT_ENABLED),
 }
 

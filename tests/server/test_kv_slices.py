@@ -1,6 +1,6 @@
 """Ranges and read-only transactions of many keys: read in slices, of one revision, and only for who still waits."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -11,6 +11,7 @@ from raftwerk.api import status
 from raftwerk.api.rpc_pb2 import (
     CompactionRequest,
     Compare,
+    DeleteRangeRequest,
     PutRequest,
     RangeRequest,
     RangeResponse,
@@ -18,13 +19,15 @@ from raftwerk.api.rpc_pb2 import (
     TxnRequest,
     TxnResponse,
 )
+from raftwerk.api.status import Status
+from raftwerk.http2.call import Call
 from raftwerk.kv.commands import Compact, Put, encode
 from raftwerk.kv.store import Table
 from raftwerk.server.slices import ACTIVE_MAX, Reader, Slices, Steps
 from raftwerk.storage.memory import MemoryStore
 from tests.checkpoints import complete, read_all
 from tests.server.fakes import SlowLoop
-from tests.server.kv_rig import COMPACT, EVERYTHING, PUT, RANGE, TXN, KvRig
+from tests.server.kv_rig import COMPACT, DELETE, EVERYTHING, PUT, RANGE, TXN, KvRig
 
 
 @pytest.fixture
@@ -161,7 +164,15 @@ def test_read_only_txn_of_single_keys_waits_for_no_long_read(rig: KvRig) -> None
 
 
 class Breaking(Slices):
-    """Every long answer breaks off in its second slice."""
+    """Every long answer breaks off in its second slice, every other one that waits for its turn at once."""
+
+    def answer_soon(
+        self, call: Call, answer: Callable[[], None], no_answer: Status = status.NO_ANSWER
+    ) -> None:
+        def broken() -> None:
+            raise ValueError("a bug")
+
+        super().answer_soon(call, broken, no_answer)
 
     def start(self, reader: Reader, steps: Steps) -> None:
         next(steps)
@@ -176,6 +187,11 @@ def test_only_what_was_written_is_said_to_be_done_when_it_cannot_be_answered() -
     write = RequestOp(request_put=PutRequest(key=b"k"))
     assert rig.call(TXN, TxnRequest(success=reads))[:2] == status.NO_ANSWER
     assert rig.call(TXN, TxnRequest(success=[*reads, write]))[:2] == status.DONE_NO_ANSWER
+    put = PutRequest(key=b"k", value=bytes(400_000), prev_kv=True)
+    assert rig.call(PUT, put)[:2] == status.DONE_NO_ANSWER
+    rig.fill(5000)
+    delete = DeleteRangeRequest(key=b"k", range_end=b"l", prev_kv=True)
+    assert rig.call(DELETE, delete)[:2] == status.DONE_NO_ANSWER
 
 
 def test_big_read_only_txn_is_of_one_revision(rig: KvRig) -> None:

@@ -13,6 +13,7 @@ from raftwerk.api.rpc_pb2 import (
     RequestOp,
     TxnRequest,
 )
+from raftwerk.replica.failure import Failure
 from raftwerk.server.sessions import CLOSE, OPEN, SESSION
 from tests.server.kv_rig import COMPACT, DELETE, PUT, TXN, KvRig
 
@@ -67,6 +68,12 @@ def test_a_write_with_another_number_is_another_write(rig: KvRig) -> None:
     rig.call(PUT, PutRequest(key=b"a"), headers=metadata(session, 1))
     rig.call(PUT, PutRequest(key=b"a"), headers=metadata(session, 2))
     assert rig.node.machine.revision == 3
+
+
+@pytest.mark.parametrize("path", [OPEN, CLOSE])
+def test_what_the_node_does_not_do_is_refused(rig: KvRig, path: str) -> None:
+    rig.node.failure = Failure.NO_LEADER
+    assert rig.call(path, ANY)[:2] == status.NO_LEADER
 
 
 def test_a_write_of_a_closed_session_is_refused(rig: KvRig) -> None:

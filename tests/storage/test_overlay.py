@@ -15,6 +15,7 @@ from raftwerk.storage.overlay import (
     Overlay,
     SortedTable,
 )
+from raftwerk.storage.parts import PART_ROWS
 from tests.storage.rows import in_one
 
 KEYS = st.binary(max_size=2)
@@ -211,6 +212,15 @@ def test_slices_have_each_key_with_its_newest_row(order: str) -> None:
     rows = [row for parts in overlay.slices() for _, rows in parts for row in rows]
     wanted = dict.fromkeys(keys, b"old") | dict.fromkeys(keys[::7], b"new")
     assert rows == sorted((wanted | {keys[70]: b"again"}).items())
+
+
+def test_slices_go_through_all_parts_of_a_table() -> None:
+    overlay = Overlay()
+    keys = range_of(PART_ROWS + 1000)
+    for key in keys:
+        overlay.tables[Table.KEYS].put(key, b"")
+    assert len(overlay.tables[Table.KEYS].rows.parts) == 2
+    assert [key for parts in overlay.slices() for _, rows in parts for key, _ in rows] == keys
 
 
 def test_older_writes_do_not_cover_newer_ones() -> None:

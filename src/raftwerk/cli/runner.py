@@ -27,5 +27,5 @@ def run_loop(coro: Coroutine[Any, Any, T]) -> T:
 
 
 def as_interrupt(_number: int, _frame: object) -> None:
-    """A signal handler: what another signal is to be, so that it ends an event loop as orderly as Ctrl-C."""
+    """A signal handler: the signal is taken as Ctrl-C, which ends an event loop task by task. SIGINT has a handler then."""
     signal.raise_signal(signal.SIGINT)

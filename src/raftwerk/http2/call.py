@@ -20,11 +20,11 @@ _TRAILERS_OK: Final = grpc.status_block(grpc.OK)
 # Pieces of a unary answer that fits one DATA frame: only the stream id and the message differ
 _RESPONSE_HEAD: Final = frame(HEADERS, END_HEADERS, 0, _RESPONSE)[:5]
 _TRAILERS_HEAD: Final = frame(HEADERS, END_HEADERS | END_STREAM, 0, _TRAILERS_OK)[:5]
-SHORT_BYTES: Final = 256
+_SHORT_BYTES: Final = 256
 """Of a message: what its size says in front of it stands ready, as most answers to writes are short."""
 _SIZED: Final = tuple(
     (frame(DATA, 0, 0, grpc.frame_message(bytes(size)))[:5], grpc.PREFIX.pack(0, size))
-    for size in range(SHORT_BYTES)
+    for size in range(_SHORT_BYTES)
 )
 """By the size of the message: the frame's head before the stream id, and what follows that."""
 
@@ -199,8 +199,8 @@ class Call(Stream):
             self.finish()
             return
         stream_id = self.stream_id.to_bytes(4, "big")
-        if size < SHORT_BYTES:
-            head, prefix = _SIZED[size - 5]
+        if len(message) < _SHORT_BYTES:
+            head, prefix = _SIZED[len(message)]
         else:
             head = size.to_bytes(3, "big") + b"\0\0"
             prefix = grpc.PREFIX.pack(0, size - 5)

@@ -36,7 +36,7 @@ class MessageFault(Exception):
         super().__init__(text)
 
 
-NOTHING: Final = bytearray()
+_NOTHING: Final = bytearray()
 """What every reader holds whose messages came whole until now: as a rule, to its end. Stays empty."""
 
 
@@ -48,7 +48,7 @@ class MessageReader:
     def __init__(self, bytes_max: int, *, is_gzip: bool = False) -> None:
         self._bytes_max = bytes_max
         self._is_gzip = is_gzip
-        self.held = NOTHING
+        self.held = _NOTHING
         """The beginning of a message that is not complete."""
         self._wanted_bytes = 0
         """To be held, for there to be something to look at."""
@@ -93,7 +93,7 @@ class MessageReader:
             self.fault = fault
             return messages
         if start < size:
-            if self.held is NOTHING:
+            if self.held is _NOTHING:
                 self.held = bytearray()
             self.held += data[start:]
             self._wanted_bytes = wanted

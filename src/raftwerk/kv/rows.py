@@ -57,15 +57,16 @@ _OLDER_RANK: Final = _RANK + OLDER_TO
 """Where the ranks of the first two trees stand in a KEYS row."""
 
 
-def grown(data: bytes) -> tuple[bytes, bytes]:
-    """What a newer version makes of the trees in a KEYS row: (the rank of the first, then root and rank of each further one; the
-    jump of that version, to the root of the second).
+def grown(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """(trees, prev, jump) of the version that follows the one of this KEYS row.
+
+    trees: the rank of the first, then root and rank of each further one. jump: to the root of the second.
     """
+    prev = data[:LINK_BYTES]
     if len(data) > _OLDER_RANK and data[_RANK] == data[_OLDER_RANK]:
         trees = _RANKS[data[_RANK] + 1] + data[_OLDER_RANK + 1 :]
-        return trees, trees[OLDER_FROM:OLDER_TO] or NO_LINK
-    prev = data[:LINK_BYTES]
-    return b"".join((FIRST_TREE, prev, data[_RANK:])), prev
+        return trees, prev, trees[OLDER_FROM:OLDER_TO] or NO_LINK
+    return b"".join((FIRST_TREE, prev, data[_RANK:])), prev, prev
 
 
 _RANKS: Final = tuple(bytes((rank,)) for rank in range(64))

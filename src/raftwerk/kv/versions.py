@@ -150,8 +150,7 @@ class Versions:
         """Write both rows of a version. data: the KEYS row that it replaces. The last five: a KeyRow."""
         trees, prev, jump = FIRST_TREE, NO_LINK, NO_LINK
         if data is not None:
-            trees, jump = grown(data)
-            prev = data[:LINK_BYTES]
+            trees, prev, jump = grown(data)
         key_row = KEY_ROW.pack(main, sub, create_revision, version, lease)
         self.store.put(_KEYS, key, key_row + trees)
         row = encode_revision_row(

@@ -62,21 +62,22 @@ def parse_streamed(call: Call, message_type: type[M], data: bytes) -> M | None:
         return None
 
 
-def not_answered(call: Call, error: Exception, no_answer: Status) -> bool:
-    """What answers a call has raised. Returns whether that is this call's trouble alone, which is told now: else the node ends.
+def _ends_with(call: Call, error: Exception, no_answer: Status) -> bool:
+    """Tell a call that what answers it has raised an error. Returns whether nobody else need know of it.
 
-    The state is as it was before, unless that is what is wrong (AssertionError, CorruptData): then the call is answered too.
+    As a rule it is that call's trouble alone: the state is as it was before. Unless that is what is wrong, as an AssertionError
+    says, or CorruptData, of which the store has told: then the node ends.
     """
     if isinstance(error, AssertionError | CorruptData):
         fail(call, status.STOPPED)
     else:
         log.error("a call could not be answered", path=call.request.path, exc_info=error)
         fail(call, no_answer)
-    return not isinstance(error, AssertionError)  # damage is told by the store
+    return not isinstance(error, AssertionError)
 
 
 class Answering:
-    """A block that answers a call: see `not_answered`."""
+    """A block that answers a call: see `_ends_with`."""
 
     __slots__ = ("_call", "_no_answer")
 
@@ -94,24 +95,7 @@ class Answering:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool:
-        return isinstance(error, Exception) and not_answered(self._call, error, self._no_answer)
-
-
-class _Proposed:
-    """What a call waits with whose command was proposed. As Answering, for the one block that every write passes."""
-
-    __slots__ = ("_answer", "_call")
-
-    def __init__(self, call: Call, answer: Answer) -> None:
-        self._call = call
-        self._answer = answer
-
-    def __call__(self, result: object) -> None:
-        try:
-            self._answer(self._call, result)
-        except Exception as error:
-            if not not_answered(self._call, error, status.DONE_NO_ANSWER):
-                raise
+        return isinstance(error, Exception) and _ends_with(self._call, error, self._no_answer)
 
 
 class Waiting:
@@ -174,8 +158,25 @@ class Waiting:
         return partial(_settle, deadline, done)
 
 
-# What a call waits with. Partial functions, which hold nothing that holds them: compiled, a function within a function can be
-# a cycle, and one of those for each call is much garbage (tests/server/test_call_garbage.py).
+# What a call waits with. Nothing of it holds what holds it: compiled, a function within a function can be a cycle, and one of
+# those for each call is much garbage (tests/server/test_call_garbage.py).
+
+
+class _Proposed:
+    """For its command. As Answering, but one object for each write: a partial function and a block cost several."""
+
+    __slots__ = ("_answer", "_call")
+
+    def __init__(self, call: Call, answer: Answer) -> None:
+        self._call = call
+        self._answer = answer
+
+    def __call__(self, result: object) -> None:
+        try:
+            self._answer(self._call, result)
+        except Exception as error:
+            if not _ends_with(self._call, error, status.DONE_NO_ANSWER):
+                raise
 
 
 def _read(call: Call, answer: Callable[[], None], failure: object) -> None:

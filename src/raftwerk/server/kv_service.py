@@ -89,7 +89,6 @@ class KvService:
         if self._is_over_quota():
             fail(call, status.NO_SPACE)
             return
-
         self._propose(call, command, self._answer_put)
 
     def _answer_put(self, call: Call, result: object) -> None:
@@ -99,9 +98,8 @@ class KvService:
                 call.reply(header)
             else:
                 parts = translate.put_parts(header, result)
-                self._slices.answer_soon(
-                    call, lambda: call.reply_parts(parts), status.DONE_NO_ANSWER
-                )
+                answer = partial(call.reply_parts, parts)
+                self._slices.answer_soon(call, answer, status.DONE_NO_ANSWER)
         else:
             fail_with(call, result)
 
@@ -113,7 +111,6 @@ class KvService:
         if refusal is not None:
             fail(call, refusal)
             return
-
         self._propose(call, translate.delete_command(request), self._answer_delete)
 
     def _answer_delete(self, call: Call, result: object) -> None:
@@ -158,7 +155,6 @@ class KvService:
         request = parse(call, rpc_pb2.CompactionRequest, data)
         if request is None:
             return
-
         self._propose(call, Compact(request.revision), partial(self._answer_compact, request))
 
     def _answer_compact(

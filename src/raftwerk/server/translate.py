@@ -117,7 +117,7 @@ class Headers:
     def __init__(self, member: Member) -> None:
         self._member = member
         self._ids = b"\x08" + varint(member.cluster_id) + b"\x10" + varint(member.node_id)
-        self._last_revision = self._last_term = -1
+        self._last_revision = self._last_term = -1  # none
         self._term_field = b""
         self._data = b""
 
@@ -138,10 +138,10 @@ class Headers:
             self._last_term = term
             self._last_revision = -1
         if revision != self._last_revision:
-            at = b"\x18" + varint(revision) if revision else b""
+            revision_field = b"\x18" + varint(revision) if revision else b""
             ids, term_field = self._ids, self._term_field
-            size = varint(len(ids) + len(at) + len(term_field))
-            self._data = b"".join((b"\x0a", size, ids, at, term_field))
+            size = varint(len(ids) + len(revision_field) + len(term_field))
+            self._data = b"".join((b"\x0a", size, ids, revision_field, term_field))
             self._last_revision = revision
         return self._data
 

@@ -203,7 +203,7 @@ class Overlay:
             for run in self.tables[table].runs():
                 for key in run.in_order():
                     row = next(as_they_came)
-                    if row[0] is not key:  # else keys come in order, as revisions do: no look-up
+                    if row[0] is not key:  # else it came in order, as revisions do: no look-up
                         row = key, rows[key]
                     value = row[1]
                     part.append(row)
