@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from raftwerk.cli.stopping import Stopping
+from raftwerk.cli.stopping import PutOff, Stopping
 
 SIGNALS_AT_ANY_MOMENT = """
 import signal
@@ -46,3 +46,39 @@ def test_it_waits_until_a_signal_comes_and_not_after_that() -> None:
 def test_signal_at_any_moment_of_a_wait() -> None:
     """It never waits for itself."""
     subprocess.run([sys.executable, "-c", SIGNALS_AT_ANY_MOMENT], timeout=20.0, check=True)
+
+
+@contextmanager
+def heard(number: signal.Signals) -> Iterator[list[int]]:
+    """What a handler of this signal is told."""
+    told: list[int] = []
+    with handlers_kept(number):
+        signal.signal(number, lambda number, _: told.append(number))
+        yield told
+
+
+def test_signal_that_is_put_off_is_told_at_the_end() -> None:
+    with heard(signal.SIGUSR1) as told:
+        with PutOff([signal.SIGUSR1]):
+            signal.raise_signal(signal.SIGUSR1)
+            assert told == []
+        assert told == [signal.SIGUSR1]
+        signal.raise_signal(signal.SIGUSR1)
+        assert told == [signal.SIGUSR1] * 2
+
+
+def test_signal_is_let_in_where_it_may_come() -> None:
+    with heard(signal.SIGUSR1) as told:
+        with PutOff([signal.SIGUSR1]) as put_off:
+            signal.raise_signal(signal.SIGUSR1)
+            with put_off.let_in():
+                assert len(told) == 1
+                signal.raise_signal(signal.SIGUSR1)
+                assert len(told) == 2
+                with PutOff([signal.SIGUSR1]):
+                    signal.raise_signal(signal.SIGUSR1)
+                    assert len(told) == 2
+                assert len(told) == 3
+            signal.raise_signal(signal.SIGUSR1)
+            assert len(told) == 3
+        assert len(told) == 4

@@ -13,11 +13,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from raftwerk.cli.cluster import LocalCluster, Member, free_ports
 from raftwerk.cli.runner import as_interrupt, run_in
+from raftwerk.cli.stopping import PutOff
 from raftwerk.client import Client, OutcomeUnknown
 from raftwerk.errors import RaftwerkError, UsageError
 
 RECORDS: Final = Path("/var/lib/dpkg/status")
 WORKERS: Final = 16
+ENDING: Final = (signal.SIGINT, signal.SIGTERM)
+"""Signals by which somebody ends it."""
 
 
 def load_records(path: Path) -> list[tuple[bytes, bytes]]:
@@ -42,13 +45,16 @@ def load_records(path: Path) -> list[tuple[bytes, bytes]]:
 def run() -> int:
     """Returns the exit code: 0 when every record came back as it was, 1 when one did not or nothing could be tried."""
     console = Console(highlight=False, soft_wrap=True)
-    signal.signal(signal.SIGTERM, as_interrupt)  # leave no process behind
+    signal.signal(signal.SIGTERM, as_interrupt)
     try:
         records = load_records(RECORDS)
-        with tempfile.TemporaryDirectory(prefix="raftwerk-demo-") as folder:
+        with (
+            PutOff(ENDING) as put_off,  # neither process nor folder is left behind
+            tempfile.TemporaryDirectory(prefix="raftwerk-demo-") as folder,
+        ):
             cluster = LocalCluster(Path(folder), free_ports(3), ["--log-level=info"])
             try:
-                with asyncio.Runner() as runner:
+                with put_off.let_in(), asyncio.Runner() as runner:
                     return _tour(console, cluster, records, runner)
             finally:
                 cluster.stop_all()
@@ -67,7 +73,8 @@ def _tour(
     size = sum(len(value) for _, value in records)
     started = time.monotonic()
     console.print("1. Starting three nodes, each a process with a log and a store of its own ...")
-    cluster.start_all()
+    with PutOff(ENDING):  # a process that nobody knows yet could not be ended
+        cluster.start_all()
     cluster.wait_ready()
     leader = cluster.wait_leader()
     console.print(f"   ready after {time.monotonic() - started:.2f} s; {leader.name} leads.")
@@ -89,7 +96,8 @@ def _tour(
     console.print(f"   all {len(records)} records are there, every byte. Nothing was lost.")
     console.print("4. Starting the killed node again ...")
     started = time.monotonic()
-    cluster.start(leader)
+    with PutOff(ENDING):
+        cluster.start(leader)
     cluster.wait_ready()
     wrong = run_in(runner, tour.compare(leader, serializable=True))
     if wrong:

@@ -1,10 +1,12 @@
-"""What a signal asks for, in a program without an event loop."""
+"""What a signal asks for, in a program without an event loop: known when it is asked for, or told when the moment is good."""
 
 import os
 import select
 import signal
-from collections.abc import Iterable
-from types import FrameType
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import FrameType, TracebackType
+from typing import Any, Self
 
 
 class Stopping:
@@ -29,3 +31,45 @@ class Stopping:
     def wait(self, timeout_s: float) -> bool:
         """For so long, or until one comes. Returns whether one has."""
         return bool(select.select([self._told], [], [], timeout_s)[0])
+
+
+class PutOff:
+    """`with` it, signals wait for its end, or for where they are let in: what must be done whole is not interrupted."""
+
+    def __init__(self, numbers: Iterable[signal.Signals]) -> None:
+        self._numbers = tuple(numbers)
+        self._handlers: dict[int, Any] = {}
+        """Those that are in place elsewhere."""
+        self._came: list[int] = []
+
+    def __enter__(self) -> Self:
+        for number in self._numbers:
+            self._handlers[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._let_in()
+
+    @contextmanager
+    def let_in(self) -> Iterator[None]:
+        """In this block signals do at once what they do elsewhere, those first that have come before."""
+        self._let_in()
+        try:
+            yield
+        finally:
+            self.__enter__()
+
+    def _let_in(self) -> None:
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        came, self._came = self._came, []
+        for number in came:
+            signal.raise_signal(number)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self._came.append(number)
