@@ -14,7 +14,7 @@ from raftwerk.replica.ports import Background, StateMachine
 
 INTERVAL_MS = 2_000
 """At least so often while there is something new: a restart applies the log from the last one on."""
-PENDING_BYTES_MAX = 12 * 1024 * 1024
+PENDING_BYTES_MAX = 8 * 1024 * 1024
 """At once when so much is new: it is held in memory until then."""
 WRITE_S = 0.001
 """In a turn; the slice that is begun then is written to its end."""
