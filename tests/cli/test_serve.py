@@ -131,6 +131,17 @@ def test_second_signal_ends_it_at_once(tmp_path: Path) -> None:
         member.wait_for("node started")
 
 
+def test_client_at_the_port_for_peers_is_told_so_at_once(tmp_path: Path) -> None:
+    client, peer = ports()
+    with started("serve", *urls_of(client, peer), folder=tmp_path) as member:
+        member.wait_for(READY)
+        ask = ("put", "key", "value", f"--endpoints=127.0.0.1:{peer}", "--command-timeout=1h")
+        answer = run(*ask, folder=tmp_path)
+        assert answer.returncode != 0
+        assert "this is the port for peers; name the one for clients" in answer.stderr
+        assert "This is the peer port; clients use the client port" in member.wait_for("peer port")
+
+
 def test_who_waits_is_told_that_it_stops(tmp_path: Path) -> None:
     """A write without a majority: its client need not find out by itself."""
     (client, peer), (_, other) = free_ports(2)

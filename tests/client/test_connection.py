@@ -8,7 +8,7 @@ import pytest
 from raftwerk.api import status
 from raftwerk.client import CallFailed, Client
 from raftwerk.client.channel import Channel
-from raftwerk.client.connection import LIMITS, is_hopeless
+from raftwerk.client.connection import LIMITS, TurnedAway, is_hopeless
 from raftwerk.client.endpoints import parse_endpoint
 from raftwerk.client.errors import NotTaken
 from raftwerk.http2.errors import ErrorCode
@@ -28,8 +28,20 @@ PUT = "/etcdserverpb.KV/Put"
         (b"HTTP/1.0 400 Bad Request\r\n\r\n", "it does not speak HTTP/2 in plain text; perhaps"),
         (settings({MAX_CONCURRENT_STREAMS: 0}), "it takes no calls"),
         (GREETING + goaway(0, ErrorCode.NO_ERROR), "it takes no calls"),
+        (GREETING + goaway(0, ErrorCode.NO_ERROR, "stopping"), "it takes no calls"),
+        (GREETING + goaway(0, ErrorCode.INTERNAL_ERROR), "it takes no calls"),
+        (GREETING + goaway(0, ErrorCode.PROTOCOL_ERROR, "another port"), "another port"),
     ],
-    ids=["nothing", "TLS", "HTTP/1", "no room", "it goes away"],
+    ids=[
+        "nothing",
+        "TLS",
+        "HTTP/1",
+        "no room",
+        "it goes away",
+        "stopping",
+        "no reason",
+        "a reason",
+    ],
 )
 def test_server_that_does_not_speak_as_we_do_cannot_be_reached(
     first_words: bytes, told: str
@@ -173,6 +185,7 @@ def test_what_will_be_the_same_next_time() -> None:
         socket.gaierror(socket.EAI_AGAIN, "try again"),
     ]
     assert is_hopeless(socket.gaierror(socket.EAI_NONAME, "not known"))
+    assert is_hopeless(TurnedAway("another port"))
     assert not any(is_hopeless(error) for error in for_now)
 
 

@@ -8,10 +8,13 @@ from collections.abc import Callable
 import pytest
 import uvloop
 
+from raftwerk.http2.client import ClientConnection
+from raftwerk.http2.errors import ErrorCode
+from raftwerk.http2.limits import Limits
 from raftwerk.raft.messages import Message
 from raftwerk.raft.types import NodeId
 from raftwerk.runtime.complaints import Complaints
-from raftwerk.runtime.connection import Inbound, Outbound
+from raftwerk.runtime.connection import WRONG_PORT, Inbound, Outbound
 from raftwerk.wire.frame import encode_frame
 from raftwerk.wire.handshake import AnswerReader, Refused, Stream, Welcome, encode_hello
 
@@ -132,17 +135,25 @@ HELLO = encode_hello(7, 2, 1, Stream.MESSAGES)
     [
         b"GET / HTTP/1.1\r\n\r\n",
         b"\x16\x03\x01" + bytes(200),
-        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"PRI * HTTP/1.0\r\n\r\n",
         b"\0" * 100,
         HELLO[:20] + bytes(100),
         HELLO[:-1] + b"\xff",
     ],
-    ids=["HTTP/1.1", "TLS", "HTTP/2", "zeros", "broken hello", "checksum"],
+    ids=["HTTP/1.1", "TLS", "HTTP/1.0", "zeros", "broken hello", "checksum"],
 )
 def test_noise_instead_of_a_hello_ends_the_connection(noise: bytes) -> None:
     """Nobody hears of it, and no answer is given to what is no peer."""
     owner, heard = say_to_inbound(noise)
     assert heard == b""
+    assert (owner.received, owner.closed) == ([], [(None, False)])
+
+
+def test_client_is_told_that_this_is_the_port_for_peers() -> None:
+    client = ClientConnection("localhost", Limits())
+    owner, heard = say_to_inbound(client.take_output())
+    client.receive(heard)
+    assert client.peer_goaway == (0, ErrorCode.PROTOCOL_ERROR, WRONG_PORT.encode())
     assert (owner.received, owner.closed) == ([], [(None, False)])
 
 

@@ -13,6 +13,7 @@ from typing import Final, Protocol, cast
 from raftwerk.client.numbers import Ticket
 from raftwerk.client.puts import Gathering, Put
 from raftwerk.http2.client import ClientConnection
+from raftwerk.http2.errors import ErrorCode
 from raftwerk.http2.limits import Limits
 from raftwerk.runtime.addresses import Address
 from raftwerk.runtime.dialling import reach
@@ -39,6 +40,10 @@ class HungUp(ConnectionResetError):
 
 class WantsTls(ConnectionResetError):
     """And was spoken to in plain text."""
+
+
+class TurnedAway(ConnectionResetError):
+    """Who is there takes no calls, and says why."""
 
 
 class Owner(Protocol):
@@ -202,7 +207,7 @@ async def dial(
         try:
             await connection.greeted()
             if not connection.engine.can_call:
-                raise ConnectionResetError("it takes no calls")
+                raise _why_no_calls(connection.engine)
         except HungUp as error:
             if await _speaks_tls(address):
                 raise WantsTls("it speaks TLS: name it with https://") from error
@@ -211,6 +216,13 @@ async def dial(
             connection.close()
             raise
     return connection
+
+
+def _why_no_calls(engine: ClientConnection) -> OSError:
+    _, code, reason = engine.peer_goaway or (0, ErrorCode.NO_ERROR, b"")
+    if code != ErrorCode.NO_ERROR and reason:
+        return TurnedAway(reason.decode(errors="replace"))
+    return ConnectionResetError("it takes no calls")
 
 
 async def _open(
@@ -261,7 +273,7 @@ def is_hopeless(error: Exception) -> bool:
         return isinstance(error, ssl.SSLCertVerificationError) or error.reason in _NO_TLS
     if isinstance(error, socket.gaierror):
         return error.errno == socket.EAI_NONAME
-    return isinstance(error, WantsTls)
+    return isinstance(error, WantsTls | TurnedAway)
 
 
 def reason_of(error: Exception) -> str:

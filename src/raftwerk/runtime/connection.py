@@ -8,6 +8,9 @@ from typing import Final, Protocol, cast
 import structlog
 
 from raftwerk.errors import PeerProtocolError
+from raftwerk.http2 import frames
+from raftwerk.http2.errors import ErrorCode
+from raftwerk.http2.frames import PREFACE
 from raftwerk.raft.messages import Message
 from raftwerk.raft.types import NodeId
 from raftwerk.runtime.complaints import Complaints
@@ -29,6 +32,7 @@ from raftwerk.wire.handshake import (
 log = structlog.get_logger()
 
 HANDSHAKE_TIMEOUT_S: Final = 5.0
+WRONG_PORT: Final = "this is the port for peers; name the one for clients (--listen-client-urls)"
 USER_TIMEOUT_MS: Final = 5_000
 """Unacknowledged data older than this ends a connection to a host that is gone."""
 TCP_INFO_BYTES: Final = 72
@@ -178,7 +182,18 @@ class Inbound(asyncio.Protocol):
             self._owner.complaints.warn(
                 "peer connection ended", reason=str(error), peer=self._peer_name()
             )
-            self.close()
+            if self._hello_reader is not None and data.startswith(PREFACE):
+                self._turn_away()
+            else:
+                self.close()
+
+    def _turn_away(self) -> None:
+        """Tell a client that has dialled the wrong port, in what it speaks."""
+        assert self._transport is not None
+        self._is_closed_here = True
+        goaway = frames.goaway(0, ErrorCode.PROTOCOL_ERROR, WRONG_PORT)
+        self._transport.write(frames.settings({}) + goaway)
+        self._transport.close()
 
     def _greet(self, reader: HelloReader, data: bytes) -> None:
         hello = reader.feed(data)
