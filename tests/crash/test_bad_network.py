@@ -22,6 +22,7 @@ from raftwerk.http2.frames import frame, rst_stream, window_update
 from raftwerk.http2.headers import literal
 from raftwerk.http2.limits import Limits
 from raftwerk.runtime import identifiers
+from raftwerk.runtime.connection import WRONG_PORT
 from raftwerk.runtime.descriptors import RESERVED
 from raftwerk.runtime.settings import Settings
 from raftwerk.wire.frame import encode_frame
@@ -187,7 +188,6 @@ def test_what_is_no_http_gets_a_400(node: Member, said: bytes) -> None:
     "said",
     [
         b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-        HELLO,
         TLS_HELLO,
         b"\0" * 1000,
         MAGIC[:-1] + b"!",
@@ -195,10 +195,15 @@ def test_what_is_no_http_gets_a_400(node: Member, said: bytes) -> None:
         MAGIC + struct.pack(">IIB", 5, 0, 100) + b"abcd",
         MAGIC + b"\0" * 100,
     ],
-    ids=["HTTP/1.1", "HTTP/2", "TLS", "zeros", "magic", "length", "checksum", "zeros behind magic"],
+    ids=["HTTP/1.1", "TLS", "zeros", "magic", "length", "checksum", "zeros behind magic"],
 )
 def test_noise_on_the_peer_port_is_cut_off(node: Member, said: bytes) -> None:
     assert say_until_ended(node.peer_port, [said]) == b""
+    check_serves(node)
+
+
+def test_client_on_the_peer_port_is_told_so_and_cut_off(node: Member) -> None:
+    assert say_until_ended(node.peer_port, [HELLO]).endswith(WRONG_PORT.encode())
     check_serves(node)
 
 
