@@ -115,11 +115,17 @@ def test_signal_stops_it_cleanly_and_the_next_start_goes_on(
             assert "Traceback" not in member.output
 
 
-def test_second_signal_ends_it_at_once(tmp_path: Path) -> None:
-    """The first waits for an open request: a write without a majority."""
+def without_a_majority() -> tuple[int, list[str]]:
+    """(client port, flags) of a member whose peer never comes."""
     (client, peer), (_, other) = free_ports(2)
     cluster = f"a=http://127.0.0.1:{peer},b=http://127.0.0.1:{other}"
     flags = ["--name=a", f"--initial-cluster={cluster}", *urls_of(client, peer)]
+    return client, flags
+
+
+def test_second_signal_ends_it_at_once(tmp_path: Path) -> None:
+    """The first waits for an open request: a write without a majority."""
+    client, flags = without_a_majority()
     with started("serve", *flags, folder=tmp_path) as member:
         member.wait_for("asking for pre-votes")
         with started("put", "key", "value", f"--endpoints=127.0.0.1:{client}", folder=tmp_path):
@@ -144,9 +150,7 @@ def test_client_at_the_port_for_peers_is_told_so_at_once(tmp_path: Path) -> None
 
 def test_who_waits_is_told_that_it_stops(tmp_path: Path) -> None:
     """A write without a majority: its client need not find out by itself."""
-    (client, peer), (_, other) = free_ports(2)
-    cluster = f"a=http://127.0.0.1:{peer},b=http://127.0.0.1:{other}"
-    flags = ["--name=a", f"--initial-cluster={cluster}", *urls_of(client, peer)]
+    client, flags = without_a_majority()
     with started("serve", *flags, folder=tmp_path) as member:
         member.wait_for("asking for pre-votes")
         with grpc.insecure_channel(f"127.0.0.1:{client}") as channel:

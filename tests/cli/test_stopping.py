@@ -6,6 +6,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import pytest
+
 from raftwerk.cli.stopping import PutOff, Stopping
 
 SIGNALS_AT_ANY_MOMENT = """
@@ -65,6 +67,31 @@ def test_signal_that_is_put_off_is_told_at_the_end() -> None:
         assert told == [signal.SIGUSR1]
         signal.raise_signal(signal.SIGUSR1)
         assert told == [signal.SIGUSR1] * 2
+
+
+def test_after_one_that_is_let_in_and_ends_the_block_others_are_put_off() -> None:
+    """So what cleans up is not interrupted either."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    cleaned = []
+
+    def work() -> None:
+        with PutOff([signal.SIGUSR1]) as put_off:
+            try:
+                signal.raise_signal(signal.SIGUSR1)
+                with put_off.let_in():
+                    raise AssertionError("it was not let in")
+            finally:
+                signal.raise_signal(signal.SIGUSR1)
+                cleaned.append("all")
+
+    with handlers_kept(signal.SIGUSR1):
+        signal.signal(signal.SIGUSR1, end)
+        with pytest.raises(KeyboardInterrupt):
+            work()
+    assert cleaned == ["all"]
 
 
 def test_signal_is_let_in_where_it_may_come() -> None:

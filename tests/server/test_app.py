@@ -213,13 +213,19 @@ def test_taken_port_is_named() -> None:
     serve(test)
 
 
+async def waiting_put(port: Port) -> GrpcConnection:
+    """A put that the node has, and keeps waiting."""
+    port.node.is_stuck = True
+    connection = await GrpcConnection.open(port)
+    connection.start(PUT, REQUEST)
+    while not port.node.commands:
+        await asyncio.sleep(0)
+    return connection
+
+
 def test_open_call_ends_before_the_server_stops() -> None:
     async def test(port: Port) -> None:
-        port.node.is_stuck = True
-        connection = await GrpcConnection.open(port)
-        connection.start(PUT, REQUEST)
-        while not port.node.commands:
-            await asyncio.sleep(0)
+        connection = await waiting_put(port)
         stopping = asyncio.ensure_future(port.server.stop())
         await asyncio.sleep(0)
         port.node.release()
@@ -233,12 +239,7 @@ def test_open_call_ends_before_the_server_stops() -> None:
 
 def test_who_still_waits_is_told_that_the_server_stops() -> None:
     async def test(port: Port) -> None:
-        port.node.is_stuck = True
-        connection = await GrpcConnection.open(port)
-        connection.start(PUT, REQUEST)
-        while not port.node.commands:
-            await asyncio.sleep(0)
-
+        connection = await waiting_put(port)
         await port.server.stop()
         assert (await connection.answer())[:2] == status.STOPPED
 
@@ -247,11 +248,7 @@ def test_who_still_waits_is_told_that_the_server_stops() -> None:
 
 def test_the_node_says_when_answers_are_written() -> None:
     async def test(port: Port) -> None:
-        port.node.is_stuck = True
-        connection = await GrpcConnection.open(port)
-        connection.start(PUT, REQUEST)
-        while not port.node.commands:
-            await asyncio.sleep(0)
+        connection = await waiting_put(port)
         port.node.release()
         assert port.node.soon_count == 1
         assert (await connection.answer()).status == status.OK

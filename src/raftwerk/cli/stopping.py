@@ -5,7 +5,7 @@ import select
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Any, Self
 
 
@@ -47,19 +47,14 @@ class PutOff:
             self._handlers[number] = signal.signal(number, self._note)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._let_in()
 
     @contextmanager
     def let_in(self) -> Iterator[None]:
         """In this block signals do at once what they do elsewhere, those first that have come before."""
-        self._let_in()
         try:
+            self._let_in()
             yield
         finally:
             self.__enter__()
