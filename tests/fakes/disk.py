@@ -1,6 +1,6 @@
 """A disk in memory that loses its power, tears writes, fills up and fails. Implements raftwerk.wal.disk.Disk.
 
-Steps are counted: every create, write, rename and remove is one. A power cut during a step leaves of a write an arbitrary
+Steps are counted: every create, write, rename, remove and retire is one. A power cut during a step leaves of a write an arbitrary
 part: everything up to some byte, but for some of the sectors before it; of any other step, the state before or after it.
 """
 
@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from random import Random
 
 from raftwerk.errors import DiskFailed, DiskFull
+from raftwerk.wal.disk import NEW
+from raftwerk.wal.segment import number_of
 
 SECTOR = 512
 
@@ -81,19 +83,24 @@ class FakeDisk:
     def create(self, name: str, size: int) -> "FakeFile":
         if self.fails_creations:
             raise DiskFailed(f"could not create {name}")
-        used = sum(len(data) for other, data in self.files.items() if other != name)
+        draft = f"{name}{NEW}"
+        used = sum(len(data) for other, data in self.files.items() if other not in (name, draft))
         if self.capacity is not None and used + size > self.capacity:
             raise DiskFull(f"no space left to create {name}")
         chance = self.step(f"create {name}")
         if chance is not None:
             outcome = chance.choice(["nothing", "draft", "done"])
             if outcome == "draft":
-                self.files[f"{name}.new"] = bytearray(chance.randint(0, size))
+                self.files[draft] = bytearray(chance.randint(0, size))
             elif outcome == "done":
-                self.files[name] = bytearray(size)
+                self._finish(draft, name, size)
             raise PowerCut
-        self.files[name] = bytearray(size)
+        self._finish(draft, name, size)
         return self.open(name)
+
+    def _finish(self, draft: str, name: str, size: int) -> None:
+        self.files.pop(draft, None)
+        self.files[name] = bytearray(size)
 
     def open(self, name: str, *, read_only: bool = False) -> "FakeFile":
         self.check_power()
@@ -114,6 +121,24 @@ class FakeDisk:
             del self.files[name]
         if chance is not None:
             raise PowerCut
+
+    def retire(self, name: str, successor: str) -> None:
+        chance = self.step(f"retire {name}")
+        if chance is None or chance.random() < 0.5:
+            self.files[f"{successor}{NEW}"] = self.files.pop(name)
+        if chance is not None:
+            raise PowerCut
+
+    @property
+    def segments(self) -> list[str]:
+        """Of a log: its files, oldest first."""
+        return [name for name in self.names() if number_of(name) is not None]
+
+    @property
+    def removed(self) -> list[str]:
+        """What was removed or retired, in this order."""
+        steps = [step.split() for step in self.steps]
+        return [step[1] for step in steps if step[0] in ("remove", "retire")]
 
 
 class FakeFile:

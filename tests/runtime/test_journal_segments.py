@@ -17,11 +17,18 @@ class RefusingDisk(FakeDisk):
     refused = ""
     """The file, for one time."""
 
-    def remove(self, name: str) -> None:
+    def _check(self, name: str) -> None:
         if name == self.refused:
             self.refused = ""
             raise DiskFull(f"no space left to remove {name}")
+
+    def remove(self, name: str) -> None:
+        self._check(name)
         super().remove(name)
+
+    def retire(self, name: str, successor: str) -> None:
+        self._check(name)
+        super().retire(name, successor)
 
 
 def test_spare_segment_is_made_when_there_is_space_again() -> None:
@@ -52,12 +59,12 @@ def test_compaction_removes_segments_that_nobody_needs() -> None:
             for _ in range(100):
                 rig.persist()
                 await until(lambda: rig.persisted[-1:] == [rig._tickets])
-            segments = [name for name in disk.names() if name != SPARE]
+            segments = disk.segments
             rig.journal.compact(60)
-            await until(lambda: any("remove" in step for step in disk.steps))
+            await until(lambda: disk.removed)
             rig.persist()
             await until(lambda: rig.persisted[-1:] == [101])
-            left = [name for name in disk.names() if name != SPARE]
+            left = disk.segments
             assert set(left) < set(segments)
             assert left[-1] == segments[-1]
 
@@ -70,7 +77,7 @@ def test_segment_is_removed_only_when_what_comes_after_it_is_durable() -> None:
     async def body() -> None:
         disk = GatedDisk()
         async with journal_on(disk) as rig:
-            (only,) = [name for name in disk.names() if name != SPARE]
+            (only,) = disk.segments
             disk.gate.clear()
             rig.persist(size=SEGMENT_BYTES - 700)
             rig.persist(size=SEGMENT_BYTES - 700)  # begins the second segment
@@ -82,7 +89,7 @@ def test_segment_is_removed_only_when_what_comes_after_it_is_durable() -> None:
             disk.gate.set()
             await until(lambda: only not in disk.names())
             assert rig.persisted[-1:] == [2]
-        assert disk.steps.index(f"remove {only}") > max(
+        assert disk.steps.index(f"retire {only}") > max(
             place for place, step in enumerate(disk.steps) if step.startswith("write")
         )
 
@@ -112,7 +119,7 @@ def test_segment_that_cannot_be_removed_for_want_of_space_is_removed_later() -> 
     async def body() -> None:
         disk = RefusingDisk()
         async with journal_on(disk) as rig:
-            (first,) = [name for name in disk.names() if name != SPARE]
+            (first,) = disk.segments
             rig.persist(100)
             await until(lambda: rig.persisted[-1:] == [100])
             disk.refused = first
@@ -132,14 +139,14 @@ def test_segments_are_removed_oldest_first_though_an_older_one_found_no_space() 
             for _ in range(100):
                 rig.persist()
                 await until(lambda: rig.persisted[-1:] == [rig._tickets])
-            segments = [name for name in disk.names() if name != SPARE]
+            segments = disk.segments
             disk.refused = segments[0]
             rig.journal.compact(60)
             rig.journal.compact(90)
             await until(lambda: segments[0] not in disk.names())
             assert (disk.refused, rig.failures) == ("", [])
-        removed = [step.split()[1] for step in disk.steps if step.startswith("remove")]
-        assert removed == segments[: len(removed)]
+        assert len(disk.removed) > 1
+        assert disk.removed == segments[: len(disk.removed)]
 
     run(body)
 
@@ -158,7 +165,7 @@ def test_one_attempt_at_a_time_to_make_the_spare_segment() -> None:
     async def body() -> None:
         disk = Counting()
         async with journal_on(disk) as rig:
-            (first,) = [name for name in disk.names() if name != SPARE]
+            (first,) = disk.segments
             disk.spare_gate.clear()
             for _ in range(100):
                 rig.persist()
@@ -188,7 +195,7 @@ def test_another_spare_segment_is_made_each_time() -> None:
 
 def test_failure_beside_the_writer_fails_the_node() -> None:
     class Broken(FakeDisk):
-        def remove(self, name: str) -> None:
+        def retire(self, name: str, successor: str) -> None:
             raise DiskFailed(f"could not remove {name}")
 
     async def body() -> None:
@@ -211,6 +218,6 @@ def test_spare_segment_is_made_under_load_too() -> None:
             rig.persist(60)
             await until(lambda: rig.persisted[-1:] == [60])
             await until(lambda: SPARE in disk.names())
-            assert len(disk.names()) > 2
+            assert len(disk.segments) > 1
 
     run(body)

@@ -131,6 +131,30 @@ def test_removed_file_is_gone(disk: Disk) -> None:
         disk.open("a")
 
 
+@pytest.mark.parametrize("size", [8, 9, 3 * 1024 * 1024 + 5])
+def test_retired_file_is_gone_and_its_successor_is_zeros(disk: Disk, size: int) -> None:
+    retired = disk.create("a", size)
+    retired.write_durable([b"x" * size], 0)
+    retired.close()
+    disk.retire("a", "b")
+    assert "a" not in disk.names()
+    assert "b" not in disk.names()
+    file = disk.create("b", size)
+    assert file.read(0, size + 1) == bytes(size)
+    assert disk.names() == ["b"]
+    file.close()
+
+
+def test_retired_file_of_another_size_is_no_hindrance(disk: Disk) -> None:
+    retired = disk.create("a", 100)
+    retired.write_durable([b"x" * 100], 0)
+    retired.close()
+    disk.retire("a", "b")
+    file = disk.create("b", 50)
+    assert file.read(0, 100) == bytes(50)
+    file.close()
+
+
 def test_write_to_a_file_opened_for_reading_fails(disk: Disk) -> None:
     disk.create("a", 4).close()
     file = disk.open("a", read_only=True)
@@ -186,6 +210,15 @@ def test_real_rename_and_remove_sync_the_directory(tmp_path: Path) -> None:
     disk.create("a", 1).close()
     assert calls_during(lambda: disk.rename("a", "b")) == ["rename", "fsync"]
     assert calls_during(lambda: disk.remove("b")) == ["unlink", "fsync"]
+
+
+def test_real_successor_of_a_retired_file_takes_its_blocks(tmp_path: Path) -> None:
+    disk = OsDisk(tmp_path)
+    disk.create("a", LIMIT).close()
+    retired = (tmp_path / "a").stat().st_ino
+    assert calls_during(lambda: disk.retire("a", "b")) == ["rename", "fsync"]
+    disk.create("b", LIMIT).close()
+    assert (tmp_path / "b").stat().st_ino == retired
 
 
 def test_real_write_syncs_before_it_returns(tmp_path: Path) -> None:

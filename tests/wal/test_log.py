@@ -219,8 +219,36 @@ def test_compaction_removes_whole_segments_oldest_first(disk: FakeDisk) -> None:
     last_of_second = scan(disk, "wal", 2, is_last=False).max_index
     before = len(disk.steps)
     writer.compact(last_of_second)
-    assert disk.steps[before:] == [f"remove {FIRST}", f"remove {SECOND}"]
+    assert disk.steps[before:] == [f"retire {FIRST}", f"remove {SECOND}"]
     check_reopened(disk, writer)
+
+
+def test_one_removed_segment_at_a_time_waits_to_be_the_next_spare_one(disk: FakeDisk) -> None:
+    writer = Writer(disk)
+    begin_segment(writer, 4)
+    writer.compact(scan(disk, "wal", 1, is_last=False).max_index)
+    assert f"{SPARE}.new" in disk.files
+    disk.capacity = sum(map(len, disk.files.values()))
+    writer.wal.reserve().run()
+    assert disk.files[SPARE] == bytes(SEGMENT_BYTES)
+    assert f"{SPARE}.new" not in disk.files
+    writer.compact(writer.image.last_index)
+    assert f"{SPARE}.new" in disk.files, "the next one waits again"
+    check_reopened(disk, writer)
+
+
+def test_after_an_attempt_at_a_spare_segment_another_one_is_kept(disk: FakeDisk) -> None:
+    """Whatever became of the one that was: of a disk that found no space for the successor nobody knows."""
+    writer = Writer(disk)
+    begin_segment(writer, 4)
+    writer.compact(scan(disk, "wal", 1, is_last=False).max_index)
+    disk.capacity = 0
+    writer.wal.reserve().run()
+    assert SPARE not in disk.files
+    disk.capacity = None
+    writer.compact(scan(disk, "wal", 2, is_last=False).max_index)
+    assert disk.removed == [FIRST, SECOND]
+    assert len(disk.files[f"{SPARE}.new"]) == SEGMENT_BYTES
 
 
 def test_compaction_keeps_a_segment_with_one_entry_that_is_needed(disk: FakeDisk) -> None:
@@ -234,7 +262,7 @@ def test_compaction_never_removes_the_segment_in_use(disk: FakeDisk) -> None:
     writer = Writer(disk)
     begin_segment(writer, 2)
     writer.compact(writer.image.last_index)
-    assert disk.names() == [SECOND]
+    assert disk.names() == [SECOND, f"{SPARE}.new"]
     _, recovered = open_wal(disk)
     assert recovered.current_term == 1
     check_reopened(disk, writer)
@@ -280,7 +308,7 @@ def test_nothing_is_vouched_for_after_a_removal_that_failed() -> None:
     """Whether the directory is durable is unknown then, and a later sync of it may tell that all is well."""
 
     class Broken(FakeDisk):
-        def remove(self, name: str) -> None:
+        def retire(self, name: str, successor: str) -> None:
             raise DiskFailed(f"could not remove {name}")
 
     writer = Writer(Broken())

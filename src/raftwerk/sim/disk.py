@@ -104,6 +104,10 @@ class SimDisk:
         if goes_off:
             raise PowerCut
 
+    def retire(self, name: str, successor: str) -> None:
+        """Its space is not kept: nobody runs short of it here by single files."""
+        self.remove(name)
+
     def write(self, file: bytearray, data: bytes, offset: int) -> None:
         """Called by a file."""
         assert offset + len(data) <= len(file), "written behind the end"

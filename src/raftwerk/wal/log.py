@@ -21,7 +21,7 @@ from raftwerk.raft.effects import Persist
 from raftwerk.raft.log import Log
 from raftwerk.raft.types import NOBODY, Index, NodeId, Term
 from raftwerk.wal import record, segment
-from raftwerk.wal.disk import Disk, File
+from raftwerk.wal.disk import NEW, Disk, File
 from raftwerk.wal.recovery import Recovery, recover
 from raftwerk.wal.segment import HEADER_BYTES, SPARE, SegmentHeader, encode_header, name_of
 
@@ -68,6 +68,8 @@ class _Files:
         """There was no space for another segment when one was last wanted."""
         self.unneeded: list[str] = []
         """Segments that are still to be removed, oldest first."""
+        self._is_one_retired = False
+        """The next spare segment takes the space of one that was removed: a new file's costs more, and its pages too."""
         self.failure: DiskFailed | None = None
 
     def begin_segment(self, number: int, header: bytes, size: int) -> None:
@@ -94,8 +96,20 @@ class _Files:
             except DiskFull:
                 self.is_disk_full = True
                 raise
+            finally:
+                self._is_one_retired = False
             self.has_spare = True
         self.is_disk_full = False
+
+    def remove_unneeded(self) -> None:
+        """Raises DiskFull."""
+        while self.unneeded:
+            if self._is_one_retired:
+                self.disk.remove(self.unneeded[0])
+            else:
+                self.disk.retire(self.unneeded[0], SPARE)
+                self._is_one_retired = True
+            self.unneeded.pop(0)
 
     def guard(self) -> None:
         if self.failure is not None:
@@ -155,9 +169,7 @@ class RemoveJob:
         files.unneeded += self.names
         self.names = []
         try:
-            while files.unneeded:
-                files.disk.remove(files.unneeded[0])
-                files.unneeded.pop(0)
+            files.remove_unneeded()
         except DiskFailed as error:
             files.failure = error
             raise
@@ -228,8 +240,8 @@ class Wal:
         Raises CorruptData (damage), DataDirError (another cluster's or member's, a gap), DiskFull, DiskFailed.
         """
         for name in disk.names():
-            if name.endswith((".new", DRAFT)):
-                disk.remove(name)  # a crash left it half-made
+            if name.endswith((NEW, DRAFT)):
+                disk.remove(name)  # half-made, or retired
         recovery = recover(disk, str(directory), cluster_id, node_id)
         if recovery is None and must_exist:
             raise DataDirError(
