@@ -15,7 +15,7 @@ from setuptools.command.build_ext import build_ext
 
 COMPILED = {
     ".": "durations",
-    "client": "arguments calls channel connections deadlines fate numbers process puts",
+    "client": "arguments calls channel connections deadlines fate load_requests load_run numbers process puts",
     "http2": "*",
     "kv": "alarms compaction compare lease machine read rows sessions steps store txn versions watch watch_history watch_index",
     "raft": "*",

@@ -12,8 +12,8 @@ from typing import Final
 from benchmarks.clusters import Node, running
 from benchmarks.groups import Figures, Group, Rows, Scale
 from benchmarks.loads import KEYS, SECONDS, fill, measure
-from raftwerk.client.load import Load
 from raftwerk.client.load_requests import Operation
+from raftwerk.client.load_types import Load
 
 Cores = set[int]
 

@@ -11,8 +11,8 @@ from benchmarks.groups import Figures, Group, Rows, Scale
 from raftwerk.api import rpc_pb2
 from raftwerk.cli.cluster import is_healthy
 from raftwerk.client import Client
-from raftwerk.client.load import Load
 from raftwerk.client.load_requests import Operation
+from raftwerk.client.load_types import Load
 
 KEY_COUNTS: Final = (10_000, 100_000, 1_000_000)
 QUICK_COUNTS: Final = (1_000, 2_000, 4_000)

@@ -22,8 +22,8 @@ from benchmarks.groups import Figures, Group, Rows, Scale
 from benchmarks.loads import fill, measure
 from raftwerk import sync
 from raftwerk.api import rpc_pb2
-from raftwerk.client.load import Load
 from raftwerk.client.load_requests import Operation
+from raftwerk.client.load_types import Load
 
 SECONDS: Final = 6.0
 KEYS: Final = 200_000

@@ -19,8 +19,9 @@ from benchmarks.clusters import MIB, Node, running
 from raftwerk.api import rpc_pb2, status
 from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest
 from raftwerk.client import CallFailed, Client
-from raftwerk.client.load import Load, run
+from raftwerk.client.load import run
 from raftwerk.client.load_requests import Operation
+from raftwerk.client.load_types import Load
 from raftwerk.client.txn import put
 from raftwerk.client.watch import Watch
 from raftwerk.http2.client import ClientConnection

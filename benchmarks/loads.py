@@ -13,8 +13,8 @@ from typing import Final
 
 from benchmarks.clusters import Node, cpu_s, running
 from benchmarks.groups import Figures, Group, Rows, Scale
-from raftwerk.client.load import Load
 from raftwerk.client.load_requests import Operation
+from raftwerk.client.load_types import Load
 
 SECONDS: Final = 4.0
 KEYS: Final = 10_000

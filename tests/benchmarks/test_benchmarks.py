@@ -10,8 +10,8 @@ import pytest
 from benchmarks import check_perf, compare, cores, crashes, instant, loads, micro, plots, report
 from benchmarks.clusters import running
 from benchmarks.groups import Group, Scale
-from raftwerk.client.load import Load
 from raftwerk.client.load_requests import Operation
+from raftwerk.client.load_types import Load
 
 
 def made_up(system: str, scale: Scale) -> dict[str, dict[str, float]]:

@@ -4,8 +4,8 @@ import pytest
 
 from raftwerk.cli.cluster import Member
 from raftwerk.client import CallFailed
-from raftwerk.client.load import Load
 from raftwerk.client.load_requests import Operation
+from raftwerk.client.load_types import Load
 from raftwerk.client.load_watch import run
 from raftwerk.errors import UsageError
 from raftwerk.http2.headers import literal

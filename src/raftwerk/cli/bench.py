@@ -16,6 +16,7 @@ from raftwerk.cli.ctl_shell import (
 from raftwerk.cli.runner import run_loop
 from raftwerk.client import Client, load, load_watch
 from raftwerk.client.load_requests import KEYS_MAX, Operation
+from raftwerk.client.load_types import ANSWER_TIMEOUT_S, Load, Result
 from raftwerk.errors import RaftwerkError
 
 SECONDS: Final = 10.0
@@ -57,7 +58,7 @@ def bench(
     --command-timeout: how long none of the answers, or of the events of a watch, may come (60 s).
     """
     try:
-        wanted = load.Load(
+        wanted = Load(
             operation,
             connections=min(CONNECTIONS, clients) if connections is None else connections,
             clients=clients,
@@ -66,7 +67,7 @@ def bench(
             value_bytes=value_bytes,
             keys=keys,
             rate=rate,
-            answer_timeout_s=shell.timeout_s(load.ANSWER_TIMEOUT_S),
+            answer_timeout_s=shell.timeout_s(ANSWER_TIMEOUT_S),
             metadata=_metadata(shell),
         )
         if operation == Operation.WATCH:
@@ -97,7 +98,7 @@ def _metadata(shell: Shell) -> bytes:
     return b"" if shell.credentials is None else run_loop(ask(shell.connect()))
 
 
-def _print(operation: Operation, result: load.Result) -> None:
+def _print(operation: Operation, result: Result) -> None:
     latencies = {
         "mean": result.mean_ms,
         "p50": result.p50_ms,

@@ -20,8 +20,10 @@ from raftwerk.api.watch_pb2 import WatchCreateRequest, WatchRequest, WatchRespon
 from raftwerk.client.channel import Channel, Stream
 from raftwerk.client.endpoints import parse_endpoints, tls_contexts
 from raftwerk.client.errors import CallFailed
-from raftwerk.client.load import Load, Result, Run, Tls, no_tls, summary
+from raftwerk.client.load import no_tls
 from raftwerk.client.load_requests import KEY_FORMAT
+from raftwerk.client.load_run import Run, Tls
+from raftwerk.client.load_types import Load, Result, summary
 from raftwerk.http2.client import Answer
 from raftwerk.runtime.addresses import Address
 
