@@ -12,7 +12,8 @@ import sys
 import threading
 import time
 from array import array
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -32,15 +33,18 @@ VALUE: Final = bytes(256)
 PERIOD_S: Final = 0.001
 """Of PySyncObj's ticks and appends: its defaults are 50 and 100 ms, which is what a call would take."""
 
-Call = Callable[[int, Callable[[], None]], None]
-"""Replicates command number so and so, and calls back when that is done."""
+Propose = Callable[[Any, Callable[..., None]], None]
+"""Replicates a command, and calls back with its result, and an error code if the library has such."""
 
 
 class Load:
     """So many calls under way, for some seconds."""
 
-    def __init__(self, call: Call, outstanding: int, seconds: float) -> None:
-        self._call = call
+    def __init__(
+        self, propose: Propose, commands: Sequence[object], outstanding: int, seconds: float
+    ) -> None:
+        self._propose = propose
+        self._commands = commands
         self._under_way = outstanding
         self._number = 0
         self._latencies_s = array("d")
@@ -53,17 +57,18 @@ class Load:
             self._next(self._started)
 
     def _next(self, now: float) -> None:
-        self._number += 1
+        number = self._number = (self._number + 1) % KEYS
+        self._propose(self._commands[number], partial(self._done, now))
 
-        def done() -> None:
-            after = time.perf_counter()
-            self._latencies_s.append(after - now)
-            if after < self._ends_at:
-                self._next(after)
-            else:
-                self._end(after)
-
-        self._call(self._number % KEYS, done)
+    def _done(self, started: float, result: object, error: int = 0) -> None:
+        assert not error, error
+        assert not isinstance(result, Failure), result
+        now = time.perf_counter()
+        self._latencies_s.append(now - started)
+        if now < self._ends_at:
+            self._next(now)
+        else:
+            self._end(now)
 
     def _end(self, now: float) -> None:
         self._under_way -= 1
@@ -104,20 +109,13 @@ async def run_node(number: int, folder: Path, ports: list[int]) -> None:
     await node.wait_ready()
     commands = [encode(Put(b"%08d" % key, VALUE)) for key in range(KEYS)]
 
-    def call(place: int, done: Callable[[], None]) -> None:
-        def settle(result: Any) -> None:
-            assert not isinstance(result, Failure), result
-            done()
-
-        node.propose(commands[place], settle)
-
     say("ready")
     while line := await asyncio.to_thread(sys.stdin.readline):
         outstanding, seconds = line.split()
         if node.status().leader_id != node.node_id:
             say("null")
             continue
-        load = Load(call, int(outstanding), float(seconds))
+        load = Load(node.propose, commands, int(outstanding), float(seconds))
         while load.figures is None:
             await asyncio.sleep(0.05)
         say(json.dumps(load.figures))
@@ -149,12 +147,8 @@ def run_pysyncobj(number: int, folder: Path, ports: list[int], *, journal: bool)
     )
     values = Values(addresses.pop(number), addresses, conf)
 
-    def call(place: int, done: Callable[[], None]) -> None:
-        def settle(result: object, error: int) -> None:
-            assert not error, error
-            done()
-
-        values.put(place, VALUE, callback=settle)
+    def propose(place: int, done: Callable[..., None]) -> None:
+        values.put(place, VALUE, callback=done)
 
     lines: queue.SimpleQueue[str] = queue.SimpleQueue()
     load: Load | None = None
@@ -170,7 +164,7 @@ def run_pysyncobj(number: int, folder: Path, ports: list[int], *, journal: bool)
         if not lines.empty():
             outstanding, seconds = lines.get().split()
             if values._getLeader() == values.selfNode:
-                load = Load(call, int(outstanding), float(seconds))
+                load = Load(propose, range(KEYS), int(outstanding), float(seconds))
             else:
                 say("null")
 
