@@ -7,7 +7,7 @@ import pytest
 from raftwerk.wal.disk import OsDisk
 from raftwerk.wal.inspect import find_contradiction, inspect_log
 from raftwerk.wal.log import Wal
-from raftwerk.wal.segment import HEADER_BYTES, name_of
+from raftwerk.wal.segment import HEADER_BYTES, SPARE, name_of
 from tests.wal.logs import CLUSTER, NODE, SEGMENT_BYTES, Writer
 
 FIRST, SECOND, THIRD = name_of(1), name_of(2), name_of(3)
@@ -47,6 +47,14 @@ def test_whole_log_is_reported_segment_by_segment(folder: Path) -> None:
     assert (third.prev_term, third.torn_bytes, third.problem) == (1, 0, "")
     assert {report.size for report in (first, second, third)} == {SEGMENT_BYTES}
     assert find_contradiction(folder, CLUSTER, NODE) == ""
+
+
+def test_segment_that_is_removed_meanwhile_is_left_out(folder: Path) -> None:
+    """By a running member: as a spare one it may hold anything when it is read."""
+    reports = inspect_log(folder)
+    next(reports)
+    OsDisk(folder).retire(SECOND, SPARE)
+    assert [(report.name, report.problem) for report in reports] == [(THIRD, "")]
 
 
 def test_torn_tail_is_no_problem(folder: Path) -> None:

@@ -16,7 +16,7 @@ from raftwerk.errors import DiskFailed, DiskFull
 
 _NO_SPACE: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _ZEROS: Final = bytes(64 * 1024)
-"""Written at once: the kernel may keep in one piece what came in one, and a small write to one of a MiB costs a tenth more."""
+"""Written at once: the kernel may keep in one piece what came in one, and small writes to a large one cost more."""
 _SYNCED_BYTES: Final = 1024 * 1024
 """Of zeros: the log's writes wait behind what the disk is given."""
 NEW: Final = ".new"

@@ -28,36 +28,54 @@ class SegmentReport:
 
 
 def inspect_log(directory: Path) -> Iterator[SegmentReport]:
-    """A report for each segment, oldest first. Takes no lock, changes nothing."""
+    """A report for each segment, oldest first. Takes no lock, changes nothing.
+
+    What a running member removes meanwhile is left out, whatever was read of it: its space may be in use again.
+    """
     disk = OsDisk(directory, read_only=True)
-    names = [name for name in disk.names() if segment.number_of(name) is not None]
+    names = _segments(disk)
     for name in names:
-        number = segment.number_of(name)
-        assert number is not None
+        report = _report(disk, directory, name, is_last=name == names[-1])
+        if (directory / name).exists():
+            yield report
+
+
+def _segments(disk: OsDisk) -> list[str]:
+    return [name for name in disk.names() if segment.number_of(name) is not None]
+
+
+def _report(disk: OsDisk, directory: Path, name: str, *, is_last: bool) -> SegmentReport:
+    number = segment.number_of(name)
+    assert number is not None
+    size = 0
+    try:
         size = (directory / name).stat().st_size
-        try:
-            found = scan(disk, str(directory), number, is_last=name == names[-1])
-        except CorruptData as error:
-            yield SegmentReport(name, size, [], problem=error.finding)
-        except (DataDirError, DiskFailed, OSError) as error:
-            yield SegmentReport(name, size, [], problem=str(error))
-        else:
-            header = found.header
-            yield SegmentReport(
-                name,
-                size,
-                found.changes,
-                header.first_sequence,
-                header.prev_index,
-                header.prev_term,
-                found.torn_bytes,
-            )
+        found = scan(disk, str(directory), number, is_last=is_last)
+    except CorruptData as error:
+        return SegmentReport(name, size, [], problem=error.finding)
+    except (DataDirError, DiskFailed, OSError) as error:
+        return SegmentReport(name, size, [], problem=str(error))
+    header = found.header
+    return SegmentReport(
+        name,
+        size,
+        found.changes,
+        header.first_sequence,
+        header.prev_index,
+        header.prev_term,
+        found.torn_bytes,
+    )
 
 
 def find_contradiction(directory: Path, cluster_id: int, node_id: NodeId) -> str:
-    """What keeps segments that are whole, each by itself, from being one log of this member; "" if nothing does."""
+    """What keeps segments that are whole, each by itself, from being one log of this member; "" if nothing does.
+
+    Nothing is said of a log that a running member changes meanwhile.
+    """
+    disk = OsDisk(directory, read_only=True)
+    before = _segments(disk)
     try:
-        recover(OsDisk(directory, read_only=True), str(directory), cluster_id, node_id)
-    except DataDirError as error:
-        return str(error)
+        recover(disk, str(directory), cluster_id, node_id)
+    except (DataDirError, FileNotFoundError) as error:
+        return str(error) if _segments(disk) == before else ""
     return ""
