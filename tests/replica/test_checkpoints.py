@@ -15,10 +15,11 @@ from raftwerk.replica.checkpoints import (
 )
 from raftwerk.replica.position import Position
 from tests.replica.fakes import FakeBackground, ListMachine
+from tests.replica.world import World
 
 
 class Setting:
-    def __init__(self) -> None:
+    def __init__(self, phase: float = 1.0) -> None:
         self.machine = ListMachine()
         self.background = FakeBackground()
         self.durable: list[int] = []
@@ -29,6 +30,7 @@ class Setting:
             self.background,
             self.durable.append,
             lambda: self.machine.slices_written * self.slice_s,
+            phase=phase,
         )
 
     def apply(self, index: int, command: bytes = b"x") -> None:
@@ -55,6 +57,56 @@ def test_much_that_is_new_does_not_wait_for_the_interval() -> None:
     setting.apply(1, b"x" * PENDING_BYTES_MAX)
     setting.run(0)
     assert setting.durable == [1]
+
+
+def test_first_one_comes_after_a_part_of_the_interval_and_the_others_after_whole_ones() -> None:
+    """Members that begin at the same moment write at different ones."""
+    setting = Setting(phase=0.25)
+    for index, due_ms in enumerate((INTERVAL_MS // 4, INTERVAL_MS // 4 + INTERVAL_MS), start=1):
+        setting.apply(index)
+        setting.run(due_ms - 1)
+        assert setting.durable == list(range(1, index))
+        setting.run(due_ms)
+        assert setting.durable == list(range(1, index + 1))
+
+
+def test_first_one_by_size_comes_after_a_part_of_the_most_and_the_others_after_all_of_it() -> None:
+    """Members that apply the same write at different moments, and stay as far apart."""
+    setting = Setting(phase=0.25)
+    fractions = (0.2, 0.1, 0.9, 0.2, 0.9)
+    for index, fraction in enumerate(fractions, start=1):
+        setting.apply(index, bytes(int(fraction * PENDING_BYTES_MAX)))
+        setting.run(0)
+    assert setting.durable == [2, 4]
+
+
+def test_one_by_time_lets_the_members_part_again() -> None:
+    """They came to it with nothing new, or each at a moment of its own: what comes then comes to all of them together."""
+    setting = Setting(phase=0.25)
+    part = bytes(int(0.3 * PENDING_BYTES_MAX))
+    setting.apply(1, part)
+    setting.run(0)
+    setting.apply(2)
+    setting.run(INTERVAL_MS)
+    assert setting.durable == [1, 2]
+    setting.apply(3, part)
+    setting.run(INTERVAL_MS)
+    assert setting.durable == [1, 2, 3]
+    setting.apply(4, part)
+    setting.run(INTERVAL_MS)
+    assert setting.durable == [1, 2, 3]
+
+
+@pytest.mark.parametrize(("voters", "part"), [((1,), 1.0), ((1, 2, 3), 1 / 3)])
+def test_phase_of_a_replica_is_that_of_its_place(voters: tuple[int, ...], part: float) -> None:
+    world = World(voters)
+    world.machine.apply([b"x"], 1, Position(1, 1, b"").encode())
+    world.machine.pending_bytes = int(part * PENDING_BYTES_MAX) - 1
+    world.replica.step()
+    assert not world.replica.checkpoints.is_under_way
+    world.machine.pending_bytes += 2
+    world.replica.step()
+    assert world.replica.checkpoints.is_under_way
 
 
 def test_one_slice_for_each_call_and_the_commit_beside_the_loop() -> None:

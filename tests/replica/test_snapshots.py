@@ -34,7 +34,7 @@ class Receiving:
         self.machine = ListMachine()
         self.background = FakeBackground()
         self.checkpoints = Checkpoints(
-            self.machine, self.background, lambda _: None, count().__next__
+            self.machine, self.background, lambda _: None, count().__next__, phase=1.0
         )
         self.posted: list[SnapshotInstalled | SnapshotRejected] = []
         self.last_applied = last_applied

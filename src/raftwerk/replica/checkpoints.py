@@ -2,14 +2,17 @@
 
 Slices are written while the loop waits, for about a millisecond in a turn; only the commit, which waits for the disk, runs beside
 it. For longer while much waits for the next checkpoint: what is in memory must not grow faster than it is written.
+
+All members apply the same, so each has a phase of its own: they would else all write at the same moment, and no majority would
+be left that answers quickly.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from raftwerk.durability import Checkpoint
 from raftwerk.errors import DiskFull
-from raftwerk.raft.types import Index
+from raftwerk.raft.types import Index, NodeId
 from raftwerk.replica.ports import Background, StateMachine
 
 INTERVAL_MS = 2_000
@@ -28,6 +31,15 @@ STUCK_BYTES_MAX = 256 * 1024 * 1024
 """A full disk is waited for until so much is held in memory: what others commit must be applied all the same."""
 
 
+def phase_of(node_id: NodeId, nodes: Sequence[NodeId]) -> float:
+    """Where in a round a member has its turn, in (0, 1]; 1 for who is not among them.
+
+    >>> [phase_of(node_id, (3, 8)) for node_id in (3, 8, 9)]
+    [0.5, 1.0, 1.0]
+    """
+    return (nodes.index(node_id) + 1) / len(nodes) if node_id in nodes else 1.0
+
+
 class Checkpoints:
     """Makes one checkpoint at a time."""
 
@@ -37,15 +49,20 @@ class Checkpoints:
         background: Background,
         on_durable: Callable[[Index], None],
         clock: Callable[[], float],
+        *,
+        phase: float,
     ) -> None:
-        """clock: seconds since some moment."""
+        """clock: seconds since some moment. phase: in (0, 1], which part of an interval, or of the most bytes, is the first."""
         self._machine = machine
         self._background = background
         self._on_durable = on_durable
         self._clock = clock
+        self._phase = phase
+        self._large_bytes = phase * PENDING_BYTES_MAX
+        """A checkpoint by size leaves the members as far apart as they were, one by time need not."""
         self._current: Checkpoint | None = None
         self._is_committing = False
-        self._not_before_ms = INTERVAL_MS
+        self._not_before_ms = int(phase * INTERVAL_MS)
         self._after: list[Callable[[], None]] = []
         self._for_next: list[Callable[[], None]] = []
         self._for_current: list[Callable[[], None]] = []
@@ -66,10 +83,11 @@ class Checkpoints:
         if self.failure is not None:
             return False
         if self._current is None:
-            is_large = self._machine.pending_bytes >= PENDING_BYTES_MAX and not self.is_disk_full
+            is_large = self._machine.pending_bytes >= self._large_bytes and not self.is_disk_full
             if not is_large and now_ms < self._not_before_ms:
                 return False
             self._not_before_ms = now_ms + INTERVAL_MS
+            self._large_bytes = PENDING_BYTES_MAX * (1.0 if is_large else self._phase)
             self._current = self._machine.begin_checkpoint()
             self._for_current, self._for_next = self._for_next, []
             if self._current is None:

@@ -26,7 +26,7 @@ from raftwerk.raft.reconfigure import membership_at
 from raftwerk.raft.roles import Leader
 from raftwerk.raft.types import NOBODY, Entry, Index, NodeId, Term
 from raftwerk.replica.applier import Applier
-from raftwerk.replica.checkpoints import Checkpoints
+from raftwerk.replica.checkpoints import Checkpoints, phase_of
 from raftwerk.replica.failure import Failure
 from raftwerk.replica.ports import Background, Journal, Network, StateMachine
 from raftwerk.replica.position import Position
@@ -93,7 +93,13 @@ class Replica:
         self.proposals = Proposals(request_timeout_ms, raft.state.config.message_bytes_max)
         self.reads = Reads(request_timeout_ms)
         self._applier = Applier(machine, raft.state.last_applied, self.proposals.on_applied)
-        self.checkpoints = Checkpoints(machine, checkpoint_background, self._on_checkpointed, clock)
+        self.checkpoints = Checkpoints(
+            machine,
+            checkpoint_background,
+            self._on_checkpointed,
+            clock,
+            phase=phase_of(raft.state.node_id, raft.state.membership.nodes),
+        )
         self._sender = SnapshotSender(raft.state.node_id, machine)
         self._receiver = SnapshotReceiver(
             machine,
