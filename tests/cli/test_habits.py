@@ -25,6 +25,11 @@ from tests.cli.commands import run
         ("member add foo --peer-urls http://h:1", ["raftwerk: --peer-urls: the peer URLs stand"]),
         ("member update 1 --peer-urls=http://h:1", ["raftwerk: --peer-urls: the peer URLs stand"]),
         ("watch x -- echo hi", ["raftwerk: --: no command is run for each event"]),
+        (
+            "put k -5 --json",
+            ["raftwerk: -5: a key or a value that begins with a dash stands behind '--'"],
+        ),
+        ("get -x=1", ["raftwerk: -x: a key or a value"]),
         ("--endpoints 127.0.0.1:1 get a", ["raftwerk: options stand behind the command"]),
     ],
 )
@@ -57,7 +62,9 @@ def test_what_fails_for_another_reason_gets_no_hint(tmp_path: Path, arguments: l
 
 
 @pytest.mark.parametrize(
-    "arguments", ["get a", "--help", "--version", "get -- -w", "put a --write"], ids=str
+    "arguments",
+    ["get a", "--help", "--version", "get -- -w", "put a --write", "elect e -l", "put -- k -5"],
+    ids=str,
 )
 def test_what_is_no_habit_gets_no_hint(arguments: str) -> None:
     assert not list(hints(arguments.split()))

@@ -37,6 +37,8 @@ OPTIONS_OF: Final = {
     },
 }
 """By a command, and an option or sign that it does not have."""
+SHORT: Final = frozenset(("-h", "-l"))
+"""Options that have one dash: whatever else begins with one may be meant as a key or a value."""
 LEADING: Final = frozenset(("--version", "--help", "--install-completion", "--show-completion"))
 """Options that stand before the command."""
 
@@ -52,11 +54,23 @@ def hints(arguments: Sequence[str]) -> Iterator[str]:
         if " ".join(arguments).startswith(f"{command} "):
             yield from _of_options(arguments, habits)
     yield from _of_options(arguments, OPTIONS)
+    yield from _of_values(arguments)
 
 
 def _of_options(arguments: Sequence[str], habits: Mapping[str, str]) -> Iterator[str]:
-    names = [argument.partition("=")[0] for argument in arguments]
-    end = names.index("--") + 1 if "--" in names else None
-    for name in names[:end]:
+    for name in _names(arguments):
         if name in habits:
             yield f"{name}: {habits[name]}"
+
+
+def _of_values(arguments: Sequence[str]) -> Iterator[str]:
+    for name in _names(arguments[1:]):
+        is_known = name in SHORT or name in OPTIONS or any(name in of for of in OPTIONS_OF.values())
+        if not name.startswith("--") and name.startswith("-") and not is_known:
+            yield f"{name}: a key or a value that begins with a dash stands behind '--', and options stand before it"
+
+
+def _names(arguments: Sequence[str]) -> list[str]:
+    """With the first `--`, but not what comes after it."""
+    names = [argument.partition("=")[0] for argument in arguments]
+    return names[: names.index("--") + 1] if "--" in names else names
