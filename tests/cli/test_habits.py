@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.main import get_command
 
-from raftwerk.cli.habits import COMMANDS, OPTIONS, OPTIONS_OF, hints
+from raftwerk.cli.habits import COMMANDS, OPTIONS, OPTIONS_OF, SHORT, hints
 from raftwerk.cli.main import PLACES, app
 from tests.cli.commands import run
 
@@ -81,6 +81,17 @@ def test_no_command_has_an_option_that_is_hinted_at(command: str) -> None:
     parts = [found, *getattr(found, "commands", {}).values()]
     options = {name for part in parts for param in part.params for name in param.opts}
     assert not OPTIONS.keys() & options
+
+
+def test_options_of_one_dash_are_known() -> None:
+    commands = get_command(app).commands.values()  # type: ignore[attr-defined]
+    parts = [
+        part for found in commands for part in (found, *getattr(found, "commands", {}).values())
+    ]
+    options = {name for part in parts for param in part.params for name in param.opts}
+    assert {name for name in options if not name.startswith("--") and name.startswith("-")} | {
+        "-h"
+    } == SHORT
 
 
 @pytest.mark.parametrize("command", sorted(OPTIONS_OF))
