@@ -19,7 +19,7 @@ EVENTS: Final = (
     "sched:sched_waking",
     "syscalls:sys_enter_epoll_pwait",
     "syscalls:sys_exit_epoll_pwait",
-    "irq_vectors:local_timer_entry",
+    "cpu-clock/freq=2000,name=tick/",
 )
 
 

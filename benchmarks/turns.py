@@ -1,7 +1,7 @@
 """The turns of event loops, by the kernel's own record of what ran when: how long, and of what.
 
 perf record -a -e sched:sched_switch -e sched:sched_waking -e syscalls:sys_enter_epoll_pwait -e syscalls:sys_exit_epoll_pwait \\
-    -e irq_vectors:local_timer_entry -o turns.data -- sleep 5
+    -e cpu-clock/freq=2000,name=tick/ -o turns.data -- sleep 5
 perf script -i turns.data --ns -F pid,tid,cpu,time,event,trace | python -m benchmarks.turns PID...
 
 PID: of nodes. A turn goes from one look for events to the next. What it is made of, for each moment of it:
@@ -9,9 +9,9 @@ worked: the loop was on a core, or stood by while another thread of the node was
 waited: the loop, or the thread that it stood by for, was ready to run and had no core. Whom a thread stood by for is who woke it
 up, and whom that one stood by for.
 blocked: the node waited for something else, such as the disk. `own` is a turn without what it waited: worked and blocked.
-stolen: the core that it was on did not run, as a guest's that its host gives to somebody else: not even the timer's interrupts,
-which come to a busy core every 10 ms at least, were taken. The first 10 ms of each such pause still count as worked, and so as
-own. A kernel that works for so long with its interrupts off looks the same.
+stolen: the core that it was on did not run, as a guest's that its host gives to somebody else: not even perf's own ticks, which
+come every half a millisecond, were taken. The first millisecond of each such pause still counts as worked, and so as own. A
+kernel that works for so long with its interrupts off looks the same.
 """
 
 import re
@@ -27,9 +27,9 @@ ON_CORE: Final = "on a core"
 READY: Final = "ready"
 ASLEEP: Final = "asleep"
 STOLEN: Final = "stolen"
-TICK: Final = "local_timer_entry"
-TICK_MS: Final = 10.0
-"""Between two of them at most, on a core that is busy: of a kernel with 100 of them a second, the fewest that there are."""
+TICK: Final = "tick"
+TICK_MS: Final = 1.0
+"""Between two of them at most, on a core that runs: one may come late."""
 RACE_MS: Final = 0.1
 """Who is woken so shortly before it falls asleep was on its way there already: it is ready."""
 
@@ -150,7 +150,7 @@ def _differences(after: list[float], before: list[float]) -> list[float]:
 
 
 def turns(lines: Iterable[str], pids: Sequence[int]) -> dict[int, list[Turn]]:
-    """Of each node, from the lines of `perf script`. Without the timer's interrupts among them, nothing counts as stolen.
+    """Of each node, from the lines of `perf script`. Without ticks among them, nothing counts as stolen.
 
     Raises ValueError if there is no such line: the fields are others.
     """

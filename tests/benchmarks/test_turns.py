@@ -20,12 +20,12 @@ def line(ms: float, thread: int, event: str, told: str, core: int = 0) -> str:
 
 
 def ticks(ms: float, thread: int = 7, core: int = 0) -> str:
-    return line(ms, thread, "irq_vectors:local_timer_entry", "vector=236", core)
+    return line(ms, thread, "tick", "", core)
 
 
-def others_run(start: int, stop: int) -> list[str]:
-    """Process 5, on the other core."""
-    return [ticks(ms, 5, 1) for ms in range(start, stop, 4)]
+def run(start: int, stop: int, thread: int = 7, core: int = 0) -> list[str]:
+    """A tick each millisecond, from the first to before the last."""
+    return [ticks(ms, thread, core) for ms in range(start, stop)]
 
 
 def in_order(lines: list[str]) -> list[str]:
@@ -127,25 +127,25 @@ def test_record_may_begin_while_the_loop_is_asleep() -> None:
 
 
 def test_pause_of_a_busy_core_is_stolen_but_for_a_tick() -> None:
-    begun = [switch(2, 9, 9, "R", 7), ticks(3), begins(4), ticks(7)]
-    assert parts(*begun, ticks(37), ends(38)) == (4 + 30 - 20, 0, 0, 20)
+    begun = [switch(2, 9, 9, "R", 7), ticks(3), begins(4), *run(5, 8)]
+    assert parts(*begun, ticks(37), ends(38)) == (3 + 1 + 1, 0, 0, 29)
 
 
 def test_pause_of_a_core_that_the_loop_stands_by_for_is_stolen_from_the_turn() -> None:
     begun = [switch(2, 9, 9, "R", 7), begins(4), wakes(5, 7, 8), switch(5, 7, 7, "S", 8)]
     after = [ticks(45, 8), wakes(46, 8, 7), switch(46, 8, 8, "S", 7), ends(47)]
-    assert parts(*begun, *after) == (1 + 10 + 1 + 1, 0, 0, 30)
+    assert parts(*begun, *after) == (1 + 1 + 1 + 1, 0, 0, 39)
 
 
 def test_pause_of_a_core_is_stolen_though_others_run() -> None:
-    mine = [switch(2, 9, 9, "R", 7), ticks(3), begins(4), ticks(7), ticks(37), ends(38)]
-    theirs = [*others_run(3, 40), switch(8, 5, 5, "S", 0, core=1), switch(9, 0, 0, "R", 5, core=1)]
-    assert parts(*in_order([*mine, *theirs])) == (4 + 30 - 20, 0, 0, 20)
+    mine = [switch(2, 9, 9, "R", 7), ticks(3), begins(4), *run(5, 8), ticks(37), ends(38)]
+    theirs = [*run(3, 40, 5, 1), switch(8, 5, 5, "S", 0, core=1), switch(9, 0, 0, "R", 5, core=1)]
+    assert parts(*in_order([*mine, *theirs])) == (3 + 1 + 1, 0, 0, 29)
 
 
 def test_pause_of_another_core_is_not_stolen_from_the_turn() -> None:
     """Nor that of another thread of the node, for which the loop does not stand by."""
-    mine = [switch(2, 9, 9, "R", 7), begins(4), *[ticks(ms) for ms in range(6, 38, 4)], ends(38)]
+    mine = [switch(2, 9, 9, "R", 7), begins(4), *run(5, 38), ends(38)]
     theirs = [switch(3, 5, 5, "R", 8, core=1), ticks(36, 8, core=1)]
     assert only_turn(*in_order([*mine, *theirs])) == (34, 0, 0)
 
@@ -158,8 +158,7 @@ def test_pause_while_the_loop_waits_for_a_core_is_not_stolen_from_it() -> None:
 def test_pause_that_began_before_the_loop_stood_by_for_it_is_stolen_from_then_on() -> None:
     """Thread 8 pauses on the other core from 10 to 70, as the loop works until 65 and then sleeps until 8 wakes it up at 71."""
     theirs = [switch(10, 5, 5, "R", 8, core=1), ticks(70, 8, core=1), wakes(71, 8, 7)]
-    work = [ticks(ms) for ms in range(20, 65, 4)]
-    mine = [switch(2, 9, 9, "R", 7), begins(20), *work, switch(65, 7, 7, "S", 9)]
+    mine = [switch(2, 9, 9, "R", 7), begins(20), *run(20, 65), switch(65, 7, 7, "S", 9)]
     after = [switch(71, 9, 9, "R", 7), ends(72)]
     worked, waited, blocked, stolen = parts(*in_order([*mine, *theirs, *after]))
     assert (worked + stolen, waited, blocked) == (45 + 6 + 1, 0, 0)
