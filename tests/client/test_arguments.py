@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from raftwerk.api.rpc_pb2 import PutRequest
-from raftwerk.client import Client, txn
+from raftwerk.client import Client, arguments, txn
 from raftwerk.client.lease import Lease
 from raftwerk.errors import UsageError
 from tests.client.scripted import closed_endpoint
@@ -118,3 +118,32 @@ def test_what_is_no_part_of_a_transaction_is_told(name: str) -> None:
     with pytest.raises(UsageError, match=told):
         make(transaction)
     assert transaction.request == txn.Transaction().request
+
+
+@pytest.mark.parametrize("value_bytes", [1, 0x7F, 0x80, 0x3FFF, 0x4000, 0x4001])
+@pytest.mark.parametrize("key_bytes", [1, 0x7F, 0x80, 0x3FFF, 0x4000])
+def test_plain_put_is_what_protobuf_makes_of_it(key_bytes: int, value_bytes: int) -> None:
+    key, value = b"k" * key_bytes, b"v" * value_bytes
+    made = arguments.plain_put(key, value)
+    assert (made is None) == (max(key_bytes, value_bytes) >= 0x4000)
+    assert made in (None, PutRequest(key=key, value=value).SerializeToString())
+
+
+class SomeBytes(bytes):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        (b"", b"v"),
+        (b"k", b""),
+        ("k", b"v"),
+        (b"k", None),
+        (bytearray(b"k"), b"v"),
+        (SomeBytes(b"k"), b"v"),
+    ],
+    ids=repr,
+)
+def test_all_else_is_left_to_protobuf(key: object, value: object) -> None:
+    assert arguments.plain_put(key, value) is None

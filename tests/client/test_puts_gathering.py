@@ -102,7 +102,7 @@ def test_puts_of_a_lost_connection_that_waited_for_a_window_were_not_asked() -> 
 
 def test_an_answer_that_comes_after_the_end_of_waiting_is_nobodys() -> None:
     async def main() -> None:
-        put = Put(b"", b"", tickets()[0])
+        put = Put(b"", b"", tickets()[0], asyncio.get_running_loop())
         put.answer.cancel()
         put.settle(Answer(status.OK, ""))
         assert put.answer.cancelled()

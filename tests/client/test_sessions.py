@@ -97,16 +97,17 @@ def test_who_waits_for_room_in_a_session_that_expires_goes_on_in_the_next_one(
             await client.put(b"expires", b"")
             session = client.calls.session
             assert session is not None
-            ended = Int64Value(value=session.number)
+            ended = session.number
             if not client.has_exactly_once:
                 return
-            await client.calls.unary(CLOSE_SESSION, ended, Int64Value, Kind.REPEATABLE)
+            message = Int64Value(value=ended).SerializeToString()
+            await client.calls.unary(CLOSE_SESSION, message, Int64Value, Kind.REPEATABLE)
             first = asyncio.create_task(client.put(b"expires", b""))
             await asyncio.sleep(0)  # it has the next number
             for _ in range(WINDOW - 1):
                 session.draw()
             await asyncio.gather(first, client.put(b"expires", b""))
-            assert session.number != ended.value
+            assert session.number != ended
 
     asyncio.run(main())
 

@@ -30,7 +30,7 @@ def do(
 
 def read(path: str, request: Message, kind: type[M]) -> Callable[[Client], Awaitable[M]]:
     """A request that changes nothing, for its whole answer: the methods of a client return what is in it."""
-    return lambda client: client.calls.unary(path, request, kind, Kind.READ)
+    return lambda client: client.calls.unary(path, request.SerializeToString(), kind, Kind.READ)
 
 
 def show(

@@ -30,10 +30,10 @@ class _Requests:
         self._calls = calls
 
     async def _read(self, path: str, request: Message, kind: type[M]) -> M:
-        return await self._calls.unary(path, request, kind, Kind.READ)
+        return await self._calls.unary(path, request.SerializeToString(), kind, Kind.READ)
 
     async def _write(self, path: str, request: Message, kind: type[M]) -> M:
-        return await self._calls.unary(path, request, kind, Kind.WRITE)
+        return await self._calls.unary(path, request.SerializeToString(), kind, Kind.WRITE)
 
 
 class Members(_Requests):
@@ -89,9 +89,9 @@ class Maintenance(_Requests):
 
     async def defragment(self) -> None:
         """At the endpoint in use."""
-        request = rpc_pb2.DefragmentRequest()
+        message = rpc_pb2.DefragmentRequest().SerializeToString()
         kind = rpc_pb2.DefragmentResponse
-        await self._calls.unary(MAINTENANCE + "Defragment", request, kind, Kind.REPEATABLE)
+        await self._calls.unary(MAINTENANCE + "Defragment", message, kind, Kind.REPEATABLE)
 
     async def move_leader(self, member_id: int) -> None:
         """Have another voter lead. The leader alone does that: it is looked for among the endpoints.

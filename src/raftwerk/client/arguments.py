@@ -34,6 +34,9 @@ _MEANT: Final = {
 }
 """Names of fields, of any message or of one: that of the argument, and what belongs there."""
 
+_TWO_BYTES_MAX: Final = 0x4000
+"""A size that is not less is written in three bytes."""
+
 M = TypeVar("M", bound=Message)
 
 
@@ -46,6 +49,23 @@ def request(kind: type[M], **fields: object) -> M:
         return kind(**fields)
     except (TypeError, ValueError) as error:
         raise _misfit(kind, fields) from error
+
+
+def plain_put(key: object, value: object) -> bytes | None:
+    """The serialized PutRequest of a key and a value, and nothing else; None: protobuf has to make it, or to refuse it.
+
+    By far the most requests are of this kind, and need none of protobuf's objects then.
+    """
+    if type(key) is not bytes or type(value) is not bytes:
+        return None
+    if not 0 < len(key) < _TWO_BYTES_MAX or not 0 < len(value) < _TWO_BYTES_MAX:
+        return None
+    return b"".join((b"\x0a", _size(len(key)), key, b"\x12", _size(len(value)), value))
+
+
+def _size(number: int) -> bytes:
+    """As protobuf writes one of two bytes at most."""
+    return bytes((number,)) if number < 0x80 else bytes((number & 0x7F | 0x80, number >> 7))
 
 
 def check(name: str, meant: str, given: object, *kinds: type) -> None:

@@ -133,33 +133,35 @@ class Calls:
             return
         try:
             async with asyncio.timeout(CLOSE_S):
-                request = Int64Value(value=self.session.number)
-                await self.unary(CLOSE_SESSION, request, Int64Value, Kind.REPEATABLE)
+                message = Int64Value(value=self.session.number).SerializeToString()
+                await self.unary(CLOSE_SESSION, message, Int64Value, Kind.REPEATABLE)
         except (TimeoutError, CallError):
             pass
 
     async def unary(
         self,
         path: str,
-        request: Message,
+        message: bytes,
         response_type: type[M],
         kind: Kind,
         *,
         in_session: bool = False,
         timeout_s: float | None = None,
     ) -> M:
-        """One call, all attempts together in `timeout_s`. in_session: a write that servers know to do once.
+        """One call, all attempts together in `timeout_s`. message: the request, serialized. in_session: a write that servers
+        know to do once.
 
         Raises CallFailed, OutcomeUnknown, and UsageError after `close`.
         """
         loop = self.check_open()
-        message = request.SerializeToString()
         timeout_s = timeout_s or self.timeout_s
         share_s = self._share_s(timeout_s)
         fate = Fate(kind, loop.time() + timeout_s, share_s, len(self._channels) - 1)
         try:
             if in_session and self.session is not None:
-                fate.ticket = await self._ticket(self.session, fate)
+                session = self.session
+                is_free = session.is_free  # as a rule, and nothing is to be awaited
+                fate.ticket = session.draw() if is_free else await self._ticket(session, fate)
             while True:
                 answer = await self._attempt(path, message, fate, loop)
                 if answer.status == status.OK:
@@ -346,9 +348,9 @@ class Calls:
         assert self._credentials is not None
         name, password = self._credentials
         request = auth_rpc_pb2.AuthenticateRequest(name=name, password=password)
-        kind = auth_rpc_pb2.AuthenticateResponse
+        kind, message = auth_rpc_pb2.AuthenticateResponse, request.SerializeToString()
         try:
-            return (await self.unary(AUTHENTICATE, request, kind, Kind.READ)).token
+            return (await self.unary(AUTHENTICATE, message, kind, Kind.READ)).token
         except CallFailed as failure:
             if failure.text == NOT_ENABLED:
                 return ""
@@ -357,7 +359,7 @@ class Calls:
     async def _open_session(self) -> int:
         """One that nobody uses, because the answer was lost, ends by itself."""
         try:
-            response = await self.unary(OPEN_SESSION, Int64Value(), Int64Value, Kind.REPEATABLE)
+            response = await self.unary(OPEN_SESSION, b"", Int64Value, Kind.REPEATABLE)
         except CallError as failure:
             if failure.code == status.UNIMPLEMENTED:
                 return 0

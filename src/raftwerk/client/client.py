@@ -11,6 +11,7 @@ from typing import Final, Self, TypeVar
 from google.protobuf.message import Message
 
 from raftwerk.api import kv_pb2, lease_pb2, rpc_pb2, watch_pb2
+from raftwerk.api.session_puts import SINGLE as PUT
 from raftwerk.client import arguments
 from raftwerk.client import lease as leases
 from raftwerk.client.admin import Auth, Maintenance, Members
@@ -115,16 +116,21 @@ class Client:
         lease: the id of the one that the key lives with. ignore_value, ignore_lease: of a key that is there, keep what it
         has; value must be b"" then, or lease 0.
         """
-        request = arguments.request(
-            rpc_pb2.PutRequest,
-            key=key,
-            value=value,
-            lease=lease,
-            prev_kv=prev_kv,
-            ignore_value=ignore_value,
-            ignore_lease=ignore_lease,
-        )
-        return await self._write("/etcdserverpb.KV/Put", request, rpc_pb2.PutResponse)
+        message = None
+        if (lease, prev_kv, ignore_value, ignore_lease) == (0, False, False, False):
+            message = arguments.plain_put(key, value)
+        if message is None:
+            message = arguments.request(
+                rpc_pb2.PutRequest,
+                key=key,
+                value=value,
+                lease=lease,
+                prev_kv=prev_kv,
+                ignore_value=ignore_value,
+                ignore_lease=ignore_lease,
+            ).SerializeToString()
+        kind = rpc_pb2.PutResponse
+        return await self.calls.unary(PUT, message, kind, Kind.WRITE, in_session=True)
 
     async def get(self, key: bytes, *, serializable: bool = False) -> bytes | None:
         """The value of a key, None if there is no such key.
@@ -300,7 +306,8 @@ class Client:
         return await self._read(path, request, rpc_pb2.HashKVResponse)
 
     def _read(self, path: str, request: Message, response_type: type[M]) -> Awaitable[M]:
-        return self.calls.unary(path, request, response_type, Kind.READ)
+        return self.calls.unary(path, request.SerializeToString(), response_type, Kind.READ)
 
     def _write(self, path: str, request: Message, response_type: type[M]) -> Awaitable[M]:
-        return self.calls.unary(path, request, response_type, Kind.WRITE, in_session=True)
+        message = request.SerializeToString()
+        return self.calls.unary(path, message, response_type, Kind.WRITE, in_session=True)

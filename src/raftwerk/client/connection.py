@@ -10,6 +10,7 @@ import ssl
 import sys
 from typing import Final, Protocol, cast
 
+from raftwerk.api.session_puts import PUTS_MAX
 from raftwerk.client.numbers import Ticket
 from raftwerk.client.puts import Gathering, Put
 from raftwerk.http2.client import ClientConnection
@@ -65,6 +66,7 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, authority: str, keepalive_s: float, owner: Owner, *, is_tls: bool) -> None:
         self.engine = ClientConnection(authority, LIMITS, is_tls=is_tls)
+        self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._owner = owner
         self._is_retired = False
@@ -75,7 +77,7 @@ class Connection(asyncio.Protocol):
         self._has_heard = self._has_asked = False
         """In this period; whether it was silent before, and was asked."""
         self._period: asyncio.TimerHandle | None = None
-        self._greeting: asyncio.Future[OSError | None] = asyncio.get_running_loop().create_future()
+        self._greeting: asyncio.Future[OSError | None] = self._loop.create_future()
 
     @property
     def room(self) -> int:
@@ -95,8 +97,7 @@ class Connection(asyncio.Protocol):
 
     def _begin_period(self) -> None:
         self._has_heard = False
-        loop = asyncio.get_running_loop()
-        self._period = loop.call_later(self._keepalive_s, self._end_period)
+        self._period = self._loop.call_later(self._keepalive_s, self._end_period)
 
     def _end_period(self) -> None:
         if self._has_heard or not self.engine.streams:
@@ -126,21 +127,20 @@ class Connection(asyncio.Protocol):
         """At the end of this turn of the loop, all that comes until then at once."""
         if not self._will_flush:
             self._will_flush = True
-            asyncio.get_running_loop().call_soon(self.flush)
+            self._loop.call_soon(self.flush)
 
     def put(self, message: bytes, metadata: bytes, ticket: Ticket) -> Put:
         """A put of a session, with those that come until the end of this turn of the loop. There must be room for a call."""
-        put = Put(message, metadata, ticket)
+        put = Put(message, metadata, ticket, self._loop)
         gathering = self._gathering
         if not gathering.takes(put):
             self.leave()
-        if gathering.is_empty:
+        count = gathering.add(put)
+        if count == 1:
             self.promised += 1
-        gathering.add(put)
-        if gathering.is_full:
-            self.flush()
-        else:
             self.flush_soon()
+        elif count == PUTS_MAX:
+            self.flush()
         return put
 
     def leave(self) -> None:

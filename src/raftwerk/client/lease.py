@@ -50,7 +50,8 @@ async def grant(calls: Calls, ttl_s: int) -> lease_pb2.LeaseGrantResponse:
         lease_pb2.LeaseGrantRequest, TTL=ttl_s, ID=_random.randrange(1, 2**63)
     )
     try:
-        return await calls.unary(GRANT, request, lease_pb2.LeaseGrantResponse, Kind.REPEATABLE)
+        message, kind = request.SerializeToString(), lease_pb2.LeaseGrantResponse
+        return await calls.unary(GRANT, message, kind, Kind.REPEATABLE)
     except CallError as failure:
         if failure.text != status.LEASE_EXISTS.text:
             raise
@@ -66,10 +67,9 @@ async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) ->
     False may also be the answer to a second attempt, after a first one that has ended it, and whose answer was lost.
     """
     request = arguments.request(lease_pb2.LeaseRevokeRequest, ID=lease_id)
+    message, kind = request.SerializeToString(), lease_pb2.LeaseRevokeResponse
     try:
-        await calls.unary(
-            REVOKE, request, lease_pb2.LeaseRevokeResponse, Kind.REPEATABLE, timeout_s=timeout_s
-        )
+        await calls.unary(REVOKE, message, kind, Kind.REPEATABLE, timeout_s=timeout_s)
     except CallError as failure:
         if failure.text != status.LEASE_NOT_FOUND.text:
             raise
@@ -80,8 +80,8 @@ async def revoke(calls: Calls, lease_id: int, timeout_s: float | None = None) ->
 async def keep_alive_once(calls: Calls, lease_id: int) -> int:
     """Give a lease all its time anew. Returns that time in seconds. Raises LeaseLost when it is no more."""
     request = arguments.request(lease_pb2.LeaseKeepAliveRequest, ID=lease_id)
-    kind = lease_pb2.LeaseKeepAliveResponse
-    response = await calls.unary(KEEP_ALIVE, request, kind, Kind.REPEATABLE)
+    message, kind = request.SerializeToString(), lease_pb2.LeaseKeepAliveResponse
+    response = await calls.unary(KEEP_ALIVE, message, kind, Kind.REPEATABLE)
     if response.TTL <= 0:
         raise LeaseLost(f"lease {lease_id:x} is over")
     return response.TTL
@@ -92,13 +92,14 @@ async def time_to_live(
 ) -> lease_pb2.LeaseTimeToLiveResponse:
     """What is left of a lease (TTL -1: it is no more), and which keys are attached."""
     request = arguments.request(lease_pb2.LeaseTimeToLiveRequest, ID=lease_id, keys=keys)
-    return await calls.unary(TIME_TO_LIVE, request, lease_pb2.LeaseTimeToLiveResponse, Kind.READ)
+    message, kind = request.SerializeToString(), lease_pb2.LeaseTimeToLiveResponse
+    return await calls.unary(TIME_TO_LIVE, message, kind, Kind.READ)
 
 
 async def all_leases(calls: Calls) -> list[int]:
     """Ids of all leases that the endpoint in use knows."""
-    request = lease_pb2.LeaseLeasesRequest()
-    response = await calls.unary(LEASES, request, lease_pb2.LeaseLeasesResponse, Kind.READ)
+    message = lease_pb2.LeaseLeasesRequest().SerializeToString()
+    response = await calls.unary(LEASES, message, lease_pb2.LeaseLeasesResponse, Kind.READ)
     return [one.ID for one in response.leases]
 
 

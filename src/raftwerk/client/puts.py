@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Final
 
 from raftwerk.api import session_puts, status
-from raftwerk.api.session_puts import PUTS_MAX, SINGLE, UNREADABLE, Puts, decode_answers, encode
+from raftwerk.api.session_puts import SINGLE, UNREADABLE, Puts, decode_answers, encode
 from raftwerk.client.numbers import Ticket
 from raftwerk.http2.client import Answer, ClientCall, ClientConnection
 
@@ -29,11 +29,13 @@ class Put:
 
     __slots__ = ("answer", "call", "message", "metadata", "ticket")
 
-    def __init__(self, message: bytes, metadata: bytes, ticket: Ticket) -> None:
+    def __init__(
+        self, message: bytes, metadata: bytes, ticket: Ticket, loop: asyncio.AbstractEventLoop
+    ) -> None:
         self.message = message
         self.metadata = metadata
         self.ticket = ticket
-        self.answer: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self.answer: asyncio.Future[Answer] = loop.create_future()
         self.call: ClientCall | _CallOfMany | None = None
         """None: it waits for others of its turn."""
 
@@ -77,11 +79,6 @@ class Gathering:
     def is_empty(self) -> bool:
         return not self._puts
 
-    @property
-    def is_full(self) -> bool:
-        """Whether they leave without waiting for the end of the turn: the server may begin with them."""
-        return len(self._puts) >= PUTS_MAX
-
     def takes(self, put: Put) -> bool:
         """Whether it may go in one call with those that wait. Else they must leave first: puts are sent in their order."""
         if not self._puts:
@@ -95,10 +92,11 @@ class Gathering:
             and put.ticket.session == first.ticket.session
         )
 
-    def add(self, put: Put) -> None:
-        """See `takes`."""
+    def add(self, put: Put) -> int:
+        """See `takes`. Returns how many wait; PUTS_MAX leave without waiting for the end of the turn, as more are too many."""
         self._puts.append(put)
         self._size_bytes += put.size_bytes
+        return len(self._puts)
 
     def leave(self) -> None:
         """All that wait, and are still waited for."""
