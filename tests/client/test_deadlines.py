@@ -3,7 +3,7 @@
 import asyncio
 import weakref
 
-from raftwerk.client.deadlines import OVER_MAX, Deadlines
+from raftwerk.client.deadlines import EMPTY_MAX, GRAIN_S, Deadlines
 
 
 async def outcome(waiter: "asyncio.Future[str]") -> str:
@@ -18,7 +18,7 @@ def test_a_waiter_that_is_not_done_in_time_gets_a_timeout() -> None:
         loop, deadlines = asyncio.get_running_loop(), Deadlines()
         late, early, answered = (loop.create_future() for _ in range(3))
         deadlines.add(late, loop.time() + 3600)
-        deadlines.done(deadlines.add(answered, loop.time() + 0.01))
+        deadlines.done(deadlines.add(answered, loop.time() + 0.01), answered)
         answered.set_result("in time")
         deadlines.add(early, loop.time() + 0.01)  # earlier than the timer that is set
         assert [await outcome(each) for each in (answered, early)] == ["in time", "too late"]
@@ -49,12 +49,41 @@ def test_what_is_over_is_not_held() -> None:
         loop, deadlines = asyncio.get_running_loop(), Deadlines()
         deadlines.add(loop.create_future(), loop.time() + 60)
         waiters = weakref.WeakSet[asyncio.Future[str]]()
-        for _ in range(1000):
+        for number in range(1000):
             waiter = loop.create_future()
             waiters.add(waiter)
-            deadlines.done(deadlines.add(waiter, loop.time() + 3600))
+            deadlines.done(deadlines.add(waiter, loop.time() + 3600 + number), waiter)
         del waiter
         assert len(waiters) == 0
-        assert len(deadlines._heap) <= 2 * OVER_MAX
+        assert len(deadlines._heap) <= 2 * EMPTY_MAX
+
+    asyncio.run(main())
+
+
+def test_who_wait_until_the_same_time_are_kept_together() -> None:
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        until_s = loop.time() + 0.02
+        waiters = [loop.create_future() for _ in range(3)]
+        dues = [deadlines.add(each, until_s) for each in waiters]
+        assert len({id(due) for due in dues}) == 1
+        assert deadlines.add(waiters[2], until_s + GRAIN_S / 2) is dues[0]
+        assert deadlines.add(loop.create_future(), until_s + 2 * GRAIN_S) is not dues[0]
+        deadlines.done(dues[0], waiters[1])
+        assert [await outcome(each) for each in (waiters[0], waiters[2])] == ["too late"] * 2
+        assert not waiters[1].done()
+
+    asyncio.run(main())
+
+
+def test_who_comes_after_the_deadline_of_others_gets_one_of_its_own() -> None:
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        until_s = loop.time() + 0.01
+        for _ in range(2):
+            waiter = loop.create_future()
+            deadlines.add(waiter, until_s)
+            async with asyncio.timeout(5):
+                assert await outcome(waiter) == "too late"
 
     asyncio.run(main())

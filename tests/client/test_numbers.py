@@ -27,6 +27,19 @@ def test_numbers_go_up_and_the_first_is_the_oldest_open() -> None:
     asyncio.run(main())
 
 
+def test_what_is_over_is_over_once() -> None:
+    async def main() -> None:
+        numbers = Numbers(7)
+        tickets = [numbers.draw() for _ in range(3)]
+        for ticket in (tickets[0], tickets[0], tickets[2], tickets[2]):
+            ticket.release()
+        assert (numbers.first, len(numbers._over)) == (2, 1)
+        tickets[1].release()
+        assert (numbers.first, len(numbers._over)) == (4, 0)
+
+    asyncio.run(main())
+
+
 def test_a_number_outside_the_window_waits_for_the_first_open() -> None:
     async def main() -> None:
         numbers = Numbers(7)

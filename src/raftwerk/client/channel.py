@@ -158,7 +158,7 @@ class Channel:
         give_up: Callable[[], bool],
     ) -> Answer:
         """give_up: nobody waits any more; returns whether the server may have been asked."""
-        deadline = None if until_s is None else self._deadlines.add(answer, until_s)
+        due = None if until_s is None else self._deadlines.add(answer, until_s)
         try:
             return await answer
         except (asyncio.CancelledError, TimeoutError) as error:
@@ -168,8 +168,8 @@ class Channel:
                 raise NotTaken from error
             raise
         finally:
-            if deadline is not None:
-                self._deadlines.done(deadline)
+            if due is not None:
+                self._deadlines.done(due, answer)
 
     def stream(self, path: str, metadata: bytes = b"") -> Stream:
         """A streaming call, on the connection that `connect` has found room in."""

@@ -44,8 +44,8 @@ class Numbers:
         self._next = 1
         self.first = 1
         """Of the writes that are not over."""
-        self._open: set[int] = set()
-        """Numbers of writes under way."""
+        self._over: set[int] = set()
+        """Numbers of those that are over, above `first`: few as a rule, since answers come in order."""
         self._waiters: deque[asyncio.Future[Ticket]] = deque()
         """For room in the window, in the order in which they came; there is none, then."""
 
@@ -70,12 +70,16 @@ class Numbers:
         assert self.is_free, "look at is_free first"
         number = self._next
         self._next += 1
-        self._open.add(number)
         return Ticket(self, self.session, number)
 
     def release(self, number: int) -> None:
-        self._open.discard(number)
-        while self.first < self._next and self.first not in self._open:
+        if number > self.first:
+            self._over.add(number)
+        if number != self.first:
+            return
+        self.first += 1
+        while self.first in self._over:
+            self._over.remove(self.first)
             self.first += 1
         while self._waiters and self.is_free:
             waiter = self._waiters.popleft()
