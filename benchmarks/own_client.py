@@ -30,4 +30,4 @@ def measure(system: str, scale: Scale) -> Rows:
     return found
 
 
-GROUP: Final = Group("own-client", "put by raftwerk.Client, one process", measure, rounds=1)
+GROUP: Final = Group("own-client", "put by raftwerk.Client, one process", measure)
