@@ -2,11 +2,12 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from raftwerk.api.rpc_pb2 import PutRequest
+from raftwerk.api.rpc_pb2 import PutRequest, PutResponse
 from raftwerk.client import Client, arguments, txn
 from raftwerk.client.lease import Lease
 from raftwerk.errors import UsageError
@@ -124,7 +125,7 @@ def test_what_is_no_part_of_a_transaction_is_told(name: str) -> None:
 @pytest.mark.parametrize("key_bytes", [1, 0x7F, 0x80, 0x3FFF, 0x4000])
 def test_plain_put_is_what_protobuf_makes_of_it(key_bytes: int, value_bytes: int) -> None:
     key, value = b"k" * key_bytes, b"v" * value_bytes
-    made = arguments.plain_put(key, value)
+    made = arguments.plain_put(key, value, 0)
     assert (made is None) == (max(key_bytes, value_bytes) >= 0x4000)
     assert made in (None, PutRequest(key=key, value=value).SerializeToString())
 
@@ -146,4 +147,34 @@ class SomeBytes(bytes):
     ids=repr,
 )
 def test_all_else_is_left_to_protobuf(key: object, value: object) -> None:
-    assert arguments.plain_put(key, value) is None
+    assert arguments.plain_put(key, value, 0) is None
+
+
+@pytest.mark.parametrize(
+    "lease", [1, -1, 0.0, False, None, LEASE], ids=lambda it: type(it).__name__
+)
+def test_so_is_a_lease_and_what_is_none(lease: object) -> None:
+    assert arguments.plain_put(b"k", b"v", lease) is None
+
+
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"lease": 7},
+    {"prev_kv": True},
+    {"ignore_value": True},
+    {"ignore_lease": True},
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=repr)
+def test_request_of_a_put_has_each_option(options: dict[str, Any]) -> None:
+    sent: list[bytes] = []
+
+    async def unary(path: str, message: bytes, *_: object, **__: object) -> PutResponse:
+        sent.append(message)
+        return PutResponse()
+
+    client = Client([closed_endpoint()])
+    client.calls = SimpleNamespace(unary=unary)  # type: ignore[assignment]
+    asyncio.run(client.put(b"k", b"v", **options))
+    assert sent == [PutRequest(key=b"k", value=b"v", **options).SerializeToString()]

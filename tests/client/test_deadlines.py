@@ -87,3 +87,46 @@ def test_who_comes_after_the_deadline_of_others_gets_one_of_its_own() -> None:
                 assert await outcome(waiter) == "too late"
 
     asyncio.run(main())
+
+
+def test_an_early_deadline_is_not_that_of_an_earlier_call() -> None:
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        late, early = loop.create_future(), loop.create_future()
+        deadlines.add(late, loop.time() + 3)
+        deadlines.add(early, loop.time() + 0.01)
+        async with asyncio.timeout(2):
+            assert await outcome(early) == "too late"
+
+    asyncio.run(main())
+
+
+def test_they_come_in_the_order_of_the_calls() -> None:
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        told: list[int] = []
+        until_s = loop.time() + 0.01
+        for number in range(100):
+            waiter = loop.create_future()
+            waiter.add_done_callback(
+                lambda done, number=number: told.append((number, done.exception())[0])
+            )
+            deadlines.add(waiter, until_s)
+        await outcome(waiter)
+        assert told == list(range(100))
+
+    asyncio.run(main())
+
+
+def test_what_is_over_wakes_nobody_up() -> None:
+    async def main() -> None:
+        loop, deadlines = asyncio.get_running_loop(), Deadlines()
+        first = loop.create_future()
+        deadlines.add(first, loop.time() + 0.01)
+        for number in range(10):
+            answered = loop.create_future()
+            deadlines.done(deadlines.add(answered, loop.time() + 3600 + number), answered)
+        await outcome(first)
+        assert deadlines._timer is None
+
+    asyncio.run(main())

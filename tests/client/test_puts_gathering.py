@@ -3,6 +3,7 @@
 import asyncio
 
 from raftwerk.api import status
+from raftwerk.api.session_puts import PUTS_MAX
 from raftwerk.client.connection import Connection
 from raftwerk.client.connections import Connections
 from raftwerk.client.numbers import Numbers, Ticket
@@ -96,6 +97,19 @@ def test_puts_of_a_lost_connection_that_waited_for_a_window_were_not_asked() -> 
         connection.flush()
         connection.engine.lost()
         assert not any(put.answer.result().was_asked for put in puts)
+
+    asyncio.run(main())
+
+
+def test_as_many_as_a_call_takes_leave_at_once() -> None:
+    async def main() -> None:
+        connection = to_nobody()
+        numbers = Numbers(7)
+        puts = [connection.put(b"", b"", numbers.draw()) for _ in range(PUTS_MAX + 2)]
+        waiting = [put.call is None for put in puts]
+        assert waiting == [False] * PUTS_MAX + [True] * 2
+        connection.flush()
+        assert len({id(put.call) for put in puts}) == len(connection.engine.streams) == 2
 
     asyncio.run(main())
 

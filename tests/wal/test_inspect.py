@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from raftwerk.wal.disk import OsDisk
+from raftwerk.wal.disk import OsDisk, OsFile
 from raftwerk.wal.inspect import find_contradiction, inspect_log
 from raftwerk.wal.log import Wal
 from raftwerk.wal.segment import HEADER_BYTES, SPARE, name_of
@@ -46,7 +46,7 @@ def test_whole_log_is_reported_segment_by_segment(folder: Path) -> None:
     assert second.prev_index == first.changes[-1][2].entries[-1].index
     assert (third.prev_term, third.torn_bytes, third.problem) == (1, 0, "")
     assert {report.size for report in (first, second, third)} == {SEGMENT_BYTES}
-    assert find_contradiction(folder, CLUSTER, NODE) == ""
+    assert find_contradiction(OsDisk(folder), folder, CLUSTER, NODE) == ""
 
 
 def test_segment_that_is_removed_meanwhile_is_left_out(folder: Path) -> None:
@@ -55,6 +55,21 @@ def test_segment_that_is_removed_meanwhile_is_left_out(folder: Path) -> None:
     next(reports)
     OsDisk(folder).retire(SECOND, SPARE)
     assert [(report.name, report.problem) for report in reports] == [(THIRD, "")]
+
+
+class AtWork(OsDisk):
+    """Of a member that removes a segment while another one is read."""
+
+    def open(self, name: str, *, read_only: bool = False) -> OsFile:
+        if name == FIRST:
+            self.retire(SECOND, SPARE)
+        return super().open(name, read_only=read_only)
+
+
+def test_nothing_is_said_of_a_log_that_changes_meanwhile(folder: Path) -> None:
+    assert find_contradiction(AtWork(folder), folder, CLUSTER, NODE) == ""
+    gap = find_contradiction(OsDisk(folder), folder, CLUSTER, NODE)
+    assert f"{SECOND} is missing" in gap, "it is, if nobody is at work"
 
 
 def test_torn_tail_is_no_problem(folder: Path) -> None:
@@ -84,17 +99,21 @@ def test_future_format_is_a_problem(folder: Path) -> None:
 def test_gap_is_a_contradiction(folder: Path) -> None:
     (folder / SECOND).unlink()
     assert not any(report.problem for report in inspect_log(folder))
-    assert f"{SECOND} is missing: the log has a gap" in find_contradiction(folder, CLUSTER, NODE)
+    assert f"{SECOND} is missing: the log has a gap" in find_contradiction(
+        OsDisk(folder), folder, CLUSTER, NODE
+    )
 
 
 def test_log_of_another_member_is_a_contradiction(folder: Path) -> None:
-    assert f"belongs to member {NODE:x}" in find_contradiction(folder, CLUSTER, NODE + 1)
+    assert f"belongs to member {NODE:x}" in find_contradiction(
+        OsDisk(folder), folder, CLUSTER, NODE + 1
+    )
 
 
 def test_nothing_is_changed(folder: Path) -> None:
     change(folder / SECOND, HEADER_BYTES + 50, b"damage")
     before = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     list(inspect_log(folder))
-    find_contradiction(folder, CLUSTER, NODE)
+    find_contradiction(OsDisk(folder), folder, CLUSTER, NODE)
     after = {path.name: (path.read_bytes(), path.stat().st_mtime_ns) for path in folder.iterdir()}
     assert after == before

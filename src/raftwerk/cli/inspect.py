@@ -14,6 +14,7 @@ from raftwerk.raft.types import Entry, EntryKind
 from raftwerk.replica.position import Position
 from raftwerk.runtime.lives import PEERS, Lives
 from raftwerk.storage.lmdb_store import CURRENT, LmdbStore
+from raftwerk.wal.disk import OsDisk
 from raftwerk.wal.identity import IDENTITY, Identity, check_store, read_identity
 from raftwerk.wal.inspect import SegmentReport, find_contradiction, inspect_log
 
@@ -110,7 +111,9 @@ def _log(
     if not reports:
         problems.append(f"{directory} has no segments: the log was lost")
     elif identity is not None and not any(report.problem for report in reports):
-        contradiction = find_contradiction(directory, identity.cluster_id, identity.node_id)
+        contradiction = find_contradiction(
+            OsDisk(directory, read_only=True), directory, identity.cluster_id, identity.node_id
+        )
         problems.extend([contradiction] if contradiction else [])
     entries: list[Entry] = []
     for report in reports:

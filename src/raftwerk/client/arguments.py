@@ -51,12 +51,12 @@ def request(kind: type[M], **fields: object) -> M:
         raise _misfit(kind, fields) from error
 
 
-def plain_put(key: object, value: object) -> bytes | None:
-    """The serialized PutRequest of a key and a value, and nothing else; None: protobuf has to make it, or to refuse it.
+def plain_put(key: object, value: object, lease: object) -> bytes | None:
+    """The serialized PutRequest of a key and a value, and no lease (0); None: protobuf has to make it, or to refuse it.
 
     By far the most requests are of this kind, and need none of protobuf's objects then.
     """
-    if type(key) is not bytes or type(value) is not bytes:
+    if type(key) is not bytes or type(value) is not bytes or type(lease) is not int or lease:
         return None
     if not 0 < len(key) < _TWO_BYTES_MAX or not 0 < len(value) < _TWO_BYTES_MAX:
         return None

@@ -189,8 +189,6 @@ class Calls:
         return timeout_s / (len(self._channels) + 1)
 
     async def _ticket(self, session: Session, fate: Fate) -> Ticket | None:
-        if session.is_free:
-            return session.draw()
         try:
             async with asyncio.timeout_at(fate.late_s):
                 return await session.wait()

@@ -116,9 +116,8 @@ class Client:
         lease: the id of the one that the key lives with. ignore_value, ignore_lease: of a key that is there, keep what it
         has; value must be b"" then, or lease 0.
         """
-        message = None
-        if (lease, prev_kv, ignore_value, ignore_lease) == (0, False, False, False):
-            message = arguments.plain_put(key, value)
+        is_plain = prev_kv is False and ignore_value is False and ignore_lease is False
+        message = arguments.plain_put(key, value, lease) if is_plain else None
         if message is None:
             message = arguments.request(
                 rpc_pb2.PutRequest,

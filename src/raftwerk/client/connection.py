@@ -139,7 +139,7 @@ class Connection(asyncio.Protocol):
         if count == 1:
             self.promised += 1
             self.flush_soon()
-        elif count == PUTS_MAX:
+        elif count >= PUTS_MAX:
             self.flush()
         return put
 

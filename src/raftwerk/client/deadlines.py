@@ -20,7 +20,8 @@ class Due:
 
     def __init__(self, until_s: float) -> None:
         self.until_s = until_s
-        self.waiters: set[asyncio.Future[Any]] = set()
+        self.waiters: dict[asyncio.Future[Any], None] = {}
+        """In the order in which they came."""
 
     def covers(self, until_s: float) -> bool:
         """Whether it will do for who waits until then."""
@@ -48,12 +49,12 @@ class Deadlines:
         if not due.covers(until_s):
             due = self._newest = Due(until_s + GRAIN_S)
             self._push(due)
-        due.waiters.add(waiter)
+        due.waiters[waiter] = None
         return due
 
     def done(self, due: Due, waiter: "asyncio.Future[Any]") -> None:
         """Nobody waits any more: the answer, which may be large, is not held."""
-        due.waiters.discard(waiter)
+        due.waiters.pop(waiter, None)
 
     def _push(self, due: Due) -> None:
         if len(self._heap) >= self._many:

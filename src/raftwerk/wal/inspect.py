@@ -7,7 +7,7 @@ from pathlib import Path
 from raftwerk.errors import CorruptData, DataDirError, DiskFailed
 from raftwerk.raft.types import NodeId
 from raftwerk.wal import segment
-from raftwerk.wal.disk import OsDisk
+from raftwerk.wal.disk import Disk, OsDisk
 from raftwerk.wal.record import Change
 from raftwerk.wal.recovery import recover, scan
 
@@ -40,11 +40,11 @@ def inspect_log(directory: Path) -> Iterator[SegmentReport]:
             yield report
 
 
-def _segments(disk: OsDisk) -> list[str]:
+def _segments(disk: Disk) -> list[str]:
     return [name for name in disk.names() if segment.number_of(name) is not None]
 
 
-def _report(disk: OsDisk, directory: Path, name: str, *, is_last: bool) -> SegmentReport:
+def _report(disk: Disk, directory: Path, name: str, *, is_last: bool) -> SegmentReport:
     number = segment.number_of(name)
     assert number is not None
     size = 0
@@ -67,12 +67,11 @@ def _report(disk: OsDisk, directory: Path, name: str, *, is_last: bool) -> Segme
     )
 
 
-def find_contradiction(directory: Path, cluster_id: int, node_id: NodeId) -> str:
+def find_contradiction(disk: Disk, directory: Path, cluster_id: int, node_id: NodeId) -> str:
     """What keeps segments that are whole, each by itself, from being one log of this member; "" if nothing does.
 
-    Nothing is said of a log that a running member changes meanwhile.
+    disk: that of the directory. Nothing is said of a log of which a running member makes or removes segments meanwhile.
     """
-    disk = OsDisk(directory, read_only=True)
     before = _segments(disk)
     try:
         recover(disk, str(directory), cluster_id, node_id)
