@@ -102,6 +102,22 @@ def test_crash_keeps_what_was_reported_and_a_prefix_of_the_rest() -> None:
     assert {0, 1} <= kept
 
 
+def test_crash_removes_segments_in_their_order() -> None:
+    """Seed 79931131: one that waited behind a write was removed before older ones, which waited for the second thread."""
+    for seed in range(60):
+        setting = Setting(seed)
+        for ticket in range(1, 30):
+            setting.persist(ticket)
+            setting.world.run_until(1_000_000 * ticket)
+        assert setting.persisted == list(range(1, 30))
+        for index in (8, 16):
+            setting.journal.compact(index)
+        setting.persist(30)
+        setting.journal.compact(24)
+        setting.journal.crash(Random(seed))
+        assert setting.open()[1] >= 29, seed
+
+
 def test_slow_disk_has_a_limit() -> None:
     times = Setting().times
     times.slowdown = 10**9
